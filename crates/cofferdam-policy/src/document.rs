@@ -1,0 +1,238 @@
+//! The Document: policy text as a person wrote it, every value with its place.
+//!
+//! Knows the grammar; knows nothing of the machine. Paths are still text here. Made
+//! from TOML by [`Document::parse`]; the other methods add what the command line says.
+
+use std::ops::Range;
+
+use crate::error::{Fault, PolicyError};
+use crate::model::{Clause, Isolation, Mode};
+use crate::read;
+use crate::view;
+
+/// Longest policy text. Bytes.
+pub const TEXT_BYTES_MAX: usize = 1 << 20;
+
+/// A text with the name that errors show for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The file as the person named it, or `built-in`.
+    pub name: String,
+    /// The whole text.
+    pub text: String,
+}
+
+impl Source {
+    /// The text of the file `name`.
+    ///
+    /// # Errors
+    /// It is longer than [`TEXT_BYTES_MAX`] or not UTF-8.
+    pub fn from_bytes(name: String, bytes: Vec<u8>) -> Result<Self, PolicyError> {
+        if bytes.len() > TEXT_BYTES_MAX {
+            return Err(PolicyError::plain(Fault::TooLong { file: name }));
+        }
+        match String::from_utf8(bytes) {
+            Ok(text) => Ok(Self { name, text }),
+            Err(error) => {
+                let at = error.utf8_error().valid_up_to();
+                let before = error.as_bytes().get(..at).unwrap_or_default();
+                let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+                Err(PolicyError::plain(Fault::NotUtf8 { file: name, line }))
+            }
+        }
+    }
+}
+
+/// A value and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Located<T> {
+    /// What was written.
+    pub value: T,
+    /// Byte range in the source's text, or in `flag`.
+    pub span: Range<usize>,
+    /// The flag as typed, for a value of the command line.
+    pub flag: Option<String>,
+    /// The rule this value belongs to.
+    pub clause: Clause,
+}
+
+/// A path with what may be done below it, as written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GrantText {
+    /// Absolute, relative to the working directory, or beginning with `~/`.
+    pub path: String,
+    /// What may be done.
+    pub mode: Mode,
+}
+
+/// Policy text, parsed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Document {
+    /// The text it came from.
+    pub source: Source,
+    /// `isolation`; `process` where it is not written.
+    pub isolation: Located<Isolation>,
+    /// `filesystem.workspace`; `.` read-write where it is not written.
+    pub workspace: Located<GrantText>,
+    /// `filesystem.grant`, in the order of the text, then those of the command line.
+    pub grants: Vec<Located<GrantText>>,
+    /// `filesystem.home`; always private.
+    pub home: Clause,
+    /// `environment.allow`; the default names where it is not written. `NAME` or `PREFIX*`.
+    pub variables: Vec<Located<String>>,
+    /// `environment.set`, in the order of the names, then `--env NAME=VALUE`.
+    pub set: Vec<Located<(String, String)>>,
+    /// `network`; none.
+    pub network: Clause,
+}
+
+impl Document {
+    /// Reads policy text.
+    ///
+    /// # Errors
+    /// The first thing in it that is not in the language, with its place.
+    pub fn parse(source: Source) -> Result<Self, PolicyError> {
+        let mut document = Self::defaults(source.clone());
+        read::into(&mut document, &source)?;
+        Ok(document)
+    }
+
+    /// What holds where there is no policy text at all.
+    #[must_use]
+    pub fn built_in() -> Self {
+        Self::defaults(Source { name: "built-in".into(), text: String::new() })
+    }
+
+    fn defaults(source: Source) -> Self {
+        let default = |name: &str| Clause::built_in(name);
+        let workspace = GrantText { path: ".".into(), mode: Mode::ReadWrite };
+        let names = view::DEFAULT_VARIABLES.iter();
+        Self {
+            source,
+            isolation: Located::built_in(Isolation::Process, default("isolation")),
+            workspace: Located::built_in(workspace, default("filesystem.workspace")),
+            grants: Vec::new(),
+            home: default("filesystem.home"),
+            variables: names
+                .map(|name| Located::built_in((*name).to_owned(), default("environment.allow")))
+                .collect(),
+            set: Vec::new(),
+            network: default("network"),
+        }
+    }
+
+    /// `--workspace PATH[:MODE]`, in place of the text's.
+    ///
+    /// # Errors
+    /// The words are no path, or no mode.
+    pub fn set_workspace(&mut self, words: &str) -> Result<(), PolicyError> {
+        let flag = Flag::new("--workspace", words);
+        let (path, mode) = match words.rsplit_once(':') {
+            Some((path, mode)) => (path, flag.mode(mode)?),
+            None => (words, Mode::ReadWrite),
+        };
+        self.workspace = flag.located(GrantText { path: flag.path(path)?, mode });
+        Ok(())
+    }
+
+    /// `--grant PATH:MODE`, in addition to the text's.
+    ///
+    /// # Errors
+    /// The words are no path and mode.
+    pub fn add_grant(&mut self, words: &str) -> Result<(), PolicyError> {
+        let flag = Flag::new("--grant", words);
+        let Some((path, mode)) = words.rsplit_once(':') else {
+            return Err(flag.fault(Fault::ModeMissing));
+        };
+        let mode = flag.mode(mode)?;
+        self.grants.push(flag.located(GrantText { path: flag.path(path)?, mode }));
+        Ok(())
+    }
+
+    /// `--env NAME`, which passes a variable, or `--env NAME=VALUE`, which sets one.
+    ///
+    /// # Errors
+    /// The name is none, is cofferdam's own, or says that its value is a secret to be passed.
+    pub fn add_variable(&mut self, words: &str) -> Result<(), PolicyError> {
+        // The value may be anything, so no message repeats it.
+        let name = words.split_once('=').map_or(words, |(name, _)| name);
+        let flag = Flag::new("--env", name);
+        match words.split_once('=') {
+            Some((name, value)) => {
+                read::check_set(name, value).map_err(|fault| flag.fault(fault))?;
+                self.set.retain(|set| set.value.0 != name);
+                self.set.push(flag.located((name.to_owned(), value.to_owned())));
+            }
+            None => {
+                read::check_allow(name).map_err(|fault| flag.fault(fault))?;
+                self.variables.push(flag.located(name.to_owned()));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<T> Located<T> {
+    fn built_in(value: T, clause: Clause) -> Self {
+        Self { value, span: 0..0, flag: None, clause }
+    }
+
+    /// A fault at this value.
+    pub(crate) fn fault(&self, fault: Fault, source: &Source) -> PolicyError {
+        match &self.flag {
+            Some(flag) => {
+                let source = Source { name: "command line".into(), text: flag.clone() };
+                PolicyError::at(fault, &source, self.span.clone())
+            }
+            None if self.clause.line == 0 => PolicyError::plain(fault),
+            None => PolicyError::at(fault, source, self.span.clone()),
+        }
+    }
+}
+
+/// A flag as typed, for clauses and errors.
+struct Flag {
+    name: &'static str,
+    text: String,
+}
+
+impl Flag {
+    fn new(name: &'static str, words: &str) -> Self {
+        Self { name, text: format!("{name} {words}") }
+    }
+
+    fn span(&self) -> Range<usize> {
+        (self.name.len() + 1)..self.text.len()
+    }
+
+    fn fault(&self, fault: Fault) -> PolicyError {
+        let source = Source { name: "command line".into(), text: self.text.clone() };
+        PolicyError::at(fault, &source, self.span())
+    }
+
+    fn located<T>(&self, value: T) -> Located<T> {
+        let (span, flag) = (self.span(), Some(self.text.clone()));
+        Located { value, span, flag, clause: Clause::flag(self.name) }
+    }
+
+    fn path(&self, text: &str) -> Result<String, PolicyError> {
+        read::check_path(text).map_err(|fault| self.fault(fault))
+    }
+
+    fn mode(&self, text: &str) -> Result<Mode, PolicyError> {
+        match text {
+            "ro" => Ok(Mode::ReadOnly),
+            "rw" => Ok(Mode::ReadWrite),
+            other => read::mode(other).map_err(|fault| self.fault(fault)),
+        }
+    }
+}
+
+/// Whether the allow-list entry `pattern`, `NAME` or `PREFIX*`, covers the variable `name`.
+#[must_use]
+pub fn matches(pattern: &str, name: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(prefix) => name.starts_with(prefix) && !read::says_secret(name),
+        None => pattern == name,
+    }
+}

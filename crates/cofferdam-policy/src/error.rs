@@ -1,0 +1,363 @@
+//! What can be wrong with a policy: one variant a situation, each with its next step.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::PathBuf;
+
+use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource};
+
+use crate::document::{Source, TEXT_BYTES_MAX};
+use crate::model::Clause;
+use crate::read::ENTRIES_MAX;
+
+/// One situation.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Fault {
+    // The text.
+    #[error("the policy {file} is longer than {TEXT_BYTES_MAX} bytes")]
+    TooLong { file: String },
+    #[error("the policy {file} is not UTF-8: line {line}")]
+    NotUtf8 { file: String, line: usize },
+    #[error("not TOML: {message}")]
+    Toml { message: String },
+    #[error("unknown key `{key}`")]
+    UnknownKey { key: String, nearest: Option<String>, known: Vec<String> },
+    #[error("`{key}` is not in this release")]
+    LaterKey { key: String },
+    #[error("`{key}` must be {want}, not {}", article(got))]
+    WrongType { key: String, want: &'static str, got: &'static str },
+    #[error("`{key}` has {count} entries; at most {ENTRIES_MAX} are allowed")]
+    TooMany { key: String, count: usize },
+    #[error("`version` is missing")]
+    VersionMissing,
+    #[error("version {got} of the policy language is unknown")]
+    VersionUnknown { got: String },
+    #[error("isolation `{asked}` is not in this release")]
+    IsolationLater { asked: String },
+    #[error("unknown isolation `{asked}`")]
+    IsolationUnknown { asked: String },
+    #[error("home `{asked}` is not in this release")]
+    Home { asked: String },
+    #[error("mode `{asked}` is not in this release")]
+    ModeLater { asked: String },
+    #[error("unknown mode `{asked}`")]
+    ModeUnknown { asked: String },
+    #[error("a grant needs a mode")]
+    ModeMissing,
+    #[error("`{key}` needs a path")]
+    PathMissing { key: &'static str },
+    // Paths as written.
+    #[error("the path is empty")]
+    PathEmpty,
+    #[error("the path {path:?} contains a control character")]
+    PathControl { path: String },
+    #[error("the path `{path}` contains `..`")]
+    PathUp { path: String },
+    #[error("the path `{path}` contains a wildcard")]
+    PathGlob { path: String },
+    #[error("the path `{path}` names another user's home")]
+    PathOtherHome { path: String },
+    #[error("the path `{path}` contains `$`")]
+    PathVariable { path: String },
+    // Variables.
+    #[error("`{name}` is not the name of a variable")]
+    VariableName { name: String },
+    #[error("`{name}` is set by cofferdam")]
+    VariableOurs { name: String },
+    #[error("the name `{name}` says that the value is a secret")]
+    VariableSecret { name: String },
+    #[error("the value of `{name}` contains a NUL")]
+    VariableNul { name: String },
+    // The machine.
+    #[error("{} does not exist", path.display())]
+    NotFound { path: PathBuf, clause: Clause },
+    #[error("the workspace {} is not a directory", path.display())]
+    NotADirectory { path: PathBuf },
+    #[error("{} is reached by a symbolic link", path.display())]
+    SymbolicLink { path: PathBuf, real: Option<PathBuf> },
+    #[error("{} is too wide for a workspace: {why}", path.display())]
+    WorkspaceTooWide { path: PathBuf, why: String },
+    #[error("{} lies in {}, which is cofferdam's own inside the sandbox", path.display(), place.display())]
+    ReservedPath { path: PathBuf, place: PathBuf },
+    #[error("{} is too wide for a grant: {why}", path.display())]
+    GrantTooWide { path: PathBuf, why: String },
+    #[error("{} is neither a regular file nor a directory", path.display())]
+    NotRegular { path: PathBuf },
+    #[error("the protected name {} is a symbolic link", path.display())]
+    GuardedLink { path: PathBuf },
+    #[error("the protected file {} has {links} hard links", path.display())]
+    GuardedHardLink { path: PathBuf, links: u64 },
+}
+
+fn article(name: &str) -> String {
+    let vowel = name.starts_with(['a', 'e', 'i', 'o', 'u']);
+    format!("{} {name}", if vowel { "an" } else { "a" })
+}
+
+impl Fault {
+    const fn code(&self) -> &'static str {
+        match self {
+            Self::TooLong { .. } => "policy-too-long",
+            Self::NotUtf8 { .. } => "policy-not-utf8",
+            Self::Toml { .. } => "policy-not-toml",
+            Self::UnknownKey { .. } => "unknown-key",
+            Self::LaterKey { .. } => "key-not-yet",
+            Self::WrongType { .. } => "wrong-type",
+            Self::TooMany { .. } => "too-many-entries",
+            Self::VersionMissing => "version-missing",
+            Self::VersionUnknown { .. } => "version-unknown",
+            Self::IsolationLater { .. } => "isolation-not-yet",
+            Self::IsolationUnknown { .. } => "isolation-unknown",
+            Self::Home { .. } => "home-not-yet",
+            Self::ModeLater { .. } => "mode-not-yet",
+            Self::ModeUnknown { .. } => "mode-unknown",
+            Self::ModeMissing => "mode-missing",
+            Self::PathMissing { .. } => "path-missing",
+            Self::PathEmpty => "path-empty",
+            Self::PathControl { .. } => "path-control",
+            Self::PathUp { .. } => "path-up",
+            Self::PathGlob { .. } => "path-glob",
+            Self::PathOtherHome { .. } => "path-other-home",
+            Self::PathVariable { .. } => "path-variable",
+            Self::VariableName { .. } => "variable-name",
+            Self::VariableOurs { .. } => "variable-ours",
+            Self::VariableSecret { .. } => "variable-secret",
+            Self::VariableNul { .. } => "variable-nul",
+            Self::NotFound { .. } => "not-found",
+            Self::NotADirectory { .. } => "not-a-directory",
+            Self::SymbolicLink { .. } => "symbolic-link",
+            Self::WorkspaceTooWide { .. } => "workspace-too-wide",
+            Self::ReservedPath { .. } => "reserved-path",
+            Self::GrantTooWide { .. } => "grant-too-wide",
+            Self::NotRegular { .. } => "not-regular",
+            Self::GuardedLink { .. } => "guarded-link",
+            Self::GuardedHardLink { .. } => "guarded-hard-link",
+        }
+    }
+
+    fn hint(&self) -> String {
+        match self {
+            Self::TooLong { .. } => "is it a policy? One is a page of TOML".into(),
+            Self::NotUtf8 { .. } => "save it as UTF-8".into(),
+            Self::Toml { .. } => "a policy is TOML 1.0; begin with `version = 1`".into(),
+            Self::UnknownKey { nearest: Some(nearest), .. } => format!("did you mean `{nearest}`?"),
+            Self::UnknownKey { nearest: None, known, .. } if known.is_empty() => {
+                "this table has no keys in this release".into()
+            }
+            Self::UnknownKey { nearest: None, known, .. } => {
+                format!("the keys here are: {}", known.join(", "))
+            }
+            Self::LaterKey { .. } => {
+                "remove it: a rule that nobody enforces is refused, never ignored".into()
+            }
+            Self::WrongType { want, .. } => format!("write {want}"),
+            Self::TooMany { .. } => "grant a directory that holds them".into(),
+            Self::VersionMissing => "begin the policy with `version = 1`".into(),
+            Self::VersionUnknown { .. } => "this release reads `version = 1`".into(),
+            Self::IsolationLater { .. } => {
+                "this release has `process`; it does not stand in for another wall by itself".into()
+            }
+            Self::IsolationUnknown { .. } => "write `process`".into(),
+            Self::Home { .. } => "write `private`: a fresh, empty home for each run".into(),
+            Self::ModeLater { .. } | Self::ModeUnknown { .. } => {
+                "write `read-only` or `read-write` (as a flag, `ro` or `rw` will do)".into()
+            }
+            Self::ModeMissing => {
+                "add mode = \"read-only\" or \"read-write\" (as a flag, PATH:ro or PATH:rw)".into()
+            }
+            Self::PathMissing { .. } => "write { path = \"…\", mode = \"…\" }".into(),
+            Self::PathEmpty => "name a directory; `.` is the working directory".into(),
+            Self::PathControl { .. } => "name a path without it".into(),
+            Self::PathUp { .. } => "write the path that it leads to".into(),
+            Self::PathGlob { .. } => {
+                "name each tree, or the directory that holds them; paths are literal".into()
+            }
+            Self::PathOtherHome { .. } => "write the absolute path".into(),
+            Self::PathVariable { .. } => "variables are not expanded: write the path itself".into(),
+            Self::VariableName { .. } => {
+                "use letters, digits and `_`; a final `*` in an allow-list stands for any rest"
+                    .into()
+            }
+            Self::VariableOurs { .. } => {
+                "remove it: HOME, PATH and their kind are made anew".into()
+            }
+            Self::VariableSecret { .. } => {
+                "secrets are never inherited; a value that is none can be set: NAME=VALUE".into()
+            }
+            Self::VariableNul { .. } => "remove the NUL".into(),
+            Self::NotFound { .. } => "make it, or remove the rule".into(),
+            Self::NotADirectory { .. } => {
+                "a workspace is a directory; grant a single file beside it".into()
+            }
+            Self::SymbolicLink { real: Some(real), .. } => {
+                format!("name {} itself", real.display())
+            }
+            Self::SymbolicLink { real: None, .. } => "it leads nowhere: remove the rule".into(),
+            Self::WorkspaceTooWide { .. } => {
+                "work in a project directory: cd there, or --workspace PATH".into()
+            }
+            Self::ReservedPath { .. } => "remove the rule".into(),
+            Self::GrantTooWide { .. } => "grant the directory that is needed, below it".into(),
+            Self::NotRegular { .. } => "name a regular file or a directory".into(),
+            Self::GuardedLink { .. } => {
+                "replace the link by what it leads to: what it points at cannot be guarded".into()
+            }
+            Self::GuardedHardLink { path, .. } => {
+                let path = path.display();
+                format!(
+                    "another name of it could be written; break the link: cp -p {path} x && mv x {path}"
+                )
+            }
+        }
+    }
+}
+
+/// A fault with its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyError {
+    fault: Box<Fault>,
+    place: Option<Box<Place>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Place {
+    source: Source,
+    span: Range<usize>,
+}
+
+impl PolicyError {
+    /// A fault in `source`; the caret points at `span`, a byte range.
+    pub(crate) fn at(fault: Fault, source: &Source, span: Range<usize>) -> Self {
+        let source = Source { name: source.name.clone(), text: printable(&source.text) };
+        let end = span.end.min(source.text.len());
+        let span = span.start.min(end)..end;
+        Self { fault: Box::new(fault), place: Some(Box::new(Place { source, span })) }
+    }
+
+    /// A fault that no text holds.
+    pub(crate) fn plain(fault: Fault) -> Self {
+        Self { fault: Box::new(fault), place: None }
+    }
+
+    /// Stable name for scripts and the audit log. Never reused, never renamed.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        self.fault.code()
+    }
+
+    /// The next thing to do.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        self.fault.hint()
+    }
+
+    /// The file, or `command line`; `None` where the fault is not in a text.
+    #[must_use]
+    pub fn file(&self) -> Option<&str> {
+        self.place.as_ref().map(|place| place.source.name.as_str())
+    }
+
+    /// The line, from 1.
+    #[must_use]
+    pub fn line(&self) -> Option<usize> {
+        self.before().map(|before| before.matches('\n').count() + 1)
+    }
+
+    /// The column, from 1, in characters.
+    #[must_use]
+    pub fn column(&self) -> Option<usize> {
+        let before = self.before()?;
+        Some(before.rsplit('\n').next().unwrap_or_default().chars().count() + 1)
+    }
+
+    fn before(&self) -> Option<&str> {
+        let place = self.place.as_ref()?;
+        place.source.text.get(..place.span.start)
+    }
+}
+
+impl fmt::Display for PolicyError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let (Some(file), Some(line)) = (self.file(), self.line()) {
+            write!(out, "{file}:{line}: {}", self.fault)
+        } else {
+            self.fault.fmt(out)
+        }
+    }
+}
+
+impl std::error::Error for PolicyError {}
+
+/// What miette draws.
+#[derive(Debug)]
+struct Report<'e> {
+    error: &'e PolicyError,
+    source: Option<NamedSource<String>>,
+}
+
+impl fmt::Display for Report<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "refused: {}", self.error.fault)
+    }
+}
+
+impl std::error::Error for Report<'_> {}
+
+impl Diagnostic for Report<'_> {
+    fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        Some(Box::new(self.error.code()))
+    }
+
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        Some(Box::new(printable(&self.error.hint())))
+    }
+
+    fn source_code(&self) -> Option<&dyn miette::SourceCode> {
+        self.source.as_ref().map(|source| source as &dyn miette::SourceCode)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        let place = self.error.place.as_ref()?;
+        let span = LabeledSpan::new(Some("here".into()), place.span.start, place.span.len());
+        Some(Box::new(std::iter::once(span)))
+    }
+}
+
+/// The error with file, line, caret and help, for a terminal of `width` columns.
+#[must_use]
+pub fn render(error: &PolicyError, color: bool, width: usize) -> String {
+    let theme = if color { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+    let source = error
+        .place
+        .as_ref()
+        .map(|place| NamedSource::new(printable(&place.source.name), place.source.text.clone()));
+    let handler = GraphicalReportHandler::new_themed(theme)
+        .with_width(width)
+        .with_break_words(false)
+        .with_links(false)
+        .with_context_lines(1);
+    let mut text = String::new();
+    let report = Report { error, source };
+    match handler.render_report(&mut text, &report) {
+        Ok(()) => text,
+        Err(fmt::Error) => format!("{error}\n  help: {}\n", error.hint()),
+    }
+}
+
+/// `text` without what a terminal would obey: control characters and those that turn the
+/// direction of writing. Every replaced character keeps its length in bytes.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for letter in text.chars() {
+        let turns = matches!(letter, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
+        if letter == '\r' {
+            out.push(' ');
+        } else if turns || (letter.is_control() && letter != '\n' && letter != '\t') {
+            out.extend(std::iter::repeat_n('?', letter.len_utf8()));
+        } else {
+            out.push(letter);
+        }
+    }
+    out
+}

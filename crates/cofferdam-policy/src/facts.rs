@@ -1,0 +1,155 @@
+//! Facts: what the caller's side of the machine looks like, read once and recorded.
+//!
+//! This module holds the values; `cofferdam-sandbox` reads them. Nothing here opens a file.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// What kind of thing a path names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
+pub enum Kind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A symbolic link (only where the path itself was asked about, not what it leads to).
+    Link,
+    /// A socket, a FIFO or a device.
+    Other,
+}
+
+/// What was seen at a path (`statx(2)`), without following a symbolic link in its last component.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
+pub struct Seen {
+    /// What it is.
+    pub kind: Kind,
+    /// The same thing by a path without symbolic links; `None` where the path asked about has none.
+    /// For a [`Kind::Link`] that leads nowhere, `None` as well.
+    pub real: Option<PathBuf>,
+    /// Where a symbolic link points, as written in it.
+    pub link: Option<PathBuf>,
+    /// Device number of the file system.
+    pub dev: u64,
+    /// Inode number.
+    pub ino: u64,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Permission bits, 0o7777 at most.
+    pub mode: u32,
+    /// Number of hard links.
+    pub links: u64,
+}
+
+/// Who started cofferdam, and who the workload is on the host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
+pub struct Person {
+    /// Effective user of the caller.
+    pub caller_uid: u32,
+    /// Effective group of the caller.
+    pub caller_gid: u32,
+    /// Supplementary groups of the caller. An unprivileged caller cannot drop them.
+    pub caller_groups: Vec<u32>,
+    /// How the workload gets its ids.
+    pub ids: Ids,
+    /// The user's name inside.
+    pub name: String,
+}
+
+/// How the workload gets its user and group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
+pub enum Ids {
+    /// The caller's own, who is not root.
+    Caller {
+        /// User.
+        uid: u32,
+        /// Group.
+        gid: u32,
+    },
+    /// Root started it and the workspace belongs to somebody: the workload is that user.
+    Owner {
+        /// User.
+        uid: u32,
+        /// Group.
+        gid: u32,
+    },
+    /// Root started it and the workspace is root's: the workload is a user that owns nothing, and
+    /// granted trees are idmapped so that root's files there are its own.
+    StandIn {
+        /// User, unused on the host.
+        uid: u32,
+        /// Group, unused on the host.
+        gid: u32,
+    },
+}
+
+impl Ids {
+    /// User and group of the workload.
+    #[must_use]
+    pub const fn pair(self) -> (u32, u32) {
+        match self {
+            Self::Caller { uid, gid } | Self::Owner { uid, gid } | Self::StandIn { uid, gid } => {
+                (uid, gid)
+            }
+        }
+    }
+}
+
+/// The user and group that stand in for root: far above any that a distribution hands out
+/// (`systemd-nspawn` and containers use ranges that start below 2^31).
+pub const STAND_IN_ID: u32 = 0x7C0F_FE00;
+
+/// The stand-in inside a container that maps only the first 65,536 ids; below `nobody`, above the
+/// ranges that systemd hands out (60001 to 60513 and 61184 to 65519).
+pub const STAND_IN_ID_SMALL: u32 = 65_521;
+
+/// Who the workload is, from who started it and who owns the workspace.
+///
+/// Root never maps to root: a uid 0 inside would write `/proc/sys` and leave root's files behind.
+#[must_use]
+pub fn workload_ids(caller: (u32, u32), owner: (u32, u32), stand_in: u32) -> Ids {
+    match (caller, owner) {
+        ((0, _), (0, _)) => Ids::StandIn { uid: stand_in, gid: stand_in },
+        ((0, _), (uid, 0)) => Ids::Owner { uid, gid: uid },
+        ((0, _), (uid, gid)) => Ids::Owner { uid, gid },
+        ((uid, gid), _) => Ids::Caller { uid, gid },
+    }
+}
+
+/// Everything that the resolution of a policy may depend on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
+pub struct Facts {
+    /// Who started it.
+    pub person: Person,
+    /// The home of the person, without symbolic links.
+    pub home: PathBuf,
+    /// The working directory, without symbolic links (`getcwd(2)`).
+    pub cwd: PathBuf,
+    /// Where our own configuration and state are; no grant may hold them.
+    pub own_places: Vec<PathBuf>,
+    /// Our own programs: below a writable grant they are bound read-only.
+    pub own_programs: Vec<PathBuf>,
+    /// Variables that some clause passes, with their values.
+    #[cfg_attr(feature = "json", serde(skip))]
+    pub environment: BTreeMap<String, String>,
+    /// Names of all variables of the caller, sorted: the values of the others are not kept.
+    pub environment_names: Vec<String>,
+    /// The caller's `PATH`.
+    pub path: Vec<PathBuf>,
+    /// Every path that was looked at; `None` where nothing is there.
+    pub paths: BTreeMap<PathBuf, Option<Seen>>,
+}
+
+impl Facts {
+    /// What was seen at `path`; `None` where nothing is, or nobody looked.
+    #[must_use]
+    pub fn seen(&self, path: &Path) -> Option<&Seen> {
+        self.paths.get(path).and_then(Option::as_ref)
+    }
+}

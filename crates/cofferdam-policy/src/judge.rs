@@ -1,0 +1,265 @@
+//! The one judge: what the workload may do with a path of the host.
+//!
+//! [`Rules`] is made once from a [`Policy`](crate::Policy) and travels in the Plan; [`decide`] is
+//! what `plan`, `why`, the broker and the property tests ask. This module reads no text and
+//! touches no file: the caller resolves symbolic links first.
+
+use std::path::{Path, PathBuf};
+
+use crate::model::{Clause, Mode, Policy};
+
+/// What the workload wants to do with the thing that the host has at a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
+pub enum Act {
+    /// Read a file or list a directory.
+    Read,
+    /// Change a file that exists.
+    Write,
+    /// Make a new name.
+    Create,
+    /// Give the name to something else, or this thing another name.
+    Rename,
+    /// Remove the name.
+    Remove,
+    /// Run a file.
+    Execute,
+}
+
+/// A question to the judge.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// What is wanted.
+    pub act: Act,
+    /// Absolute and without symbolic links, `.` or `..`.
+    pub path: &'a Path,
+}
+
+/// How a tree appears inside, from the most specific rule that names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
+pub enum Access {
+    /// Not in the view.
+    Absent,
+    /// The host's tree, unchangeable.
+    ReadOnly,
+    /// The host's tree, changeable.
+    ReadWrite,
+    /// A place of the sandbox's own, empty at the start; nothing of the host is there.
+    Private,
+    /// The name may show, its content does not.
+    Hidden,
+    /// The host's content, which must stay as it is whatever else is granted.
+    Guarded,
+    /// The sandbox's own file stands where the host has another.
+    Ours,
+}
+
+/// One tree and how it appears.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
+pub struct Entry {
+    /// The tree's root, absolute.
+    pub path: PathBuf,
+    /// How it appears.
+    pub access: Access,
+    /// The rule that says so.
+    pub clause: Clause,
+}
+
+/// What the judge knows: entries sorted by path, so that an outer tree comes before an inner one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
+pub struct Rules {
+    /// The rule where no entry holds a path: nothing is granted.
+    base: Clause,
+    entries: Vec<Entry>,
+}
+
+/// The answer, with the rule that decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict<'a> {
+    /// It works.
+    Allow(&'a Clause),
+    /// It does not, and why in one word.
+    Deny(&'a Clause, Because),
+}
+
+/// Why an act is denied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Because {
+    /// Nothing grants the path.
+    Absent,
+    /// The tree is read-only.
+    ReadOnly,
+    /// The name is protected.
+    Guarded,
+    /// The content is hidden.
+    Hidden,
+    /// The name carries a mount, or a directory above one: it stays where it is.
+    Pinned,
+}
+
+impl Rules {
+    /// Rules from entries in any order. At equal paths the later of `entries` wins, so callers
+    /// list protections last. What no entry holds is absent.
+    #[must_use]
+    pub fn new(entries: impl IntoIterator<Item = Entry>) -> Self {
+        let mut entries: Vec<Entry> = entries.into_iter().collect();
+        entries.sort_by(|a, b| a.path.cmp(&b.path));
+        Self { base: Clause::built_in("filesystem"), entries }
+    }
+
+    /// The rules of a policy.
+    #[must_use]
+    pub fn of(policy: &Policy) -> Self {
+        let private = ["/tmp", "/var/tmp", "/dev", "/proc", "/run", "/sys"].map(|path| Entry {
+            path: path.into(),
+            access: Access::Private,
+            clause: Clause::built_in("filesystem"),
+        });
+        let home = Entry {
+            path: policy.home.clone(),
+            access: Access::Private,
+            clause: policy.home_clause.clone(),
+        };
+        let etc = Clause::built_in("filesystem.etc");
+        let entry = |path: &Path, access, clause: &Clause| Entry {
+            path: path.to_owned(),
+            access,
+            clause: clause.clone(),
+        };
+        let granted = policy.grants.iter().chain([&policy.workspace]);
+        Self::new(
+            private
+                .into_iter()
+                .chain([home])
+                .chain(granted.map(|grant| {
+                    let access = match grant.mode {
+                        Mode::ReadOnly => Access::ReadOnly,
+                        Mode::ReadWrite => Access::ReadWrite,
+                    };
+                    entry(&grant.path, access, &grant.clause)
+                }))
+                .chain(policy.hidden.iter().map(|(path, _)| entry(path, Access::Hidden, &etc)))
+                .chain(policy.replaced.iter().map(|(path, _)| entry(path, Access::Ours, &etc)))
+                .chain(
+                    policy
+                        .guarded
+                        .iter()
+                        .chain(&policy.own)
+                        .map(|kept| entry(&kept.path, Access::Guarded, &kept.clause)),
+                ),
+        )
+    }
+
+    /// Entries for codecs and people, outer before inner.
+    #[must_use]
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The most specific entry whose tree holds `path`.
+    fn holding(&self, path: &Path) -> Option<&Entry> {
+        self.entries
+            .iter()
+            .filter(|entry| path.starts_with(&entry.path))
+            .max_by_key(|entry| entry.path.components().count())
+    }
+
+    /// An entry at or below `path`, which keeps the name `path` where it is.
+    fn pinned_by(&self, path: &Path) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.path.starts_with(path))
+    }
+}
+
+/// Says whether the workload may do `request`, and which rule says so.
+///
+/// Total and deny by default: a path that no entry holds is absent. Speaks of cofferdam's walls only; the host's own permission bits apply besides.
+#[must_use]
+pub fn decide<'a>(rules: &'a Rules, request: Request<'_>) -> Verdict<'a> {
+    let Some(entry) = rules.holding(request.path) else {
+        return Verdict::Deny(&rules.base, Because::Absent);
+    };
+    let moves = matches!(request.act, Act::Rename | Act::Remove);
+    let deny = |because| Verdict::Deny(&entry.clause, because);
+    match entry.access {
+        // A new name in a private place is the sandbox's own affair; the host has nothing there.
+        Access::Private if request.act == Act::Create => Verdict::Allow(&entry.clause),
+        Access::Absent | Access::Private | Access::Ours => deny(Because::Absent),
+        Access::Hidden => deny(Because::Hidden),
+        Access::ReadOnly | Access::Guarded => match request.act {
+            Act::Read | Act::Execute => Verdict::Allow(&entry.clause),
+            Act::Write | Act::Create | Act::Rename | Act::Remove => {
+                deny(if entry.access == Access::Guarded {
+                    Because::Guarded
+                } else {
+                    Because::ReadOnly
+                })
+            }
+        },
+        Access::ReadWrite => match rules.pinned_by(request.path) {
+            Some(pin) if moves => Verdict::Deny(&pin.clause, Because::Pinned),
+            Some(_) | None => Verdict::Allow(&entry.clause),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules() -> Rules {
+        let entry = |path: &str, access| Entry {
+            path: path.into(),
+            access,
+            clause: Clause::built_in(path),
+        };
+        Rules::new([
+            entry("/home/u", Access::Private),
+            entry("/usr", Access::ReadOnly),
+            entry("/home/u/w", Access::ReadWrite),
+            entry("/home/u/w/.git/hooks", Access::Guarded),
+            entry("/home/u/w/vendor", Access::ReadOnly),
+            entry("/etc/shadow", Access::Hidden),
+        ])
+    }
+
+    #[track_caller]
+    fn check(act: Act, path: &str, want: Option<Because>, why: &str) {
+        let rules = rules();
+        let got = match decide(&rules, Request { act, path: Path::new(path) }) {
+            Verdict::Allow(_) => None,
+            Verdict::Deny(_, because) => Some(because),
+        };
+        assert_eq!(got, want, "{act:?} {path}: {why}");
+    }
+
+    #[test]
+    fn the_most_specific_rule_decides() {
+        use Act::{Create, Execute, Read, Remove, Rename, Write};
+        for (act, path, want, why) in [
+            (Read, "/root/.ssh/id", Some(Because::Absent), "nothing grants it"),
+            (Read, "/home/u/.ssh/id", Some(Because::Absent), "the private home is empty"),
+            (Create, "/home/u/x", None, "a private place takes new names"),
+            (Read, "/usr/bin/true", None, "the system is readable"),
+            (Execute, "/usr/bin/true", None, "and runs"),
+            (Write, "/usr/bin/true", Some(Because::ReadOnly), "and stays"),
+            (Write, "/home/u/w/a", None, "the workspace is writable"),
+            (Read, "/home/u/wx", Some(Because::Absent), "a longer name is another name"),
+            (Write, "/home/u/w/.git/hooks/x", Some(Because::Guarded), "protected"),
+            (Create, "/home/u/w/.git/hooks/x", Some(Because::Guarded), "protected"),
+            (Read, "/home/u/w/.git/hooks/x", None, "protected is readable"),
+            (Write, "/home/u/w/.git/index", None, "beside the protected name"),
+            (Rename, "/home/u/w/.git", Some(Because::Pinned), "would carry hooks away"),
+            (Rename, "/home/u/w", Some(Because::Pinned), "a mount stays"),
+            (Remove, "/home/u/w/vendor", Some(Because::ReadOnly), "an inner tree stays"),
+            (Write, "/home/u/w/vendor/x", Some(Because::ReadOnly), "inner beats outer"),
+            (Rename, "/home/u/w/src", None, "nothing below is pinned"),
+            (Read, "/etc/shadow", Some(Because::Hidden), "hidden"),
+            (Read, "usr/bin/true", Some(Because::Absent), "a relative path is nobody's"),
+        ] {
+            check(act, path, want, why);
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! The policy language of cofferdam, and the one judge of access.
+//!
+//! ```text
+//! policy text --parse--> Document --resolve(Facts)--> Policy --rules--> Rules --decide--> Verdict
+//! ```
+//!
+//! Everything here is a function from values to values: this crate opens no file, reads no clock
+//! and no environment. What it needs to know of the machine comes in as [`Facts`], read once by
+//! the caller and recorded in the audit log.
+//!
+//! The module [`judge`] is free of parsing, so that `cofferdam-init` can link it without a TOML
+//! reader: text is read only with the feature `text`.
+
+#[cfg(feature = "text")]
+pub mod document;
+#[cfg(feature = "text")]
+mod error;
+pub mod facts;
+pub mod judge;
+pub mod model;
+#[cfg(feature = "text")]
+mod read;
+#[cfg(feature = "text")]
+pub mod resolve;
+pub mod view;
+
+#[cfg(feature = "text")]
+pub use document::{Document, Source};
+#[cfg(feature = "text")]
+pub use error::{PolicyError, printable, render};
+pub use facts::{Facts, Kind, Person, Seen};
+pub use judge::{Act, Request, Rules, Verdict, decide};
+pub use model::{Clause, Grant, Guarded, Isolation, Mode, Origin, Policy, Variable};
+#[cfg(feature = "text")]
+pub use resolve::resolve;

@@ -1,0 +1,352 @@
+//! TOML to Document, and the checks that text and flags share.
+//!
+//! The TOML is read as a tree with the span of every key and value; nothing is deserialised
+//! blindly, so each fault has its place.
+
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::document::{Document, GrantText, Located, Source};
+use crate::error::{Fault, PolicyError};
+use crate::model::{Clause, Isolation, Mode};
+use crate::view;
+
+/// Most entries in one list of a policy: more is a mistake, and each costs a mount.
+pub(crate) const ENTRIES_MAX: usize = 256;
+
+/// Keys of the language by table, and those that a later release brings.
+struct Table {
+    name: &'static str,
+    now: &'static [&'static str],
+    later: &'static [&'static str],
+}
+
+const TOP: Table = Table {
+    name: "",
+    now: &["version", "isolation", "filesystem", "environment", "network"],
+    later: &["extends", "oversight", "jail", "credentials", "limits", "output", "audit", "trust"],
+};
+const FILESYSTEM: Table = Table {
+    name: "filesystem",
+    now: &["workspace", "grant", "home"],
+    later: &["hide", "mask", "protect"],
+};
+const ENVIRONMENT: Table = Table { name: "environment", now: &["allow", "set"], later: &[] };
+const NETWORK: Table =
+    Table { name: "network", now: &[], later: &["allow", "listen", "local", "dns"] };
+const GRANT: Table = Table { name: "filesystem.grant", now: &["path", "mode"], later: &[] };
+const WORKSPACE: Table = Table { name: "filesystem.workspace", now: &["path", "mode"], later: &[] };
+
+type Value<'i> = Spanned<DeValue<'i>>;
+
+/// Reads `source` over the defaults in `document`.
+pub(crate) fn into(document: &mut Document, source: &Source) -> Result<(), PolicyError> {
+    let reader = Reader { source };
+    let text = source.text.strip_prefix('\u{FEFF}').unwrap_or(&source.text);
+    if text.len() != source.text.len() {
+        let fault = Fault::Toml { message: "it begins with a byte order mark".into() };
+        return Err(reader.fault(fault, 0..3));
+    }
+    let parsed = DeTable::parse(text).map_err(|error| {
+        let message = error.message().lines().next().unwrap_or("not TOML").to_owned();
+        reader.fault(Fault::Toml { message }, error.span().unwrap_or(0..0))
+    })?;
+    let top = parsed.get_ref();
+    reader.keys(top, &TOP)?;
+    reader.version(top)?;
+    if let Some(value) = top.get("isolation") {
+        let clause = reader.clause("isolation", value);
+        document.isolation = reader.located(reader.isolation(value)?, value, clause);
+    }
+    if let Some(value) = top.get("filesystem") {
+        reader.filesystem(reader.table(value, &FILESYSTEM)?, document)?;
+    }
+    if let Some(value) = top.get("environment") {
+        reader.environment(reader.table(value, &ENVIRONMENT)?, document)?;
+    }
+    if let Some((key, value)) = top.get_key_value("network") {
+        reader.table(value, &NETWORK)?;
+        document.network = reader.clause_at("network", key.span());
+    }
+    Ok(())
+}
+
+struct Reader<'a> {
+    source: &'a Source,
+}
+
+impl Reader<'_> {
+    fn fault(&self, fault: Fault, span: Range<usize>) -> PolicyError {
+        PolicyError::at(fault, self.source, span)
+    }
+
+    fn clause_at(&self, name: &str, span: Range<usize>) -> Clause {
+        let before = self.source.text.get(..span.start).unwrap_or_default();
+        let line = u32::try_from(before.matches('\n').count() + 1).unwrap_or(u32::MAX);
+        Clause { name: name.into(), file: self.source.name.clone(), line }
+    }
+
+    fn clause(&self, name: &str, value: &Value<'_>) -> Clause {
+        self.clause_at(name, value.span())
+    }
+
+    fn located<T>(&self, value: T, at: &Value<'_>, clause: Clause) -> Located<T> {
+        Located { value, span: at.span(), flag: None, clause }
+    }
+
+    /// Refuses the first key, in the order of the text, that the table does not have.
+    fn keys(&self, found: &DeTable<'_>, table: &Table) -> Result<(), PolicyError> {
+        let mut keys: Vec<_> = found.keys().collect();
+        keys.sort_by_key(|key| key.span().start);
+        for key in keys {
+            let name = key.get_ref().as_ref();
+            if table.now.contains(&name) {
+                continue;
+            }
+            let full = if table.name.is_empty() {
+                name.to_owned()
+            } else {
+                format!("{}.{name}", table.name)
+            };
+            let fault = if table.later.contains(&name) {
+                Fault::LaterKey { key: full }
+            } else {
+                let known = table.now.iter().chain(table.later);
+                Fault::UnknownKey {
+                    key: full,
+                    nearest: nearest(name, known),
+                    known: table.now.iter().map(|key| (*key).to_owned()).collect(),
+                }
+            };
+            return Err(self.fault(fault, key.span()));
+        }
+        Ok(())
+    }
+
+    fn wrong(&self, key: &str, want: &'static str, value: &Value<'_>) -> PolicyError {
+        let got = value.get_ref().type_str();
+        let fault = Fault::WrongType { key: key.into(), want, got };
+        self.fault(fault, value.span())
+    }
+
+    fn table<'t, 'i>(
+        &self,
+        value: &'t Value<'i>,
+        table: &Table,
+    ) -> Result<&'t DeTable<'i>, PolicyError> {
+        let found =
+            value.get_ref().as_table().ok_or_else(|| self.wrong(table.name, "a table", value))?;
+        self.keys(found, table)?;
+        Ok(found)
+    }
+
+    fn text<'t>(&self, key: &str, value: &'t Value<'_>) -> Result<&'t str, PolicyError> {
+        value.get_ref().as_str().ok_or_else(|| self.wrong(key, "a string", value))
+    }
+
+    fn list<'t, 'i>(
+        &self,
+        key: &str,
+        value: &'t Value<'i>,
+    ) -> Result<&'t [Value<'i>], PolicyError> {
+        let list = value.get_ref().as_array().ok_or_else(|| self.wrong(key, "an array", value))?;
+        if list.len() > ENTRIES_MAX {
+            let fault = Fault::TooMany { key: key.into(), count: list.len() };
+            return Err(self.fault(fault, value.span()));
+        }
+        Ok(list)
+    }
+
+    fn version(&self, top: &DeTable<'_>) -> Result<(), PolicyError> {
+        let Some(value) = top.get("version") else {
+            let end = self.source.text.find('\n').unwrap_or(self.source.text.len());
+            return Err(self.fault(Fault::VersionMissing, 0..end));
+        };
+        match value.get_ref() {
+            DeValue::Integer(number) if number.as_str() == "1" && number.radix() == 10 => Ok(()),
+            DeValue::Integer(number) => {
+                let fault = Fault::VersionUnknown { got: number.as_str().into() };
+                Err(self.fault(fault, value.span()))
+            }
+            DeValue::String(_)
+            | DeValue::Float(_)
+            | DeValue::Boolean(_)
+            | DeValue::Datetime(_)
+            | DeValue::Array(_)
+            | DeValue::Table(_) => Err(self.wrong("version", "the integer 1", value)),
+        }
+    }
+
+    fn isolation(&self, value: &Value<'_>) -> Result<Isolation, PolicyError> {
+        match self.text("isolation", value)? {
+            "process" => Ok(Isolation::Process),
+            later @ ("gvisor" | "vm" | "auto") => {
+                Err(self.fault(Fault::IsolationLater { asked: later.into() }, value.span()))
+            }
+            other => Err(self.fault(Fault::IsolationUnknown { asked: other.into() }, value.span())),
+        }
+    }
+
+    fn filesystem(&self, table: &DeTable<'_>, document: &mut Document) -> Result<(), PolicyError> {
+        if let Some(value) = table.get("workspace") {
+            let clause = self.clause("filesystem.workspace", value);
+            let grant = self.grant(value, &WORKSPACE, Some(Mode::ReadWrite))?;
+            document.workspace = self.located(grant, value, clause);
+        }
+        if let Some(value) = table.get("grant") {
+            for (index, entry) in self.list("filesystem.grant", value)?.iter().enumerate() {
+                let clause = self.clause(&format!("filesystem.grant[{index}]"), entry);
+                let grant = self.grant(entry, &GRANT, None)?;
+                document.grants.push(self.located(grant, entry, clause));
+            }
+        }
+        if let Some(value) = table.get("home") {
+            match self.text("filesystem.home", value)? {
+                "private" => document.home = self.clause("filesystem.home", value),
+                other => {
+                    let fault = Fault::Home { asked: other.into() };
+                    return Err(self.fault(fault, value.span()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// `{ path = "…", mode = "…" }`. Without a `default`, the mode must be written.
+    fn grant(
+        &self,
+        value: &Value<'_>,
+        table: &Table,
+        default: Option<Mode>,
+    ) -> Result<GrantText, PolicyError> {
+        let found = self.table(value, table)?;
+        let Some(path) = found.get("path") else {
+            return Err(self.fault(Fault::PathMissing { key: table.name }, value.span()));
+        };
+        let text = self.text(&format!("{}.path", table.name), path)?;
+        let text = check_path(text).map_err(|fault| self.fault(fault, path.span()))?;
+        let mode = match (found.get("mode"), default) {
+            (Some(value), _) => {
+                let text = self.text(&format!("{}.mode", table.name), value)?;
+                mode(text).map_err(|fault| self.fault(fault, value.span()))?
+            }
+            (None, Some(mode)) => mode,
+            (None, None) => return Err(self.fault(Fault::ModeMissing, value.span())),
+        };
+        Ok(GrantText { path: text, mode })
+    }
+
+    fn environment(&self, table: &DeTable<'_>, document: &mut Document) -> Result<(), PolicyError> {
+        if let Some(value) = table.get("allow") {
+            document.variables.clear();
+            for (index, entry) in self.list("environment.allow", value)?.iter().enumerate() {
+                let name = self.text("environment.allow", entry)?;
+                check_allow(name).map_err(|fault| self.fault(fault, entry.span()))?;
+                let clause = self.clause(&format!("environment.allow[{index}]"), entry);
+                document.variables.push(self.located(name.to_owned(), entry, clause));
+            }
+        }
+        if let Some(value) = table.get("set") {
+            let found = value.get_ref().as_table();
+            let found = found.ok_or_else(|| self.wrong("environment.set", "a table", value))?;
+            if found.len() > ENTRIES_MAX {
+                let fault = Fault::TooMany { key: "environment.set".into(), count: found.len() };
+                return Err(self.fault(fault, value.span()));
+            }
+            let mut entries: Vec<_> = found.iter().collect();
+            entries.sort_by_key(|(key, _)| key.span().start);
+            for (key, entry) in entries {
+                let name = key.get_ref().as_ref();
+                let text = self.text(&format!("environment.set.{name}"), entry)?;
+                check_set(name, text).map_err(|fault| self.fault(fault, key.span()))?;
+                let clause = self.clause(&format!("environment.set.{name}"), entry);
+                let pair = (name.to_owned(), text.to_owned());
+                document.set.push(self.located(pair, entry, clause));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The known key that is nearest to `name`, if one is near at all.
+fn nearest<'k>(name: &str, known: impl Iterator<Item = &'k &'static str>) -> Option<String> {
+    known
+        .map(|key| (strsim::damerau_levenshtein(name, key), *key))
+        .filter(|(distance, key)| *distance <= 1 + key.len() / 3)
+        .min()
+        .map(|(_, key)| key.to_owned())
+}
+
+/// A path as the language allows it: literal, and only downwards.
+pub(crate) fn check_path(text: &str) -> Result<String, Fault> {
+    let path = || text.to_owned();
+    if text.is_empty() {
+        return Err(Fault::PathEmpty);
+    }
+    if text.chars().any(char::is_control) {
+        return Err(Fault::PathControl { path: path() });
+    }
+    if text.split('/').any(|part| part == "..") {
+        return Err(Fault::PathUp { path: path() });
+    }
+    if text.contains(['*', '?', '[', ']', '{', '}']) {
+        return Err(Fault::PathGlob { path: path() });
+    }
+    if text.starts_with('~') && text != "~" && !text.starts_with("~/") {
+        return Err(Fault::PathOtherHome { path: path() });
+    }
+    if text.contains('$') {
+        return Err(Fault::PathVariable { path: path() });
+    }
+    Ok(path())
+}
+
+pub(crate) fn mode(text: &str) -> Result<Mode, Fault> {
+    match text {
+        "read-only" => Ok(Mode::ReadOnly),
+        "read-write" => Ok(Mode::ReadWrite),
+        "no-delete" | "overlay" => Err(Fault::ModeLater { asked: text.into() }),
+        _ => Err(Fault::ModeUnknown { asked: text.into() }),
+    }
+}
+
+fn check_name(name: &str) -> Result<(), Fault> {
+    let mut letters = name.chars();
+    let first = letters.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
+    if !first || !letters.all(|c| c.is_ascii_alphanumeric() || c == '_') {
+        return Err(Fault::VariableName { name: name.into() });
+    }
+    if view::OWN_VARIABLES.contains(&name) {
+        return Err(Fault::VariableOurs { name: name.into() });
+    }
+    Ok(())
+}
+
+/// A name, or a prefix and `*`, that may be passed.
+pub(crate) fn check_allow(pattern: &str) -> Result<(), Fault> {
+    check_name(pattern.strip_suffix('*').unwrap_or(pattern))?;
+    if says_secret(pattern) {
+        return Err(Fault::VariableSecret { name: pattern.into() });
+    }
+    Ok(())
+}
+
+pub(crate) fn check_set(name: &str, value: &str) -> Result<(), Fault> {
+    check_name(name)?;
+    if value.contains('\0') {
+        return Err(Fault::VariableNul { name: name.into() });
+    }
+    Ok(())
+}
+
+/// Whether a variable's name says that its value is a secret.
+pub(crate) fn says_secret(name: &str) -> bool {
+    let upper = name.to_ascii_uppercase();
+    view::SECRET_WORDS.iter().any(|word| upper.contains(word))
+}
+
+#[cfg(test)]
+#[path = "read_tests.rs"]
+mod tests;

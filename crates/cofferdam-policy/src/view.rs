@@ -1,0 +1,106 @@
+//! The built-in view: what every workload sees besides what a person grants, as data.
+//!
+//! What is not named here or granted is absent. Each list says why its entries are on it.
+
+/// Trees of the system, read-only. Those that a host lacks are left out.
+///
+/// `/bin`, `/sbin`, `/lib*` are symbolic links into `/usr` on merged systems and trees of their
+/// own on others; both are shown as the host has them.
+pub const SYSTEM: &[&str] =
+    &["/usr", "/opt", "/nix", "/etc", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"];
+
+/// Toolchains in the home, read-only, those that exist. Whole trees only where none of their
+/// files holds a token: `~/.cargo` itself has `credentials.toml`, so only three of its children.
+pub const TOOLCHAINS: &[&str] = &[
+    ".rustup",
+    ".cargo/bin",
+    ".cargo/registry",
+    ".cargo/git",
+    ".nvm",
+    ".volta",
+    ".pyenv",
+    ".local/bin",
+    ".local/share/uv",
+    ".local/share/mise",
+    ".local/share/claude",
+    ".bun",
+    ".deno/bin",
+    "go/bin",
+    "go/pkg/mod",
+    ".sdkman",
+];
+
+/// Entries of `/etc` that are hidden: hashes, keys and our own configuration. An ordinary user
+/// cannot read most of them anyway; hidden, they stay unreadable whoever starts the sandbox.
+pub const ETC_HIDDEN: &[&str] = &[
+    "/etc/shadow",
+    "/etc/shadow-",
+    "/etc/gshadow",
+    "/etc/gshadow-",
+    "/etc/sudoers",
+    "/etc/sudoers.d",
+    "/etc/ssl/private",
+    "/etc/cofferdam",
+    "/etc/ssh/ssh_host_rsa_key",
+    "/etc/ssh/ssh_host_ecdsa_key",
+    "/etc/ssh/ssh_host_ed25519_key",
+    "/etc/ssh/ssh_host_dsa_key",
+];
+
+/// Entries of `/etc` that cofferdam writes itself: users, names and resolvers of the sandbox.
+pub const ETC_OURS: &[&str] =
+    &["/etc/passwd", "/etc/group", "/etc/hosts", "/etc/nsswitch.conf", "/etc/resolv.conf"];
+
+/// Names below the workspace that run code or change what runs, when a person or a tool next
+/// works there outside: git hooks and configuration, agents' and editors' settings, shell files.
+pub const PROTECTED: &[&str] = &[
+    ".git/hooks",
+    ".git/config",
+    ".claude",
+    ".codex",
+    ".vscode",
+    ".idea",
+    ".mcp.json",
+    ".envrc",
+    ".bashrc",
+    ".bash_profile",
+    ".bash_login",
+    ".bash_logout",
+    ".profile",
+    ".zshrc",
+    ".zshenv",
+    ".zprofile",
+    ".zlogin",
+    ".zlogout",
+];
+
+/// Shared temporary directories: anybody may plant names there, so they are no workspace.
+pub const SHARED_TEMPORARY: &[&str] = &["/tmp", "/var/tmp", "/dev/shm"];
+
+/// Directories that cofferdam makes itself; a grant that contains or replaces one would take the
+/// wall's own ground away.
+pub const RESERVED: &[&str] = &["/proc", "/sys", "/dev", "/run"];
+
+/// Variables that pass by default. `LC_*` stands for every name with that prefix.
+pub const DEFAULT_VARIABLES: &[&str] = &["TERM", "LANG", "LC_*", "COLORTERM", "TZ", "NO_COLOR"];
+
+/// Variables that cofferdam sets; nobody passes them.
+pub const OWN_VARIABLES: &[&str] = &["HOME", "USER", "LOGNAME", "TMPDIR", "PATH", "SHELL", "PWD"];
+
+/// The `PATH` where the caller's has no entry inside the view.
+pub const FALLBACK_PATH: &[&str] = &["/usr/local/bin", "/usr/bin", "/bin"];
+
+/// Parts of a variable's name that say its value is a secret. Such a name is never passed.
+pub const SECRET_WORDS: &[&str] = &[
+    "SECRET",
+    "TOKEN",
+    "PASSWORD",
+    "PASSWD",
+    "PASSPHRASE",
+    "CREDENTIAL",
+    "API_KEY",
+    "APIKEY",
+    "ACCESS_KEY",
+    "PRIVATE_KEY",
+    "AUTH_SOCK",
+];
