@@ -1,0 +1,70 @@
+//! What is put on record.
+
+use serde::Serialize;
+use serde_json::Value;
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Event {
+    /// Everything that was read and decided, before anything of the workload ran.
+    Start {
+        /// What was read of the caller's side.
+        facts: Value,
+        /// What was read of the machine.
+        host: Value,
+        /// What was decided from the text.
+        policy: Value,
+        /// What init was told to do.
+        plan: Value,
+        /// Program and arguments; bytes that are not UTF-8 are replaced.
+        command: Vec<String>,
+    },
+    /// Every wall stands; the workload is about to run.
+    Ready {},
+    /// The workload ended.
+    Exit {
+        /// How.
+        outcome: ExitKind,
+        /// From the start of the sandbox. Milliseconds.
+        duration_ms: u64,
+        /// What a person should know, where the end was not the workload's own.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
+    },
+    /// A start that was refused.
+    Refusal {
+        /// Stable name.
+        code: String,
+        /// What and why.
+        message: String,
+        /// The next thing to do.
+        hint: String,
+    },
+    /// A guarding mount is gone: the host replaced what it stood on.
+    MountFell {
+        /// Where it was.
+        path: String,
+        /// `kill` or `note`.
+        guard: String,
+        /// What was done.
+        action: String,
+    },
+    /// The line before this record was never finished: its writer died. It is no record.
+    Torn {
+        /// Its length without the newline. Bytes.
+        bytes: u64,
+        /// SHA-256 of those bytes, in hexadecimal.
+        sha256: String,
+    },
+}
+
+/// How a workload ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ExitKind {
+    /// With this exit status.
+    Code(u8),
+    /// By this signal.
+    Signal(i32),
+}

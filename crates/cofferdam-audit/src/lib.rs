@@ -1,0 +1,19 @@
+//! The audit log of cofferdam: what was decided, what ran, how it ended, in one chained file.
+//!
+//! One record a line. A line is JSON with sorted keys and no white space, so that every record
+//! has exactly one spelling; its `hash` covers the record before it and all of its own bytes.
+//! Whoever changes, drops or reorders a record breaks the chain from there on, and [`verify`]
+//! names the line. What the chain alone cannot show is a log cut off at its end: compare the
+//! head that `cofferdam audit verify` prints with one noted elsewhere.
+//!
+//! Nothing here calls `fsync(2)`: a record survives the end of every process, not a power cut.
+
+mod event;
+mod log;
+mod record;
+mod verify;
+
+pub use event::{Event, ExitKind};
+pub use log::{Log, LogError};
+pub use record::{FIRST_PREV, MAX_RECORD_BYTES};
+pub use verify::{Broken, Problem, Verified, verify};
