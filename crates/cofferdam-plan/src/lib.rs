@@ -1,0 +1,30 @@
+//! compile: a pure function from [`Policy`](cofferdam_policy::Policy) and [`Host`] to [`Plan`].
+//!
+//! No file, clock, environment or kernel is touched here, and nothing depends on the operating
+//! system that this crate was built for: every plan can be made and tested anywhere.
+//!
+//! The Plan is plain data. `cofferdam plan` prints it, the audit log's first record holds it,
+//! and `cofferdam-init` obeys it step by step (module [`wire`] is the form in which it gets it).
+
+pub mod coverage;
+pub mod host;
+pub mod message;
+mod native;
+pub mod plan;
+pub mod refusal;
+#[cfg(feature = "json")]
+pub mod render;
+pub mod seccomp;
+pub mod wire;
+
+pub use cofferdam_policy::{facts, judge, model};
+pub use coverage::{Coverage, Extent};
+pub use host::Host;
+pub use native::compile;
+pub use plan::{Plan, Step, Workload};
+pub use refusal::Refusal;
+
+/// Names this build: init refuses a Plan of another, so the wire form never becomes an interface.
+///
+/// A digest over the sources that define the wire form and what init makes of it.
+pub const BUILD: &str = env!("COFFERDAM_BUILD");

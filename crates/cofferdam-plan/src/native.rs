@@ -1,0 +1,318 @@
+//! `process/native`: the jail made of namespaces, detached mounts, Landlock and seccomp.
+//!
+//! Says *why* each step is there; `cofferdam-init` knows *how*.
+
+mod cover;
+mod landlock;
+
+use std::path::{Path, PathBuf};
+
+use cofferdam_policy::Rules;
+use cofferdam_policy::facts::Ids;
+use cofferdam_policy::model::{Grant, Mode, Origin, Policy};
+
+use crate::host::{DEVICES, Host, PROC_MASKED};
+use crate::plan::{Access, Argument, Expect, Guard, Idmap, Opening, Plan, Spaces, Step, Workload};
+use crate::refusal::Refusal;
+use crate::{BUILD, seccomp};
+
+/// Our own corner of the new root: files that stand in for the host's.
+const OWN: &str = "/.cofferdam";
+/// A file nobody can open, and a directory likewise: bound over what is hidden.
+const EMPTY_FILE: &str = "/.cofferdam/hidden-file";
+const EMPTY_DIRECTORY: &str = "/.cofferdam/hidden-directory";
+/// The machine's name inside.
+const HOSTNAME: &str = "cofferdam";
+/// Directories among [`PROC_MASKED`]; the others are files.
+const PROC_DIRECTORIES: &[&str] = &["acpi", "asound", "bus", "driver", "fs", "irq", "scsi"];
+
+/// Decides everything, touches nothing.
+///
+/// # Errors
+/// Refuses when `host` cannot hold a clause of `policy`. It never weakens one.
+pub fn compile(policy: &Policy, host: &Host, command: Vec<Argument>) -> Result<Plan, Refusal> {
+    check(host)?;
+    let (uid, gid) = policy.person.ids.pair();
+    let stand_in = matches!(policy.person.ids, Ids::StandIn { .. });
+    let openings = openings(policy, stand_in);
+    let mut setup = entry(policy.person.ids, uid, gid, &openings);
+    setup.push(Step::Hostname { name: HOSTNAME.into() });
+    // `network = none` leaves one interface, the sandbox's own loopback, without any route.
+    setup.push(Step::Loopback);
+    setup.push(Step::NewRoot);
+    setup.extend(skeleton(policy, uid, gid));
+    setup.extend(view(policy, &openings));
+    setup.extend(proc(host));
+    setup.push(Step::Pivot);
+    setup.extend(confinement(policy, host));
+    Ok(Plan {
+        build: BUILD.into(),
+        wall: "process/native".into(),
+        setup,
+        workload: Workload {
+            command,
+            search: search(policy),
+            environment: policy.environment.clone(),
+            directory: policy.cwd.clone(),
+        },
+        coverage: cover::rows(policy, host),
+        rules: Rules::of(policy),
+    })
+}
+
+/// What no plan can do without.
+fn check(host: &Host) -> Result<(), Refusal> {
+    if host.system != "Linux" || host.machine != "x86_64" {
+        return Err(Refusal::WrongMachine { machine: format!("{} {}", host.system, host.machine) });
+    }
+    for (sysctl, value, forbids) in [
+        ("/proc/sys/user/max_user_namespaces", host.max_user_namespaces, 0),
+        ("/proc/sys/kernel/unprivileged_userns_clone", host.unprivileged_userns_clone, 0),
+    ] {
+        if value == Some(forbids) {
+            let wanted = if sysctl.ends_with("clone") { 1 } else { 15_000 };
+            return Err(Refusal::UserNamespacesOff { sysctl, value: forbids, wanted });
+        }
+    }
+    if host.landlock_abi == 0 {
+        return Err(Refusal::LandlockMissing);
+    }
+    match DEVICES.iter().find(|(name, ..)| !host.devices.iter().any(|d| d == name)) {
+        Some((name, ..)) => Err(Refusal::DeviceMissing { name: (*name).into() }),
+        None => Ok(()),
+    }
+}
+
+/// Everything of the host that the view is made of, in the order of their targets.
+fn openings(policy: &Policy, stand_in: bool) -> Vec<Opening> {
+    let tree = |grant: &Grant| {
+        let access = match grant.mode {
+            Mode::ReadOnly => Access::ReadOnly,
+            Mode::ReadWrite => Access::ReadWrite,
+        };
+        // The system's trees are for everybody; what is root's own must look like the stand-in's.
+        let idmap = match (stand_in, grant.origin) {
+            (false, _) | (true, Origin::System) => Idmap::None,
+            (true, Origin::Toolchain) => Idmap::IfPossible,
+            (true, Origin::Granted | Origin::Workspace) => Idmap::Required,
+        };
+        let expect = Expect::Inode { dev: grant.seen.dev, ino: grant.seen.ino };
+        let (path, target) = (grant.source.clone(), grant.path.clone());
+        Opening { path, expect, access, idmap, target }
+    };
+    let device = |(name, major, minor): &(&str, u32, u32)| {
+        let path = Path::new("/dev").join(name);
+        Opening {
+            target: path.clone(),
+            path,
+            expect: Expect::Device { major: *major, minor: *minor },
+            access: Access::Device,
+            idmap: Idmap::None,
+        }
+    };
+    let trees = policy.grants.iter().chain([&policy.workspace]).map(tree);
+    trees.chain(DEVICES.iter().map(device)).collect()
+}
+
+/// From the caller's namespaces into the sandbox's, with every tree of the host in hand.
+fn entry(ids: Ids, uid: u32, gid: u32, openings: &[Opening]) -> Vec<Step> {
+    let opens = openings.iter().cloned().map(Step::Open);
+    let unshare = Step::Unshare { spaces: Spaces::All };
+    let inside = [unshare, Step::MapIds { uid, gid }, Step::Fork, Step::MakePrivate];
+    match ids {
+        Ids::Caller { .. } => inside.into_iter().chain(opens).collect(),
+        Ids::Owner { .. } => {
+            [Step::Become { uid, gid }].into_iter().chain(inside).chain(opens).collect()
+        }
+        // Only real root can idmap a mount of the host, so the trees are opened before root is
+        // given up, in a mount namespace of root's; they stay detached until the view is built.
+        Ids::StandIn { .. } => [
+            Step::Unshare { spaces: Spaces::Mount },
+            Step::MakePrivate,
+            Step::IdmapNamespace { uid, gid },
+        ]
+        .into_iter()
+        .chain(opens)
+        .chain([Step::Become { uid, gid }])
+        .chain(inside)
+        .collect(),
+    }
+}
+
+/// Directories, links and files of our own in the new root.
+fn skeleton(policy: &Policy, uid: u32, gid: u32) -> Vec<Step> {
+    let directory = |path: &str, mode| Step::Directory { path: path.into(), mode };
+    let file = |name: &str, content: String, mode| Step::File {
+        path: Path::new(OWN).join(name),
+        content,
+        mode,
+    };
+    let link = |path: &str, to: &str| Step::Link { path: path.into(), to: to.into() };
+    let name = &policy.person.name;
+    let home = policy.home.display();
+    let mut steps = vec![
+        directory(OWN, 0o755),
+        directory(EMPTY_DIRECTORY, 0),
+        file("hidden-file", String::new(), 0),
+        file(
+            "passwd",
+            format!(
+                "{name}:x:{uid}:{gid}::{home}:/bin/sh\n\
+                 nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
+            ),
+            0o644,
+        ),
+        file("group", format!("{name}:x:{gid}:\nnogroup:x:65534:\n"), 0o644),
+        file("hosts", format!("127.0.0.1 localhost {HOSTNAME}\n::1 localhost\n"), 0o644),
+        file(
+            "nsswitch.conf",
+            "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n"
+                .into(),
+            0o644,
+        ),
+        file("resolv.conf", "# no resolver: the network is closed\n".into(), 0o644),
+        directory("/run", 0o755),
+        directory("/sys", 0o755),
+        directory("/var", 0o755),
+        directory("/dev", 0o755),
+        link("/dev/fd", "/proc/self/fd"),
+        link("/dev/stdin", "/proc/self/fd/0"),
+        link("/dev/stdout", "/proc/self/fd/1"),
+        link("/dev/stderr", "/proc/self/fd/2"),
+        link("/dev/ptmx", "pts/ptmx"),
+        Step::Devpts { path: "/dev/pts".into() },
+        Step::Tmpfs { path: "/dev/shm".into(), mode: 0o1777 },
+    ];
+    // A resolv.conf that leads into /run is written there: /run is ours.
+    for (path, seen) in &policy.replaced {
+        if let Some(real) = seen.real.as_ref().filter(|real| real.starts_with("/run"))
+            && *real != *path
+        {
+            let content = "# no resolver: the network is closed\n".into();
+            steps.push(Step::File { path: real.clone(), content, mode: 0o644 });
+        }
+    }
+    steps.extend(
+        policy
+            .root_links
+            .iter()
+            .map(|(path, to)| Step::Link { path: path.clone(), to: to.clone() }),
+    );
+    steps
+}
+
+/// The mounts of the view, outer before inner.
+fn view(policy: &Policy, openings: &[Opening]) -> Vec<Step> {
+    // At one path: first what is there, then the pin that keeps its name, then the guard.
+    let mut mounts: Vec<(PathBuf, u8, Step)> = Vec::new();
+    for (path, mode) in [
+        (PathBuf::from("/tmp"), 0o1777),
+        (PathBuf::from("/var/tmp"), 0o1777),
+        (policy.home.clone(), 0o700),
+    ] {
+        mounts.push((path.clone(), 0, Step::Tmpfs { path, mode }));
+    }
+    for opening in openings {
+        let (target, guard) = (opening.target.clone(), Guard::Kill);
+        mounts.push((target.clone(), 1, Step::Attach { target, guard }));
+    }
+    let mut pin = |path: &Path, expect| {
+        if !mounts.iter().any(|(at, order, _)| at == path && *order == 2) {
+            mounts.push((path.to_owned(), 2, bind(path, path, expect, Access::ReadWrite)));
+        }
+    };
+    for (path, expect) in pins(policy) {
+        pin(&path, expect);
+    }
+    for kept in policy.guarded.iter().chain(&policy.own) {
+        let expect = Some(Expect::Inode { dev: kept.seen.dev, ino: kept.seen.ino });
+        let step = bind(&kept.path, &kept.path, expect, Access::ReadOnly);
+        mounts.push((kept.path.clone(), 3, step));
+    }
+    mounts.extend(etc(policy));
+    mounts.sort_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
+    mounts.into_iter().map(|(_, _, step)| step).collect()
+}
+
+fn bind(from: &Path, at: &Path, expect: Option<Expect>, access: Access) -> Step {
+    Step::Bind { from: from.into(), at: at.into(), expect, access, guard: Guard::Kill }
+}
+
+/// Directories between a writable tree and something inside it that must keep its name: each is
+/// bound on itself, since `rename(2)` of a mount point is `EBUSY`.
+fn pins(policy: &Policy) -> Vec<(PathBuf, Option<Expect>)> {
+    let mut pins = Vec::new();
+    for kept in policy.guarded.iter().chain(&policy.own) {
+        for (path, seen) in &kept.ancestors {
+            let expect = Expect::Inode { dev: seen.dev, ino: seen.ino };
+            pins.push((path.clone(), Some(expect)));
+        }
+    }
+    let trees: Vec<&Grant> = policy.grants.iter().chain([&policy.workspace]).collect();
+    for outer in trees.iter().filter(|tree| tree.mode == Mode::ReadWrite) {
+        for inner in trees.iter().filter(|tree| tree.path != outer.path) {
+            let between = inner.path.ancestors().skip(1).take_while(|path| *path != outer.path);
+            if inner.path.starts_with(&outer.path) {
+                pins.extend(between.map(|path| (path.to_owned(), None)));
+            }
+        }
+    }
+    pins
+}
+
+/// What is hidden in `/etc`, and our own files there.
+fn etc(policy: &Policy) -> Vec<(PathBuf, u8, Step)> {
+    use cofferdam_policy::facts::Kind;
+    let hidden = policy.hidden.iter().filter_map(|(path, seen)| {
+        let from = match seen.kind {
+            Kind::Directory => EMPTY_DIRECTORY,
+            Kind::File | Kind::Other => EMPTY_FILE,
+            Kind::Link => return None,
+        };
+        Some((path, PathBuf::from(from), Guard::Kill))
+    });
+    let ours = policy.replaced.iter().filter_map(|(path, seen)| {
+        let from = Path::new(OWN).join(path.file_name()?);
+        (seen.kind == Kind::File).then_some((path, from, Guard::Note))
+    });
+    hidden
+        .chain(ours)
+        .map(|(path, from, guard)| {
+            let (access, at) = (Access::ReadOnly, path.clone());
+            (path.clone(), 4, Step::Bind { from, at, expect: None, access, guard })
+        })
+        .collect()
+}
+
+/// `/proc` of the new pid namespace, read-only, without what speaks of the whole machine.
+fn proc(host: &Host) -> Vec<Step> {
+    let masked = PROC_MASKED.iter().filter(|name| host.proc_names.iter().any(|n| n == *name));
+    let mask = |name: &&str| Step::Bind {
+        from: if PROC_DIRECTORIES.contains(name) { EMPTY_DIRECTORY } else { EMPTY_FILE }.into(),
+        at: Path::new("/proc").join(name),
+        expect: None,
+        access: Access::ReadOnly,
+        guard: Guard::Kill,
+    };
+    [Step::Proc { path: "/proc".into() }].into_iter().chain(masked.map(mask)).collect()
+}
+
+/// The walls that the process itself carries; every mount is done, Landlock would forbid more.
+fn confinement(policy: &Policy, host: &Host) -> Vec<Step> {
+    let abi = host.landlock_abi;
+    vec![
+        Step::NoCoreDumps,
+        Step::NoNewPrivileges,
+        Step::Landlock { handled: landlock::handled(abi), rules: landlock::rules(policy, abi) },
+        Step::DropCapabilities,
+        Step::WorkloadLandlock { handled: landlock::WORKLOAD_ONLY, scoped: landlock::scoped(abi) },
+        Step::Seccomp { program: seccomp::bytes(&seccomp::workload()) },
+        Step::InitSeccomp { program: seccomp::bytes(&seccomp::init()) },
+    ]
+}
+
+/// Where a command without a slash is looked for.
+fn search(policy: &Policy) -> Vec<PathBuf> {
+    let path = policy.environment.iter().find(|variable| variable.name == "PATH");
+    path.map(|path| path.value.split(':').map(PathBuf::from).collect()).unwrap_or_default()
+}

@@ -1,0 +1,162 @@
+//! Coverage of the native jail: one row a clause, honest about what is left open.
+
+use cofferdam_policy::facts::Ids;
+use cofferdam_policy::model::{Clause, Grant, Mode, Origin, Policy};
+
+use crate::coverage::{Coverage, Extent};
+use crate::host::Host;
+
+/// Every row, in the order in which a person would ask.
+pub(super) fn rows(policy: &Policy, host: &Host) -> Vec<Coverage> {
+    let mut rows = vec![
+        row(
+            &policy.isolation_clause,
+            "the workload meets the host's kernel through a narrow door",
+            &["namespaces", "seccomp allow-list", "no capabilities", "no_new_privs"],
+            Extent::Partly { open: "the host's kernel serves the workload itself".into() },
+        ),
+        tree(&policy.workspace, host),
+    ];
+    let asked = |grant: &&Grant| grant.origin == Origin::Granted;
+    rows.extend(policy.grants.iter().filter(asked).map(|grant| tree(grant, host)));
+    rows.push(row(
+        &Clause::built_in("filesystem"),
+        "whatever is not granted is absent",
+        &["mount view", "Landlock", "private /tmp, /dev, /proc; empty /run, /sys"],
+        Extent::Enforced,
+    ));
+    rows.extend(protection(policy));
+    rows.push(row(
+        &policy.home_clause,
+        "the home is private and fresh",
+        &["mount view", "Landlock"],
+        Extent::Enforced,
+    ));
+    rows.push(row(
+        &Clause::built_in("environment"),
+        "only named variables pass",
+        &["environment made anew", "init started without one"],
+        Extent::Enforced,
+    ));
+    rows.push(row(
+        &policy.network_clause,
+        "no network but the sandbox's own loopback",
+        &["network namespace without routes", "seccomp on socket families"],
+        Extent::Enforced,
+    ));
+    rows.push(identity(policy));
+    rows.push(signals(host));
+    rows
+}
+
+fn row(clause: &Clause, says: &str, mechanisms: &[&str], extent: Extent) -> Coverage {
+    let mechanisms = mechanisms.iter().map(|text| (*text).to_owned()).collect();
+    Coverage { clause: clause.clone(), says: says.into(), mechanisms, extent }
+}
+
+fn tree(grant: &Grant, host: &Host) -> Coverage {
+    let says = format!("{} is {}", grant.path.display(), grant.mode.as_str());
+    let mechanisms: &[&str] = match grant.mode {
+        Mode::ReadOnly => &["read-only mount", "Landlock (not for chmod, utime, xattr)"],
+        Mode::ReadWrite => &["mount of this tree alone", "Landlock"],
+    };
+    let open = match host.landlock_abi {
+        1 => Some("moving files between directories fails: Landlock ABI 1"),
+        2 => Some("truncate(2) has one wall: Landlock before ABI 3"),
+        _ => None,
+    };
+    let extent = match (open, grant.mode) {
+        (Some(open), Mode::ReadWrite) => Extent::Partly { open: open.into() },
+        _ => Extent::Enforced,
+    };
+    row(&grant.clause, &says, mechanisms, extent)
+}
+
+fn protection(policy: &Policy) -> Vec<Coverage> {
+    let mut rows = Vec::new();
+    let clause = Clause::built_in("filesystem.protect");
+    let names = |paths: &mut dyn Iterator<Item = &std::path::PathBuf>| {
+        let inside = |path: &std::path::PathBuf| {
+            path.strip_prefix(&policy.workspace.path).unwrap_or(path).display().to_string()
+        };
+        paths.map(inside).collect::<Vec<_>>().join(", ")
+    };
+    if !policy.guarded.is_empty() {
+        rows.push(row(
+            &clause,
+            &format!("stays as it is: {}", names(&mut policy.guarded.iter().map(|g| &g.path))),
+            &["read-only mounts, ancestors bound", "mountinfo watched: a fall kills"],
+            Extent::Partly {
+                open: "when the host replaces one, the name is open for under a millisecond \
+                       until the workload is killed; one wall for what is inside"
+                    .into(),
+            },
+        ));
+    }
+    if !policy.unguarded.is_empty() {
+        rows.push(row(
+            &clause,
+            &format!("may not be created: {}", names(&mut policy.unguarded.iter())),
+            &[],
+            Extent::Partly { open: "these names do not exist and may be created".into() },
+        ));
+    }
+    if !policy.own.is_empty() {
+        rows.push(row(
+            &Clause::built_in("filesystem.own-programs"),
+            &format!("own programs stay: {}", names(&mut policy.own.iter().map(|g| &g.path))),
+            &["read-only mounts, ancestors bound", "ETXTBSY while they run"],
+            Extent::Partly {
+                open: "another hard link to one of them, when it does not run".into(),
+            },
+        ));
+    }
+    rows
+}
+
+fn identity(policy: &Policy) -> Coverage {
+    let clause = Clause::built_in("identity");
+    let (uid, gid) = policy.person.ids.pair();
+    let groups: Vec<String> =
+        policy.person.caller_groups.iter().filter(|g| **g != gid).map(u32::to_string).collect();
+    let (says, extent) = match policy.person.ids {
+        Ids::Caller { .. } if groups.is_empty() => {
+            (format!("runs as user {uid}, group {gid}"), Extent::Enforced)
+        }
+        Ids::Caller { .. } => (
+            format!("runs as user {uid}, group {gid}"),
+            Extent::Partly {
+                open: format!(
+                    "supplementary groups cannot be dropped without privilege: {}",
+                    groups.join(", ")
+                ),
+            },
+        ),
+        Ids::Owner { .. } => (
+            format!("started by root, runs as the workspace's owner: user {uid}, group {gid}"),
+            Extent::Enforced,
+        ),
+        Ids::StandIn { .. } => (
+            format!("started by root, runs as user {uid}, who owns nothing on this host"),
+            Extent::Enforced,
+        ),
+    };
+    row(&clause, &says, &["user namespace with one user and one group", "idmapped mounts"], extent)
+}
+
+fn signals(host: &Host) -> Coverage {
+    let clause = Clause::built_in("init");
+    let says = "the workload cannot read, trace or signal init or the host's processes";
+    let extent = if host.landlock_abi >= 6 {
+        Extent::Enforced
+    } else {
+        let open = "signals to init are ignored by it, not refused: Landlock before ABI 6".into();
+        Extent::Partly { open }
+    };
+    row(
+        &clause,
+        says,
+        &["pid namespace", "init is not dumpable", "one Landlock layer more"],
+        extent,
+    )
+}

@@ -1,0 +1,77 @@
+//! Landlock rights by ABI (`landlock(7)`), as numbers: decided here, applied by init.
+
+use std::path::PathBuf;
+
+use cofferdam_policy::facts::Kind;
+use cofferdam_policy::model::{Grant, Mode, Policy};
+
+const EXECUTE: u64 = 1 << 0;
+const WRITE_FILE: u64 = 1 << 1;
+const READ_FILE: u64 = 1 << 2;
+const READ_DIR: u64 = 1 << 3;
+const MAKE_CHAR: u64 = 1 << 6;
+/// Everything of ABI 1 (Linux 5.13).
+const FIRST: u64 = (1 << 13) - 1;
+/// Moving between directories, ABI 2 (Linux 5.19).
+const REFER: u64 = 1 << 13;
+/// `truncate(2)`, ABI 3 (Linux 6.2).
+const TRUNCATE: u64 = 1 << 14;
+/// `ioctl(2)` on devices, ABI 5 (Linux 6.10).
+const IOCTL_DEV: u64 = 1 << 15;
+/// Abstract sockets and signals, ABI 6 (Linux 6.12).
+const SCOPES: u64 = 0b11;
+
+/// Handled by the workload's own layer: a right that nobody gets anyway. The layer is there so
+/// that the workload's domain is below init's, which closes `ptrace(2)` and `/proc/1`.
+pub(super) const WORKLOAD_ONLY: u64 = MAKE_CHAR;
+
+/// Every right that this ABI can deny.
+pub(super) const fn handled(abi: u32) -> u64 {
+    let mut rights = FIRST;
+    if abi >= 2 {
+        rights |= REFER;
+    }
+    if abi >= 3 {
+        rights |= TRUNCATE;
+    }
+    if abi >= 5 {
+        rights |= IOCTL_DEV;
+    }
+    rights
+}
+
+/// The scopes that this ABI has.
+pub(super) const fn scoped(abi: u32) -> u64 {
+    if abi >= 6 { SCOPES } else { 0 }
+}
+
+/// Rights by path of the new root.
+pub(super) fn rules(policy: &Policy, abi: u32) -> Vec<(PathBuf, u64)> {
+    let handled = handled(abi);
+    let everything = handled & !MAKE_CHAR & !(1 << 11);
+    let files = handled & (EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV);
+    let read = READ_FILE | READ_DIR | EXECUTE;
+    let tree = |grant: &Grant| {
+        let rights = match grant.mode {
+            Mode::ReadOnly => read,
+            Mode::ReadWrite => everything & !IOCTL_DEV,
+        };
+        let rights = if grant.seen.kind == Kind::Directory { rights } else { rights & files };
+        (grant.path.clone(), rights)
+    };
+    let device = handled & (READ_FILE | WRITE_FILE | READ_DIR | TRUNCATE | IOCTL_DEV);
+    let private = ["/tmp", "/var/tmp", "/dev/shm"].map(PathBuf::from);
+    [
+        (PathBuf::from("/"), READ_DIR),
+        ("/proc".into(), READ_FILE | READ_DIR),
+        ("/dev".into(), device),
+    ]
+    .into_iter()
+    .chain([("/.cofferdam".into(), READ_FILE), ("/run".into(), READ_FILE)])
+    .chain(private.into_iter().chain([policy.home.clone()]).map(|path| {
+        let rights = everything & !IOCTL_DEV;
+        (path, rights)
+    }))
+    .chain(policy.grants.iter().chain([&policy.workspace]).map(tree))
+    .collect()
+}

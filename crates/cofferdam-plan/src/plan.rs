@@ -1,0 +1,288 @@
+//! The Plan: everything that will be done, as data.
+
+use std::path::PathBuf;
+
+use cofferdam_policy::Rules;
+use cofferdam_policy::model::Variable;
+
+use crate::coverage::Coverage;
+
+/// What `cofferdam-init` obeys and the person reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
+pub struct Plan {
+    /// [`crate::BUILD`] of the program that made it.
+    pub build: String,
+    /// The wall: `process/native`.
+    pub wall: String,
+    /// What init does, in this order; the first failure stops.
+    pub setup: Vec<Step>,
+    /// What runs when `setup` is done. "Exec comes last and once" is the shape of the type.
+    pub workload: Workload,
+    /// For each clause: which mechanism holds it and how fully.
+    pub coverage: Vec<Coverage>,
+    /// What the judge answers inside.
+    pub rules: Rules,
+}
+
+/// The program that the sandbox is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
+pub struct Workload {
+    /// Program and arguments.
+    pub command: Vec<Argument>,
+    /// Directories in which a command without a slash is looked for.
+    pub search: Vec<PathBuf>,
+    /// The whole environment.
+    pub environment: Vec<Variable>,
+    /// Working directory.
+    pub directory: PathBuf,
+}
+
+/// One word of a command line: bytes, without NUL.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Argument(pub Vec<u8>);
+
+impl std::fmt::Debug for Argument {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{:?}", String::from_utf8_lossy(&self.0))
+    }
+}
+
+#[cfg(feature = "json")]
+impl serde::Serialize for Argument {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&String::from_utf8_lossy(&self.0))
+    }
+}
+
+/// What may be done through a mount.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
+pub enum Access {
+    /// `MOUNT_ATTR_RDONLY`, and never setuid or devices.
+    ReadOnly,
+    /// Writable, and never setuid or devices.
+    ReadWrite,
+    /// A device file: usable, never executable.
+    Device,
+}
+
+/// What init must find at a path before it uses it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
+pub enum Expect {
+    /// The very thing that Facts recorded.
+    Inode {
+        /// Device of the file system.
+        dev: u64,
+        /// Inode.
+        ino: u64,
+    },
+    /// A character device of this number.
+    Device {
+        /// Major number.
+        major: u32,
+        /// Minor number.
+        minor: u32,
+    },
+}
+
+/// Whether a mount shows root's files as the stand-in's (`mount_setattr(2)`, Linux 5.12).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
+pub enum Idmap {
+    /// As on disk.
+    None,
+    /// Idmapped; a file system that cannot is a refusal.
+    Required,
+    /// Idmapped where the file system can; where not, root's private files stay closed.
+    IfPossible,
+}
+
+/// Why a mount must stay, and what follows when the host makes it fall.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
+pub enum Guard {
+    /// Holds a rule of the policy: its fall ends the workload.
+    Kill,
+    /// Only replaces a file that is no secret: its fall is an event.
+    Note,
+}
+
+/// A set of namespaces to enter together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
+pub enum Spaces {
+    /// A mount namespace of the caller's own user namespace (needs real root).
+    Mount,
+    /// User, mount, pid, network, IPC, UTS and cgroup namespaces.
+    All,
+}
+
+/// A tree or file of the host to take hold of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
+pub struct Opening {
+    /// Where it is on the host, absolute, without symbolic links.
+    pub path: PathBuf,
+    /// What must be there.
+    pub expect: Expect,
+    /// How it is mounted.
+    pub access: Access,
+    /// Whose files it shows.
+    pub idmap: Idmap,
+    /// Where the workload finds it.
+    pub target: PathBuf,
+}
+
+/// One action of init. Paths without a leading mention of the host are inside the new root.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "json",
+    derive(serde::Serialize),
+    serde(tag = "step", rename_all = "kebab-case")
+)]
+pub enum Step {
+    /// Enter new namespaces (`unshare(2)`).
+    Unshare {
+        /// Which.
+        spaces: Spaces,
+    },
+    /// Give up every group, then become this user for good.
+    Become {
+        /// User.
+        uid: u32,
+        /// Group.
+        gid: u32,
+    },
+    /// Map one user and one group, inside equal to outside (`user_namespaces(7)`).
+    MapIds {
+        /// User.
+        uid: u32,
+        /// Group.
+        gid: u32,
+    },
+    /// Fork; the child is pid 1 of the new pid namespace and goes on, the parent ends.
+    Fork,
+    /// No mount event leaves or enters this namespace.
+    MakePrivate,
+    /// Make the user namespace that idmapped mounts use: on disk 0, inside `uid` and `gid`.
+    IdmapNamespace {
+        /// User.
+        uid: u32,
+        /// Group.
+        gid: u32,
+    },
+    /// Take hold of a tree of the host as a detached mount, checked.
+    Open(Opening),
+    /// Name the machine inside.
+    Hostname {
+        /// The name.
+        name: String,
+    },
+    /// Bring the loopback interface up; there is no other.
+    Loopback,
+    /// Make an empty root and put it above the old one.
+    NewRoot,
+    /// Make a directory, and those above it.
+    Directory {
+        /// Where.
+        path: PathBuf,
+        /// Permission bits of the last one.
+        mode: u32,
+    },
+    /// Make a file of our own.
+    File {
+        /// Where.
+        path: PathBuf,
+        /// What is in it.
+        content: String,
+        /// Permission bits.
+        mode: u32,
+    },
+    /// Make a symbolic link.
+    Link {
+        /// Where.
+        path: PathBuf,
+        /// What it says.
+        to: PathBuf,
+    },
+    /// Mount an empty file system in memory.
+    Tmpfs {
+        /// Where; the directory is made.
+        path: PathBuf,
+        /// Permission bits of its root.
+        mode: u32,
+    },
+    /// Mount a private instance of the pseudo-terminal file system.
+    Devpts {
+        /// Where; the directory is made.
+        path: PathBuf,
+    },
+    /// Mount the process file system of the new pid namespace, read-only.
+    Proc {
+        /// Where; the directory is made.
+        path: PathBuf,
+    },
+    /// Attach the next opened tree that has this target.
+    Attach {
+        /// The target that the opening named.
+        target: PathBuf,
+        /// Whether its fall ends the workload.
+        guard: Guard,
+    },
+    /// Bind something inside the view on itself or elsewhere, so that its name stays.
+    Bind {
+        /// What is bound: a path inside the view.
+        from: PathBuf,
+        /// Where it is bound.
+        at: PathBuf,
+        /// What must be found at `from`; nothing to compare for a file of our own.
+        expect: Option<Expect>,
+        /// How it is mounted.
+        access: Access,
+        /// What follows when it falls.
+        guard: Guard,
+    },
+    /// Make the new root read-only and leave the old one for good (`pivot_root(2)`).
+    Pivot,
+    /// No core dumps, hard limit.
+    NoCoreDumps,
+    /// No privilege through `execve(2)` from here on.
+    NoNewPrivileges,
+    /// First Landlock layer, for init and the workload.
+    Landlock {
+        /// Rights that are denied where no rule grants them.
+        handled: u64,
+        /// Rights by path.
+        rules: Vec<(PathBuf, u64)>,
+    },
+    /// Drop every capability, in the bounding and ambient sets as well.
+    DropCapabilities,
+    /// Landlock layer that only the workload carries, so that it cannot touch init.
+    WorkloadLandlock {
+        /// Rights that nothing grants.
+        handled: u64,
+        /// Scopes (abstract sockets, signals), ABI 6.
+        scoped: u64,
+    },
+    /// The workload's system-call filter, classic BPF.
+    Seccomp {
+        /// 8 bytes an instruction.
+        #[cfg_attr(feature = "json", serde(serialize_with = "instructions"))]
+        program: Vec<u8>,
+    },
+    /// Init's own filter, put on when the workload runs.
+    InitSeccomp {
+        /// 8 bytes an instruction.
+        #[cfg_attr(feature = "json", serde(serialize_with = "instructions"))]
+        program: Vec<u8>,
+    },
+}
+
+/// Programs are shown by their length: the table they are made from is in the documentation.
+#[cfg(feature = "json")]
+fn instructions<S: serde::Serializer>(program: &[u8], to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&format!("{} instructions", program.len() / 8))
+}

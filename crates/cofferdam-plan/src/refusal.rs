@@ -1,0 +1,74 @@
+//! Why no plan can be made for this machine.
+
+/// One situation that a person can meet, before anything was started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The operating system or machine has no native jail yet.
+    WrongMachine {
+        /// As `uname(2)` says.
+        machine: String,
+    },
+    /// Landlock is missing or switched off.
+    LandlockMissing,
+    /// A kernel setting forbids user namespaces.
+    UserNamespacesOff {
+        /// Path of the setting.
+        sysctl: &'static str,
+        /// What it says now.
+        value: u64,
+        /// What it would have to say.
+        wanted: u64,
+    },
+    /// `/dev` lacks a file that every program expects.
+    DeviceMissing {
+        /// Its name below `/dev`.
+        name: String,
+    },
+}
+
+impl Refusal {
+    /// Stable name for scripts and the audit log. Never reused, never renamed.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::WrongMachine { .. } => "wrong-machine",
+            Self::LandlockMissing => "landlock-missing",
+            Self::UserNamespacesOff { .. } => "userns-off",
+            Self::DeviceMissing { .. } => "device-missing",
+        }
+    }
+
+    /// The next thing to do.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        match self {
+            Self::WrongMachine { .. } => "this release runs on Linux, x86_64".into(),
+            Self::LandlockMissing => {
+                "add `landlock` to the kernel's `lsm=` list and reboot; Linux 5.13 is the first \
+                 with it"
+                    .into()
+            }
+            Self::UserNamespacesOff { sysctl, wanted, .. } => {
+                format!("as root: echo {wanted} > {sysctl}")
+            }
+            Self::DeviceMissing { name } => {
+                format!("give this machine or container a /dev/{name}")
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::WrongMachine { machine } => write!(out, "no native jail for {machine}"),
+            Self::LandlockMissing => out.write_str("the kernel has no Landlock, the second wall"),
+            Self::UserNamespacesOff { sysctl, value, .. } => {
+                write!(out, "user namespaces are forbidden here: {sysctl} is {value}")
+            }
+            Self::DeviceMissing { name } => write!(out, "/dev/{name} is missing"),
+        }
+    }
+}
+
+impl std::error::Error for Refusal {}

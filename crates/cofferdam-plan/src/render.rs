@@ -1,0 +1,59 @@
+//! The plan as a person reads it.
+
+use std::fmt::Write;
+
+use cofferdam_policy::model::{Origin, Policy};
+
+use crate::coverage::Extent;
+use crate::plan::Plan;
+
+/// The plan in plain text: what is in the view, which variables pass, and who holds each clause.
+#[must_use]
+pub fn text(policy: &Policy, plan: &Plan) -> String {
+    let mut out = String::new();
+    // Writing to a String cannot fail.
+    write_text(&mut out, policy, plan).unwrap_or(());
+    out
+}
+
+fn write_text(out: &mut String, policy: &Policy, plan: &Plan) -> std::fmt::Result {
+    let words: Vec<String> =
+        plan.workload.command.iter().map(|word| String::from_utf8_lossy(&word.0).into()).collect();
+    writeln!(out, "wall       {}", plan.wall)?;
+    if !words.is_empty() {
+        writeln!(out, "command    {}", words.join(" "))?;
+    }
+    writeln!(out, "starts in  {}", plan.workload.directory.display())?;
+    writeln!(out, "\nview")?;
+    for grant in [&policy.workspace].into_iter().chain(&policy.grants) {
+        let why = match grant.origin {
+            Origin::Workspace => "workspace",
+            Origin::Granted => "granted",
+            Origin::System => "system",
+            Origin::Toolchain => "toolchain",
+        };
+        let (mode, path) = (grant.mode.as_str(), grant.path.display());
+        writeln!(out, "  {mode:<10}  {why:<9}  {path}   {}", grant.clause)?;
+    }
+    writeln!(out, "  private     fresh      {}, /tmp, /var/tmp, /dev/shm", policy.home.display())?;
+    writeln!(out, "\nenvironment")?;
+    for variable in &policy.environment {
+        writeln!(out, "  {}={}", variable.name, variable.shown_value())?;
+    }
+    writeln!(out, "  withheld: {} variables of the caller", policy.withheld.len())?;
+    writeln!(out, "\ncoverage")?;
+    for row in &plan.coverage {
+        let extent = match &row.extent {
+            Extent::Enforced => "enforced",
+            Extent::Partly { .. } => "partly",
+        };
+        writeln!(out, "  {extent:<8}  {}   {}", row.says, row.clause)?;
+        if !row.mechanisms.is_empty() {
+            writeln!(out, "            by {}", row.mechanisms.join("; "))?;
+        }
+        if let Extent::Partly { open } = &row.extent {
+            writeln!(out, "            open: {open}")?;
+        }
+    }
+    writeln!(out, "\n{} steps; --json shows each", plan.setup.len())
+}

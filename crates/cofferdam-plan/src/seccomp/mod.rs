@@ -1,0 +1,266 @@
+//! System-call filters (`seccomp(2)`, mode filter, Linux 3.5) as data: an allow-list by number,
+//! with the arguments judged where a number alone says too little.
+//!
+//! The program is classic BPF (`Documentation/networking/filter.rst`). It is a tree in which every
+//! path ends in an answer: there is no label and no jump backwards, and what the tree does not
+//! name is answered `ENOSYS`. Calls that are simply allowed never reach their arguments, so the
+//! kernel (5.11 and later) answers them from a bitmap without running the program.
+
+mod emit;
+#[cfg(test)]
+mod interpret;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use emit::Fragment;
+
+/// One instruction, `struct sock_filter`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Instruction {
+    /// Operation.
+    pub code: u16,
+    /// How many instructions to skip where the test holds.
+    pub jt: u8,
+    /// How many where it does not.
+    pub jf: u8,
+    /// The operand.
+    pub k: u32,
+}
+
+/// What a program answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The call is made.
+    Allow,
+    /// The call fails with this `errno(3)`.
+    Errno(u16),
+}
+
+/// `errno(3)`.
+const EPERM: u16 = 1;
+const EINVAL: u16 = 22;
+const ENOSYS: u16 = 38;
+
+/// What happens to a system call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rule {
+    Allow,
+    /// `EPERM`.
+    Refuse,
+    /// `ENOSYS`.
+    Missing,
+    /// The arguments decide.
+    Judge(Check),
+}
+
+/// A judgement on arguments; fields are argument numbers, from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Check {
+    /// No file is created with a setuid or setgid mode.
+    Open {
+        flags: u8,
+        mode: u8,
+    },
+    /// No setuid or setgid mode.
+    Mode {
+        mode: u8,
+    },
+    /// Nor a device.
+    Node {
+        mode: u8,
+    },
+    /// No new namespace.
+    Clone,
+    Unshare,
+    /// Streams and ordinary packets; no raw sockets, and no `AF_UNIX` datagrams, which would
+    /// reach path sockets behind every check.
+    Socket,
+    /// No upper-layer protocols, transforms or encapsulation.
+    SocketOption,
+    /// No typing into a terminal, no line disciplines, no file attributes.
+    Ioctl,
+    /// No leases: a lease on a file of the host would make the host wait.
+    Fcntl,
+    /// Limits of the caller alone.
+    OwnLimits,
+    /// The native personality and those that only change what `uname` says.
+    Personality,
+    /// No whiteouts.
+    Rename,
+    /// Memory that is never executable.
+    NoExec {
+        protection: u8,
+    },
+}
+
+/// `AUDIT_ARCH_X86_64` (`linux/audit.h`).
+const ARCH: u32 = 0xC000_003E;
+/// Numbers from here on are x32's.
+const X32: u32 = 0x4000_0000;
+
+/// The workload's filter.
+#[must_use]
+pub fn workload() -> Vec<Instruction> {
+    program(table::WORKLOAD, Rule::Missing)
+}
+
+/// The filter of init itself once the workload runs: whoever takes pid 1 over can still do nothing.
+#[must_use]
+pub fn init() -> Vec<Instruction> {
+    program(table::INIT, Rule::Refuse)
+}
+
+/// `instructions` as the kernel reads them on x86_64: 8 bytes each, little-endian.
+#[must_use]
+pub fn bytes(instructions: &[Instruction]) -> Vec<u8> {
+    let one = |i: &Instruction| {
+        let ([c0, c1], [k0, k1, k2, k3]) = (i.code.to_le_bytes(), i.k.to_le_bytes());
+        [c0, c1, i.jt, i.jf, k0, k1, k2, k3]
+    };
+    instructions.iter().flat_map(one).collect()
+}
+
+fn program(table: &[(u32, &str, Rule)], otherwise: Rule) -> Vec<Instruction> {
+    let tree = emit::search(&ranges(table, otherwise));
+    let native = emit::at_least(X32, fragment(otherwise), tree);
+    let judged = emit::load_number(native);
+    emit::load_arch(emit::equal(ARCH, judged, fragment(otherwise))).0
+}
+
+/// Runs of numbers with one rule, from 0 up; every number belongs to one.
+fn ranges(table: &[(u32, &str, Rule)], otherwise: Rule) -> Vec<(u32, Rule)> {
+    let mut runs: Vec<(u32, Rule)> = Vec::new();
+    let mut push = |from: u32, rule: Rule| match runs.last() {
+        Some((_, last)) if *last == rule => {}
+        Some(_) | None => runs.push((from, rule)),
+    };
+    let mut next = 0;
+    for (number, _, rule) in table {
+        if *number > next {
+            push(next, otherwise);
+        }
+        push(*number, *rule);
+        next = number + 1;
+    }
+    push(next, otherwise);
+    runs
+}
+
+fn fragment(rule: Rule) -> Fragment {
+    match rule {
+        Rule::Allow => emit::answer(Answer::Allow),
+        Rule::Refuse => emit::answer(Answer::Errno(EPERM)),
+        Rule::Missing => emit::answer(Answer::Errno(ENOSYS)),
+        Rule::Judge(check) => judge(check),
+    }
+}
+
+/// Setuid and setgid bits.
+const SET_ID: u32 = 0o6000;
+/// `O_CREAT` and the bit that `O_TMPFILE` adds to `O_DIRECTORY`.
+const CREATES: u32 = 0o100 | 0o20_000_000;
+/// Every `CLONE_NEW*` flag of `clone(2)`.
+const NEW_SPACES: u32 = 0x7E02_0000;
+/// `CLONE_NEWTIME`: a signal number for `clone`, a namespace for `unshare`.
+const NEW_TIME: u32 = 0x80;
+
+fn judge(check: Check) -> Fragment {
+    use emit::{any_of, argument, bits, masked};
+    let allow = || emit::answer(Answer::Allow);
+    let refuse = || emit::answer(Answer::Errno(EPERM));
+    let mode = |index| argument(index, bits(SET_ID, refuse(), allow()));
+    match check {
+        Check::Open { flags, mode: index } => argument(flags, bits(CREATES, mode(index), allow())),
+        Check::Mode { mode: index } => mode(index),
+        Check::Node { mode: index } => {
+            let kind = masked(0o170_000, any_of(&[0o020_000, 0o060_000], &refuse(), allow()));
+            argument(index, bits(SET_ID, refuse(), argument(index, kind)))
+        }
+        Check::Clone => argument(0, bits(NEW_SPACES, refuse(), allow())),
+        Check::Unshare => argument(0, bits(NEW_SPACES | NEW_TIME, refuse(), allow())),
+        Check::Socket => socket(),
+        Check::SocketOption => {
+            // IP_IPSEC_POLICY, IP_XFRM_POLICY; TCP_ULP; UDP_ENCAP; their likes of IPv6.
+            let option = |refused: &[u32]| argument(2, any_of(refused, &refuse(), allow()));
+            let ip6 = emit::equal(41, option(&[34, 35]), allow());
+            let udp = emit::equal(17, option(&[100]), ip6);
+            let tcp = emit::equal(6, option(&[31]), udp);
+            argument(1, emit::equal(0, option(&[16, 17]), tcp))
+        }
+        Check::Ioctl => ioctl(),
+        Check::Fcntl => {
+            const F_SETLEASE: u32 = 1024;
+            let invalid = emit::answer(Answer::Errno(EINVAL));
+            argument(1, emit::equal(F_SETLEASE, invalid, allow()))
+        }
+        Check::OwnLimits => argument(0, emit::equal(0, allow(), refuse())),
+        // PER_LINUX, PER_LINUX32, UNAME26 with either, ADDR_NO_RANDOMIZE, and the question.
+        Check::Personality => {
+            let known = [0, 0x8, 0x0002_0000, 0x0002_0008, 0x0004_0000, u32::MAX];
+            argument(0, any_of(&known, &allow(), refuse()))
+        }
+        Check::Rename => {
+            const RENAME_WHITEOUT: u32 = 1 << 2;
+            argument(4, bits(RENAME_WHITEOUT, refuse(), allow()))
+        }
+        Check::NoExec { protection } => {
+            const PROT_EXEC: u32 = 4;
+            argument(protection, bits(PROT_EXEC, refuse(), allow()))
+        }
+    }
+}
+
+/// `socket(2)` and `socketpair(2)`: family, type, protocol.
+fn socket() -> Fragment {
+    use emit::{any_of, argument, masked};
+    const AF_UNIX: u32 = 1;
+    const AF_INET: u32 = 2;
+    const AF_INET6: u32 = 10;
+    const AF_NETLINK: u32 = 16;
+    /// The type without `SOCK_CLOEXEC` and `SOCK_NONBLOCK`.
+    const TYPE: u32 = 0xF;
+    let allow = || emit::answer(Answer::Allow);
+    let refuse = || emit::answer(Answer::Errno(EPERM));
+    // SOCK_STREAM and SOCK_SEQPACKET; the kernel makes a datagram socket of SOCK_RAW.
+    let unix = argument(1, masked(TYPE, any_of(&[1, 5], &allow(), refuse())));
+    // SOCK_STREAM and SOCK_DGRAM, of TCP, UDP or whatever is the type's own.
+    let protocol = argument(2, any_of(&[0, 6, 17], &allow(), refuse()));
+    let inet = argument(1, masked(TYPE, any_of(&[1, 2], &protocol, refuse())));
+    // NETLINK_ROUTE, which getaddrinfo and getifaddrs ask.
+    let netlink = argument(2, emit::equal(0, allow(), refuse()));
+    let rest = emit::equal(AF_NETLINK, netlink, refuse());
+    let rest = any_of(&[AF_INET, AF_INET6], &inet, rest);
+    argument(0, emit::equal(AF_UNIX, unix, rest))
+}
+
+/// `ioctl(2)`: the kernel reads the low 32 bits of the request, and so does this.
+fn ioctl() -> Fragment {
+    use emit::{any_of, argument, masked};
+    /// `TIOCSTI`, `TIOCLINUX`, `TIOCCONS`, `TIOCSETD`.
+    const TERMINAL: [u32; 4] = [0x5412, 0x541C, 0x541D, 0x5423];
+    /// `FS_IOC_SETFLAGS` in both widths, `FS_IOC_FSSETXATTR`, `FS_IOC_ENABLE_VERITY`,
+    /// `FS_IOC_SET_ENCRYPTION_POLICY`.
+    const ATTRIBUTES: [u32; 5] = [0x4008_6602, 0x4004_6602, 0x401C_5820, 0x4080_6685, 0x800C_6613];
+    /// btrfs's own requests; three of them are generic by now.
+    const BTRFS: u32 = 0x9400;
+    const CLONE_RANGES: [u32; 3] = [0x4004_9409, 0x4020_940D, 0xC018_9436];
+    let allow = || emit::answer(Answer::Allow);
+    let refuse = || emit::answer(Answer::Errno(EPERM));
+    let btrfs = argument(1, masked(0xFF00, emit::equal(BTRFS, refuse(), allow())));
+    let clones = any_of(&CLONE_RANGES, &allow(), btrfs);
+    let attributes = any_of(&ATTRIBUTES, &refuse(), clones);
+    argument(1, any_of(&TERMINAL, &refuse(), attributes))
+}
+
+/// Every system call by name with what happens to it, for documents.
+#[must_use]
+pub fn rows() -> Vec<(u32, &'static str, &'static str)> {
+    let word = |rule: &Rule| match rule {
+        Rule::Allow => "allowed",
+        Rule::Refuse => "EPERM",
+        Rule::Missing => "ENOSYS",
+        Rule::Judge(_) => "judged by its arguments",
+    };
+    table::WORKLOAD.iter().map(|(number, name, rule)| (*number, *name, word(rule))).collect()
+}

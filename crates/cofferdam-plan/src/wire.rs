@@ -1,0 +1,274 @@
+//! The form in which the Plan and the messages travel: length-prefixed, no self-description.
+//!
+//! Both ends come from one build ([`crate::BUILD`] leads the Plan), so there are no versions. A
+//! reader never trusts a length beyond the bytes that are there, and never panics (fuzzed).
+
+use std::path::PathBuf;
+
+use cofferdam_policy::judge::{Access as View, Entry, Rules};
+use cofferdam_policy::model::{Clause, Shown, Variable};
+
+use crate::coverage::{Coverage, Extent};
+use crate::message::{Order, Report};
+use crate::plan::{Access, Argument, Expect, Guard, Idmap, Opening, Plan, Spaces, Step, Workload};
+
+/// The bytes are not what this build writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Malformed;
+
+impl std::fmt::Display for Malformed {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("malformed message between cofferdam and cofferdam-init")
+    }
+}
+
+impl std::error::Error for Malformed {}
+
+/// A value with a wire form.
+pub trait Wire: Sized {
+    /// Appends the value.
+    fn put(&self, to: &mut Vec<u8>);
+    /// Takes a value from the front of `from`.
+    ///
+    /// # Errors
+    /// [`Malformed`] where the bytes end early or say something that this build does not know.
+    fn take(from: &mut &[u8]) -> Result<Self, Malformed>;
+}
+
+/// The wire form of `value`.
+#[must_use]
+pub fn encode<T: Wire>(value: &T) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    value.put(&mut bytes);
+    bytes
+}
+
+/// The value of `bytes`, all of them.
+///
+/// # Errors
+/// [`Malformed`], also where bytes are left over.
+pub fn decode<T: Wire>(mut bytes: &[u8]) -> Result<T, Malformed> {
+    let value = T::take(&mut bytes)?;
+    if bytes.is_empty() { Ok(value) } else { Err(Malformed) }
+}
+
+macro_rules! numbers {
+    ($($number:ty),*) => {$(
+        impl Wire for $number {
+            fn put(&self, to: &mut Vec<u8>) {
+                to.extend_from_slice(&self.to_le_bytes());
+            }
+            fn take(from: &mut &[u8]) -> Result<Self, Malformed> {
+                let (first, rest) = from.split_first_chunk().ok_or(Malformed)?;
+                *from = rest;
+                Ok(Self::from_le_bytes(*first))
+            }
+        }
+    )*};
+}
+numbers!(u8, u32, i32, u64);
+
+impl Wire for bool {
+    fn put(&self, to: &mut Vec<u8>) {
+        u8::from(*self).put(to);
+    }
+    fn take(from: &mut &[u8]) -> Result<Self, Malformed> {
+        match u8::take(from)? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(Malformed),
+        }
+    }
+}
+
+fn take_bytes<'a>(from: &mut &'a [u8]) -> Result<&'a [u8], Malformed> {
+    let length = usize::try_from(u32::take(from)?).map_err(|_| Malformed)?;
+    let (bytes, rest) = from.split_at_checked(length).ok_or(Malformed)?;
+    *from = rest;
+    Ok(bytes)
+}
+
+fn put_bytes(bytes: &[u8], to: &mut Vec<u8>) {
+    // A plan is bounded by the memfd that carries it, far below 4 GiB; a longer one is cut off
+    // here and refused by the reader, never misread.
+    u32::try_from(bytes.len()).unwrap_or(u32::MAX).put(to);
+    to.extend_from_slice(bytes);
+}
+
+impl Wire for String {
+    fn put(&self, to: &mut Vec<u8>) {
+        put_bytes(self.as_bytes(), to);
+    }
+    fn take(from: &mut &[u8]) -> Result<Self, Malformed> {
+        Self::from_utf8(take_bytes(from)?.to_vec()).map_err(|_| Malformed)
+    }
+}
+
+/// Paths are UTF-8: Facts refuses others.
+impl Wire for PathBuf {
+    fn put(&self, to: &mut Vec<u8>) {
+        put_bytes(self.as_os_str().as_encoded_bytes(), to);
+    }
+    fn take(from: &mut &[u8]) -> Result<Self, Malformed> {
+        String::take(from).map(Self::from)
+    }
+}
+
+impl Wire for Argument {
+    fn put(&self, to: &mut Vec<u8>) {
+        put_bytes(&self.0, to);
+    }
+    fn take(from: &mut &[u8]) -> Result<Self, Malformed> {
+        Ok(Self(take_bytes(from)?.to_vec()))
+    }
+}
+
+impl<T: Wire> Wire for Vec<T> {
+    fn put(&self, to: &mut Vec<u8>) {
+        u32::try_from(self.len()).unwrap_or(u32::MAX).put(to);
+        for item in self {
+            item.put(to);
+        }
+    }
+    fn take(from: &mut &[u8]) -> Result<Self, Malformed> {
+        let length = u32::take(from)?;
+        // No reservation: a false length runs out of bytes before it runs out of memory.
+        (0..length).map(|_| T::take(from)).collect()
+    }
+}
+
+impl<T: Wire> Wire for Option<T> {
+    fn put(&self, to: &mut Vec<u8>) {
+        self.is_some().put(to);
+        if let Some(value) = self {
+            value.put(to);
+        }
+    }
+    fn take(from: &mut &[u8]) -> Result<Self, Malformed> {
+        bool::take(from)?.then(|| T::take(from)).transpose()
+    }
+}
+
+impl<A: Wire, B: Wire> Wire for (A, B) {
+    fn put(&self, to: &mut Vec<u8>) {
+        self.0.put(to);
+        self.1.put(to);
+    }
+    fn take(from: &mut &[u8]) -> Result<Self, Malformed> {
+        Ok((A::take(from)?, B::take(from)?))
+    }
+}
+
+/// Fields in order.
+macro_rules! wire_struct {
+    ($name:ident { $($field:ident),* }) => {
+        impl Wire for $name {
+            fn put(&self, to: &mut Vec<u8>) {
+                $(self.$field.put(to);)*
+            }
+            fn take(from: &mut &[u8]) -> Result<Self, Malformed> {
+                Ok(Self { $($field: Wire::take(from)?),* })
+            }
+        }
+    };
+}
+
+/// A tag, then the fields of the variant in order.
+macro_rules! wire_enum {
+    ($name:ident { $($tag:literal => $variant:ident $({ $($field:ident),* })? $(($inner:ident))?),* $(,)? }) => {
+        impl Wire for $name {
+            fn put(&self, to: &mut Vec<u8>) {
+                match self {
+                    $(Self::$variant $({ $($field),* })? $(($inner))? => {
+                        u8::put(&$tag, to);
+                        $($($field.put(to);)*)?
+                        $($inner.put(to);)?
+                    })*
+                }
+            }
+            fn take(from: &mut &[u8]) -> Result<Self, Malformed> {
+                match u8::take(from)? {
+                    $($tag => {
+                        $($(let $field = Wire::take(from)?;)*)?
+                        $(let $inner = Wire::take(from)?;)?
+                        Ok(Self::$variant $({ $($field),* })? $(($inner))?)
+                    })*
+                    _ => Err(Malformed),
+                }
+            }
+        }
+    };
+}
+
+wire_struct!(Plan { build, wall, setup, workload, coverage, rules });
+wire_struct!(Workload { command, search, environment, directory });
+wire_struct!(Variable { name, value, shown, clause });
+wire_struct!(Clause { name, file, line });
+wire_struct!(Coverage { clause, says, mechanisms, extent });
+wire_struct!(Opening { path, expect, access, idmap, target });
+wire_struct!(Entry { path, access, clause });
+wire_enum!(Shown { 0 => Value, 1 => NameOnly });
+wire_enum!(Extent { 0 => Enforced, 1 => Partly { open } });
+wire_enum!(Access { 0 => ReadOnly, 1 => ReadWrite, 2 => Device });
+wire_enum!(Idmap { 0 => None, 1 => Required, 2 => IfPossible });
+wire_enum!(Guard { 0 => Kill, 1 => Note });
+wire_enum!(Spaces { 0 => Mount, 1 => All });
+wire_enum!(Expect { 0 => Inode { dev, ino }, 1 => Device { major, minor } });
+wire_enum!(View {
+    0 => Absent,
+    1 => ReadOnly,
+    2 => ReadWrite,
+    3 => Private,
+    4 => Hidden,
+    5 => Guarded,
+    6 => Ours,
+});
+wire_enum!(Step {
+    0 => Unshare { spaces },
+    1 => Become { uid, gid },
+    2 => MapIds { uid, gid },
+    3 => Fork,
+    4 => MakePrivate,
+    5 => IdmapNamespace { uid, gid },
+    6 => Open(opening),
+    7 => Hostname { name },
+    8 => Loopback,
+    9 => NewRoot,
+    10 => Directory { path, mode },
+    11 => File { path, content, mode },
+    12 => Link { path, to },
+    13 => Tmpfs { path, mode },
+    14 => Devpts { path },
+    15 => Proc { path },
+    16 => Attach { target, guard },
+    17 => Bind { from, at, expect, access, guard },
+    18 => Pivot,
+    19 => NoCoreDumps,
+    20 => NoNewPrivileges,
+    21 => Landlock { handled, rules },
+    22 => DropCapabilities,
+    23 => WorkloadLandlock { handled, scoped },
+    24 => Seccomp { program },
+    25 => InitSeccomp { program },
+});
+wire_enum!(Report {
+    0 => Ready { build, watched },
+    1 => Failed { step, doing, errno },
+    2 => NotStarted { errno },
+    3 => Fell { path, kills },
+    4 => Exited { status, signal },
+    5 => Forked { pid },
+});
+wire_enum!(Order { 0 => Go, 1 => Signal { number } });
+
+impl Wire for Rules {
+    fn put(&self, to: &mut Vec<u8>) {
+        u32::try_from(self.entries().len()).unwrap_or(u32::MAX).put(to);
+        for entry in self.entries() {
+            entry.put(to);
+        }
+    }
+    fn take(from: &mut &[u8]) -> Result<Self, Malformed> {
+        Ok(Self::new(Vec::<Entry>::take(from)?))
+    }
+}
