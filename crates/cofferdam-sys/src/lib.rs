@@ -1,0 +1,22 @@
+//! The system calls that no safe library gives us: one function, one call, owned fds in and out.
+//!
+//! Everything else goes through `rustix`. Errors are `io::Error` with the kernel's `errno`: this
+//! crate does not know what the caller wanted.
+#![cfg(target_os = "linux")]
+
+pub mod landlock;
+pub mod mount;
+pub mod process;
+pub mod seccomp;
+
+use std::io;
+
+/// The kernel's answer as a result.
+fn check(answer: libc::c_long) -> io::Result<libc::c_long> {
+    if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(answer) }
+}
+
+/// A new file descriptor from the kernel's answer.
+fn new_fd(answer: libc::c_long) -> io::Result<libc::c_int> {
+    libc::c_int::try_from(check(answer)?).map_err(io::Error::other)
+}
