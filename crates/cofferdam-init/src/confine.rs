@@ -1,0 +1,83 @@
+//! The walls that the process carries itself: ids, capabilities, Landlock.
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+
+use cofferdam_sys::landlock;
+use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::process::{DumpableBehavior, Gid, Resource, Rlimit, Uid};
+use rustix::thread::CapabilitySet;
+use std::os::fd::AsFd;
+
+use crate::{Doing, Failed};
+
+/// Whether other processes of this user may trace this one (`PR_SET_DUMPABLE`).
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Dumpable {
+    Yes,
+    No,
+}
+
+pub(crate) fn set_dumpable(dumpable: Dumpable) -> io::Result<()> {
+    let behavior = match dumpable {
+        Dumpable::Yes => DumpableBehavior::Dumpable,
+        Dumpable::No => DumpableBehavior::NotDumpable,
+    };
+    Ok(rustix::process::set_dumpable_behavior(behavior)?)
+}
+
+/// Gives up every group, then all three user and group ids, for good.
+pub(crate) fn become_user(uid: u32, gid: u32) -> Result<(), Failed> {
+    let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
+    rustix::thread::set_thread_groups(&[]).doing("give up supplementary groups")?;
+    rustix::thread::set_thread_res_gid(gid, gid, gid).doing("become the workload's group")?;
+    rustix::thread::set_thread_res_uid(uid, uid, uid).doing("become the workload's user")
+}
+
+/// Maps one user and one group on themselves. `setgroups` must be denied first, or the kernel
+/// refuses an unprivileged group map (`user_namespaces(7)`).
+pub(crate) fn map_ids(process: &str, inside: (u32, u32), outside: (u32, u32)) -> io::Result<()> {
+    fs::write(format!("/proc/{process}/setgroups"), "deny")?;
+    fs::write(format!("/proc/{process}/uid_map"), format!("{} {} 1", inside.0, outside.0))?;
+    fs::write(format!("/proc/{process}/gid_map"), format!("{} {} 1", inside.1, outside.1))
+}
+
+/// Core dumps would be files of the kernel's own making, outside every rule.
+pub(crate) fn no_core_dumps() -> io::Result<()> {
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    Ok(rustix::process::setrlimit(Resource::Core, none)?)
+}
+
+/// Drops every capability from every set.
+pub(crate) fn drop_capabilities() -> Result<(), Failed> {
+    for number in 0..u64::BITS {
+        let capability = CapabilitySet::from_bits_retain(1 << number);
+        match rustix::thread::remove_capability_from_bounding_set(capability) {
+            Ok(()) => {}
+            // The first number that this kernel does not know.
+            Err(rustix::io::Errno::INVAL) => break,
+            Err(error) => return Err(error).doing("empty the bounding set"),
+        }
+    }
+    rustix::thread::clear_ambient_capability_set().doing("empty the ambient set")?;
+    let none = rustix::thread::CapabilitySets {
+        effective: CapabilitySet::empty(),
+        permitted: CapabilitySet::empty(),
+        inheritable: CapabilitySet::empty(),
+    };
+    rustix::thread::set_capabilities(None, none).doing("drop capabilities")
+}
+
+/// Puts a Landlock layer on: what `handled` names is denied but where a rule allows it.
+pub(crate) fn restrict(handled: u64, scoped: u64, rules: &[(PathBuf, u64)]) -> Result<(), Failed> {
+    let ruleset = landlock::create_ruleset(handled, scoped).doing("make a Landlock ruleset")?;
+    for (path, rights) in rules {
+        let flags = OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let at = openat(CWD, path, flags, Mode::empty())
+            .doing(format_args!("open {} for Landlock", path.display()))?;
+        landlock::allow_beneath(ruleset.as_fd(), at.as_fd(), *rights)
+            .doing(format_args!("allow {} in Landlock", path.display()))?;
+    }
+    landlock::restrict_self(ruleset.as_fd()).doing("put the Landlock layer on")
+}

@@ -1,0 +1,84 @@
+//! The socketpair with the engine: one message a packet (`unix(7)`, `SOCK_SEQPACKET`).
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use cofferdam_plan::message::{Order, Report};
+use cofferdam_plan::wire;
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendFlags, recv,
+    recvmsg, sendmsg,
+};
+
+/// An order is a few bytes.
+const ORDER_BYTES_MAX: usize = 64;
+
+/// This end of the socketpair: descriptor 1.
+#[derive(Debug)]
+pub(crate) struct Control(OwnedFd);
+
+/// The workload's standard streams.
+#[derive(Debug)]
+pub(crate) struct Stdio {
+    pub(crate) input: OwnedFd,
+    pub(crate) output: OwnedFd,
+    pub(crate) error: OwnedFd,
+}
+
+impl Control {
+    /// Takes the socket that the engine put on descriptor 1, as a copy that no `exec` inherits.
+    pub(crate) fn from_stdout() -> Self {
+        match io::stdout().as_fd().try_clone_to_owned() {
+            Ok(fd) => Self(fd),
+            // Not started by the engine, and nobody to tell.
+            Err(_) => cofferdam_sys::process::exit_now(125),
+        }
+    }
+
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+
+    pub(crate) fn send(&self, report: &Report) -> io::Result<()> {
+        let bytes = wire::encode(report);
+        let mut none = SendAncillaryBuffer::default();
+        sendmsg(&self.0, &[IoSlice::new(&bytes)], &mut none, SendFlags::NOSIGNAL)?;
+        Ok(())
+    }
+
+    /// The next order; `None` when the engine is gone.
+    pub(crate) fn receive(&self) -> io::Result<Option<Order>> {
+        let mut bytes = [0_u8; ORDER_BYTES_MAX];
+        let length = loop {
+            match recv(&self.0, &mut bytes[..], RecvFlags::empty()) {
+                Ok((length, _)) => break length,
+                Err(rustix::io::Errno::INTR) => {}
+                Err(rustix::io::Errno::CONNRESET) => return Ok(None),
+                Err(error) => return Err(error.into()),
+            }
+        };
+        match bytes.get(..length) {
+            None | Some([]) => Ok(None),
+            Some(bytes) => wire::decode(bytes).map(Some).map_err(io::Error::other),
+        }
+    }
+
+    /// The three streams, which come with the first packet (`SCM_RIGHTS`).
+    pub(crate) fn receive_stdio(&self) -> io::Result<Stdio> {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
+        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+        let mut byte = [0_u8; 1];
+        recvmsg(
+            &self.0,
+            &mut [IoSliceMut::new(&mut byte)],
+            &mut ancillary,
+            RecvFlags::CMSG_CLOEXEC,
+        )?;
+        let Some(RecvAncillaryMessage::ScmRights(mut fds)) = ancillary.drain().next() else {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        };
+        let mut next = || fds.next().ok_or(io::Error::from(io::ErrorKind::UnexpectedEof));
+        Ok(Stdio { input: next()?, output: next()?, error: next()? })
+    }
+}

@@ -1,0 +1,127 @@
+//! `cofferdam-init`: obeys the Plan, becomes pid 1 of the sandbox, and starts the workload.
+//!
+//! Decides nothing: the Plan arrives as data on descriptor 0 (a sealed memfd), orders and reports
+//! go over descriptor 1 (a socketpair with the engine). It reads no policy text, no environment
+//! and no configuration, has one thread, and carries no secret. When the engine goes away it goes
+//! away, and the kernel kills the rest of the pid namespace with it.
+#![cfg(target_os = "linux")]
+
+mod confine;
+mod control;
+mod reap;
+mod steps;
+mod view;
+mod watch;
+mod workload;
+
+use std::fmt;
+use std::io::{self, Read};
+
+use cofferdam_plan::message::{Order, Report};
+use cofferdam_plan::plan::{Plan, Step};
+use cofferdam_plan::{BUILD, wire};
+use cofferdam_sys::process::exit_now;
+
+use crate::control::{Control, Stdio};
+use crate::steps::Stage;
+
+/// A plan is far smaller; a larger file is not from our engine. Bytes.
+const PLAN_BYTES_MAX: u64 = 16 << 20;
+
+/// What went wrong while a step was obeyed.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    doing: String,
+    errno: i32,
+}
+
+impl Failed {
+    pub(crate) fn new(doing: impl fmt::Display, error: &io::Error) -> Self {
+        Self { doing: doing.to_string(), errno: error.raw_os_error().unwrap_or(0) }
+    }
+}
+
+/// Adds what was being done to an error.
+pub(crate) trait Doing<T> {
+    fn doing(self, what: impl fmt::Display) -> Result<T, Failed>;
+}
+
+impl<T, E: Into<io::Error>> Doing<T> for Result<T, E> {
+    fn doing(self, what: impl fmt::Display) -> Result<T, Failed> {
+        self.map_err(|error| Failed::new(what, &error.into()))
+    }
+}
+
+/// The whole program. Comes back never: it ends as pid 1, as the workload, or on a failure that
+/// the engine has been told.
+pub fn main() -> ! {
+    let control = Control::from_stdout();
+    let mut at = 0;
+    if let Err(failed) = run(&control, &mut at) {
+        let report = Report::Failed { step: at, doing: failed.doing, errno: failed.errno };
+        // The engine may be gone; then nobody is left to tell.
+        drop(control.send(&report));
+    }
+    exit_now(125)
+}
+
+fn run(control: &Control, at: &mut u32) -> Result<(), Failed> {
+    // From the first moment on: another process of this user must not trace the set-up.
+    confine::set_dumpable(confine::Dumpable::No).doing("switch core dumps and tracing off")?;
+    let umask = rustix::process::umask(rustix::fs::Mode::empty());
+    let plan = read_plan()?;
+    let stdio = control.receive_stdio().doing("receive the workload's streams")?;
+    let mut stage = Stage::new(control);
+    for step in &plan.setup {
+        stage.perform(step)?;
+        *at += 1;
+    }
+    let watch = stage.into_watch().doing("read the mounts")?;
+    control
+        .send(&Report::Ready { build: BUILD.into(), watched: watch.len() })
+        .doing("report to the engine")?;
+    match control.receive().doing("wait for the engine")? {
+        Some(Order::Go) => {}
+        // The engine is gone, or changed its mind: nothing of the workload has run.
+        Some(Order::Signal { .. }) | None => exit_now(125),
+    }
+    start(&plan, control, stdio, umask, watch)
+}
+
+/// Forks the workload and becomes its reaper.
+fn start(
+    plan: &Plan,
+    control: &Control,
+    stdio: Stdio,
+    umask: rustix::fs::Mode,
+    watch: watch::Watch,
+) -> Result<(), Failed> {
+    let signals = reap::block_child_signal().doing("block SIGCHLD")?;
+    match cofferdam_sys::process::fork(cofferdam_sys::process::Kin::Child)
+        .doing("fork the workload")?
+    {
+        cofferdam_sys::process::Forked::Child => {
+            drop((signals, watch));
+            workload::become_workload(plan, control, stdio, umask)
+        }
+        cofferdam_sys::process::Forked::Parent(pid) => {
+            drop(stdio);
+            for step in &plan.setup {
+                if let Step::InitSeccomp { program } = step {
+                    cofferdam_sys::seccomp::set_filter(program).doing("filter init's own calls")?;
+                }
+            }
+            reap::reap(control, &signals, watch, pid)
+        }
+    }
+}
+
+fn read_plan() -> Result<Plan, Failed> {
+    let mut bytes = Vec::new();
+    io::stdin().lock().take(PLAN_BYTES_MAX).read_to_end(&mut bytes).doing("read the plan")?;
+    let other =
+        || Failed { doing: "read a plan of this build: reinstall cofferdam".into(), errno: 0 };
+    // The build comes first, so that a plan of another build is told from a damaged one.
+    let plan: Plan = wire::decode(&bytes).map_err(|_| other())?;
+    if plan.build == BUILD { Ok(plan) } else { Err(other()) }
+}

@@ -1,0 +1,114 @@
+//! Pid 1's last job: reap, pass signals on, watch the mounts, and end with the engine.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use cofferdam_plan::message::{Order, Report};
+use cofferdam_plan::plan::Guard;
+use cofferdam_sys::process::{SignalSet, exit_now, set_blocked, signal_fd};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process_group, wait};
+
+use crate::control::Control;
+use crate::watch::Watch;
+use crate::{Doing, Failed};
+
+/// `SIGCHLD` (`signal(7)`).
+const SIGCHLD: i32 = 17;
+
+/// Makes ended children readable on a descriptor.
+pub(crate) fn block_child_signal() -> io::Result<OwnedFd> {
+    let signals = SignalSet::empty().with(SIGCHLD);
+    set_blocked(&signals)?;
+    signal_fd(&signals)
+}
+
+/// Ends when the workload ends, when a guarding mount falls, or when the engine is gone. The end
+/// of pid 1 is the end of every process in the sandbox (`pid_namespaces(7)`).
+pub(crate) fn reap(
+    control: &Control,
+    signals: &OwnedFd,
+    mut watch: Watch,
+    workload: i32,
+) -> Result<(), Failed> {
+    loop {
+        let mut fds = [
+            PollFd::new(signals, PollFlags::IN),
+            PollFd::from_borrowed_fd(control.fd(), PollFlags::IN),
+            PollFd::from_borrowed_fd(watch.fd(), PollFlags::PRI),
+        ];
+        match poll(&mut fds, None) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error).doing("wait for events"),
+        }
+        let [ended, orders, mounts] = fds.map(|fd| !fd.revents().is_empty());
+        // A fallen guard first: the workload must not run on while its last child is reaped.
+        if mounts {
+            tell_fallen(control, &mut watch)?;
+        }
+        if orders {
+            obey(control, workload)?;
+        }
+        if ended {
+            let mut pending = [0_u8; 128];
+            // Which child it was is told by wait; the descriptor only has to be emptied.
+            rustix::io::read(signals.as_fd(), &mut pending[..]).unwrap_or(0);
+            reap_ended(control, workload)?;
+        }
+    }
+}
+
+fn tell_fallen(control: &Control, watch: &mut Watch) -> Result<(), Failed> {
+    let fallen = watch.fallen().doing("read the mounts")?;
+    let kills = fallen.iter().any(|(_, guard)| *guard == Guard::Kill);
+    for (path, guard) in fallen {
+        let report = Report::Fell { path, kills: guard == Guard::Kill };
+        // The end comes before the report could block: a full socket must not keep it waiting.
+        drop(control.send(&report));
+    }
+    if kills {
+        exit_now(137);
+    }
+    Ok(())
+}
+
+fn obey(control: &Control, workload: i32) -> Result<(), Failed> {
+    match control.receive().doing("read an order")? {
+        Some(Order::Signal { number }) => {
+            let signal = Signal::from_named_raw(number.into());
+            if let (Some(signal), Some(group)) = (signal, Pid::from_raw(workload)) {
+                // The group may have ended a moment ago.
+                kill_process_group(group, signal).unwrap_or(());
+            }
+            Ok(())
+        }
+        Some(Order::Go) => Ok(()),
+        None => exit_now(137),
+    }
+}
+
+fn reap_ended(control: &Control, workload: i32) -> Result<(), Failed> {
+    loop {
+        match wait(WaitOptions::NOHANG) {
+            Ok(Some((pid, status))) if pid.as_raw_nonzero().get() == workload => {
+                control.send(&exited(status)).doing("report the end")?;
+                exit_now(0)
+            }
+            Ok(Some(_)) | Err(Errno::INTR) => {}
+            Ok(None) | Err(Errno::CHILD) => return Ok(()),
+            Err(error) => return Err(error).doing("reap"),
+        }
+    }
+}
+
+fn exited(status: WaitStatus) -> Report {
+    let small = |number: i32| u8::try_from(number & 0xFF).unwrap_or(u8::MAX);
+    match (status.exit_status(), status.terminating_signal()) {
+        (Some(code), _) => Report::Exited { status: small(code), signal: 0 },
+        (None, Some(signal)) => {
+            Report::Exited { status: 128 | small(signal), signal: small(signal) }
+        }
+        (None, None) => Report::Exited { status: 125, signal: 0 },
+    }
+}

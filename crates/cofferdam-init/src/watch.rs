@@ -1,0 +1,120 @@
+//! The watch over mounts: a mount guards an inode, and the host can make it fall.
+//!
+//! When the host replaces a file by rename, the kernel detaches the mount over it. The list of
+//! this namespace's mounts (`/proc/self/mountinfo`, `proc(5)`) polls `POLLPRI|POLLERR` on every
+//! change. Nothing inside can mount, so a change is the host's doing.
+
+use std::fs::File;
+use std::io::{self, Read, Seek};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+
+use cofferdam_plan::plan::Guard;
+
+/// The mounts as they were when the workload started.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    list: File,
+    mounts: Vec<Mount>,
+}
+
+#[derive(Debug)]
+struct Mount {
+    id: u64,
+    at: PathBuf,
+    guard: Guard,
+}
+
+impl Watch {
+    /// Records the mounts; what `guards` does not name is watched as strictly as what it does.
+    pub(crate) fn new(mut list: File, guards: &[(PathBuf, Guard)]) -> io::Result<Self> {
+        let guard_of = |at: &Path| {
+            let named = guards.iter().rev().find(|(path, _)| path == at);
+            named.map_or(Guard::Kill, |(_, guard)| *guard)
+        };
+        let mounts = read(&mut list)?
+            .into_iter()
+            .map(|(id, at)| Mount { id, guard: guard_of(&at), at })
+            .collect();
+        Ok(Self { list, mounts })
+    }
+
+    pub(crate) fn len(&self) -> u32 {
+        u32::try_from(self.mounts.len()).unwrap_or(u32::MAX)
+    }
+
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.list.as_fd()
+    }
+
+    /// Which mounts fell since the last look. A mount that nobody made is told as a fall of `/`.
+    pub(crate) fn fallen(&mut self) -> io::Result<Vec<(PathBuf, Guard)>> {
+        let now = read(&mut self.list)?;
+        let mut fallen = Vec::new();
+        self.mounts.retain(|mount| {
+            let stands = now.iter().any(|(id, at)| *id == mount.id && *at == mount.at);
+            if !stands {
+                fallen.push((mount.at.clone(), mount.guard));
+            }
+            stands
+        });
+        if now.iter().any(|(id, _)| !self.mounts.iter().any(|mount| mount.id == *id)) {
+            fallen.push((PathBuf::from("/"), Guard::Kill));
+        }
+        Ok(fallen)
+    }
+}
+
+fn read(list: &mut File) -> io::Result<Vec<(u64, PathBuf)>> {
+    let mut text = String::new();
+    list.rewind()?;
+    list.read_to_string(&mut text)?;
+    text.lines().map(|line| parse(line).ok_or_else(|| io::ErrorKind::InvalidData.into())).collect()
+}
+
+/// Mount id and mount point of one line of mountinfo: fields 1 and 5.
+fn parse(line: &str) -> Option<(u64, PathBuf)> {
+    let mut fields = line.split(' ');
+    let id = fields.next()?.parse().ok()?;
+    Some((id, unescape(fields.nth(3)?)?))
+}
+
+/// The kernel writes space, tab, newline and backslash as three octal digits.
+fn unescape(text: &str) -> Option<PathBuf> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((byte, after)) = rest.split_first() {
+        rest = after;
+        if *byte == b'\\' {
+            let (digits, after) = rest.split_at_checked(3)?;
+            let digits = std::str::from_utf8(digits).ok()?;
+            bytes.push(u8::from_str_radix(digits, 8).ok()?);
+            rest = after;
+        } else {
+            bytes.push(*byte);
+        }
+    }
+    String::from_utf8(bytes).ok().map(PathBuf::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_mountinfo() {
+        for (line, want, why) in [
+            (
+                "36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw",
+                Some((36, "/mnt2")),
+                "the example of proc(5)",
+            ),
+            ("7 1 0:1 / /a\\040b\\134 rw - tmpfs none rw", Some((7, "/a b\\")), "escapes"),
+            ("7 1 0:1 / /a\\04", None, "an escape that ends early"),
+            ("x 1 0:1 / /a rw", None, "no id"),
+            ("7 1 0:1 /", None, "no mount point"),
+        ] {
+            assert_eq!(parse(line), want.map(|(id, at)| (id, PathBuf::from(at))), "{why}");
+        }
+    }
+}

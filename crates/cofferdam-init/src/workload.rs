@@ -1,0 +1,99 @@
+//! From the forked child to the workload: its own Landlock layer, its filter, its streams, exec.
+
+use std::ffi::CString;
+use std::io;
+use std::path::Path;
+
+use cofferdam_plan::message::Report;
+use cofferdam_plan::plan::{Plan, Step};
+use cofferdam_sys::process::{
+    SignalSet, close_on_exec_from, default_action, execve, exit_now, set_blocked,
+};
+
+use crate::control::{Control, Stdio};
+use crate::{Doing, Failed, confine};
+
+/// `SIGPIPE` (`signal(7)`): Rust programs ignore it, others expect to die of it.
+const SIGPIPE: i32 = 13;
+/// `ENOENT` and `EACCES`, as `execve(2)` gives them.
+const ENOENT: i32 = 2;
+const EACCES: i32 = 13;
+
+/// Comes back only when something failed before the program could be tried.
+pub(crate) fn become_workload(
+    plan: &Plan,
+    control: &Control,
+    stdio: Stdio,
+    umask: rustix::fs::Mode,
+) -> Result<(), Failed> {
+    rustix::process::setsid().doing("start a session")?;
+    let candidates = candidates(plan)?;
+    let words = |words: Vec<Vec<u8>>| -> Result<Vec<CString>, Failed> {
+        words
+            .into_iter()
+            .map(|word| CString::new(word).map_err(io::Error::other))
+            .collect::<Result<_, _>>()
+            .doing("pass a word with NUL")
+    };
+    let arguments = words(plan.workload.command.iter().map(|word| word.0.clone()).collect())?;
+    let environment = words(
+        plan.workload
+            .environment
+            .iter()
+            .map(|variable| format!("{}={}", variable.name, variable.value).into_bytes())
+            .collect(),
+    )?;
+    for step in &plan.setup {
+        if let Step::WorkloadLandlock { handled, scoped } = step {
+            confine::restrict(*handled, *scoped, &[])?;
+        }
+    }
+    let directory = &plan.workload.directory;
+    rustix::process::chdir(directory).doing(format_args!("enter {}", directory.display()))?;
+    rustix::stdio::dup2_stdin(&stdio.input).doing("connect standard input")?;
+    rustix::stdio::dup2_stdout(&stdio.output).doing("connect standard output")?;
+    rustix::stdio::dup2_stderr(&stdio.error).doing("connect standard error")?;
+    drop(stdio);
+    close_on_exec_from(3).doing("close what is not the workload's")?;
+    rustix::process::umask(umask);
+    default_action(SIGPIPE).doing("restore SIGPIPE")?;
+    set_blocked(&SignalSet::empty()).doing("unblock signals")?;
+    for step in &plan.setup {
+        if let Step::Seccomp { program } = step {
+            cofferdam_sys::seccomp::set_filter(program).doing("filter system calls")?;
+        }
+    }
+    // As execvp(3): the first that starts; a name that may not be executed is told above one
+    // that is not there.
+    let mut errno = ENOENT;
+    for candidate in &candidates {
+        let error = execve(candidate, &arguments, &environment).raw_os_error().unwrap_or(0);
+        if error != ENOENT && (errno == ENOENT || error != EACCES) {
+            errno = error;
+        }
+    }
+    drop(control.send(&Report::NotStarted { errno }));
+    exit_now(if errno == ENOENT { 127 } else { 126 })
+}
+
+/// Paths to try for the command, in order.
+fn candidates(plan: &Plan) -> Result<Vec<CString>, Failed> {
+    let nothing = || Failed { doing: "run an empty command".into(), errno: 0 };
+    let name = &plan.workload.command.first().ok_or_else(nothing)?.0;
+    let text = |path: Vec<u8>| {
+        CString::new(path).map_err(io::Error::other).doing("pass a command with NUL")
+    };
+    if name.is_empty() {
+        return Err(nothing());
+    }
+    if name.contains(&b'/') {
+        return Ok(vec![text(name.clone())?]);
+    }
+    let join = |directory: &Path| {
+        let mut path = directory.as_os_str().as_encoded_bytes().to_vec();
+        path.push(b'/');
+        path.extend_from_slice(name);
+        text(path)
+    };
+    plan.workload.search.iter().map(|directory| join(directory)).collect()
+}
