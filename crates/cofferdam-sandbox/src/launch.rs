@@ -1,0 +1,210 @@
+//! Starts `cofferdam-init` with a Plan.
+
+use std::fs::File;
+use std::io::{self, IoSlice, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use cofferdam_plan::facts::Ids;
+use cofferdam_plan::message::{Order, Report};
+use cofferdam_plan::{BUILD, Host, Plan, wire};
+use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags, fcntl_add_seals, memfd_create};
+use rustix::net::{
+    AddressFamily, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags,
+    SocketType, recv, sendmsg, socketpair,
+};
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+use crate::monitor::Running;
+use crate::refusal::StartRefusal;
+
+/// A report carries a path at most; longer ones are cut by the kernel and refused by the decoder.
+const REPORT_BYTES_MAX: usize = 16 << 10;
+
+/// Our own programs, opened once.
+#[derive(Debug)]
+pub struct Programs {
+    init: OwnedFd,
+    /// Real paths of those that exist, for the plan: below a writable grant they are bound
+    /// read-only.
+    pub paths: Vec<PathBuf>,
+}
+
+impl Programs {
+    /// Opens the programs beside `/proc/self/exe`.
+    ///
+    /// # Errors
+    /// [`StartRefusal::ProgramMissing`].
+    pub fn beside_this_one() -> Result<Self, StartRefusal> {
+        let exe =
+            std::fs::read_link("/proc/self/exe").map_err(StartRefusal::system("find myself"))?;
+        Self::in_directory(exe.parent().unwrap_or(Path::new("/")))
+    }
+
+    /// Opens the programs in `directory`, for a program that embeds the engine.
+    ///
+    /// # Errors
+    /// [`StartRefusal::ProgramMissing`].
+    pub fn in_directory(directory: &Path) -> Result<Self, StartRefusal> {
+        let path = directory.join("cofferdam-init");
+        let missing = |source| StartRefusal::ProgramMissing { path: path.clone(), source };
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        let init = rustix::fs::open(&path, flags, Mode::empty()).map_err(|e| missing(e.into()))?;
+        let paths = ["cofferdam", "cofferdam-init", "cofferdam-gateway"]
+            .iter()
+            .filter_map(|name| std::fs::canonicalize(directory.join(name)).ok())
+            .collect();
+        Ok(Self { init, paths })
+    }
+}
+
+/// A sandbox that is being built; nothing of the workload runs before [`Preparing::go`].
+#[derive(Debug)]
+pub struct Preparing {
+    running: Running,
+}
+
+impl Preparing {
+    /// Starts init with `plan`.
+    ///
+    /// # Errors
+    /// Init could not be started at all.
+    pub fn start(plan: &Plan, programs: &Programs, ids: Ids) -> Result<Self, StartRefusal> {
+        let system = |doing| StartRefusal::system(doing);
+        let memory = sealed(&wire::encode(plan)).map_err(system("hand the plan over"))?;
+        let (ours, theirs) =
+            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+                .map_err(|e| system("make a socketpair")(e.into()))?;
+        let pipes = Pipes::new(ids).map_err(system("make pipes"))?;
+        let path = format!("/proc/self/fd/{}", programs.init.as_raw_fd());
+        #[expect(clippy::disallowed_methods, reason = "the one place that starts programs")]
+        let mut first = Command::new(path)
+            .arg0("cofferdam-init")
+            .env_clear()
+            .current_dir("/")
+            .stdin(File::from(memory))
+            .stdout(Stdio::from(theirs))
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(system("start cofferdam-init"))?;
+        let stdio = [pipes.input.0.as_fd(), pipes.output.1.as_fd(), pipes.error.1.as_fd()];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
+        let mut ancillary = SendAncillaryBuffer::new(&mut space);
+        ancillary.push(SendAncillaryMessage::ScmRights(&stdio));
+        sendmsg(&ours, &[IoSlice::new(&[0])], &mut ancillary, SendFlags::NOSIGNAL)
+            .map_err(|e| system("hand the streams over")(e.into()))?;
+        let mut running = Running {
+            control: ours,
+            pid1: None,
+            input: Some(pipes.input.1),
+            output: Some(pipes.output.0),
+            error: Some(pipes.error.0),
+        };
+        // The first process ends as soon as it has forked pid 1, or has failed and said why.
+        let report = running.receive();
+        first.wait().map_err(system("wait for cofferdam-init"))?;
+        match report.map_err(system("hear from cofferdam-init"))? {
+            Some(Report::Forked { pid }) => {
+                let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+                let pid = pid.ok_or(StartRefusal::InitDied { doing: "forking" })?;
+                let pidfd = pidfd_open(pid, PidfdFlags::empty());
+                running.pid1 = Some(pidfd.map_err(|e| system("hold pid 1")(e.into()))?);
+                Ok(Self { running })
+            }
+            Some(Report::Failed { step, doing, errno }) => {
+                Err(StartRefusal::Step { step, doing, errno, said: None })
+            }
+            _ => Err(StartRefusal::InitDied { doing: "starting" }),
+        }
+    }
+
+    /// Waits until every step of the plan is done.
+    ///
+    /// # Errors
+    /// The step that failed, with the cause that `host` explains.
+    pub fn ready(&mut self, plan: &Plan, host: &Host) -> Result<(), StartRefusal> {
+        match self.running.receive().map_err(StartRefusal::system("hear from cofferdam-init"))? {
+            Some(Report::Ready { build, .. }) if build == BUILD => Ok(()),
+            Some(Report::Failed { step, doing, errno }) => {
+                Err(StartRefusal::Step { step, doing, errno, said: None }.explained(plan, host))
+            }
+            _ => Err(StartRefusal::InitDied { doing: "building the sandbox" }),
+        }
+    }
+
+    /// Lets the workload run.
+    ///
+    /// # Errors
+    /// Init is gone.
+    pub fn go(self) -> Result<Running, StartRefusal> {
+        self.running.order(&Order::Go).map_err(StartRefusal::system("start the workload"))?;
+        Ok(self.running)
+    }
+}
+
+impl Running {
+    /// The next report; `None` when every process that holds the other end is gone.
+    pub(crate) fn receive(&self) -> io::Result<Option<Report>> {
+        let mut bytes = [0_u8; REPORT_BYTES_MAX];
+        let length = loop {
+            match recv(&self.control, &mut bytes[..], RecvFlags::empty()) {
+                Ok((length, _)) => break length,
+                Err(rustix::io::Errno::INTR) => {}
+                Err(rustix::io::Errno::CONNRESET) => return Ok(None),
+                Err(error) => return Err(error.into()),
+            }
+        };
+        match bytes.get(..length) {
+            None | Some([]) => Ok(None),
+            Some(bytes) => wire::decode(bytes).map(Some).map_err(io::Error::other),
+        }
+    }
+
+    pub(crate) fn order(&self, order: &Order) -> io::Result<()> {
+        let bytes = wire::encode(order);
+        let mut none = SendAncillaryBuffer::default();
+        sendmsg(&self.control, &[IoSlice::new(&bytes)], &mut none, SendFlags::NOSIGNAL)?;
+        Ok(())
+    }
+}
+
+/// The workload's three streams: (read end, write end).
+struct Pipes {
+    input: (OwnedFd, OwnedFd),
+    output: (OwnedFd, OwnedFd),
+    error: (OwnedFd, OwnedFd),
+}
+
+impl Pipes {
+    /// Pipes that belong to the workload's user: `/dev/stdout` is opened anew by name.
+    fn new(ids: Ids) -> io::Result<Self> {
+        let make = || -> io::Result<(OwnedFd, OwnedFd)> {
+            let pair = pipe_with(PipeFlags::CLOEXEC)?;
+            if !matches!(ids, Ids::Caller { .. }) {
+                let (uid, gid) = ids.pair();
+                rustix::fs::fchown(
+                    &pair.0,
+                    Some(rustix::fs::Uid::from_raw(uid)),
+                    Some(rustix::fs::Gid::from_raw(gid)),
+                )?;
+            }
+            Ok(pair)
+        };
+        Ok(Self { input: make()?, output: make()?, error: make()? })
+    }
+}
+
+/// A file in memory that nobody can change any more.
+fn sealed(bytes: &[u8]) -> io::Result<OwnedFd> {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let mut file = File::from(memfd_create("cofferdam-plan", flags)?);
+    file.write_all(bytes)?;
+    io::Seek::rewind(&mut file)?;
+    let seals = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
+    fcntl_add_seals(&file, seals)?;
+    Ok(file.into())
+}

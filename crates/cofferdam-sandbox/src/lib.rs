@@ -1,0 +1,16 @@
+//! The hands of cofferdam: everything that reads the machine or starts a process.
+//!
+//! [`facts`] and [`probe`] read once; [`launch`] starts `cofferdam-init` with a Plan; [`monitor`]
+//! carries the workload's streams and waits. Nothing here decides what the workload may do.
+#![cfg(target_os = "linux")]
+
+pub mod facts;
+pub mod launch;
+pub mod monitor;
+pub mod probe;
+pub mod refusal;
+
+pub use facts::Caller;
+pub use launch::{Preparing, Programs};
+pub use monitor::{Outcome, Running, Streams};
+pub use refusal::StartRefusal;

@@ -1,0 +1,204 @@
+//! Why a sandbox was not started, from what init said and what the Host explains.
+
+use std::io;
+use std::path::PathBuf;
+
+use cofferdam_plan::plan::Step;
+use cofferdam_plan::{Host, Plan};
+
+/// `EPERM`, `ENOSPC`, `EUSERS` (`errno(3)`), as init reports them.
+const EPERM: i32 = 1;
+const ENOSPC: i32 = 28;
+const EUSERS: i32 = 87;
+
+/// The workload did not start, and nothing is left of the attempt.
+#[derive(Debug, thiserror::Error)]
+pub enum StartRefusal {
+    /// A program of ours is not where it was installed.
+    #[error("{} is missing", path.display())]
+    ProgramMissing {
+        /// Where it should be.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A call of the engine's own failed.
+    #[error("cannot {doing}")]
+    System {
+        /// What the engine was doing.
+        doing: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A step of the plan failed.
+    #[error("{}", said.as_ref().map_or_else(|| step_text(doing, *errno), |said| said.message.clone()))]
+    Step {
+        /// Its index.
+        step: u32,
+        /// What init was doing.
+        doing: String,
+        /// `errno(3)`.
+        errno: i32,
+        /// The known cause.
+        said: Option<Cause>,
+    },
+    /// Init went away without a word.
+    #[error("cofferdam-init ended while {doing}")]
+    InitDied {
+        /// What was going on.
+        doing: &'static str,
+    },
+}
+
+/// A cause that is known, with its remedy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cause {
+    /// Stable name.
+    pub code: &'static str,
+    /// What is the matter.
+    pub message: String,
+    /// What to do.
+    pub hint: String,
+}
+
+fn step_text(doing: &str, errno: i32) -> String {
+    if errno == 0 {
+        format!("cannot {doing}")
+    } else {
+        format!("cannot {doing}: {}", errno_text(errno))
+    }
+}
+
+/// The system's words without Rust's ` (os error N)`.
+pub(crate) fn errno_text(errno: i32) -> String {
+    let text = io::Error::from_raw_os_error(errno).to_string();
+    text.split(" (os error").next().unwrap_or_default().to_lowercase()
+}
+
+impl StartRefusal {
+    pub(crate) fn system(doing: &'static str) -> impl Fn(io::Error) -> Self {
+        move |source| Self::System { doing, source }
+    }
+
+    /// Stable name for scripts and the audit log.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::ProgramMissing { .. } => "program-missing",
+            Self::System { .. } => "system",
+            Self::Step { said: Some(said), .. } => said.code,
+            Self::Step { said: None, .. } => "step-failed",
+            Self::InitDied { .. } => "init-died",
+        }
+    }
+
+    /// The next thing to do.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        match self {
+            Self::ProgramMissing { .. } => {
+                "install all programs of one build together: cargo install --path \
+                 crates/cofferdam --locked"
+                    .into()
+            }
+            Self::System { source, .. } => format!("the system said: {source}"),
+            Self::Step { said: Some(said), .. } => said.hint.clone(),
+            Self::Step { said: None, .. } => {
+                "run `cofferdam plan` to see the step, and report it if it should work here".into()
+            }
+            Self::InitDied { .. } => "run it again; report it if it happens twice".into(),
+        }
+    }
+
+    /// The same refusal with the cause that `host` and the failed step explain.
+    #[must_use]
+    pub fn explained(self, plan: &Plan, host: &Host) -> Self {
+        if let Self::Step { step, doing, errno, said: None } = self {
+            let failed = usize::try_from(step).ok().and_then(|index| plan.setup.get(index));
+            let said = failed.and_then(|failed| cause(failed, &doing, errno, host));
+            return Self::Step { step, doing, errno, said };
+        }
+        self
+    }
+}
+
+fn cause(failed: &Step, doing: &str, errno: i32, host: &Host) -> Option<Cause> {
+    let cause = |code, message: String, hint: &str| Cause { code, message, hint: hint.into() };
+    if doing.contains("changed meanwhile") {
+        return Some(cause(
+            "changed-meanwhile",
+            format!("cannot {doing}"),
+            "run it again; if it repeats, something replaces that path on purpose",
+        ));
+    }
+    let entering = matches!(
+        failed,
+        Step::Unshare { .. }
+            | Step::MapIds { .. }
+            | Step::MakePrivate
+            | Step::Hostname { .. }
+            | Step::Loopback
+            | Step::NewRoot
+    );
+    if entering && (errno == ENOSPC || errno == EUSERS) {
+        return Some(cause(
+            "userns-limit",
+            "no user namespace left: a limit of this user, or of their depth, is reached".into(),
+            "as root: echo 15000 > /proc/sys/user/max_user_namespaces; or end what holds them",
+        ));
+    }
+    if entering && errno == EPERM {
+        return Some(forbidden(host));
+    }
+    if let (Step::Open(opening), true) = (failed, doing.starts_with("idmap")) {
+        let path = opening.path.display();
+        let why = errno_text(errno);
+        return Some(Cause {
+            code: "cannot-idmap",
+            message: format!("{path} cannot be shown to an unprivileged user: {why}"),
+            hint: format!(
+                "{path} is root's, on a file system without idmapped mounts: run as the user who \
+                 works there, give it to one (chown), or move it to ext4, xfs, btrfs or tmpfs"
+            ),
+        });
+    }
+    let masked = matches!(failed, Step::Proc { .. }) && errno == EPERM;
+    masked.then(|| {
+        cause(
+            "proc-masked",
+            "an outer container hides parts of /proc, so the kernel gives no fresh one".into(),
+            "start the outer container with its /proc unmasked (docker, podman: --security-opt \
+             systempaths=unconfined)",
+        )
+    })
+}
+
+/// Who forbids namespaces, most specific first.
+fn forbidden(host: &Host) -> Cause {
+    let message = |who: &str| format!("user namespaces are forbidden here by {who}");
+    if host.apparmor_restrict_userns == Some(1) {
+        return Cause {
+            code: "userns-apparmor",
+            message: message("AppArmor"),
+            hint: "as root: echo 0 > /proc/sys/kernel/apparmor_restrict_unprivileged_userns; or \
+                   load an AppArmor profile that allows `userns` for cofferdam-init"
+                .into(),
+        };
+    }
+    if host.outer_seccomp != 0 {
+        return Cause {
+            code: "userns-seccomp",
+            message: message("the system-call filter of an outer container or sandbox"),
+            hint: "start that container with a filter that allows unshare and mount (docker, \
+                   podman: --security-opt seccomp=unconfined)"
+                .into(),
+        };
+    }
+    Cause {
+        code: "userns-denied",
+        message: message("this system"),
+        hint: "run outside a chroot, and check the sysctl user.max_user_namespaces and the \
+               security modules in use"
+            .into(),
+    }
+}
