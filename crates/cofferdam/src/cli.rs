@@ -1,0 +1,146 @@
+//! The command line: words in, one Engine call, words out.
+
+mod arguments;
+mod say;
+mod signals;
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::engine::{Engine, Options, PolicyFrom, Prepared};
+use crate::refused::Refused;
+use arguments::{Arguments, AuditCommand, Command, What};
+use say::Say;
+
+/// Refusal, usage error or a failure of our own.
+const REFUSED: u8 = 125;
+
+/// The program `cofferdam`.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let status = if error.use_stderr() { REFUSED } else { 0 };
+            // With the stream closed there is nobody to tell.
+            drop(error.print());
+            return ExitCode::from(status);
+        }
+    };
+    match arguments.command {
+        Command::Run(mut what) => {
+            what.records = true;
+            run(&what)
+        }
+        Command::Plan(what) => plan(&what),
+        Command::Audit(AuditCommand::Verify { file, json }) => verify(file.as_deref(), json),
+    }
+}
+
+fn options(what: &What) -> Result<Options, Refused> {
+    if let Some(asked) = what.network.as_ref().filter(|asked| *asked != "none") {
+        return Err(Refused::Network { asked: asked.clone() });
+    }
+    Ok(Options {
+        command: what.command.clone(),
+        policy: what.policy.clone().map_or(PolicyFrom::User, PolicyFrom::File),
+        workspace: what.workspace.clone(),
+        grants: what.grants.clone(),
+        variables: what.variables.clone(),
+        audit: what.audit.clone(),
+    })
+}
+
+fn prepare(what: &What) -> Result<(Engine, Prepared), Refused> {
+    let engine = Engine::new()?;
+    let prepared = options(what).and_then(|options| engine.prepare(&options));
+    match prepared {
+        Ok(prepared) => Ok((engine, prepared)),
+        Err(refused) => {
+            if what.records {
+                // The refusal itself is what the person must hear, on record or not.
+                drop(engine.record_refusal(&refused, what.audit.as_deref()));
+            }
+            Err(refused)
+        }
+    }
+}
+
+fn run(what: &What) -> ExitCode {
+    let say = Say::new(what.output());
+    let session = prepare(what).and_then(|(engine, prepared)| {
+        let session = engine.start(&prepared)?;
+        Ok((prepared, session))
+    });
+    let (prepared, session) = match session {
+        Ok(started) => started,
+        Err(refused) => {
+            say.refused(&refused);
+            return ExitCode::from(REFUSED);
+        }
+    };
+    let signals = signals::forwarded();
+    let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
+    // Unbuffered: what the workload wrote is passed on as it came.
+    let open = |fd: io::Result<std::os::fd::OwnedFd>| fd.map(File::from);
+    let streams = open(stdout.as_fd().try_clone_to_owned())
+        .and_then(|out| Ok((out, open(stderr.as_fd().try_clone_to_owned())?)));
+    let Ok((mut output, mut error)) = streams else {
+        return ExitCode::from(REFUSED);
+    };
+    let outcome = session.run(
+        Some(stdin.as_fd()),
+        &mut output,
+        &mut error,
+        signals.as_ref().map(AsFd::as_fd),
+    );
+    match outcome {
+        Ok(outcome) => {
+            say.ended(&outcome, &prepared);
+            ExitCode::from(outcome.status())
+        }
+        Err(refused) => {
+            say.refused(&refused);
+            ExitCode::from(REFUSED)
+        }
+    }
+}
+
+fn plan(what: &What) -> ExitCode {
+    let say = Say::new(what.output());
+    let planned = prepare(what).and_then(|(engine, prepared)| {
+        engine.rehearse(&prepared)?;
+        Ok(prepared)
+    });
+    match planned {
+        Ok(prepared) => {
+            say.plan(&prepared);
+            ExitCode::SUCCESS
+        }
+        Err(refused) => {
+            say.refused(&refused);
+            ExitCode::from(REFUSED)
+        }
+    }
+}
+
+fn verify(file: Option<&Path>, json: bool) -> ExitCode {
+    let say = Say::new(if json { say::Output::Json } else { say::Output::Text });
+    let path = match file.map_or_else(Engine::default_audit_log, |path| Ok(path.to_owned())) {
+        Ok(path) => path,
+        Err(refused) => {
+            say.refused(&refused);
+            return ExitCode::from(REFUSED);
+        }
+    };
+    if say.verified(&path, &cofferdam_audit::verify(&path)) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(1)
+    }
+}

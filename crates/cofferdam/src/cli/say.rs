@@ -1,0 +1,151 @@
+//! Everything that `cofferdam` says in its own name: refusals and notes on standard error, answers
+//! on standard output.
+
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+
+use cofferdam_audit::{Broken, Verified};
+use cofferdam_sandbox::Outcome;
+use serde_json::{Value, json};
+
+use crate::engine::Prepared;
+use crate::refused::Refused;
+
+/// How to speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Output {
+    Text,
+    Quiet,
+    Json,
+}
+
+/// The voice.
+#[derive(Debug)]
+pub(super) struct Say {
+    output: Output,
+}
+
+impl Say {
+    pub(super) const fn new(output: Output) -> Self {
+        Self { output }
+    }
+
+    /// One message: what, why, and the next step.
+    pub(super) fn refused(&self, refused: &Refused) {
+        if self.output == Output::Json {
+            let mut object = json!({
+                "event": "refusal",
+                "code": refused.code(),
+                "message": refused.to_string(),
+                "hint": refused.hint(),
+            });
+            if let (Refused::Policy(error), Some(map)) = (refused, object.as_object_mut()) {
+                map.insert("file".into(), error.file().into());
+                map.insert("line".into(), error.line().into());
+                map.insert("column".into(), error.column().into());
+            }
+            return to_stderr(&object.to_string());
+        }
+        if let Refused::Policy(error) = refused {
+            let color = std::io::stderr().is_terminal();
+            return to_stderr(cofferdam_policy::render(error, color, 100).trim_end());
+        }
+        to_stderr(&format!("cofferdam: refused: {refused}\n  help: {}", refused.hint()));
+    }
+
+    /// The note after the workload, where there is something to say.
+    pub(super) fn ended(&self, outcome: &Outcome, prepared: &Prepared) {
+        let command = prepared.plan.workload.command.first();
+        let name = command.map(|word| String::from_utf8_lossy(&word.0)).unwrap_or_default();
+        let (code, text, hint) = match outcome {
+            Outcome::Exited(_) | Outcome::Signaled(_) | Outcome::Ended(_) => return,
+            Outcome::NotStarted(2) => (
+                "not-found",
+                format!("`{name}` is not inside the sandbox"),
+                "is it installed in /usr or a toolchain directory? `cofferdam plan` lists what is \
+                 in view; --grant adds a tree",
+            ),
+            Outcome::NotStarted(errno) => (
+                "not-executable",
+                format!("`{name}` cannot be executed (errno {errno})"),
+                "is it a program for this machine, with execute permission? 32-bit programs do \
+                 not run",
+            ),
+            Outcome::Killed { fallen } => (
+                "mount-fell",
+                format!(
+                    "the command was killed: {} was replaced from outside, so it could not be \
+                     guarded any more",
+                    fallen.display()
+                ),
+                "run it again; while it runs, do not edit guarded files outside",
+            ),
+            Outcome::Failed { doing, .. } => {
+                ("failed", format!("cannot {doing}"), "run it again; report it if it repeats")
+            }
+            Outcome::Lost => (
+                "lost",
+                "the sandbox was killed from outside".to_owned(),
+                "look for an out-of-memory kill in the kernel's log",
+            ),
+        };
+        match self.output {
+            Output::Quiet => {}
+            Output::Json => to_stderr(
+                &json!({"event": "exit", "code": code, "message": text, "hint": hint,
+                        "status": outcome.status()})
+                .to_string(),
+            ),
+            Output::Text => to_stderr(&format!("cofferdam: {text}\n  help: {hint}")),
+        }
+    }
+
+    pub(super) fn plan(&self, prepared: &Prepared) {
+        let text = match self.output {
+            Output::Json => {
+                let value = |value: Result<Value, serde_json::Error>| value.unwrap_or(Value::Null);
+                json!({
+                    "facts": value(serde_json::to_value(&prepared.facts)),
+                    "host": value(serde_json::to_value(&prepared.host)),
+                    "policy": value(serde_json::to_value(&prepared.policy)),
+                    "plan": value(serde_json::to_value(&prepared.plan)),
+                    "audit": prepared.audit.display().to_string(),
+                })
+                .to_string()
+            }
+            Output::Text => cofferdam_plan::render::text(&prepared.policy, &prepared.plan),
+            Output::Quiet => return,
+        };
+        to_stdout(text.trim_end());
+    }
+
+    /// Says how a log stands; `true` where it holds.
+    pub(super) fn verified(&self, path: &Path, verdict: &Result<Verified, Broken>) -> bool {
+        let file = path.display();
+        let (text, object) = match verdict {
+            Ok(whole) => (
+                format!(
+                    "{file}: whole: {} records of {} sessions, {} torn\nhead {}",
+                    whole.records, whole.sessions, whole.torn, whole.head
+                ),
+                json!({"file": file.to_string(), "whole": true, "records": whole.records,
+                       "sessions": whole.sessions, "torn": whole.torn, "head": whole.head}),
+            ),
+            Err(broken) => (
+                format!("{file}: {broken}"),
+                json!({"file": file.to_string(), "whole": false, "problem": broken.to_string()}),
+            ),
+        };
+        to_stdout(&if self.output == Output::Json { object.to_string() } else { text });
+        verdict.is_ok()
+    }
+}
+
+/// With a stream closed there is nobody to tell.
+fn to_stderr(text: &str) {
+    drop(writeln!(std::io::stderr().lock(), "{text}"));
+}
+
+fn to_stdout(text: &str) {
+    drop(writeln!(std::io::stdout().lock(), "{text}"));
+}

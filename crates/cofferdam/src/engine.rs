@@ -1,0 +1,393 @@
+//! The Engine: from options to a plan, from a plan to a running sandbox, with every step on record.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::os::fd::BorrowedFd;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use cofferdam_audit::{Event, ExitKind, Log};
+use cofferdam_plan::plan::Argument;
+use cofferdam_plan::{Host, Plan, compile};
+use cofferdam_policy::facts::Facts;
+use cofferdam_policy::model::{Mode, Policy};
+use cofferdam_policy::{Document, Source, document, resolve};
+use cofferdam_sandbox::facts::Own;
+use cofferdam_sandbox::{Caller, Outcome, Preparing, Programs, Streams, probe};
+use serde_json::Value;
+
+use crate::refused::Refused;
+
+/// Longest policy text that is read. Bytes.
+const POLICY_BYTES_MAX: u64 = 1 << 20;
+
+/// Where the policy text comes from.
+#[derive(Clone, Debug, Default)]
+pub enum PolicyFrom {
+    /// The user's file if there is one, else the built-in default.
+    #[default]
+    User,
+    /// This file and nothing else.
+    File(PathBuf),
+    /// This text, named for errors.
+    Text {
+        /// The name that errors show.
+        name: String,
+        /// The text.
+        text: String,
+    },
+}
+
+/// What to run and how: the same things that the command line takes.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Program and arguments.
+    pub command: Vec<OsString>,
+    /// Where the policy comes from.
+    pub policy: PolicyFrom,
+    /// `PATH[:MODE]` in place of the policy's workspace.
+    pub workspace: Option<String>,
+    /// `PATH:MODE`, in addition to the policy's grants.
+    pub grants: Vec<String>,
+    /// `NAME` or `NAME=VALUE`, in addition to the policy's environment.
+    pub variables: Vec<String>,
+    /// The audit log, in place of the one in the state directory.
+    pub audit: Option<PathBuf>,
+}
+
+impl Options {
+    /// Options that run `words` under the user's or the built-in policy.
+    pub fn command<W: Into<OsString>>(words: impl IntoIterator<Item = W>) -> Self {
+        Self { command: words.into_iter().map(Into::into).collect(), ..Self::default() }
+    }
+}
+
+/// Everything that was read and decided for one run; nothing was started.
+#[derive(Debug)]
+pub struct Prepared {
+    /// What was read of the caller's side.
+    pub facts: Facts,
+    /// What was read of the machine.
+    pub host: Host,
+    /// What was decided from the text.
+    pub policy: Policy,
+    /// What will be done.
+    pub plan: Plan,
+    /// Where it will be recorded.
+    pub audit: PathBuf,
+}
+
+/// What a workload wrote and how it ended.
+#[derive(Debug)]
+pub struct Collected {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Its standard output.
+    pub stdout: Vec<u8>,
+    /// Its standard error.
+    pub stderr: Vec<u8>,
+}
+
+/// A sandbox that is ready and on record; its workload runs with [`Session::run`].
+#[derive(Debug)]
+pub struct Session {
+    log: Log,
+    preparing: Preparing,
+    started: Instant,
+}
+
+/// cofferdam as a library.
+#[derive(Debug)]
+pub struct Engine {
+    programs: Programs,
+}
+
+impl Engine {
+    /// An engine whose programs lie beside the running one.
+    ///
+    /// # Errors
+    /// `cofferdam-init` is not there.
+    pub fn new() -> Result<Self, Refused> {
+        Ok(Self { programs: Programs::beside_this_one()? })
+    }
+
+    /// An engine whose programs lie in `directory`, for a program that embeds it.
+    ///
+    /// # Errors
+    /// `cofferdam-init` is not there.
+    pub fn with_programs(directory: &Path) -> Result<Self, Refused> {
+        Ok(Self { programs: Programs::in_directory(directory)? })
+    }
+
+    /// Reads Facts and Host, and decides everything. Starts nothing.
+    ///
+    /// # Errors
+    /// What `run` would refuse before it starts anything.
+    pub fn prepare(&self, options: &Options) -> Result<Prepared, Refused> {
+        let caller = Caller::read()?;
+        let places = Places::of(&caller);
+        let mut document = read_policy(&options.policy, &places)?;
+        if let Some(workspace) = &options.workspace {
+            document.set_workspace(workspace)?;
+        }
+        for grant in &options.grants {
+            document.add_grant(grant)?;
+        }
+        for variable in &options.variables {
+            document.add_variable(variable)?;
+        }
+        let workspace = resolve::workspace_path(&document, &caller.home, &caller.cwd);
+        let (person, home) = caller.person(&workspace);
+        let wanted = resolve::wanted_paths(&document, &home, &caller.cwd);
+        let passes = |name: &str| {
+            document.variables.iter().any(|pattern| document::matches(&pattern.value, name))
+        };
+        let own = Own {
+            places: vec![places.config.clone(), places.state.clone()],
+            programs: self.programs.paths.clone(),
+        };
+        let facts = caller.look((person, home), &wanted, passes, own)?;
+        let host = probe::host();
+        let policy = resolve(&document, &facts)?;
+        let command = options.command.iter().cloned().map(|word| Argument(word.into_vec()));
+        let plan = compile(&policy, &host, command.collect())?;
+        let audit = match &options.audit {
+            Some(path) => caller.cwd.join(path),
+            None => places.audit_log(),
+        };
+        outside(&audit, &policy)?;
+        Ok(Prepared { facts, host, policy, plan, audit })
+    }
+
+    /// Builds the sandbox of `prepared` and takes it down again, without a workload or a record:
+    /// `plan` refuses as `run` would because the same steps were tried.
+    ///
+    /// # Errors
+    /// The step that fails here.
+    pub fn rehearse(&self, prepared: &Prepared) -> Result<(), Refused> {
+        let Prepared { plan, host, policy, .. } = prepared;
+        let start = Preparing::start(plan, &self.programs, policy.person.ids);
+        let mut preparing = start.map_err(|refusal| refusal.explained(plan, host))?;
+        Ok(preparing.ready(plan, host)?)
+    }
+
+    /// Starts the sandbox and puts the start on record; the workload waits for [`Session::run`].
+    ///
+    /// # Errors
+    /// The log cannot be written, or the sandbox cannot be built; the refusal is on record then.
+    pub fn start(&self, prepared: &Prepared) -> Result<Session, Refused> {
+        let started = Instant::now();
+        let mut log = Log::open(&prepared.audit, session_name())?;
+        let preparing =
+            Preparing::start(&prepared.plan, &self.programs, prepared.policy.person.ids);
+        // While init builds, the record is written; nothing runs before both are done.
+        log.append(&start_event(prepared))?;
+        let built = preparing.and_then(|mut preparing| {
+            preparing.ready(&prepared.plan, &prepared.host).map(|()| preparing)
+        });
+        match built.map_err(|refusal| refusal.explained(&prepared.plan, &prepared.host)) {
+            Ok(preparing) => {
+                log.append(&Event::Ready {})?;
+                Ok(Session { log, preparing, started })
+            }
+            Err(refusal) => {
+                let refused = Refused::from(refusal);
+                log.append(&refusal_event(&refused))?;
+                Err(refused)
+            }
+        }
+    }
+
+    /// Where runs are recorded unless [`Options::audit`] names another log.
+    ///
+    /// # Errors
+    /// The caller's home or working directory cannot be read.
+    pub fn default_audit_log() -> Result<PathBuf, Refused> {
+        Ok(Places::of(&Caller::read()?).audit_log())
+    }
+
+    /// Records a refusal that came before there was a session.
+    ///
+    /// # Errors
+    /// The log cannot be written.
+    pub fn record_refusal(&self, refused: &Refused, audit: Option<&Path>) -> Result<(), Refused> {
+        let caller = Caller::read()?;
+        let path = match audit {
+            Some(path) => caller.cwd.join(path),
+            None => Places::of(&caller).audit_log(),
+        };
+        Log::open(&path, session_name())?.append(&refusal_event(refused))?;
+        Ok(())
+    }
+
+    /// Runs a command with empty input and collects what it writes.
+    ///
+    /// # Errors
+    /// Any refusal. How the command itself ended is in the result.
+    pub fn run_collected(&self, options: &Options) -> Result<Collected, Refused> {
+        let session = self.start(&self.prepare(options)?)?;
+        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+        let outcome = session.run(None, &mut stdout, &mut stderr, None)?;
+        Ok(Collected { outcome, stdout, stderr })
+    }
+}
+
+impl Session {
+    /// Lets the workload run, carries its streams, and puts its end on record.
+    ///
+    /// # Errors
+    /// Init is gone before the workload ran, or the log cannot be written.
+    pub fn run(
+        self,
+        input: Option<BorrowedFd<'_>>,
+        output: &mut dyn Write,
+        error: &mut dyn Write,
+        signals: Option<BorrowedFd<'_>>,
+    ) -> Result<Outcome, Refused> {
+        let Self { mut log, preparing, started } = self;
+        let running = preparing.go()?;
+        let mut unrecorded = None;
+        let mut fell = |path: &PathBuf, kills: bool| {
+            let event = Event::MountFell {
+                path: path.display().to_string(),
+                guard: if kills { "kill" } else { "note" }.into(),
+                action: if kills { "the workload is killed" } else { "recorded" }.into(),
+            };
+            if let Err(error) = log.append(&event) {
+                unrecorded.get_or_insert(error);
+            }
+        };
+        let streams = Streams { input, output, error, signals };
+        let outcome = running.wait(streams, &mut fell);
+        let outcome = outcome.unwrap_or(Outcome::Lost);
+        log.append(&end_event(&outcome, started))?;
+        match unrecorded {
+            Some(error) => Err(error.into()),
+            None => Ok(outcome),
+        }
+    }
+}
+
+/// Our own directories.
+struct Places {
+    config: PathBuf,
+    state: PathBuf,
+}
+
+impl Places {
+    /// The XDG base directories (XDG Base Directory Specification), without symbolic links.
+    fn of(caller: &Caller) -> Self {
+        let place = |variable: &str, default: &str| {
+            let top = caller.directory(variable).unwrap_or_else(|| caller.home.join(default));
+            cofferdam_sandbox::facts::real_home(top).join("cofferdam")
+        };
+        Self {
+            config: place("XDG_CONFIG_HOME", ".config"),
+            state: place("XDG_STATE_HOME", ".local/state"),
+        }
+    }
+
+    fn audit_log(&self) -> PathBuf {
+        self.state.join("audit.jsonl")
+    }
+}
+
+fn read_policy(from: &PolicyFrom, places: &Places) -> Result<Document, Refused> {
+    let file = match from {
+        PolicyFrom::Text { name, text } => {
+            let source = Source { name: name.clone(), text: text.clone() };
+            return Ok(Document::parse(source)?);
+        }
+        PolicyFrom::File(path) => path.clone(),
+        PolicyFrom::User => {
+            let path = places.config.join("policy.toml");
+            if !path.exists() {
+                return Ok(Document::built_in());
+            }
+            path
+        }
+    };
+    let bytes =
+        read_file(&file).map_err(|source| Refused::PolicyFile { path: file.clone(), source })?;
+    Ok(Document::parse(Source::from_bytes(file.display().to_string(), bytes)?)?)
+}
+
+/// At most one byte more than a policy may have: the parser says that it is too long.
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    io::Read::read_to_end(
+        &mut io::Read::take(std::fs::File::open(path)?, POLICY_BYTES_MAX + 1),
+        &mut bytes,
+    )?;
+    Ok(bytes)
+}
+
+/// The log must lie where the workload cannot change it.
+fn outside(audit: &Path, policy: &Policy) -> Result<(), Refused> {
+    let folder = audit.parent().unwrap_or(Path::new("/")).to_owned();
+    let log =
+        cofferdam_sandbox::facts::real_home(folder).join(audit.file_name().unwrap_or_default());
+    let trees = policy.grants.iter().chain([&policy.workspace]);
+    match trees.filter(|tree| tree.mode == Mode::ReadWrite).find(|tree| log.starts_with(&tree.path))
+    {
+        Some(tree) => Err(Refused::AuditInside { log, tree: tree.path.clone() }),
+        None => Ok(()),
+    }
+}
+
+/// 128 random bits in hexadecimal.
+fn session_name() -> String {
+    let mut bytes = [0_u8; 16];
+    // The kernel's generator cannot fail once the machine is up; a short answer leaves zeros,
+    // which makes a name less unique and nothing less safe.
+    rustix::rand::getrandom(&mut bytes[..], rustix::rand::GetRandomFlags::empty()).unwrap_or(0);
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn start_event(prepared: &Prepared) -> Event {
+    let json = |value: Result<Value, serde_json::Error>| {
+        value.unwrap_or_else(|error| Value::String(format!("not recordable: {error}")))
+    };
+    let words = prepared.plan.workload.command.iter();
+    Event::Start {
+        facts: json(serde_json::to_value(&prepared.facts)),
+        host: json(serde_json::to_value(&prepared.host)),
+        policy: json(serde_json::to_value(&prepared.policy)),
+        plan: json(serde_json::to_value(&prepared.plan)),
+        command: words.map(|word| String::from_utf8_lossy(&word.0).into_owned()).collect(),
+    }
+}
+
+fn refusal_event(refused: &Refused) -> Event {
+    Event::Refusal {
+        code: refused.code().into(),
+        message: refused.to_string(),
+        hint: refused.hint(),
+    }
+}
+
+fn end_event(outcome: &Outcome, started: Instant) -> Event {
+    let outcome_kind = match outcome {
+        Outcome::Signaled(signal) | Outcome::Ended(signal) => ExitKind::Signal(i32::from(*signal)),
+        Outcome::Exited(_)
+        | Outcome::NotStarted(_)
+        | Outcome::Killed { .. }
+        | Outcome::Failed { .. }
+        | Outcome::Lost => ExitKind::Code(outcome.status()),
+    };
+    let note = match outcome {
+        Outcome::Exited(_) | Outcome::Signaled(_) => None,
+        Outcome::NotStarted(errno) => {
+            Some(format!("the program could not be started: errno {errno}"))
+        }
+        Outcome::Killed { fallen } => {
+            Some(format!("killed: the guard over {} fell", fallen.display()))
+        }
+        Outcome::Ended(_) => Some("ended by a second signal".into()),
+        Outcome::Failed { doing, .. } => Some(format!("cannot {doing}")),
+        Outcome::Lost => Some("init was killed from outside".into()),
+    };
+    let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    Event::Exit { outcome: outcome_kind, duration_ms, note }
+}

@@ -1,0 +1,25 @@
+//! cofferdam: a hard boundary around a command, whatever it does.
+//!
+//! [`Engine`] is the whole product as a library; the command line is one of its faces.
+//!
+//! ```no_run
+//! use cofferdam::{Engine, Options};
+//!
+//! let engine = Engine::new()?;
+//! let options = Options::command(["sh", "-c", "echo inside"]);
+//! let outcome = engine.run_collected(&options)?;
+//! assert_eq!(outcome.stdout, b"inside\n");
+//! # Ok::<(), cofferdam::Refused>(())
+//! ```
+#![cfg(target_os = "linux")]
+
+pub mod cli;
+mod engine;
+mod refused;
+
+pub use cofferdam_audit as audit;
+pub use cofferdam_plan as plan;
+pub use cofferdam_policy as policy;
+pub use cofferdam_sandbox::{Outcome, Streams};
+pub use engine::{Collected, Engine, Options, PolicyFrom, Prepared, Session};
+pub use refused::Refused;
