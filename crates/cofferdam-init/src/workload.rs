@@ -44,8 +44,8 @@ pub(crate) fn become_workload(
             .collect(),
     )?;
     for step in &plan.setup {
-        if let Step::WorkloadLandlock { handled, scoped } = step {
-            confine::restrict(*handled, *scoped, &[])?;
+        if let Step::WorkloadLandlock { handled, scoped, rules } = step {
+            confine::restrict(*handled, *scoped, rules)?;
         }
     }
     let directory = &plan.workload.directory;

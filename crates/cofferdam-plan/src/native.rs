@@ -305,7 +305,11 @@ fn confinement(policy: &Policy, host: &Host) -> Vec<Step> {
         Step::NoNewPrivileges,
         Step::Landlock { handled: landlock::handled(abi), rules: landlock::rules(policy, abi) },
         Step::DropCapabilities,
-        Step::WorkloadLandlock { handled: landlock::WORKLOAD_ONLY, scoped: landlock::scoped(abi) },
+        Step::WorkloadLandlock {
+            handled: landlock::workload_only(abi),
+            scoped: landlock::scoped(abi),
+            rules: landlock::workload_rules(abi),
+        },
         Step::Seccomp { program: seccomp::bytes(&seccomp::workload()) },
         Step::InitSeccomp { program: seccomp::bytes(&seccomp::init()) },
     ]

@@ -266,6 +266,8 @@ pub enum Step {
         handled: u64,
         /// Scopes (abstract sockets, signals), ABI 6.
         scoped: u64,
+        /// What it allows, by path of the new root.
+        rules: Vec<(PathBuf, u64)>,
     },
     /// The workload's system-call filter, classic BPF.
     Seccomp {

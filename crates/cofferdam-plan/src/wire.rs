@@ -247,7 +247,7 @@ wire_enum!(Step {
     20 => NoNewPrivileges,
     21 => Landlock { handled, rules },
     22 => DropCapabilities,
-    23 => WorkloadLandlock { handled, scoped },
+    23 => WorkloadLandlock { handled, scoped, rules },
     24 => Seccomp { program },
     25 => InitSeccomp { program },
 });

@@ -23,7 +23,17 @@ const SCOPES: u64 = 0b11;
 
 /// Handled by the workload's own layer: a right that nobody gets anyway. The layer is there so
 /// that the workload's domain is below init's, which closes `ptrace(2)` and `/proc/1`.
-pub(super) const WORKLOAD_ONLY: u64 = MAKE_CHAR;
+///
+/// A layer that says nothing of moving between directories forbids it (`landlock(7)`, REFER), so
+/// this one names it, and [`workload_rules`] leaves the judgement to init's layer.
+pub(super) const fn workload_only(abi: u32) -> u64 {
+    MAKE_CHAR | if abi >= 2 { REFER } else { 0 }
+}
+
+/// What the workload's own layer leaves to init's.
+pub(super) fn workload_rules(abi: u32) -> Vec<(PathBuf, u64)> {
+    if abi >= 2 { vec![("/".into(), REFER)] } else { Vec::new() }
+}
 
 /// Every right that this ABI can deny.
 pub(super) const fn handled(abi: u32) -> u64 {
