@@ -135,6 +135,7 @@ impl Fault {
         }
     }
 
+    #[expect(clippy::too_many_lines, reason = "a table: one row a situation")]
     fn hint(&self) -> String {
         match self {
             Self::TooLong { .. } => "is it a policy? One is a page of TOML".into(),

@@ -19,6 +19,9 @@ pub enum FactsError {
     /// `getcwd(2)` failed: the directory was removed or is outside the caller's root.
     #[error("the working directory does not exist any more")]
     WorkingDirectory(#[source] io::Error),
+    /// The kernel has no `openat2(2)` (Linux 5.6), or an outer filter hides it.
+    #[error("this kernel does not open paths without following links: openat2 is missing")]
+    NoOpenat2,
     /// A path or a variable that must be text is not UTF-8.
     #[error("{what} is not UTF-8")]
     NotUtf8 {
@@ -33,6 +36,7 @@ impl FactsError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::WorkingDirectory(_) => "no-working-directory",
+            Self::NoOpenat2 => "no-openat2",
             Self::NotUtf8 { .. } => "not-utf8",
         }
     }
@@ -42,6 +46,10 @@ impl FactsError {
     pub fn hint(&self) -> String {
         match self {
             Self::WorkingDirectory(_) => "cd into a directory that exists".into(),
+            Self::NoOpenat2 => {
+                "run on Linux 5.13 or newer, and outside of a sandbox whose filter hides openat2"
+                    .into()
+            }
             Self::NotUtf8 { .. } => "rename it, or take it out of the environment".into(),
         }
     }
@@ -128,7 +136,7 @@ impl Caller {
     /// Looks at every path of `wanted`, and keeps the variables that `passes` names.
     ///
     /// # Errors
-    /// A variable that is to be passed is not UTF-8.
+    /// A variable that is to be passed is not UTF-8, or the kernel cannot look safely.
     pub fn look(
         &self,
         (person, home): (Person, PathBuf),
@@ -142,9 +150,12 @@ impl Caller {
             if paths.contains_key(&path) {
                 continue;
             }
-            let seen = look_at(&path);
-            if let Some(real) = seen.as_ref().and_then(|seen| seen.real.clone()) {
-                paths.entry(real.clone()).or_insert_with(|| look_at(&real));
+            let seen = look_at(&path)?;
+            if let Some(real) = seen.as_ref().and_then(|seen| seen.real.clone())
+                && !paths.contains_key(&real)
+            {
+                let seen = look_at(&real)?;
+                paths.insert(real, seen);
             }
             paths.insert(path, seen);
         }
@@ -198,15 +209,20 @@ fn utf8(path: PathBuf, what: &str) -> Result<PathBuf, FactsError> {
 }
 
 /// Looks at one path without following its last symbolic link.
-fn look_at(path: &Path) -> Option<Seen> {
+fn look_at(path: &Path) -> Result<Option<Seen>, FactsError> {
     let flags = OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let open = |resolve| openat2(CWD, path, flags, Mode::empty(), resolve);
     let (fd, direct) = match open(ResolveFlags::NO_SYMLINKS) {
         Ok(fd) => (fd, true),
-        Err(Errno::LOOP) => (open(ResolveFlags::empty()).ok()?, false),
-        Err(_) => return None,
+        Err(Errno::LOOP) => match open(ResolveFlags::empty()) {
+            Ok(fd) => (fd, false),
+            Err(_) => return Ok(None),
+        },
+        Err(Errno::NOSYS) => return Err(FactsError::NoOpenat2),
+        // Not there, or not to be reached by this user: absent either way.
+        Err(_) => return Ok(None),
     };
-    let stat = fstat(&fd).ok()?;
+    let Ok(stat) = fstat(&fd) else { return Ok(None) };
     let kind = match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => Kind::File,
         FileType::Directory => Kind::Directory,
@@ -222,7 +238,7 @@ fn look_at(path: &Path) -> Option<Seen> {
         .flatten()
         .map(PathBuf::from);
     let real = (kind == Kind::Link || !direct).then(|| fs::canonicalize(path).ok()).flatten();
-    Some(Seen {
+    Ok(Some(Seen {
         kind,
         real,
         link,
@@ -232,7 +248,7 @@ fn look_at(path: &Path) -> Option<Seen> {
         gid: stat.st_gid,
         mode: stat.st_mode & 0o7777,
         links: stat.st_nlink,
-    })
+    }))
 }
 
 /// Name and home of a user, from `/etc/passwd` (`passwd(5)`).

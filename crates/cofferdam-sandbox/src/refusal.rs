@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use cofferdam_plan::plan::Step;
 use cofferdam_plan::{Host, Plan};
 
-/// `EPERM`, `ENOSPC`, `EUSERS` (`errno(3)`), as init reports them.
+/// `EPERM`, `EACCES`, `ENOSPC`, `EUSERS` (`errno(3)`), as init reports them.
 const EPERM: i32 = 1;
+const EACCES: i32 = 13;
 const ENOSPC: i32 = 28;
 const EUSERS: i32 = 87;
 
@@ -115,14 +116,23 @@ impl StartRefusal {
     pub fn explained(self, plan: &Plan, host: &Host) -> Self {
         if let Self::Step { step, doing, errno, said: None } = self {
             let failed = usize::try_from(step).ok().and_then(|index| plan.setup.get(index));
-            let said = failed.and_then(|failed| cause(failed, &doing, errno, host));
+            let said = failed.and_then(|failed| cause(plan, host, failed, (&doing, errno)));
             return Self::Step { step, doing, errno, said };
         }
         self
     }
 }
 
-fn cause(failed: &Step, doing: &str, errno: i32, host: &Host) -> Option<Cause> {
+/// The user that the plan maps.
+fn workload_user(plan: &Plan) -> u32 {
+    let mapped = plan
+        .setup
+        .iter()
+        .find_map(|step| if let Step::MapIds { uid, .. } = step { Some(*uid) } else { None });
+    mapped.unwrap_or_default()
+}
+
+fn cause(plan: &Plan, host: &Host, failed: &Step, (doing, errno): (&str, i32)) -> Option<Cause> {
     let cause = |code, message: String, hint: &str| Cause { code, message, hint: hint.into() };
     if doing.contains("changed meanwhile") {
         return Some(cause(
@@ -160,6 +170,14 @@ fn cause(failed: &Step, doing: &str, errno: i32, host: &Host) -> Option<Cause> {
                 "{path} is root's, on a file system without idmapped mounts: run as the user who \
                  works there, give it to one (chown), or move it to ext4, xfs, btrfs or tmpfs"
             ),
+        });
+    }
+    if let (Step::Open(opening), EACCES) = (failed, errno) {
+        let (path, user) = (opening.path.display(), workload_user(plan));
+        return Some(Cause {
+            code: "cannot-reach",
+            message: format!("{path} cannot be reached by user {user}, who the workload is"),
+            hint: format!("let that user pass the directories above it, or leave out {path}"),
         });
     }
     let masked = matches!(failed, Step::Proc { .. }) && errno == EPERM;

@@ -80,9 +80,12 @@ impl Say {
                 ),
                 "run it again; while it runs, do not edit guarded files outside",
             ),
-            Outcome::Failed { doing, .. } => {
-                ("failed", format!("cannot {doing}"), "run it again; report it if it repeats")
-            }
+            Outcome::Failed { doing, errno } => (
+                "failed",
+                format!("cannot {doing}: {}", std::io::Error::from_raw_os_error(*errno)),
+                "nothing was run; if it repeats, an outer sandbox forbids it: start cofferdam \
+                 outside of that",
+            ),
             Outcome::Lost => (
                 "lost",
                 "the sandbox was killed from outside".to_owned(),
@@ -90,13 +93,16 @@ impl Say {
             ),
         };
         match self.output {
-            Output::Quiet => {}
+            // What went wrong on our side is said in any case.
+            Output::Quiet if matches!(outcome, Outcome::NotStarted(_)) => {}
             Output::Json => to_stderr(
                 &json!({"event": "exit", "code": code, "message": text, "hint": hint,
                         "status": outcome.status()})
                 .to_string(),
             ),
-            Output::Text => to_stderr(&format!("cofferdam: {text}\n  help: {hint}")),
+            Output::Quiet | Output::Text => {
+                to_stderr(&format!("cofferdam: {text}\n  help: {hint}"));
+            }
         }
     }
 

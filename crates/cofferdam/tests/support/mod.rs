@@ -2,7 +2,14 @@
 //!
 //! The programs are those of this build, or those in `COFFERDAM_PROGRAMS` (an ordinary user
 //! cannot reach a checkout below root's home).
-#![allow(dead_code, clippy::allow_attributes, clippy::panic, reason = "each test program uses a part of it, and panics are how tests fail")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::allow_attributes,
+    clippy::disallowed_methods,
+    clippy::panic,
+    reason = "each test program uses a part of it, starts programs, and panics are how tests fail"
+)]
 
 use std::ffi::OsStr;
 use std::fs;
@@ -53,7 +60,10 @@ impl Ran {
     /// The act failed for one of these reasons: errno names, or words of the output.
     #[track_caller]
     pub fn fails(self, with: &[&str], why: &str) -> Self {
-        assert!(!matches!(self.status, Some(0 | 125) | None), "{why}: should fail inside: {self:?}");
+        assert!(
+            !matches!(self.status, Some(0 | 125) | None),
+            "{why}: should fail inside: {self:?}"
+        );
         let said = with.iter().any(|word| self.err.contains(word) || self.out.contains(word));
         assert!(said, "{why}: should fail with one of {with:?}: {self:?}");
         self
@@ -63,7 +73,8 @@ impl Ran {
     #[track_caller]
     pub fn refused(self, with: &str, why: &str) -> Self {
         assert_eq!(self.status, Some(125), "{why}: should be refused: {self:?}");
-        let text: String = self.err.split_whitespace().collect::<Vec<_>>().join(" ");
+        let text: String =
+            self.err.split_whitespace().filter(|word| *word != "│").collect::<Vec<_>>().join(" ");
         assert!(text.contains(with), "{why}: should say {with:?}: {self:?}");
         self
     }
@@ -73,7 +84,10 @@ impl Ran {
 pub fn programs() -> PathBuf {
     match std::env::var_os("COFFERDAM_PROGRAMS") {
         Some(path) => path.into(),
-        None => Path::new(env!("CARGO_BIN_EXE_cofferdam")).parent().map(Path::to_owned).unwrap_or_default(),
+        None => Path::new(env!("CARGO_BIN_EXE_cofferdam"))
+            .parent()
+            .map(Path::to_owned)
+            .unwrap_or_default(),
     }
 }
 

@@ -1,0 +1,33 @@
+//! F48: our configuration, state and log cannot be granted, and are not there.
+
+use crate::support::Place;
+
+#[test]
+fn our_own_places_are_out_of_reach() {
+    let place = Place::new();
+    place.inside("true").works("makes the log");
+    let act = "echo x >> $H/.local/state/cofferdam/audit.jsonl";
+    place.inside(act).fails(&["No such file", "nonexistent"], "the log");
+    place
+        .inside("mkdir $H/.config && echo x > $H/.config/policy.toml")
+        .works("the private home is the sandbox's own");
+    assert!(!place.home.join(".config").exists(), "and nothing of it is on the host");
+    place.write("home/.config/cofferdam/policy.toml", "version = 1\n");
+    for grant in
+        [".config", ".config/cofferdam", ".local/state", ".local/state/cofferdam", ".local"]
+    {
+        let words = format!("{}/{grant}:rw", place.home.display());
+        place.inside_with(&["--grant", &words], "true").refused("configuration or state", grant);
+        let workspace = format!("{}/{grant}", place.home.display());
+        place
+            .inside_with(&["--workspace", &workspace], "true")
+            .refused("configuration or state", grant);
+    }
+    let log = place.work.join("audit.jsonl").display().to_string();
+    place
+        .inside_with(&["--audit", &log], "true")
+        .refused("which the workload may change", "a log in the workspace");
+    let log = place.out.join("audit.jsonl").display().to_string();
+    place.inside_with(&["--audit", &log], "true").works("a log elsewhere");
+    place.outside(act).works("outside");
+}
