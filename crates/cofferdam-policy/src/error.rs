@@ -77,7 +77,7 @@ pub(crate) enum Fault {
     SymbolicLink { path: PathBuf, real: Option<PathBuf> },
     #[error("{} is too wide for a workspace: {why}", path.display())]
     WorkspaceTooWide { path: PathBuf, why: String },
-    #[error("{} lies in {}, which is cofferdam's own inside the sandbox", path.display(), place.display())]
+    #[error("{} lies in {}, which is hidden or cofferdam's own inside", path.display(), place.display())]
     ReservedPath { path: PathBuf, place: PathBuf },
     #[error("{} is too wide for a grant: {why}", path.display())]
     GrantTooWide { path: PathBuf, why: String },
@@ -298,7 +298,7 @@ struct Report<'e> {
 
 impl fmt::Display for Report<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "refused: {}", self.error.fault)
+        write!(out, "refused: {}", printable(&self.error.fault.to_string()))
     }
 }
 

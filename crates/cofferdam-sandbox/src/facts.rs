@@ -104,12 +104,6 @@ impl Caller {
         path.is_absolute().then_some(path)
     }
 
-    /// Whether a variable is set and not empty (`NO_COLOR`).
-    #[must_use]
-    pub fn is_set(&self, name: &str) -> bool {
-        self.variables.get(&OsString::from(name)).is_some_and(|value| !value.is_empty())
-    }
-
     /// Whose home and ids the workload gets, given the workspace: root gives way to its owner.
     #[must_use]
     pub fn person(&self, workspace: &Path) -> (Person, PathBuf) {
@@ -184,6 +178,13 @@ impl Caller {
             paths,
         })
     }
+}
+
+/// Whether the caller wants no colors (`NO_COLOR`, set and not empty).
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+pub fn no_color() -> bool {
+    std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
 }
 
 /// What is our own on this machine.

@@ -77,7 +77,13 @@ impl Refused {
             Self::Start(refusal) => refusal.hint(),
             Self::Audit(error) => error.hint(),
             Self::AuditInside { .. } => "name a log outside every writable tree".into(),
-            Self::PolicyFile { source, .. } => format!("the system said: {source}"),
+            Self::PolicyFile { source, .. } => {
+                let words = source.to_string();
+                let words = words.split(" (os error").next().unwrap_or_default().to_lowercase();
+                format!(
+                    "the system said: {words}; name a file that you can read, or leave --policy out"
+                )
+            }
             Self::Network { .. } => "use --network none, which is the default".into(),
         }
     }

@@ -47,10 +47,11 @@ impl Say {
             return to_stderr(&object.to_string());
         }
         if let Refused::Policy(error) = refused {
-            let color = std::io::stderr().is_terminal();
-            return to_stderr(cofferdam_policy::render(error, color, 100).trim_end());
+            let (color, width) = terminal();
+            return to_stderr(cofferdam_policy::render(error, color, width).trim_end());
         }
-        to_stderr(&format!("cofferdam: refused: {refused}\n  help: {}", refused.hint()));
+        let text = format!("cofferdam: refused: {refused}\n  help: {}", refused.hint());
+        to_stderr(&cofferdam_policy::printable(&text));
     }
 
     /// The note after the workload, where there is something to say.
@@ -101,7 +102,8 @@ impl Say {
                 .to_string(),
             ),
             Output::Quiet | Output::Text => {
-                to_stderr(&format!("cofferdam: {text}\n  help: {hint}"));
+                let text = format!("cofferdam: {text}\n  help: {hint}");
+                to_stderr(&cofferdam_policy::printable(&text));
             }
         }
     }
@@ -145,6 +147,18 @@ impl Say {
         to_stdout(&if self.output == Output::Json { object.to_string() } else { text });
         verdict.is_ok()
     }
+}
+
+/// Whether standard error takes colors, and its width. Without a terminal nothing is wrapped:
+/// what reads it is a program, or a file that will be searched.
+fn terminal() -> (bool, usize) {
+    let stderr = std::io::stderr();
+    if !stderr.is_terminal() {
+        return (false, usize::from(u16::MAX));
+    }
+    let columns = rustix::termios::tcgetwinsize(&stderr).map_or(0, |size| size.ws_col);
+    let plain = cofferdam_sandbox::facts::no_color();
+    (!plain, if columns < 40 { 80 } else { usize::from(columns) })
 }
 
 /// With a stream closed there is nobody to tell.

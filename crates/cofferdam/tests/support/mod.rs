@@ -91,6 +91,11 @@ pub fn programs() -> PathBuf {
     }
 }
 
+/// Whether golden files are to be written anew instead of compared.
+pub fn updates_golden() -> bool {
+    std::env::var_os("UPDATE_GOLDEN").is_some_and(|value| value == "1")
+}
+
 pub fn is_root() -> bool {
     use std::os::unix::fs::MetadataExt;
     fs::metadata("/proc/self").is_ok_and(|seen| seen.uid() == 0)

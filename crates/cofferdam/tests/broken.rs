@@ -1,0 +1,215 @@
+//! Broken policies and command lines: each a fault of its own, with its message.
+//!
+//! The messages are in `broken.golden`; `UPDATE_GOLDEN=1` writes it anew, and the diff is the
+//! review.
+
+#[path = "support/mod.rs"]
+mod support;
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+use support::{Place, finish, programs, updates_golden};
+
+const GOLDEN: &str = include_str!("broken.golden");
+
+/// Name, policy text (none: the built-in one), flags. `$W`, `$H`, `$OUT` stand for places.
+const CASES: &[(&str, Option<&str>, &[&str])] = &[
+    ("not-toml", Some("version = 1\nisolation = process\n"), &[]),
+    ("no-version", Some("isolation = \"process\"\n"), &[]),
+    ("later-version", Some("version = 2\n"), &[]),
+    ("misspelt-table", Some("version = 1\n[filesytem]\n"), &[]),
+    ("misspelt-key", Some("version = 1\n[filesystem]\ngrants = []\n"), &[]),
+    ("strange-key", Some("version = 1\nzebra = 1\n"), &[]),
+    ("later-key", Some("version = 1\n[limits]\nmemory = \"2GiB\"\n"), &[]),
+    ("egress", Some("version = 1\n[[network.allow]]\nhost = \"example.com\"\n"), &[]),
+    ("later-isolation", Some("version = 1\nisolation = \"vm\"\n"), &[]),
+    ("unknown-isolation", Some("version = 1\nisolation = \"docker\"\n"), &[]),
+    ("wrong-type", Some("version = 1\n[filesystem]\ngrant = \"/opt\"\n"), &[]),
+    (
+        "later-mode",
+        Some("version = 1\n[filesystem]\nworkspace = { path = \".\", mode = \"overlay\" }\n"),
+        &[],
+    ),
+    (
+        "unknown-mode",
+        Some("version = 1\n[filesystem]\nworkspace = { path = \".\", mode = \"writable\" }\n"),
+        &[],
+    ),
+    ("no-mode", Some("version = 1\n[filesystem]\ngrant = [{ path = \"/opt\" }]\n"), &[]),
+    ("no-path", Some("version = 1\n[filesystem]\ngrant = [{ mode = \"read-only\" }]\n"), &[]),
+    (
+        "upwards",
+        Some(
+            "version = 1\n[filesystem]\ngrant = [{ path = \"../other\", mode = \"read-only\" }]\n",
+        ),
+        &[],
+    ),
+    (
+        "wildcard",
+        Some("version = 1\n[filesystem]\ngrant = [{ path = \"/opt/*\", mode = \"read-only\" }]\n"),
+        &[],
+    ),
+    (
+        "other-home",
+        Some("version = 1\n[filesystem]\ngrant = [{ path = \"~bob/x\", mode = \"read-only\" }]\n"),
+        &[],
+    ),
+    (
+        "variable-in-path",
+        Some("version = 1\n[filesystem]\ngrant = [{ path = \"$HOME/x\", mode = \"read-only\" }]\n"),
+        &[],
+    ),
+    ("later-home", Some("version = 1\n[filesystem]\nhome = \"project\"\n"), &[]),
+    (
+        "secret-variable",
+        Some("version = 1\n[environment]\nallow = [\"TERM\", \"GITHUB_TOKEN\"]\n"),
+        &[],
+    ),
+    ("own-variable", Some("version = 1\n[environment]\nset = { HOME = \"/x\" }\n"), &[]),
+    (
+        "grant-not-there",
+        Some(
+            "version = 1\n[filesystem]\ngrant = [{ path = \"~/nowhere\", mode = \"read-only\" }]\n",
+        ),
+        &[],
+    ),
+    (
+        "grant-home",
+        Some("version = 1\n[filesystem]\ngrant = [{ path = \"~\", mode = \"read-only\" }]\n"),
+        &[],
+    ),
+    ("grant-proc", None, &["--grant", "/proc/1:ro"]),
+    ("grant-shadow", None, &["--grant", "/etc/shadow:ro"]),
+    ("grant-without-mode", None, &["--grant", "/opt"]),
+    ("grant-fifo", None, &["--grant", "$OUT/fifo:ro"]),
+    ("grant-link", None, &["--grant", "$OUT/link:ro"]),
+    ("workspace-root", None, &["--workspace", "/"]),
+    ("workspace-home", None, &["--workspace", "$H"]),
+    ("workspace-parent-of-home", None, &["--workspace", "$R"]),
+    ("workspace-tmp", None, &["--workspace", "/tmp"]),
+    ("workspace-var-tmp", None, &["--workspace", "/var/tmp"]),
+    ("workspace-usr", None, &["--workspace", "/usr"]),
+    ("workspace-file", None, &["--workspace", "$OUT/canary"]),
+    ("workspace-mode", None, &["--workspace", ".:rwx"]),
+    ("variable-name", None, &["--env", "1A=x"]),
+    ("network", None, &["--network", "host"]),
+    ("policy-not-there", None, &["--policy", "$OUT/none.toml"]),
+    ("policy-directory", None, &["--policy", "$OUT"]),
+    ("unknown-flag", None, &["--writable"]),
+    ("quiet-and-json", None, &["--quiet", "--json"]),
+];
+
+/// The words of a message, with places named and drawings shortened: nothing of it depends on
+/// where the test runs.
+fn plain(place: &Place, text: &str) -> String {
+    let mut out = String::new();
+    for (path, name) in
+        [(&place.work, "$W"), (&place.home, "$H"), (&place.out, "$OUT"), (&place.root, "$R")]
+    {
+        let text = if out.is_empty() { text.to_owned() } else { out };
+        out = text.replace(&path.display().to_string(), name);
+    }
+    let mut lines = String::new();
+    for line in out.lines() {
+        let mut line = line.trim_end().to_owned();
+        // The caret's place follows the length of a path.
+        if line.contains('·') {
+            line = line.split_whitespace().collect::<Vec<_>>().join(" ");
+            while line.contains("──") {
+                line = line.replace("──", "─");
+            }
+        }
+        lines.push_str(&line);
+        lines.push('\n');
+    }
+    lines
+}
+
+fn message(place: &Place, policy: Option<&str>, flags: &[&str], verb: &str) -> String {
+    let mut command = place.command(programs().join("cofferdam"));
+    command.arg(verb);
+    if let Some(text) = policy {
+        command.arg("--policy").arg(place.write("policy.toml", text));
+    }
+    for flag in flags {
+        let flag = flag
+            .replace("$W", &place.work.display().to_string())
+            .replace("$H", &place.home.display().to_string())
+            .replace("$OUT", &place.out.display().to_string())
+            .replace("$R", &place.root.display().to_string());
+        command.arg(flag);
+    }
+    let ran = finish(command.args(["--", "touch", "started"]));
+    assert_eq!(ran.status, Some(125), "{policy:?} {flags:?}: {ran:?}");
+    assert_eq!(ran.out, "", "{policy:?} {flags:?}: nothing on standard output");
+    assert!(!place.work.join("started").exists(), "{policy:?} {flags:?}: nothing ran");
+    plain(place, &ran.err)
+}
+
+#[test]
+fn each_fault_has_its_message() {
+    let mut got = String::new();
+    let mut texts = BTreeSet::new();
+    for (name, policy, flags) in CASES {
+        let place = Place::new();
+        place.outside("mkfifo $OUT/fifo && ln -s $OUT/canary $OUT/link").works("prepare");
+        let text = message(&place, *policy, flags, "run");
+        assert_eq!(
+            message(&place, *policy, flags, "plan").replace("cofferdam plan", "cofferdam run"),
+            text,
+            "{name}: plan refuses as run does"
+        );
+        assert!(texts.insert(text.clone()), "{name}: a message of its own: {text}");
+        write!(got, "=== {name}\n{text}").unwrap();
+    }
+    assert!(texts.len() >= 20);
+    if updates_golden() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/broken.golden");
+        std::fs::write(path, &got).unwrap();
+        return;
+    }
+    for (got, want) in got.split("=== ").zip(GOLDEN.split("=== ")) {
+        assert_eq!(got, want, "see broken.golden");
+    }
+    assert_eq!(got.len(), GOLDEN.len(), "as many cases as in broken.golden");
+}
+
+/// Nothing that a policy or a name contains reaches the terminal as a command to it.
+#[test]
+fn messages_obey_no_escape_sequence() {
+    let place = Place::new();
+    for (policy, flags) in [
+        (Some("version = 1\n# \u{1b}[2J\n[oops]\n"), &[][..]),
+        (Some("version = 1\n\"\\u001b[31m\" = 1\n"), &[]),
+        (None, &["--grant", "/\u{1b}]0;title\u{7}:ro"]),
+        (None, &["--workspace", "/nowhere/\u{1b}[31m"]),
+        (None, &["--audit", "/proc/none/\u{1b}[31m/x"]),
+        (None, &["--network", "\u{1b}[31m"]),
+    ] {
+        let text = message(&place, policy, flags, "run");
+        assert!(!text.chars().any(|c| c.is_control() && c != '\n' && c != '\t'), "{text:?}");
+    }
+}
+
+/// For machines: one object, with the place of the fault.
+#[test]
+fn json_says_the_same() {
+    let place = Place::new();
+    let policy = place.write("p.toml", "version = 1\n\n[filesytem]\n").display().to_string();
+    let ran = finish(
+        place
+            .command(programs().join("cofferdam"))
+            .args(["run", "--json", "--policy", &policy, "--", "true"]),
+    );
+    let object: serde_json::Value = serde_json::from_str(&ran.err).unwrap();
+    for (key, want) in [
+        ("event", "refusal"),
+        ("code", "unknown-key"),
+        ("hint", "did you mean `filesystem`?"),
+        ("file", &policy),
+    ] {
+        assert_eq!(object[key], want, "{object}");
+    }
+    assert_eq!((&object["line"], &object["column"]), (&3.into(), &2.into()));
+}
