@@ -18,9 +18,10 @@ const ORDER_BYTES_MAX: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Control(OwnedFd);
 
-/// The workload's standard streams.
+/// What the engine hands over: the plan, and the workload's standard streams.
 #[derive(Debug)]
-pub(crate) struct Stdio {
+pub(crate) struct Given {
+    pub(crate) plan: OwnedFd,
     pub(crate) input: OwnedFd,
     pub(crate) output: OwnedFd,
     pub(crate) error: OwnedFd,
@@ -64,9 +65,9 @@ impl Control {
         }
     }
 
-    /// The three streams, which come with the first packet (`SCM_RIGHTS`).
-    pub(crate) fn receive_stdio(&self) -> io::Result<Stdio> {
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
+    /// The plan and the three streams, which come with the first packet (`SCM_RIGHTS`).
+    pub(crate) fn receive_given(&self) -> io::Result<Given> {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
         let mut byte = [0_u8; 1];
         recvmsg(
@@ -79,6 +80,6 @@ impl Control {
             return Err(io::ErrorKind::UnexpectedEof.into());
         };
         let mut next = || fds.next().ok_or(io::Error::from(io::ErrorKind::UnexpectedEof));
-        Ok(Stdio { input: next()?, output: next()?, error: next()? })
+        Ok(Given { plan: next()?, input: next()?, output: next()?, error: next()? })
     }
 }

@@ -1,7 +1,7 @@
 //! `cofferdam-init`: obeys the Plan, becomes pid 1 of the sandbox, and starts the workload.
 //!
-//! Decides nothing: the Plan arrives as data on descriptor 0 (a sealed memfd), orders and reports
-//! go over descriptor 1 (a socketpair with the engine). It reads no policy text, no environment
+//! Decides nothing: orders and reports go over descriptor 1 (a socketpair with the engine), and the
+//! Plan arrives there as data, in a sealed memfd. It reads no policy text, no environment
 //! and no configuration, has one thread, and carries no secret. When the engine goes away it goes
 //! away, and the kernel kills the rest of the pid namespace with it.
 #![cfg(target_os = "linux")]
@@ -15,14 +15,16 @@ mod watch;
 mod workload;
 
 use std::fmt;
+use std::fs::File;
 use std::io::{self, Read};
+use std::os::fd::OwnedFd;
 
 use cofferdam_plan::message::{Order, Report};
 use cofferdam_plan::plan::{Plan, Step};
 use cofferdam_plan::{BUILD, wire};
 use cofferdam_sys::process::exit_now;
 
-use crate::control::{Control, Stdio};
+use crate::control::Control;
 use crate::steps::Stage;
 
 /// A plan is far smaller; a larger file is not from our engine. Bytes.
@@ -69,13 +71,14 @@ fn run(control: &Control, at: &mut u32) -> Result<(), Failed> {
     // From the first moment on: another process of this user must not trace the set-up.
     confine::set_dumpable(confine::Dumpable::No).doing("switch core dumps and tracing off")?;
     let umask = rustix::process::umask(rustix::fs::Mode::empty());
-    let plan = read_plan()?;
-    let stdio = control.receive_stdio().doing("receive the workload's streams")?;
+    let given = control.receive_given().doing("receive the plan and the workload's streams")?;
+    let (plan, stdio) = (read_plan(given.plan)?, [given.input, given.output, given.error]);
     let mut stage = Stage::new(control);
     for step in &plan.setup {
         stage.perform(step)?;
         *at += 1;
     }
+    stage.aside_done()?;
     let watch = stage.into_watch().doing("read the mounts")?;
     control
         .send(&Report::Ready { build: BUILD.into(), watched: watch.len() })
@@ -92,7 +95,7 @@ fn run(control: &Control, at: &mut u32) -> Result<(), Failed> {
 fn start(
     plan: &Plan,
     control: &Control,
-    stdio: Stdio,
+    stdio: [OwnedFd; 3],
     umask: rustix::fs::Mode,
     watch: watch::Watch,
 ) -> Result<(), Failed> {
@@ -116,9 +119,9 @@ fn start(
     }
 }
 
-fn read_plan() -> Result<Plan, Failed> {
+fn read_plan(from: OwnedFd) -> Result<Plan, Failed> {
     let mut bytes = Vec::new();
-    io::stdin().lock().take(PLAN_BYTES_MAX).read_to_end(&mut bytes).doing("read the plan")?;
+    File::from(from).take(PLAN_BYTES_MAX).read_to_end(&mut bytes).doing("read the plan")?;
     let other =
         || Failed { doing: "read a plan of this build: reinstall cofferdam".into(), errno: 0 };
     // The build comes first, so that a plan of another build is told from a damaged one.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, PipeReader, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -25,6 +25,8 @@ pub(crate) struct Stage<'a> {
     root: Option<NewRoot>,
     mounts: Option<File>,
     guards: Vec<(PathBuf, Guard)>,
+    /// Pid 1's end of a pipe on which the first process says that its part is done.
+    aside: Option<PipeReader>,
 }
 
 impl<'a> Stage<'a> {
@@ -36,6 +38,7 @@ impl<'a> Stage<'a> {
             root: None,
             mounts: None,
             guards: Vec::new(),
+            aside: None,
         }
     }
 
@@ -45,7 +48,7 @@ impl<'a> Stage<'a> {
             Step::Unshare { spaces } => enter(*spaces),
             Step::Become { uid, gid } => confine::become_user(*uid, *gid),
             Step::MapIds { uid, gid } => map_own_ids(*uid, *gid),
-            Step::Fork => self.fork(),
+            Step::Fork { aside } => self.fork(aside),
             Step::MakePrivate => {
                 mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
                     .doing("keep mount events inside")
@@ -115,15 +118,31 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
-    /// The child goes on as pid 1; this process tells the engine its pid and ends.
-    fn fork(&self) -> Result<(), Failed> {
+    /// The child goes on as pid 1; this process tells the engine its pid, does the rest and ends.
+    fn fork(&mut self, aside: &[Step]) -> Result<(), Failed> {
+        let (wait, done) = io::pipe().doing("make a pipe")?;
         match fork(Kin::Sibling).doing("fork pid 1")? {
-            Forked::Child => Ok(()),
+            Forked::Child => {
+                self.aside = Some(wait);
+                Ok(())
+            }
             Forked::Parent(pid) => {
                 let pid = u32::try_from(pid).unwrap_or(0);
                 self.control.send(&Report::Forked { pid }).doing("report pid 1")?;
+                for step in aside {
+                    self.perform(step)?;
+                }
+                (&done).write_all(&[1]).doing("tell pid 1")?;
                 exit_now(0)
             }
+        }
+    }
+
+    /// Waits until the first process has done its part; it tells of a failure itself.
+    pub(crate) fn aside_done(&mut self) -> Result<(), Failed> {
+        match self.aside.take() {
+            Some(mut wait) => wait.read_exact(&mut [0]).doing("finish what goes on beside pid 1"),
+            None => Ok(()),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::ffi::CString;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use cofferdam_plan::message::Report;
@@ -10,7 +11,7 @@ use cofferdam_sys::process::{
     SignalSet, close_on_exec_from, default_action, execve, exit_now, set_blocked,
 };
 
-use crate::control::{Control, Stdio};
+use crate::control::Control;
 use crate::{Doing, Failed, confine};
 
 /// `SIGPIPE` (`signal(7)`): Rust programs ignore it, others expect to die of it.
@@ -23,7 +24,7 @@ const EACCES: i32 = 13;
 pub(crate) fn become_workload(
     plan: &Plan,
     control: &Control,
-    stdio: Stdio,
+    [input, output, error]: [OwnedFd; 3],
     umask: rustix::fs::Mode,
 ) -> Result<(), Failed> {
     rustix::process::setsid().doing("start a session")?;
@@ -50,10 +51,10 @@ pub(crate) fn become_workload(
     }
     let directory = &plan.workload.directory;
     rustix::process::chdir(directory).doing(format_args!("enter {}", directory.display()))?;
-    rustix::stdio::dup2_stdin(&stdio.input).doing("connect standard input")?;
-    rustix::stdio::dup2_stdout(&stdio.output).doing("connect standard output")?;
-    rustix::stdio::dup2_stderr(&stdio.error).doing("connect standard error")?;
-    drop(stdio);
+    rustix::stdio::dup2_stdin(&input).doing("connect standard input")?;
+    rustix::stdio::dup2_stdout(&output).doing("connect standard output")?;
+    rustix::stdio::dup2_stderr(&error).doing("connect standard error")?;
+    drop((input, output, error));
     close_on_exec_from(3).doing("close what is not the workload's")?;
     rustix::process::umask(umask);
     default_action(SIGPIPE).doing("restore SIGPIPE")?;

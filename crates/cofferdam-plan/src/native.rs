@@ -37,8 +37,6 @@ pub fn compile(policy: &Policy, host: &Host, command: Vec<Argument>) -> Result<P
     let openings = openings(policy, stand_in);
     let mut setup = entry(policy.person.ids, uid, gid, &openings);
     setup.push(Step::Hostname { name: HOSTNAME.into() });
-    // `network = none` leaves one interface, the sandbox's own loopback, without any route.
-    setup.push(Step::Loopback);
     setup.push(Step::NewRoot);
     setup.extend(skeleton(policy, uid, gid));
     setup.extend(view(policy, &openings));
@@ -118,7 +116,10 @@ fn openings(policy: &Policy, stand_in: bool) -> Vec<Opening> {
 fn entry(ids: Ids, uid: u32, gid: u32, openings: &[Opening]) -> Vec<Step> {
     let opens = openings.iter().cloned().map(Step::Open);
     let unshare = Step::Unshare { spaces: Spaces::All };
-    let inside = [unshare, Step::MapIds { uid, gid }, Step::Fork, Step::MakePrivate];
+    // `network = none` leaves one interface, the sandbox's own loopback, without any route. It
+    // comes up slowly (about 1 ms), while pid 1 builds the view.
+    let fork = Step::Fork { aside: vec![Step::Loopback] };
+    let inside = [unshare, Step::MapIds { uid, gid }, fork, Step::MakePrivate];
     match ids {
         Ids::Caller { .. } => inside.into_iter().chain(opens).collect(),
         Ids::Owner { .. } => {

@@ -163,8 +163,12 @@ pub enum Step {
         /// Group.
         gid: u32,
     },
-    /// Fork; the child is pid 1 of the new pid namespace and goes on, the parent ends.
-    Fork,
+    /// Fork; the child is pid 1 of the new pid namespace and goes on. The parent, who is in every
+    /// other new namespace as well, does what is in `aside` meanwhile and ends.
+    Fork {
+        /// Steps that nothing of the view depends on; they are done before the workload runs.
+        aside: Vec<Step>,
+    },
     /// No mount event leaves or enters this namespace.
     MakePrivate,
     /// Make the user namespace that idmapped mounts use: on disk 0, inside `uid` and `gid`.

@@ -227,7 +227,7 @@ wire_enum!(Step {
     0 => Unshare { spaces },
     1 => Become { uid, gid },
     2 => MapIds { uid, gid },
-    3 => Fork,
+    3 => Fork { aside },
     4 => MakePrivate,
     5 => IdmapNamespace { uid, gid },
     6 => Open(opening),

@@ -62,6 +62,68 @@ impl Programs {
     }
 }
 
+/// Init, started and without a plan: it waits for one, and ends by itself when this is dropped.
+#[derive(Debug)]
+pub struct Waiting {
+    running: Running,
+}
+
+impl Waiting {
+    /// Starts init. Loading it takes as long as deciding what it shall do, so a caller who will
+    /// need it starts it first.
+    ///
+    /// # Errors
+    /// Init could not be started at all.
+    pub fn start(programs: &Programs) -> Result<Self, StartRefusal> {
+        let system = |doing| StartRefusal::system(doing);
+        let (ours, theirs) =
+            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+                .map_err(|e| system("make a socketpair")(e.into()))?;
+        let path = format!("/proc/self/fd/{}", programs.init.as_raw_fd());
+        #[expect(clippy::disallowed_methods, reason = "the one place that starts programs")]
+        let first = Command::new(path)
+            .arg0("cofferdam-init")
+            .env_clear()
+            .current_dir("/")
+            .stdin(Stdio::null())
+            .stdout(Stdio::from(theirs))
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(system("start cofferdam-init"))?;
+        let running = Running {
+            control: ours,
+            first: Some(first),
+            pid1: None,
+            input: None,
+            output: None,
+            error: None,
+        };
+        Ok(Self { running })
+    }
+
+    /// Hands `plan` over, with the workload's streams, and does not wait for what comes of it.
+    ///
+    /// # Errors
+    /// Init is gone, or there are no descriptors left.
+    pub fn build(self, plan: &Plan, ids: Ids) -> Result<Preparing, StartRefusal> {
+        let Self { mut running } = self;
+        let system = |doing| StartRefusal::system(doing);
+        let memory = sealed(&wire::encode(plan)).map_err(system("hand the plan over"))?;
+        let pipes = Pipes::new(ids).map_err(system("make pipes"))?;
+        let [input, output, error] = [&pipes.input.0, &pipes.output.1, &pipes.error.1];
+        let fds = [memory.as_fd(), input.as_fd(), output.as_fd(), error.as_fd()];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
+        let mut ancillary = SendAncillaryBuffer::new(&mut space);
+        ancillary.push(SendAncillaryMessage::ScmRights(&fds));
+        sendmsg(&running.control, &[IoSlice::new(&[0])], &mut ancillary, SendFlags::NOSIGNAL)
+            .map_err(|e| system("hand the plan over")(e.into()))?;
+        running.input = Some(pipes.input.1);
+        running.output = Some(pipes.output.0);
+        running.error = Some(pipes.error.0);
+        Ok(Preparing { running })
+    }
+}
+
 /// A sandbox that is being built; nothing of the workload runs before [`Preparing::go`].
 #[derive(Debug)]
 pub struct Preparing {
@@ -69,65 +131,13 @@ pub struct Preparing {
 }
 
 impl Preparing {
-    /// Starts init with `plan`.
-    ///
-    /// # Errors
-    /// Init could not be started at all.
-    pub fn start(plan: &Plan, programs: &Programs, ids: Ids) -> Result<Self, StartRefusal> {
-        let system = |doing| StartRefusal::system(doing);
-        let memory = sealed(&wire::encode(plan)).map_err(system("hand the plan over"))?;
-        let (ours, theirs) =
-            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
-                .map_err(|e| system("make a socketpair")(e.into()))?;
-        let pipes = Pipes::new(ids).map_err(system("make pipes"))?;
-        let path = format!("/proc/self/fd/{}", programs.init.as_raw_fd());
-        #[expect(clippy::disallowed_methods, reason = "the one place that starts programs")]
-        let mut first = Command::new(path)
-            .arg0("cofferdam-init")
-            .env_clear()
-            .current_dir("/")
-            .stdin(File::from(memory))
-            .stdout(Stdio::from(theirs))
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(system("start cofferdam-init"))?;
-        let stdio = [pipes.input.0.as_fd(), pipes.output.1.as_fd(), pipes.error.1.as_fd()];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
-        let mut ancillary = SendAncillaryBuffer::new(&mut space);
-        ancillary.push(SendAncillaryMessage::ScmRights(&stdio));
-        sendmsg(&ours, &[IoSlice::new(&[0])], &mut ancillary, SendFlags::NOSIGNAL)
-            .map_err(|e| system("hand the streams over")(e.into()))?;
-        let mut running = Running {
-            control: ours,
-            pid1: None,
-            input: Some(pipes.input.1),
-            output: Some(pipes.output.0),
-            error: Some(pipes.error.0),
-        };
-        // The first process ends as soon as it has forked pid 1, or has failed and said why.
-        let report = running.receive();
-        first.wait().map_err(system("wait for cofferdam-init"))?;
-        match report.map_err(system("hear from cofferdam-init"))? {
-            Some(Report::Forked { pid }) => {
-                let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-                let pid = pid.ok_or(StartRefusal::InitDied { doing: "forking" })?;
-                let pidfd = pidfd_open(pid, PidfdFlags::empty());
-                running.pid1 = Some(pidfd.map_err(|e| system("hold pid 1")(e.into()))?);
-                Ok(Self { running })
-            }
-            Some(Report::Failed { step, doing, errno }) => {
-                Err(StartRefusal::Step { step, doing, errno, said: None })
-            }
-            _ => Err(StartRefusal::InitDied { doing: "starting" }),
-        }
-    }
-
     /// Waits until every step of the plan is done.
     ///
     /// # Errors
     /// The step that failed, with the cause that `host` explains.
     pub fn ready(&mut self, plan: &Plan, host: &Host) -> Result<(), StartRefusal> {
-        match self.running.receive().map_err(StartRefusal::system("hear from cofferdam-init"))? {
+        let built = self.running.built();
+        match built.map_err(StartRefusal::system("hear from cofferdam-init"))? {
             Some(Report::Ready { build, .. }) if build == BUILD => Ok(()),
             Some(Report::Failed { step, doing, errno }) => {
                 Err(StartRefusal::Step { step, doing, errno, said: None }.explained(plan, host))
@@ -136,25 +146,54 @@ impl Preparing {
         }
     }
 
-    /// Lets the workload run.
+    /// Lets the workload run as soon as every step is done. To be called once the start is on
+    /// record, before or after [`Preparing::ready`].
     ///
     /// # Errors
     /// Init is gone.
-    pub fn go(self) -> Result<Running, StartRefusal> {
-        self.running.order(&Order::Go).map_err(StartRefusal::system("start the workload"))?;
-        Ok(self.running)
+    pub fn go(&self) -> Result<(), StartRefusal> {
+        self.running.order(&Order::Go).map_err(StartRefusal::system("start the workload"))
+    }
+
+    /// The sandbox after [`Preparing::ready`] and [`Preparing::go`].
+    #[must_use]
+    pub fn into_running(self) -> Running {
+        self.running
     }
 }
 
 impl Running {
+    /// Hears that pid 1 exists, that it is ready, and that the first process has done its part
+    /// too; or what failed.
+    fn built(&mut self) -> io::Result<Option<Report>> {
+        let report = loop {
+            match self.receive()? {
+                Some(Report::Forked { pid }) => {
+                    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+                    let pid = pid.ok_or(io::ErrorKind::InvalidData)?;
+                    // Our child, so the number is its own until we reap it.
+                    self.pid1 = Some(pidfd_open(pid, PidfdFlags::empty())?);
+                }
+                other => break other,
+            }
+        };
+        let Some(Report::Ready { .. }) = report else { return Ok(report) };
+        match self.first.take().map(|mut first| first.wait()).transpose()? {
+            Some(status) if status.success() => Ok(report),
+            // It has said why before it ended.
+            Some(_) | None => self.receive(),
+        }
+    }
+
     /// The next report; `None` when every process that holds the other end is gone.
     pub(crate) fn receive(&self) -> io::Result<Option<Report>> {
         let mut bytes = [0_u8; REPORT_BYTES_MAX];
         let length = loop {
             match recv(&self.control, &mut bytes[..], RecvFlags::empty()) {
                 Ok((length, _)) => break length,
-                Err(rustix::io::Errno::INTR) => {}
-                Err(rustix::io::Errno::CONNRESET) => return Ok(None),
+                // The other end went away with an order unread. This is told once, and before what
+                // it had still said: that comes next.
+                Err(rustix::io::Errno::INTR | rustix::io::Errno::CONNRESET) => {}
                 Err(error) => return Err(error.into()),
             }
         };

@@ -11,6 +11,6 @@ pub mod probe;
 pub mod refusal;
 
 pub use facts::Caller;
-pub use launch::{Preparing, Programs};
+pub use launch::{Preparing, Programs, Waiting};
 pub use monitor::{Outcome, Running, Streams};
 pub use refusal::StartRefusal;

@@ -3,12 +3,15 @@
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
+use std::process::Child;
 
 use cofferdam_plan::message::{Order, Report};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::{Errno, read, write};
-use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, pidfd_send_signal, waitid,
+};
 
 /// As much as a pipe takes at once by default. Bytes.
 const CHUNK: usize = 64 << 10;
@@ -17,6 +20,8 @@ const CHUNK: usize = 64 << 10;
 #[derive(Debug)]
 pub struct Running {
     pub(crate) control: OwnedFd,
+    /// Init's first process, which ends once pid 1 exists and its own part is done.
+    pub(crate) first: Option<Child>,
     pub(crate) pid1: Option<OwnedFd>,
     pub(crate) input: Option<OwnedFd>,
     pub(crate) output: Option<OwnedFd>,
@@ -206,6 +211,16 @@ impl Running {
 /// A sandbox that nobody waits for any more is ended and reaped.
 impl Drop for Running {
     fn drop(&mut self) {
+        // A start that was given up: the end of the socket ends init's processes by themselves.
+        if let Some(mut first) = self.first.take() {
+            rustix::net::shutdown(&self.control, rustix::net::Shutdown::Write).unwrap_or(());
+            // It has told of pid 1, if there is one, before it ends.
+            drop(first.wait());
+            if let (None, Ok(Some(Report::Forked { pid }))) = (&self.pid1, self.receive()) {
+                let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+                self.pid1 = pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+            }
+        }
         if self.kill().is_ok() {
             self.reap();
         }

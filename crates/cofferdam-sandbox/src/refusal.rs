@@ -147,6 +147,7 @@ fn cause(plan: &Plan, host: &Host, failed: &Step, (doing, errno): (&str, i32)) -
             | Step::MapIds { .. }
             | Step::MakePrivate
             | Step::Hostname { .. }
+            | Step::Fork { .. }
             | Step::Loopback
             | Step::NewRoot
     );

@@ -58,6 +58,7 @@ fn options(what: &What) -> Result<Options, Refused> {
 
 fn prepare(what: &What) -> Result<(Engine, Prepared), Refused> {
     let engine = Engine::new()?;
+    engine.warm()?;
     let prepared = options(what).and_then(|options| engine.prepare(&options));
     match prepared {
         Ok(prepared) => Ok((engine, prepared)),
@@ -73,12 +74,15 @@ fn prepare(what: &What) -> Result<(Engine, Prepared), Refused> {
 
 fn run(what: &What) -> ExitCode {
     let say = Say::new(what.output());
-    let session = prepare(what).and_then(|(engine, prepared)| {
-        let session = engine.start(&prepared)?;
-        Ok((prepared, session))
-    });
-    let (prepared, session) = match session {
-        Ok(started) => started,
+    let (engine, prepared) = match prepare(what) {
+        Ok(decided) => decided,
+        Err(refused) => {
+            say.refused(&refused);
+            return ExitCode::from(REFUSED);
+        }
+    };
+    let session = match engine.start(&prepared) {
+        Ok(session) => session,
         Err(refused) => {
             say.refused(&refused);
             return ExitCode::from(REFUSED);

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use cofferdam_audit::{Event, ExitKind, Log};
@@ -14,7 +15,9 @@ use cofferdam_policy::facts::Facts;
 use cofferdam_policy::model::{Mode, Policy};
 use cofferdam_policy::{Document, Source, document, resolve};
 use cofferdam_sandbox::facts::Own;
-use cofferdam_sandbox::{Caller, Outcome, Preparing, Programs, Streams, probe};
+use cofferdam_sandbox::{
+    Caller, Outcome, Preparing, Programs, StartRefusal, Streams, Waiting, probe,
+};
 use serde_json::Value;
 
 use crate::refused::Refused;
@@ -89,9 +92,10 @@ pub struct Collected {
     pub stderr: Vec<u8>,
 }
 
-/// A sandbox that is ready and on record; its workload runs with [`Session::run`].
+/// A sandbox that is on record and being built; its workload runs with [`Session::run`].
 #[derive(Debug)]
-pub struct Session {
+pub struct Session<'p> {
+    prepared: &'p Prepared,
     log: Log,
     preparing: Preparing,
     started: Instant,
@@ -101,6 +105,8 @@ pub struct Session {
 #[derive(Debug)]
 pub struct Engine {
     programs: Programs,
+    /// Started ahead by [`Engine::warm`].
+    waiting: Mutex<Option<Waiting>>,
 }
 
 impl Engine {
@@ -109,7 +115,7 @@ impl Engine {
     /// # Errors
     /// `cofferdam-init` is not there.
     pub fn new() -> Result<Self, Refused> {
-        Ok(Self { programs: Programs::beside_this_one()? })
+        Ok(Self { programs: Programs::beside_this_one()?, waiting: Mutex::default() })
     }
 
     /// An engine whose programs lie in `directory`, for a program that embeds it.
@@ -117,7 +123,25 @@ impl Engine {
     /// # Errors
     /// `cofferdam-init` is not there.
     pub fn with_programs(directory: &Path) -> Result<Self, Refused> {
-        Ok(Self { programs: Programs::in_directory(directory)? })
+        Ok(Self { programs: Programs::in_directory(directory)?, waiting: Mutex::default() })
+    }
+
+    /// Starts `cofferdam-init` ahead of the next sandbox: it loads while the policy is read. It
+    /// does nothing until it gets a plan, and ends when this engine does.
+    ///
+    /// # Errors
+    /// It could not be started.
+    pub fn warm(&self) -> Result<(), Refused> {
+        let started = Waiting::start(&self.programs)?;
+        *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = Some(started);
+        Ok(())
+    }
+
+    /// Init with the plan of `prepared` in hand.
+    fn build(&self, prepared: &Prepared) -> Result<Preparing, StartRefusal> {
+        let warm = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let waiting = warm.map_or_else(|| Waiting::start(&self.programs), Ok)?;
+        waiting.build(&prepared.plan, prepared.policy.person.ids)
     }
 
     /// Reads Facts and Host, and decides everything. Starts nothing.
@@ -166,36 +190,24 @@ impl Engine {
     /// # Errors
     /// The step that fails here.
     pub fn rehearse(&self, prepared: &Prepared) -> Result<(), Refused> {
-        let Prepared { plan, host, policy, .. } = prepared;
-        let start = Preparing::start(plan, &self.programs, policy.person.ids);
-        let mut preparing = start.map_err(|refusal| refusal.explained(plan, host))?;
-        Ok(preparing.ready(plan, host)?)
+        let mut preparing = self.build(prepared)?;
+        Ok(preparing.ready(&prepared.plan, &prepared.host)?)
     }
 
-    /// Starts the sandbox and puts the start on record; the workload waits for [`Session::run`].
+    /// Starts to build the sandbox and puts the start on record; the workload waits for
+    /// [`Session::run`].
     ///
     /// # Errors
-    /// The log cannot be written, or the sandbox cannot be built; the refusal is on record then.
-    pub fn start(&self, prepared: &Prepared) -> Result<Session, Refused> {
+    /// The log cannot be written, or init cannot be started; that is on record then.
+    pub fn start<'p>(&self, prepared: &'p Prepared) -> Result<Session<'p>, Refused> {
         let started = Instant::now();
         let mut log = Log::open(&prepared.audit, session_name())?;
-        let preparing =
-            Preparing::start(&prepared.plan, &self.programs, prepared.policy.person.ids);
+        let preparing = self.build(prepared);
         // While init builds, the record is written; nothing runs before both are done.
         log.append(&start_event(prepared))?;
-        let built = preparing.and_then(|mut preparing| {
-            preparing.ready(&prepared.plan, &prepared.host).map(|()| preparing)
-        });
-        match built.map_err(|refusal| refusal.explained(&prepared.plan, &prepared.host)) {
-            Ok(preparing) => {
-                log.append(&Event::Ready {})?;
-                Ok(Session { log, preparing, started })
-            }
-            Err(refusal) => {
-                let refused = Refused::from(refusal);
-                log.append(&refusal_event(&refused))?;
-                Err(refused)
-            }
+        match preparing {
+            Ok(preparing) => Ok(Session { prepared, log, preparing, started }),
+            Err(refusal) => Err(recorded(&mut log, refusal)?),
         }
     }
 
@@ -226,18 +238,20 @@ impl Engine {
     /// # Errors
     /// Any refusal. How the command itself ended is in the result.
     pub fn run_collected(&self, options: &Options) -> Result<Collected, Refused> {
-        let session = self.start(&self.prepare(options)?)?;
+        let prepared = self.prepare(options)?;
+        let session = self.start(&prepared)?;
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         let outcome = session.run(None, &mut stdout, &mut stderr, None)?;
         Ok(Collected { outcome, stdout, stderr })
     }
 }
 
-impl Session {
-    /// Lets the workload run, carries its streams, and puts its end on record.
+impl Session<'_> {
+    /// Lets the workload run once every wall stands, carries its streams, and puts its end on
+    /// record.
     ///
     /// # Errors
-    /// Init is gone before the workload ran, or the log cannot be written.
+    /// The sandbox cannot be built, which is on record then, or the log cannot be written.
     pub fn run(
         self,
         input: Option<BorrowedFd<'_>>,
@@ -245,8 +259,16 @@ impl Session {
         error: &mut dyn Write,
         signals: Option<BorrowedFd<'_>>,
     ) -> Result<Outcome, Refused> {
-        let Self { mut log, preparing, started } = self;
-        let running = preparing.go()?;
+        let Self { prepared, mut log, mut preparing, started } = self;
+        // The start is on record. Init takes this order up when its last step is done.
+        let ordered = preparing.go();
+        // Where init is gone already, what it said last is the better reason.
+        let built = preparing.ready(&prepared.plan, &prepared.host);
+        if let Err(refusal) = built.and(ordered) {
+            return Err(recorded(&mut log, refusal)?);
+        }
+        log.append(&Event::Ready {})?;
+        let running = preparing.into_running();
         let mut unrecorded = None;
         let mut fell = |path: &PathBuf, kills: bool| {
             let event = Event::MountFell {
@@ -267,6 +289,13 @@ impl Session {
             None => Ok(outcome),
         }
     }
+}
+
+/// Puts a refusal on record; gives it back as ours.
+fn recorded(log: &mut Log, refusal: StartRefusal) -> Result<Refused, Refused> {
+    let refused = Refused::from(refusal);
+    log.append(&refusal_event(&refused))?;
+    Ok(refused)
 }
 
 /// Our own directories.
