@@ -113,9 +113,18 @@ impl Rules {
     /// The rules of a policy.
     #[must_use]
     pub fn of(policy: &Policy) -> Self {
-        let private = ["/tmp", "/var/tmp", "/dev", "/proc", "/run", "/sys"].map(|path| Entry {
+        let places = [
+            ("/tmp", Access::Private),
+            ("/var/tmp", Access::Private),
+            ("/dev/shm", Access::Private),
+            ("/dev", Access::Ours),
+            ("/proc", Access::Ours),
+            ("/run", Access::Ours),
+            ("/sys", Access::Ours),
+        ];
+        let private = places.map(|(path, access)| Entry {
             path: path.into(),
-            access: Access::Private,
+            access,
             clause: Clause::built_in("filesystem"),
         });
         let home = Entry {
@@ -167,6 +176,19 @@ impl Rules {
             .max_by_key(|entry| entry.path.components().count())
     }
 
+    /// Whether an act in a private place works at the start. Only directories are there: the place
+    /// itself and those that lead to a tree that appears in it, which may be moved with what they
+    /// hold; no wall depends on their names.
+    fn in_private(&self, request: Request<'_>, place: &Entry) -> bool {
+        let made = |path: &Path| self.pinned_by(path).is_some();
+        match request.act {
+            Act::Create => request.path.parent().is_some_and(made),
+            Act::Read => made(request.path),
+            Act::Rename => made(request.path) && request.path != place.path,
+            Act::Write | Act::Remove | Act::Execute => false,
+        }
+    }
+
     /// An entry at or below `path`, which keeps the name `path` where it is.
     fn pinned_by(&self, path: &Path) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.path.starts_with(path))
@@ -175,7 +197,8 @@ impl Rules {
 
 /// Says whether the workload may do `request`, and which rule says so.
 ///
-/// Total and deny by default: a path that no entry holds is absent. Speaks of cofferdam's walls only; the host's own permission bits apply besides.
+/// Total and deny by default: a path that no entry holds is absent. Speaks of cofferdam's walls
+/// only; the host's own permission bits apply besides.
 #[must_use]
 pub fn decide<'a>(rules: &'a Rules, request: Request<'_>) -> Verdict<'a> {
     let Some(entry) = rules.holding(request.path) else {
@@ -184,8 +207,8 @@ pub fn decide<'a>(rules: &'a Rules, request: Request<'_>) -> Verdict<'a> {
     let moves = matches!(request.act, Act::Rename | Act::Remove);
     let deny = |because| Verdict::Deny(&entry.clause, because);
     match entry.access {
-        // A new name in a private place is the sandbox's own affair; the host has nothing there.
-        Access::Private if request.act == Act::Create => Verdict::Allow(&entry.clause),
+        // What is in a private place is the sandbox's own affair; the host has nothing there.
+        Access::Private if rules.in_private(request, entry) => Verdict::Allow(&entry.clause),
         Access::Absent | Access::Private | Access::Ours => deny(Because::Absent),
         Access::Hidden => deny(Because::Hidden),
         Access::ReadOnly | Access::Guarded => match request.act {
@@ -242,6 +265,9 @@ mod tests {
             (Read, "/root/.ssh/id", Some(Because::Absent), "nothing grants it"),
             (Read, "/home/u/.ssh/id", Some(Because::Absent), "the private home is empty"),
             (Create, "/home/u/x", None, "a private place takes new names"),
+            (Read, "/home/u", None, "the fresh home can be listed"),
+            (Rename, "/home/u", Some(Because::Absent), "and stays where it is"),
+            (Create, "/home/u/.ssh/x", Some(Because::Absent), "whose directory is there"),
             (Read, "/usr/bin/true", None, "the system is readable"),
             (Execute, "/usr/bin/true", None, "and runs"),
             (Write, "/usr/bin/true", Some(Because::ReadOnly), "and stays"),

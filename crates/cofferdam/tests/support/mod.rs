@@ -91,9 +91,14 @@ pub fn programs() -> PathBuf {
     }
 }
 
+/// A variable of the test's own environment.
+pub fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
 /// Whether golden files are to be written anew instead of compared.
 pub fn updates_golden() -> bool {
-    std::env::var_os("UPDATE_GOLDEN").is_some_and(|value| value == "1")
+    variable("UPDATE_GOLDEN").is_some_and(|value| value == "1")
 }
 
 pub fn is_root() -> bool {
