@@ -23,7 +23,6 @@ pub(crate) struct Stage<'a> {
     held: BTreeMap<PathBuf, Held>,
     idmap: Option<OwnedFd>,
     root: Option<NewRoot>,
-    mounts: Option<File>,
     guards: Vec<(PathBuf, Guard)>,
     /// Pid 1's end of a pipe on which the first process says that its part is done.
     aside: Option<PipeReader>,
@@ -36,7 +35,6 @@ impl<'a> Stage<'a> {
             held: BTreeMap::new(),
             idmap: None,
             root: None,
-            mounts: None,
             guards: Vec::new(),
             aside: None,
         }
@@ -77,10 +75,7 @@ impl<'a> Stage<'a> {
             Step::Link { path, to } => self.root()?.link(path, to),
             Step::Tmpfs { path, mode } => self.root()?.tmpfs(path, *mode),
             Step::Devpts { path } => self.root()?.devpts(path),
-            Step::Proc { path } => {
-                self.mounts = Some(self.root()?.proc(path)?);
-                Ok(())
-            }
+            Step::Proc { path } => self.root()?.proc(path),
             Step::Attach { target, guard } => self.attach(target, *guard),
             Step::Bind { from, at, expect, access, guard } => {
                 self.guards.push((at.clone(), *guard));
@@ -148,8 +143,7 @@ impl<'a> Stage<'a> {
 
     /// The mounts to watch, once everything is built.
     pub(crate) fn into_watch(self) -> io::Result<Watch> {
-        let mounts = self.mounts.ok_or(io::ErrorKind::NotFound)?;
-        Watch::new(mounts, &self.guards)
+        Watch::new(&self.guards)
     }
 }
 

@@ -212,9 +212,9 @@ impl NewRoot {
         made().doing("mount private pseudo-terminals")
     }
 
-    /// Mounts `/proc` read-only and gives this process's list of mounts there.
-    pub(crate) fn proc(&self, path: &Path) -> Result<File, Failed> {
-        let made = || -> io::Result<File> {
+    /// Mounts `/proc` read-only.
+    pub(crate) fn proc(&self, path: &Path) -> Result<(), Failed> {
+        let made = || -> io::Result<()> {
             let at = self.ensure(path)?;
             let fs = fsopen("proc", FsOpenFlags::FSOPEN_CLOEXEC)?;
             fsconfig_create(fs.as_fd())?;
@@ -223,9 +223,7 @@ impl NewRoot {
                 | MountAttrFlags::MOUNT_ATTR_NOEXEC
                 | MountAttrFlags::MOUNT_ATTR_RDONLY;
             let mount = fsmount(fs.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, flags)?;
-            move_onto(mount.as_fd(), at.as_fd())?;
-            let read = OFlags::RDONLY | OFlags::CLOEXEC;
-            Ok(openat(&mount, "self/mountinfo", read, Mode::empty())?.into())
+            Ok(move_onto(mount.as_fd(), at.as_fd())?)
         };
         made().doing("mount a private /proc")
     }

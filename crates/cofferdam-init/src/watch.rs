@@ -27,15 +27,26 @@ struct Mount {
 
 impl Watch {
     /// Records the mounts; what `guards` does not name is watched as strictly as what it does.
-    pub(crate) fn new(mut list: File, guards: &[(PathBuf, Guard)]) -> io::Result<Self> {
+    ///
+    /// To be called after `pivot_root(2)`: the list shows what can be reached from the root that
+    /// the opening process had.
+    ///
+    /// # Errors
+    /// The list cannot be read, or a guard is not in it.
+    pub(crate) fn new(guards: &[(PathBuf, Guard)]) -> io::Result<Self> {
+        let mut list = File::open("/proc/self/mountinfo")?;
         let guard_of = |at: &Path| {
             let named = guards.iter().rev().find(|(path, _)| path == at);
             named.map_or(Guard::Kill, |(_, guard)| *guard)
         };
-        let mounts = read(&mut list)?
+        let mounts: Vec<Mount> = read(&mut list)?
             .into_iter()
             .map(|(id, at)| Mount { id, guard: guard_of(&at), at })
             .collect();
+        let stands = |(path, _): &(PathBuf, Guard)| mounts.iter().any(|mount| mount.at == *path);
+        if !guards.iter().all(stands) {
+            return Err(io::Error::other("a guard is not among the mounts"));
+        }
         Ok(Self { list, mounts })
     }
 

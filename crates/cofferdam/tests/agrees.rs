@@ -7,6 +7,12 @@
 //! Left out: files of the system, which an ordinary user cannot change outside either, and names
 //! in directories that exist inside only as places for mounts.
 
+#![expect(
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests are not covered by the exemption for tests"
+)]
+
 #[path = "support/mod.rs"]
 mod support;
 
