@@ -1,2 +1,48 @@
 //! Tasks of this repository.
-fn main() {}
+//!
+//! `cargo xtask test` is what a person and CI run; `cargo xtask bench start` measures.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a task runner starts programs, reads its environment and talks to a person"
+)]
+
+mod bench;
+mod test;
+
+use std::process::ExitCode;
+
+const HELP: &str = "usage: cargo xtask TASK
+
+tasks:
+  test                 format, lints, every test, acceptance; as root it installs the Debian
+                       packages that the tests need
+  bench start [--pairs N]
+                       start time, memory and throughput against bubblewrap, alternating;
+                       prints the table of SPECIFICATION.md
+";
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let done = match words.as_slice() {
+        ["test"] => test::run(),
+        ["bench", "start"] => bench::start(40),
+        ["bench", "start", "--pairs", pairs] => match pairs.parse() {
+            Ok(pairs @ 1..=1000) => bench::start(pairs),
+            Ok(_) | Err(_) => Err("--pairs takes a number from 1 to 1000".into()),
+        },
+        ["--help" | "-h" | "help"] => {
+            println!("{HELP}");
+            Ok(())
+        }
+        _ => Err(format!("unknown task\n\n{HELP}")),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("xtask: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}

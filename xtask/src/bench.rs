@@ -1,0 +1,239 @@
+//! `cargo xtask bench start`: cofferdam against bubblewrap, alternating in one run.
+//!
+//! Every figure is a median of ratios of neighbours in time, with an interval from order
+//! statistics: the machine's noise hits both sides alike. Nothing here passes or fails a build.
+
+mod stat;
+mod subject;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use stat::Ratios;
+use subject::Subject;
+
+/// Files in the large tree.
+const TREE_FILES: u32 = 300_000;
+/// Files that are opened inside.
+const OPENS: u32 = 20_000;
+/// Pairs of the slow figures: a `tar` of /usr/share takes seconds.
+const SLOW_PAIRS: usize = 12;
+
+/// A row of the table.
+struct Figure {
+    what: &'static str,
+    goal: &'static str,
+    held: bool,
+    found: String,
+}
+
+pub(crate) fn start(pairs: usize) -> Result<(), String> {
+    if !Path::new("/usr/bin/bwrap").exists() {
+        return Err("bubblewrap is missing; as root: apt-get install bubblewrap".into());
+    }
+    if pairs < 30 {
+        println!("note: {pairs} pairs are fewer than the 30 that a figure for the record takes");
+    }
+    println!("building release programs");
+    let built = Command::new("cargo").args(["build", "--release", "--locked", "-q"]).status();
+    if !built.is_ok_and(|status| status.success()) {
+        return Err("cargo build --release failed".into());
+    }
+    let programs = fs::canonicalize("target/x86_64-unknown-linux-gnu/release")
+        .map_err(|error| format!("the built programs: {error}"))?;
+    let scratch = Scratch::new()?;
+    let subject = Subject::new(programs.join("cofferdam"), scratch.0.clone());
+    let figures = [
+        start_time(&subject, pairs)?,
+        large_tree(&subject, pairs)?,
+        memory(&subject)?,
+        opens(&subject)?,
+        archive(&subject)?,
+    ];
+    report(&figures, pairs);
+    Ok(())
+}
+
+/// A directory of our own, removed at the end.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> Result<Self, String> {
+        let path = std::env::temp_dir().join(format!("cofferdam-bench-{}", std::process::id()));
+        fs::create_dir(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        Ok(Self(fs::canonicalize(&path).unwrap_or(path)))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        drop(fs::remove_dir_all(&self.0));
+    }
+}
+
+/// Wall time of a command from spawn to exit.
+fn time(command: &mut Command) -> Result<Duration, String> {
+    let command = command.stdin(Stdio::null()).stdout(Stdio::null());
+    let begin = Instant::now();
+    let status = command.status().map_err(|error| format!("{command:?}: {error}"))?;
+    let took = begin.elapsed();
+    if status.success() { Ok(took) } else { Err(format!("{command:?}: {status}")) }
+}
+
+/// Seconds that a command prints as its last word: what it measured itself.
+fn told(command: &mut Command) -> Result<f64, String> {
+    let output = command.stdin(Stdio::null()).output();
+    let output = output.map_err(|error| format!("{command:?}: {error}"))?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let last = text.split_whitespace().last().and_then(|word| word.parse().ok());
+    last.ok_or_else(|| format!("{command:?}: {}", String::from_utf8_lossy(&output.stderr)))
+}
+
+fn pairs_of(
+    pairs: usize,
+    mut one: impl FnMut() -> Result<f64, String>,
+    mut other: impl FnMut() -> Result<f64, String>,
+) -> Result<Ratios, String> {
+    for _ in 0..3 {
+        one()?;
+        other()?;
+    }
+    let mut ratios = Ratios::default();
+    for number in 0..pairs {
+        // Which side goes first changes, so that neither always follows the other.
+        if number % 2 == 0 {
+            let (a, b) = (one()?, other()?);
+            ratios.push(a, b);
+        } else {
+            let (b, a) = (other()?, one()?);
+            ratios.push(a, b);
+        }
+    }
+    Ok(ratios)
+}
+
+fn start_time(subject: &Subject, pairs: usize) -> Result<Figure, String> {
+    let work = subject.workspace("empty")?;
+    let ratios = pairs_of(
+        pairs,
+        || Ok(time(&mut subject.cofferdam(&work, &["true"]))?.as_secs_f64()),
+        || Ok(time(&mut subject.bubblewrap(&work, &["true"]))?.as_secs_f64()),
+    )?;
+    Ok(Figure {
+        what: "start: `run --network none -- true` against bwrap with the same view",
+        goal: "at most 1.2",
+        held: ratios.median() <= 1.2,
+        found: ratios.text("ms", 1e3),
+    })
+}
+
+fn large_tree(subject: &Subject, pairs: usize) -> Result<Figure, String> {
+    let (empty, large) = (subject.workspace("empty")?, subject.workspace("large")?);
+    println!("making a tree of {TREE_FILES} files");
+    for folder in 0..TREE_FILES / 1000 {
+        let folder = large.join(format!("d{folder}"));
+        fs::create_dir(&folder).map_err(|error| error.to_string())?;
+        for file in 0..1000 {
+            fs::write(folder.join(format!("f{file}")), "").map_err(|error| error.to_string())?;
+        }
+    }
+    let ratios = pairs_of(
+        pairs,
+        || Ok(time(&mut subject.cofferdam(&large, &["true"]))?.as_secs_f64()),
+        || Ok(time(&mut subject.cofferdam(&empty, &["true"]))?.as_secs_f64()),
+    )?;
+    Ok(Figure {
+        what: "start in a tree of 300,000 files against an empty one",
+        goal: "within 10 %",
+        held: ratios.median() <= 1.1,
+        found: ratios.text("ms", 1e3),
+    })
+}
+
+fn opens(subject: &Subject) -> Result<Figure, String> {
+    let work = subject.workspace("opens")?;
+    for file in 0..OPENS {
+        fs::write(work.join(format!("f{file}")), "x").map_err(|error| error.to_string())?;
+    }
+    let script = format!(
+        "import os, time\nnames = ['f%d' % i for i in range({OPENS})]\nbegin = time.perf_counter()\n\
+         for name in names: os.close(os.open(name, os.O_RDONLY))\nprint(time.perf_counter() - begin)"
+    );
+    let words = ["/usr/bin/python3", "-c", &script];
+    let ratios = pairs_of(
+        SLOW_PAIRS * 3,
+        || told(&mut subject.cofferdam(&work, &words)),
+        || told(&mut subject.bubblewrap(&work, &words)),
+    )?;
+    Ok(Figure {
+        what: "opening 20,000 files inside, against bwrap",
+        goal: "within 5 %",
+        held: ratios.median() <= 1.05,
+        found: ratios.text("ms", 1e3),
+    })
+}
+
+fn archive(subject: &Subject) -> Result<Figure, String> {
+    let work = subject.workspace("empty")?;
+    // tar notices /dev/null and reads nothing.
+    let words = ["sh", "-c", "tar cf - /usr/share 2>/dev/null | cat >/dev/null"];
+    let ratios = pairs_of(
+        SLOW_PAIRS,
+        || Ok(time(&mut subject.cofferdam(&work, &words))?.as_secs_f64()),
+        || Ok(time(&mut subject.bubblewrap(&work, &words))?.as_secs_f64()),
+    )?;
+    Ok(Figure {
+        what: "`tar` of /usr/share inside, against bwrap",
+        goal: "within 5 %",
+        held: ratios.median() <= 1.05,
+        found: ratios.text("s", 1.0),
+    })
+}
+
+/// Proportional set size of the engine and of init while a workload sleeps
+/// (`/proc/PID/smaps_rollup`, `proc(5)`).
+fn memory(subject: &Subject) -> Result<Figure, String> {
+    let work = subject.workspace("empty")?;
+    let mut engine = subject
+        .cofferdam(&work, &["sleep", "5"])
+        .stdin(Stdio::null())
+        .spawn()
+        .map_err(|error| error.to_string())?;
+    std::thread::sleep(Duration::from_secs(1));
+    let children = format!("/proc/{0}/task/{0}/children", engine.id());
+    let children = fs::read_to_string(children).map_err(|error| error.to_string())?;
+    let init = children.split_whitespace().next().ok_or("the engine has no child")?.to_owned();
+    let sizes = [engine.id().to_string(), init].map(|pid| pss(&pid));
+    engine.wait().map_err(|error| error.to_string())?;
+    let [engine, init] = sizes;
+    let (engine, init) = (engine?, init?);
+    let sum = engine + init;
+    Ok(Figure {
+        what: "memory of the engine and init (PSS)",
+        goal: "at most 5 MiB",
+        held: sum <= 5 << 10,
+        found: format!("{sum} KiB: engine {engine}, init {init}"),
+    })
+}
+
+fn pss(pid: &str) -> Result<u64, String> {
+    let path = format!("/proc/{pid}/smaps_rollup");
+    let text = fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix("Pss:"));
+    let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+    number.ok_or_else(|| format!("{path}: no Pss"))
+}
+
+fn report(figures: &[Figure], pairs: usize) {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
+    let who = Command::new("id").arg("-un").output().map(|output| output.stdout);
+    let who = String::from_utf8_lossy(&who.unwrap_or_default()).trim().to_owned();
+    println!("\nLinux {}, {cores} cores, as {who}, {pairs} pairs\n", release.trim());
+    println!("| figure | goal | found | held |\n|---|---|---|---|");
+    for Figure { what, goal, held, found } in figures {
+        println!("| {what} | {goal} | {found} | {} |", if *held { "yes" } else { "missed" });
+    }
+}

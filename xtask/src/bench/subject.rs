@@ -1,0 +1,67 @@
+//! The two sides: cofferdam under its default policy, and bubblewrap with the same view.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+pub(super) struct Subject {
+    cofferdam: PathBuf,
+    scratch: PathBuf,
+    home: PathBuf,
+}
+
+impl Subject {
+    pub(super) fn new(cofferdam: PathBuf, scratch: PathBuf) -> Self {
+        let home = std::env::var_os("HOME").map_or_else(|| "/root".into(), PathBuf::from);
+        Self { cofferdam, scratch, home }
+    }
+
+    /// A directory below the scratch one, made where it is missing.
+    pub(super) fn workspace(&self, name: &str) -> Result<PathBuf, String> {
+        let path = self.scratch.join(name);
+        fs::create_dir_all(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        Ok(path)
+    }
+
+    pub(super) fn cofferdam(&self, work: &Path, words: &[&str]) -> Command {
+        let mut command = Command::new(&self.cofferdam);
+        command.current_dir(work).args(["run", "--quiet", "--network", "none", "--audit"]);
+        command.arg(self.scratch.join("log/audit.jsonl")).arg("--").args(words);
+        command
+    }
+
+    /// The same trees, private places, namespaces and environment. What bubblewrap is spared:
+    /// guards, a system-call filter, Landlock, a record, ids that are not root's, pipes.
+    pub(super) fn bubblewrap(&self, work: &Path, words: &[&str]) -> Command {
+        let mut command = Command::new("/usr/bin/bwrap");
+        command.args(["--unshare-all", "--die-with-parent", "--new-session", "--clearenv"]);
+        command
+            .args(["--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp", "--tmpfs", "/var/tmp"]);
+        command.args(["--tmpfs", "/run", "--dir", "/sys", "--tmpfs"]).arg(&self.home);
+        for tree in ["/usr", "/etc", "/opt", "/nix"] {
+            command.args(["--ro-bind-try", tree, tree]);
+        }
+        for (link, to) in [
+            ("/bin", "usr/bin"),
+            ("/sbin", "usr/sbin"),
+            ("/lib", "usr/lib"),
+            ("/lib64", "usr/lib64"),
+        ] {
+            command.args(["--symlink", to, link]);
+        }
+        for name in cofferdam_policy::view::TOOLCHAINS {
+            let tree = self.home.join(name);
+            command.arg("--ro-bind-try").arg(&tree).arg(&tree);
+        }
+        command.arg("--bind").arg(work).arg(work).arg("--chdir").arg(work);
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        command.args(["--setenv", "PATH"]).arg(path).args(["--setenv", "HOME"]).arg(&self.home);
+        for (name, value) in
+            [("USER", "u"), ("LOGNAME", "u"), ("TMPDIR", "/tmp"), ("SHELL", "/bin/sh")]
+        {
+            command.args(["--setenv", name, value]);
+        }
+        command.arg("--").args(words);
+        command
+    }
+}

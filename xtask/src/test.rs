@@ -1,0 +1,96 @@
+//! `cargo xtask test`: everything that must hold, in the order in which it fails soonest.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// Programs and files that the tests use, with the Debian package that brings each.
+const NEEDS: &[(&str, &str)] = &[
+    ("/usr/bin/python3", "python3"),
+    ("/usr/lib/python3.11/ensurepip", "python3-venv"),
+    ("/usr/lib/python3/dist-packages/pytest", "python3-pytest"),
+    ("/usr/bin/git", "git"),
+    ("/usr/bin/node", "nodejs"),
+    ("/usr/bin/make", "make"),
+    ("/usr/bin/gcc", "gcc"),
+    ("/usr/bin/sqlite3", "sqlite3"),
+    ("/usr/bin/rg", "ripgrep"),
+    ("/usr/bin/script", "bsdutils"),
+    ("/usr/bin/unshare", "util-linux"),
+    ("/usr/bin/ps", "procps"),
+];
+
+/// One profile for everything, so that everything is built once.
+const PROFILE: [&str; 3] = ["--profile", "ci", "--locked"];
+
+pub(crate) fn run() -> Result<(), String> {
+    packages()?;
+    step("format", Command::new("cargo").args(["fmt", "--all", "--check"]))?;
+    step(
+        "lints",
+        Command::new("cargo")
+            .args(["clippy", "--workspace", "--all-targets"])
+            .args(PROFILE)
+            .args(["--", "-D", "warnings"]),
+    )?;
+    step("unit tests", cargo_test().args(["--workspace", "--lib", "--bins"]))?;
+    step("documentation's examples", cargo_test().args(["--workspace", "--doc"]))?;
+    step("golden plans", cargo_test().args(["-p", "cofferdam-plan", "--tests"]))?;
+    step("tidy", cargo_test().args(["-p", "cofferdam", "--test", "tidy"]))?;
+    step("build", Command::new("cargo").arg("build").args(PROFILE))?;
+    step(
+        "the example",
+        Command::new("cargo")
+            .args(["run", "-q", "-p", "cofferdam", "--example", "embed"])
+            .args(PROFILE),
+    )?;
+    // Containment, kernel, crash, agreement and broken policies run from there, as the caller and
+    // as an ordinary user.
+    step("acceptance: wall", &mut Command::new("tests/acceptance/wall.sh"))
+}
+
+fn cargo_test() -> Command {
+    let mut command = Command::new("cargo");
+    command.args(["test", "-q"]).args(PROFILE);
+    command
+}
+
+fn step(name: &str, command: &mut Command) -> Result<(), String> {
+    println!("== {name}");
+    let status = command.stdin(Stdio::null()).status();
+    match status {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("{name}: {status}")),
+        Err(error) => Err(format!("{name}: cannot start {command:?}: {error}")),
+    }
+}
+
+/// Installs what is missing, as root; says what is missing otherwise.
+fn packages() -> Result<(), String> {
+    let missing = || {
+        let absent = NEEDS.iter().filter(|(file, _)| !Path::new(file).exists());
+        absent.map(|(_, package)| *package).collect::<Vec<_>>()
+    };
+    let wanted = missing();
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let list = wanted.join(" ");
+    let id = Command::new("id").arg("-u").output().map_err(|error| format!("id: {error}"))?;
+    if id.stdout != b"0\n" {
+        return Err(format!("packages are missing; as root: apt-get install {list}"));
+    }
+    let apt = |words: &[&str]| {
+        let mut command = Command::new("apt-get");
+        command.args(["-q", "-y"]).args(words).env("DEBIAN_FRONTEND", "noninteractive");
+        command
+    };
+    // A stale list is the usual reason for a failed installation.
+    if step(&format!("install {list}"), apt(&["install"]).args(&wanted)).is_err() {
+        step("refresh the package lists", &mut apt(&["update"]))?;
+        step(&format!("install {list}"), apt(&["install"]).args(&wanted))?;
+    }
+    match missing().as_slice() {
+        [] => Ok(()),
+        still => Err(format!("still missing after the installation: {}", still.join(" "))),
+    }
+}
