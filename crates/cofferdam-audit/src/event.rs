@@ -1,22 +1,22 @@
 //! What is put on record.
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// One thing that happened.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Event {
     /// Everything that was read and decided, before anything of the workload ran.
     Start {
         /// What was read of the caller's side.
-        facts: Value,
+        facts: Box<RawValue>,
         /// What was read of the machine.
-        host: Value,
+        host: Box<RawValue>,
         /// What was decided from the text.
-        policy: Value,
+        policy: Box<RawValue>,
         /// What init was told to do.
-        plan: Value,
+        plan: Box<RawValue>,
         /// Program and arguments; bytes that are not UTF-8 are replaced.
         command: Vec<String>,
     },

@@ -1,8 +1,7 @@
 //! The audit log of cofferdam: what was decided, what ran, how it ended, in one chained file.
 //!
-//! One record a line. A line is JSON with sorted keys and no white space, so that every record
-//! has exactly one spelling; its `hash` covers the record before it and all of its own bytes.
-//! Whoever changes, drops or reorders a record breaks the chain from there on, and [`verify`]
+//! One record a line, as JSON. A line begins with its hash, `{"hash":"…",`, which is the SHA-256 of
+//! all the bytes after that; among them is `prev`, the hash of the record before it. Whoever changes, drops or reorders a record breaks the chain from there on, and [`verify`]
 //! names the line. What the chain alone cannot show is a log cut off at its end: compare the
 //! head that `cofferdam audit verify` prints with one noted elsewhere.
 //!

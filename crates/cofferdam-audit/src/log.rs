@@ -197,8 +197,6 @@ impl Log {
     /// # Errors
     /// The record is not in the log; what was half written is taken back.
     pub fn append(&mut self, event: &Event) -> Result<(), LogError> {
-        let event =
-            serde_json::to_value(event).map_err(|error| self.failed(io::Error::other(error)))?;
         self.lock()?;
         let written = self.append_locked(event);
         // The lock goes with the descriptor if this fails.
@@ -206,18 +204,24 @@ impl Log {
         written
     }
 
-    fn append_locked(&mut self, event: serde_json::Value) -> Result<(), LogError> {
+    fn append_locked(&mut self, event: &Event) -> Result<(), LogError> {
         let mut end = self.end()?;
         let mut head = match &self.last {
             Some((at, head)) if *at == end => head.clone(),
             Some(_) | None => self.tail(&mut end)?,
         };
-        let time = format!("{:.3}", jiff::Timestamp::now());
         let bytes;
-        (head, bytes) = record::line(&head, &time, &self.session, event);
+        (head, bytes) = self.line(&head, event)?;
         self.write(end, &bytes)?;
         self.last = Some((self.end()?, head));
         Ok(())
+    }
+
+    /// The record after `head`, with the time of now.
+    fn line(&self, head: &Head, event: &Event) -> Result<(Head, Vec<u8>), LogError> {
+        let time = format!("{:.3}", jiff::Timestamp::now());
+        record::line(head, &time, &self.session, event)
+            .map_err(|error| self.failed(io::Error::other(error)))
     }
 
     fn write(&self, end: u64, bytes: &[u8]) -> Result<(), LogError> {
@@ -270,10 +274,7 @@ impl Log {
             bytes: u64::try_from(torn.len()).map_err(|_| damaged())?,
             sha256: record::hex_sha256(&[&torn]),
         };
-        let event =
-            serde_json::to_value(event).map_err(|error| self.failed(io::Error::other(error)))?;
-        let time = format!("{:.3}", jiff::Timestamp::now());
-        let (head, line) = record::line(&head, &time, &self.session, event);
+        let (head, line) = self.line(&head, &event)?;
         let bytes = [b"\n", line.as_slice()].concat();
         self.write(*end, &bytes)?;
         *end = self.end()?;

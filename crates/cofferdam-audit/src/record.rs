@@ -1,7 +1,10 @@
 //! The bytes of a record, and the one reading of them.
 
-use serde_json::{Map, Value};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
+
+use crate::event::Event;
 
 /// Longest line, newline included; a plan is far smaller. Bytes.
 pub const MAX_RECORD_BYTES: usize = 4 << 20;
@@ -42,49 +45,65 @@ pub(crate) fn hex_sha256(parts: &[&[u8]]) -> String {
     hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The record after `last`, as a line with its newline.
-pub(crate) fn line(last: &Head, time: &str, session: &str, event: Value) -> (Head, Vec<u8>) {
-    let mut object = Map::new();
-    object.insert("seq".into(), (last.seq + 1).into());
-    object.insert("time".into(), time.into());
-    object.insert("session".into(), session.into());
-    object.insert("prev".into(), last.hash.clone().into());
-    object.insert("event".into(), event);
-    // A `Map` is sorted by key, so this is the one spelling of the record.
-    let bare = Value::Object(object.clone()).to_string();
-    let hash = hex_sha256(&[last.hash.as_bytes(), bare.as_bytes()]);
-    object.insert("hash".into(), hash.clone().into());
-    let mut bytes = Value::Object(object).to_string().into_bytes();
-    bytes.push(b'\n');
-    (Head { seq: last.seq + 1, hash }, bytes)
+/// A line begins with its own hash: these bytes, 64 hexadecimal digits, `",`. The hash covers
+/// everything after them.
+const BEGIN: &[u8] = b"{\"hash\":\"";
+const DIGITS: usize = 64;
+const AFTER: &[u8] = b"\",";
+
+/// What a line says of itself, in the order in which it is written.
+#[derive(Serialize)]
+struct Written<'r> {
+    prev: &'r str,
+    seq: u64,
+    session: &'r str,
+    time: &'r str,
+    event: &'r Event,
 }
 
-/// Reads a line without its newline; `None` unless it is a record in its one spelling whose
-/// hash covers it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Found {
+    hash: String,
+    prev: String,
+    seq: u64,
+    session: String,
+    #[serde(rename = "time")]
+    _time: String,
+    event: Value,
+}
+
+/// The record after `last`, as a line with its newline.
+pub(crate) fn line(
+    last: &Head,
+    time: &str,
+    session: &str,
+    event: &Event,
+) -> serde_json::Result<(Head, Vec<u8>)> {
+    let seq = last.seq + 1;
+    let object = serde_json::to_vec(&Written { prev: &last.hash, seq, session, time, event })?;
+    // Without its brace, which stands before the hash.
+    let rest = object.get(1..).unwrap_or_default();
+    let hash = hex_sha256(&[rest]);
+    let bytes = [BEGIN, hash.as_bytes(), AFTER, rest, b"\n"].concat();
+    Ok((Head { seq, hash }, bytes))
+}
+
+/// Reads a line without its newline; `None` unless it is a record whose hash covers its bytes.
 pub(crate) fn read(line: &[u8]) -> Option<Read> {
-    let value: Value = serde_json::from_slice(line).ok()?;
-    if value.to_string().as_bytes() != line {
+    let (hash, rest) = line.strip_prefix(BEGIN)?.split_at_checked(DIGITS)?;
+    let rest = rest.strip_prefix(AFTER)?;
+    if hex_sha256(&[rest]).as_bytes() != hash {
         return None;
     }
-    let Value::Object(mut object) = value else { return None };
-    let Some(Value::String(hash)) = object.remove("hash") else { return None };
-    let names: Vec<&str> = object.keys().map(String::as_str).collect();
-    if names != ["event", "prev", "seq", "session", "time"] {
-        return None;
-    }
-    let text = |name: &str| object.get(name).and_then(Value::as_str).map(str::to_owned);
-    let (prev, session, _time) = (text("prev")?, text("session")?, text("time")?);
-    let seq = object.get("seq")?.as_u64()?;
-    let event = object.get("event")?;
-    let torn = match event.get("kind")?.as_str()? {
-        "torn" => Some((event.get("bytes")?.as_u64()?, event.get("sha256")?.as_str()?.to_owned())),
+    let found: Found = serde_json::from_slice(line).ok()?;
+    let torn = match found.event.get("kind")?.as_str()? {
+        "torn" => Some((
+            found.event.get("bytes")?.as_u64()?,
+            found.event.get("sha256")?.as_str()?.to_owned(),
+        )),
         _ => None,
     };
-    let bare = Value::Object(object).to_string();
-    (hex_sha256(&[prev.as_bytes(), bare.as_bytes()]) == hash).then_some(Read {
-        head: Head { seq, hash },
-        prev,
-        session,
-        torn,
-    })
+    let Found { hash, prev, seq, session, .. } = found;
+    Some(Read { head: Head { seq, hash }, prev, session, torn })
 }

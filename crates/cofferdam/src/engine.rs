@@ -18,7 +18,7 @@ use cofferdam_sandbox::facts::Own;
 use cofferdam_sandbox::{
     Caller, Outcome, Preparing, Programs, StartRefusal, Streams, Waiting, probe,
 };
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::refused::Refused;
 
@@ -204,7 +204,7 @@ impl Engine {
         let mut log = Log::open(&prepared.audit, session_name())?;
         let preparing = self.build(prepared);
         // While init builds, the record is written; nothing runs before both are done.
-        log.append(&start_event(prepared))?;
+        log.append(&start_event(prepared)?)?;
         match preparing {
             Ok(preparing) => Ok(Session { prepared, log, preparing, started }),
             Err(refusal) => Err(recorded(&mut log, refusal)?),
@@ -374,18 +374,18 @@ fn session_name() -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn start_event(prepared: &Prepared) -> Event {
-    let json = |value: Result<Value, serde_json::Error>| {
-        value.unwrap_or_else(|error| Value::String(format!("not recordable: {error}")))
-    };
-    let words = prepared.plan.workload.command.iter();
-    Event::Start {
-        facts: json(serde_json::to_value(&prepared.facts)),
-        host: json(serde_json::to_value(&prepared.host)),
-        policy: json(serde_json::to_value(&prepared.policy)),
-        plan: json(serde_json::to_value(&prepared.plan)),
-        command: words.map(|word| String::from_utf8_lossy(&word.0).into_owned()).collect(),
+fn start_event(prepared: &Prepared) -> Result<Event, Refused> {
+    fn json(value: &impl serde::Serialize) -> Result<Box<RawValue>, Refused> {
+        serde_json::value::to_raw_value(value).map_err(Refused::Unrecordable)
     }
+    let words = prepared.plan.workload.command.iter();
+    Ok(Event::Start {
+        facts: json(&prepared.facts)?,
+        host: json(&prepared.host)?,
+        policy: json(&prepared.policy)?,
+        plan: json(&prepared.plan)?,
+        command: words.map(|word| String::from_utf8_lossy(&word.0).into_owned()).collect(),
+    })
 }
 
 fn refusal_event(refused: &Refused) -> Event {

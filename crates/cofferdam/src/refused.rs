@@ -27,6 +27,9 @@ pub enum Refused {
     /// No record, no action.
     #[error("no record, no action: {0}")]
     Audit(#[from] LogError),
+    /// What was decided cannot be written down.
+    #[error("no record, no action: what was decided cannot be written as JSON")]
+    Unrecordable(#[source] serde_json::Error),
     /// The audit log would be writable from inside.
     #[error("the audit log {} is inside {}, which the workload may change", log.display(), tree.display())]
     AuditInside {
@@ -61,6 +64,7 @@ impl Refused {
             Self::Host(refusal) => refusal.code(),
             Self::Start(refusal) => refusal.code(),
             Self::Audit(error) => error.code(),
+            Self::Unrecordable(_) => "audit-unrecordable",
             Self::AuditInside { .. } => "audit-inside",
             Self::PolicyFile { .. } => "policy-file",
             Self::Network { .. } => "network-not-yet",
@@ -76,6 +80,7 @@ impl Refused {
             Self::Host(refusal) => refusal.hint(),
             Self::Start(refusal) => refusal.hint(),
             Self::Audit(error) => error.hint(),
+            Self::Unrecordable(source) => format!("report it: {source}"),
             Self::AuditInside { .. } => "name a log outside every writable tree".into(),
             Self::PolicyFile { source, .. } => {
                 let words = source.to_string();
