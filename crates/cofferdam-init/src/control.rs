@@ -42,9 +42,18 @@ impl Control {
     }
 
     pub(crate) fn send(&self, report: &Report) -> io::Result<()> {
+        self.send_with(report, SendFlags::NOSIGNAL)
+    }
+
+    /// Sends, or fails where that would have to wait.
+    pub(crate) fn send_at_once(&self, report: &Report) -> io::Result<()> {
+        self.send_with(report, SendFlags::NOSIGNAL | SendFlags::DONTWAIT)
+    }
+
+    fn send_with(&self, report: &Report, flags: SendFlags) -> io::Result<()> {
         let bytes = wire::encode(report);
         let mut none = SendAncillaryBuffer::default();
-        sendmsg(&self.0, &[IoSlice::new(&bytes)], &mut none, SendFlags::NOSIGNAL)?;
+        sendmsg(&self.0, &[IoSlice::new(&bytes)], &mut none, flags)?;
         Ok(())
     }
 

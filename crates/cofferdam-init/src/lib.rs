@@ -78,7 +78,6 @@ fn run(control: &Control, at: &mut u32) -> Result<(), Failed> {
         stage.perform(step)?;
         *at += 1;
     }
-    stage.aside_done()?;
     let watch = stage.into_watch().doing("read the mounts")?;
     control
         .send(&Report::Ready { build: BUILD.into(), watched: watch.len() })

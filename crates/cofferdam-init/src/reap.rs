@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
 
 use cofferdam_plan::message::{Order, Report};
 use cofferdam_plan::plan::Guard;
@@ -32,6 +33,9 @@ pub(crate) fn reap(
     mut watch: Watch,
     workload: i32,
 ) -> Result<(), Failed> {
+    // A guard that fell since it was put up is missing here; later ones wake the poll.
+    let fallen = watch.begin().doing("read the mounts")?;
+    tell_fallen(control, fallen);
     loop {
         let mut fds = [
             PollFd::new(signals, PollFlags::IN),
@@ -45,7 +49,8 @@ pub(crate) fn reap(
         let [ended, orders, mounts] = fds.map(|fd| !fd.revents().is_empty());
         // A fallen guard first: the workload must not run on while its last child is reaped.
         if mounts {
-            tell_fallen(control, &mut watch)?;
+            let fallen = watch.fallen().doing("read the mounts")?;
+            tell_fallen(control, fallen);
         }
         if orders {
             obey(control, workload)?;
@@ -59,18 +64,16 @@ pub(crate) fn reap(
     }
 }
 
-fn tell_fallen(control: &Control, watch: &mut Watch) -> Result<(), Failed> {
-    let fallen = watch.fallen().doing("read the mounts")?;
+fn tell_fallen(control: &Control, fallen: Vec<(PathBuf, Guard)>) {
     let kills = fallen.iter().any(|(_, guard)| *guard == Guard::Kill);
     for (path, guard) in fallen {
         let report = Report::Fell { path, kills: guard == Guard::Kill };
-        // The end comes before the report could block: a full socket must not keep it waiting.
-        drop(control.send(&report));
+        // Without waiting: a full socket must not put the end off.
+        drop(control.send_at_once(&report));
     }
     if kills {
         exit_now(137);
     }
-    Ok(())
 }
 
 fn obey(control: &Control, workload: i32) -> Result<(), Failed> {

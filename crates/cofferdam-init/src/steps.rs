@@ -2,14 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, PipeReader, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::io::{self, IoSlice, IoSliceMut, Read};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use cofferdam_plan::message::Report;
 use cofferdam_plan::plan::{Guard, Opening, Spaces, Step};
 use cofferdam_sys::process::{Forked, Kin, Namespaces, exit_now, fork, unshare};
+use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::mount::{MountPropagationFlags, mount_change};
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socket_with,
+    socketpair,
+};
+use rustix::process::{Pid, WaitOptions, waitpid};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::confine::{self, Dumpable};
 use crate::control::Control;
@@ -24,8 +33,10 @@ pub(crate) struct Stage<'a> {
     idmap: Option<OwnedFd>,
     root: Option<NewRoot>,
     guards: Vec<(PathBuf, Guard)>,
-    /// Pid 1's end of a pipe on which the first process says that its part is done.
-    aside: Option<PipeReader>,
+    /// Pid 1's end of a socket on which the first process hands the network over.
+    aside: Option<OwnedFd>,
+    /// The child that holds `idmap`'s namespace; it ends by itself.
+    idmap_holder: Option<Pid>,
 }
 
 impl<'a> Stage<'a> {
@@ -37,6 +48,7 @@ impl<'a> Stage<'a> {
             root: None,
             guards: Vec::new(),
             aside: None,
+            idmap_holder: None,
         }
     }
 
@@ -52,13 +64,16 @@ impl<'a> Stage<'a> {
                     .doing("keep mount events inside")
             }
             Step::IdmapNamespace { uid, gid } => {
-                self.idmap = Some(idmap_namespace(*uid, *gid)?);
+                let (namespace, holder) = idmap_namespace(*uid, *gid)?;
+                self.idmap = Some(namespace);
+                self.idmap_holder = holder;
                 Ok(())
             }
             Step::Open(opening) => self.open(opening),
             Step::Hostname { name } => {
                 rustix::system::sethostname(name.as_bytes()).doing("name the machine")
             }
+            Step::JoinNetwork => self.join_network(),
             Step::Loopback => loopback().doing("bring the loopback interface up"),
             Step::NewRoot => {
                 self.root = Some(NewRoot::make()?);
@@ -115,45 +130,59 @@ impl<'a> Stage<'a> {
 
     /// The child goes on as pid 1; this process tells the engine its pid, does the rest and ends.
     fn fork(&mut self, aside: &[Step]) -> Result<(), Failed> {
-        let (wait, done) = io::pipe().doing("make a pipe")?;
-        match fork(Kin::Sibling).doing("fork pid 1")? {
+        let doing = "fork pid 1";
+        // Held now: once pid 1 has left the old root, this process has no /proc of its own.
+        let own = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let own = openat(CWD, "/proc/self", own, Mode::empty()).doing(doing)?;
+        let flags = SocketFlags::CLOEXEC;
+        let (wait, done) =
+            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).doing(doing)?;
+        match fork(Kin::Sibling).doing(doing)? {
             Forked::Child => {
                 self.aside = Some(wait);
                 Ok(())
             }
             Forked::Parent(pid) => {
+                drop(wait);
                 let pid = u32::try_from(pid).unwrap_or(0);
                 self.control.send(&Report::Forked { pid }).doing("report pid 1")?;
                 for step in aside {
                     self.perform(step)?;
                 }
-                (&done).write_all(&[1]).doing("tell pid 1")?;
+                let network = OFlags::RDONLY | OFlags::CLOEXEC;
+                let network = openat(&own, "ns/net", network, Mode::empty());
+                let network = network.doing("hold the network namespace")?;
+                send_descriptor(&done, network.as_fd()).doing("hand the network over")?;
+                if let Some(holder) = self.idmap_holder.take() {
+                    waitpid(Some(holder), WaitOptions::empty()).doing("reap a child")?;
+                }
                 exit_now(0)
             }
         }
     }
 
-    /// Waits until the first process has done its part; it tells of a failure itself.
-    pub(crate) fn aside_done(&mut self) -> Result<(), Failed> {
-        match self.aside.take() {
-            Some(mut wait) => wait.read_exact(&mut [0]).doing("finish what goes on beside pid 1"),
-            None => Ok(()),
-        }
+    /// Enters the network namespace that the first process has made; it tells of a failure itself.
+    fn join_network(&mut self) -> Result<(), Failed> {
+        let doing = "enter the sandbox's network namespace";
+        let missing = || Failed { doing: doing.into(), errno: 0 };
+        let network = receive_descriptor(&self.aside.take().ok_or_else(missing)?).doing(doing)?;
+        move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network)).doing(doing)
     }
 
     /// The mounts to watch, once everything is built.
     pub(crate) fn into_watch(self) -> io::Result<Watch> {
-        Watch::new(&self.guards)
+        Watch::new(self.guards)
     }
 }
 
 fn enter(spaces: Spaces) -> Result<(), Failed> {
     match spaces {
         Spaces::Mount => unshare(Namespaces::MOUNT).doing("enter a mount namespace"),
-        Spaces::All => {
+        Spaces::Network => unshare(Namespaces::NETWORK).doing("enter a network namespace"),
+        Spaces::Inside => {
             // User namespace first and alone: its refusal has causes and remedies of its own.
             unshare(Namespaces::USER).doing("enter a user namespace")?;
-            unshare(Namespaces::OTHERS).doing("enter mount, pid, network and other namespaces")
+            unshare(Namespaces::OTHERS).doing("enter mount, pid and other namespaces")
         }
     }
 }
@@ -167,41 +196,51 @@ fn map_own_ids(uid: u32, gid: u32) -> Result<(), Failed> {
     mapped
 }
 
-/// A user namespace in which the disk's 0 is the stand-in; a child of ours holds it meanwhile.
-fn idmap_namespace(uid: u32, gid: u32) -> Result<OwnedFd, Failed> {
+/// A user namespace in which the disk's 0 is the stand-in. It is born with a child, which ends as
+/// soon as the namespace is held otherwise.
+fn idmap_namespace(uid: u32, gid: u32) -> Result<(OwnedFd, Option<Pid>), Failed> {
     let doing = "make the namespace for idmapped mounts";
-    let (mut ready, tell) = io::pipe().doing(doing)?;
-    let (wait, mut done) = io::pipe().doing(doing)?;
-    match fork(Kin::Child).doing(doing)? {
+    let (mut wait, done) = io::pipe().doing(doing)?;
+    match fork(Kin::ChildElsewhere).doing(doing)? {
         Forked::Child => {
-            drop((ready, done));
-            let entered = unshare(Namespaces::USER).is_ok();
-            let told = (&tell).write_all(&[u8::from(entered)]).is_ok();
-            // Stays until the other end closes.
-            let waited = (&wait).read(&mut [0]).is_ok();
-            exit_now(u8::from(!(told && waited)))
+            drop(done);
+            // Nothing is ever written: it reads the end.
+            exit_now(u8::from(wait.read(&mut [0]).is_err()))
         }
         Forked::Parent(pid) => {
-            drop((tell, wait));
-            let mut entered = [0];
-            ready.read_exact(&mut entered).doing(doing)?;
-            let pid_text = pid.to_string();
-            let mapped = confine::map_ids(&pid_text, (0, 0), (uid, gid));
-            let namespace = mapped.and_then(|()| File::open(format!("/proc/{pid}/ns/user")));
-            done.write_all(&[0]).doing(doing)?;
+            confine::map_ids(&pid.to_string(), (0, 0), (uid, gid)).doing(doing)?;
+            let namespace = File::open(format!("/proc/{pid}/ns/user")).doing(doing)?;
             drop(done);
-            rustix::process::waitpid(
-                rustix::process::Pid::from_raw(pid),
-                rustix::process::WaitOptions::empty(),
-            )
-            .doing(doing)?;
-            Ok(namespace.doing(doing)?.into())
+            Ok((namespace.into(), Pid::from_raw(pid)))
         }
     }
 }
 
+/// Sends one byte with a descriptor (`unix(7)`, `SCM_RIGHTS`).
+fn send_descriptor(to: &OwnedFd, fd: BorrowedFd<'_>) -> io::Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    let fds = [fd];
+    ancillary.push(SendAncillaryMessage::ScmRights(&fds));
+    sendmsg(to, &[IoSlice::new(&[1])], &mut ancillary, SendFlags::NOSIGNAL)?;
+    Ok(())
+}
+
+/// The descriptor of one such message; `UnexpectedEof` where the other end is gone.
+fn receive_descriptor(from: &OwnedFd) -> io::Result<OwnedFd> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let mut byte = [0_u8; 1];
+    let bytes = &mut [IoSliceMut::new(&mut byte)];
+    recvmsg(from, bytes, &mut ancillary, RecvFlags::CMSG_CLOEXEC)?;
+    let gone = || io::Error::from(io::ErrorKind::UnexpectedEof);
+    match ancillary.drain().next() {
+        Some(RecvAncillaryMessage::ScmRights(mut fds)) => fds.next().ok_or_else(gone),
+        Some(_) | None => Err(gone()),
+    }
+}
+
 fn loopback() -> io::Result<()> {
-    use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
     let socket = socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
     cofferdam_sys::process::loopback_up(socket.as_fd())
 }

@@ -15,6 +15,7 @@ use cofferdam_plan::plan::Guard;
 #[derive(Debug)]
 pub(crate) struct Watch {
     list: File,
+    guards: Vec<(PathBuf, Guard)>,
     mounts: Vec<Mount>,
 }
 
@@ -26,32 +27,34 @@ struct Mount {
 }
 
 impl Watch {
-    /// Records the mounts; what `guards` does not name is watched as strictly as what it does.
+    /// Opens the list of mounts.
     ///
     /// To be called after `pivot_root(2)`: the list shows what can be reached from the root that
     /// the opening process had.
-    ///
-    /// # Errors
-    /// The list cannot be read, or a guard is not in it.
-    pub(crate) fn new(guards: &[(PathBuf, Guard)]) -> io::Result<Self> {
-        let mut list = File::open("/proc/self/mountinfo")?;
+    pub(crate) fn new(guards: Vec<(PathBuf, Guard)>) -> io::Result<Self> {
+        Ok(Self { list: File::open("/proc/self/mountinfo")?, guards, mounts: Vec::new() })
+    }
+
+    /// How many guards there are.
+    pub(crate) fn len(&self) -> u32 {
+        u32::try_from(self.guards.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Takes the first look, and gives the guards that have fallen already. What is no guard is
+    /// watched as strictly from here on.
+    pub(crate) fn begin(&mut self) -> io::Result<Vec<(PathBuf, Guard)>> {
         let guard_of = |at: &Path| {
-            let named = guards.iter().rev().find(|(path, _)| path == at);
+            let named = self.guards.iter().rev().find(|(path, _)| path == at);
             named.map_or(Guard::Kill, |(_, guard)| *guard)
         };
-        let mounts: Vec<Mount> = read(&mut list)?
+        let mounts: Vec<Mount> = read(&mut self.list)?
             .into_iter()
             .map(|(id, at)| Mount { id, guard: guard_of(&at), at })
             .collect();
         let stands = |(path, _): &(PathBuf, Guard)| mounts.iter().any(|mount| mount.at == *path);
-        if !guards.iter().all(stands) {
-            return Err(io::Error::other("a guard is not among the mounts"));
-        }
-        Ok(Self { list, mounts })
-    }
-
-    pub(crate) fn len(&self) -> u32 {
-        u32::try_from(self.mounts.len()).unwrap_or(u32::MAX)
+        let fallen = self.guards.iter().filter(|guard| !stands(guard)).cloned().collect();
+        self.mounts = mounts;
+        Ok(fallen)
     }
 
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {

@@ -116,8 +116,10 @@ pub enum Guard {
 pub enum Spaces {
     /// A mount namespace of the caller's own user namespace (needs real root).
     Mount,
-    /// User, mount, pid, network, IPC, UTS and cgroup namespaces.
-    All,
+    /// User, mount, pid, IPC, UTS and cgroup namespaces.
+    Inside,
+    /// A network namespace of the sandbox's user namespace.
+    Network,
 }
 
 /// A tree or file of the host to take hold of.
@@ -163,12 +165,14 @@ pub enum Step {
         /// Group.
         gid: u32,
     },
-    /// Fork; the child is pid 1 of the new pid namespace and goes on. The parent, who is in every
-    /// other new namespace as well, does what is in `aside` meanwhile and ends.
+    /// Fork; the child is pid 1 of the new pid namespace and goes on. The parent does what is in
+    /// `aside` meanwhile, hands its network namespace over, and ends.
     Fork {
-        /// Steps that nothing of the view depends on; they are done before the workload runs.
+        /// Steps that nothing of the view depends on.
         aside: Vec<Step>,
     },
+    /// Enter the network namespace that the parent has made: the end of `aside`.
+    JoinNetwork,
     /// No mount event leaves or enters this namespace.
     MakePrivate,
     /// Make the user namespace that idmapped mounts use: on disk 0, inside `uid` and `gid`.

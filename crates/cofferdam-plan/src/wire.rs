@@ -212,7 +212,7 @@ wire_enum!(Extent { 0 => Enforced, 1 => Partly { open } });
 wire_enum!(Access { 0 => ReadOnly, 1 => ReadWrite, 2 => Device });
 wire_enum!(Idmap { 0 => None, 1 => Required, 2 => IfPossible });
 wire_enum!(Guard { 0 => Kill, 1 => Note });
-wire_enum!(Spaces { 0 => Mount, 1 => All });
+wire_enum!(Spaces { 0 => Mount, 1 => Inside, 2 => Network });
 wire_enum!(Expect { 0 => Inode { dev, ino }, 1 => Device { major, minor } });
 wire_enum!(View {
     0 => Absent,
@@ -250,6 +250,7 @@ wire_enum!(Step {
     23 => WorkloadLandlock { handled, scoped, rules },
     24 => Seccomp { program },
     25 => InitSeccomp { program },
+    26 => JoinNetwork,
 });
 wire_enum!(Report {
     0 => Ready { build, watched },

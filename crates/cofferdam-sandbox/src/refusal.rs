@@ -148,6 +148,7 @@ fn cause(plan: &Plan, host: &Host, failed: &Step, (doing, errno): (&str, i32)) -
             | Step::MakePrivate
             | Step::Hostname { .. }
             | Step::Fork { .. }
+            | Step::JoinNetwork
             | Step::Loopback
             | Step::NewRoot
     );

@@ -15,11 +15,12 @@ impl Namespaces {
     pub const USER: Self = Self(libc::CLONE_NEWUSER);
     /// A mount namespace.
     pub const MOUNT: Self = Self(libc::CLONE_NEWNS);
-    /// Mount, pid, network, IPC, UTS and cgroup namespaces (the last: Linux 4.6).
+    /// A network namespace.
+    pub const NETWORK: Self = Self(libc::CLONE_NEWNET);
+    /// Mount, pid, IPC, UTS and cgroup namespaces (the last: Linux 4.6).
     pub const OTHERS: Self = Self(
         libc::CLONE_NEWNS
             | libc::CLONE_NEWPID
-            | libc::CLONE_NEWNET
             | libc::CLONE_NEWIPC
             | libc::CLONE_NEWUTS
             | libc::CLONE_NEWCGROUP,
@@ -51,6 +52,8 @@ pub enum Forked {
 pub enum Kin {
     /// The caller's.
     Child,
+    /// The caller's, in a user namespace of its own (`CLONE_NEWUSER`).
+    ChildElsewhere,
     /// The caller's parent's (`CLONE_PARENT`): the caller may go away.
     Sibling,
 }
@@ -59,10 +62,12 @@ pub enum Kin {
 /// thread can be held in the child.
 ///
 /// # Errors
-/// `EAGAIN`: the limit on processes. `EINVAL`: [`Kin::Sibling`] asked by a pid 1.
+/// `EAGAIN`: the limit on processes. `EINVAL`: [`Kin::Sibling`] asked by a pid 1. Those of
+/// [`unshare`] for [`Kin::ChildElsewhere`].
 pub fn fork(kin: Kin) -> io::Result<Forked> {
     let flags = match kin {
         Kin::Child => libc::SIGCHLD,
+        Kin::ChildElsewhere => libc::SIGCHLD | libc::CLONE_NEWUSER,
         Kin::Sibling => libc::SIGCHLD | libc::CLONE_PARENT,
     };
     // SAFETY: without CLONE_VM and with a null stack this is fork(2): the child gets a copy of
