@@ -23,6 +23,8 @@ const REFUSED: u8 = 125;
 /// The program `cofferdam`.
 #[must_use]
 pub fn main() -> ExitCode {
+    // Init loads while the command line is read; what does not need it lets it go again.
+    let engine = warm();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -35,9 +37,9 @@ pub fn main() -> ExitCode {
     match arguments.command {
         Command::Run(mut what) => {
             what.records = true;
-            run(&what)
+            run(&what, engine)
         }
-        Command::Plan(what) => plan(&what),
+        Command::Plan(what) => plan(&what, engine),
         Command::Audit(AuditCommand::Verify { file, json }) => verify(file.as_deref(), json),
     }
 }
@@ -56,9 +58,22 @@ fn options(what: &What) -> Result<Options, Refused> {
     })
 }
 
-fn prepare(what: &What) -> Result<(Engine, Prepared), Refused> {
-    let engine = Engine::new()?;
-    engine.warm()?;
+/// An engine with init started, for the two commands that build a sandbox.
+fn warm() -> Option<Result<Engine, Refused>> {
+    let builds = std::env::args_os().nth(1).is_some_and(|word| word == "run" || word == "plan");
+    let engine = || {
+        let engine = Engine::new()?;
+        engine.warm()?;
+        Ok(engine)
+    };
+    builds.then(engine)
+}
+
+fn prepare(
+    what: &What,
+    engine: Option<Result<Engine, Refused>>,
+) -> Result<(Engine, Prepared), Refused> {
+    let engine = engine.unwrap_or_else(Engine::new)?;
     let prepared = options(what).and_then(|options| engine.prepare(&options));
     match prepared {
         Ok(prepared) => Ok((engine, prepared)),
@@ -72,9 +87,9 @@ fn prepare(what: &What) -> Result<(Engine, Prepared), Refused> {
     }
 }
 
-fn run(what: &What) -> ExitCode {
+fn run(what: &What, engine: Option<Result<Engine, Refused>>) -> ExitCode {
     let say = Say::new(what.output());
-    let (engine, prepared) = match prepare(what) {
+    let (engine, prepared) = match prepare(what, engine) {
         Ok(decided) => decided,
         Err(refused) => {
             say.refused(&refused);
@@ -115,9 +130,9 @@ fn run(what: &What) -> ExitCode {
     }
 }
 
-fn plan(what: &What) -> ExitCode {
+fn plan(what: &What, engine: Option<Result<Engine, Refused>>) -> ExitCode {
     let say = Say::new(what.output());
-    let planned = prepare(what).and_then(|(engine, prepared)| {
+    let planned = prepare(what, engine).and_then(|(engine, prepared)| {
         engine.rehearse(&prepared)?;
         Ok(prepared)
     });
