@@ -51,8 +51,7 @@ impl Watch {
             .into_iter()
             .map(|(id, at)| Mount { id, guard: guard_of(&at), at })
             .collect();
-        let stands = |(path, _): &(PathBuf, Guard)| mounts.iter().any(|mount| mount.at == *path);
-        let fallen = self.guards.iter().filter(|guard| !stands(guard)).cloned().collect();
+        let fallen = missing(&self.guards, &mounts);
         self.mounts = mounts;
         Ok(fallen)
     }
@@ -77,6 +76,16 @@ impl Watch {
         }
         Ok(fallen)
     }
+}
+
+/// The guards that no mount stands for. As many mounts must be at a path as guards were put up
+/// there: one may lie on another.
+fn missing(guards: &[(PathBuf, Guard)], mounts: &[Mount]) -> Vec<(PathBuf, Guard)> {
+    let stands = |(path, _): &&(PathBuf, Guard)| {
+        let put_up = guards.iter().filter(|(other, _)| other == path).count();
+        mounts.iter().filter(|mount| mount.at == *path).count() >= put_up
+    };
+    guards.iter().filter(|guard| !stands(guard)).cloned().collect()
 }
 
 fn read(list: &mut File) -> io::Result<Vec<(u64, PathBuf)>> {
@@ -114,6 +123,27 @@ fn unescape(text: &str) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn guards_that_fell_before_the_first_look() {
+        let guards =
+            ["/w", "/w/.git", "/w/.git", "/etc/hosts"].map(|at| (PathBuf::from(at), Guard::Kill));
+        for (there, want, why) in [
+            (&["/w", "/w/.git", "/w/.git", "/etc/hosts", "/"][..], &[][..], "all of them stand"),
+            (&["/w", "/w/.git", "/w/.git"], &["/etc/hosts"], "one fell"),
+            (
+                &["/w", "/w/.git", "/etc/hosts"],
+                &["/w/.git", "/w/.git"],
+                "the guard fell, the pin beneath it stands",
+            ),
+        ] {
+            let mount = |at: &&str| Mount { id: 1, at: PathBuf::from(at), guard: Guard::Kill };
+            let mounts: Vec<Mount> = there.iter().map(mount).collect();
+            let fallen: Vec<PathBuf> =
+                missing(&guards, &mounts).into_iter().map(|(at, _)| at).collect();
+            assert_eq!(fallen, want.iter().map(PathBuf::from).collect::<Vec<_>>(), "{why}");
+        }
+    }
 
     #[test]
     fn lines_of_mountinfo() {

@@ -179,6 +179,30 @@ fn limits_of_another_process_can_be_set() {
         .works("one's own");
 }
 
+/// Any process of the same user may be put behind all others, pid 1 too: it would then see a guard
+/// fall too late, so the filter leaves it out.
+#[test]
+fn scheduling_of_another_process_can_be_set() {
+    let place = Place::new();
+    let fork = "pid = os.fork()\nif pid == 0:\n    import time; time.sleep(5); os._exit(0)\n";
+    for act in [
+        "os.sched_setscheduler(PID, os.SCHED_IDLE, os.sched_param(0))",
+        "os.sched_setaffinity(PID, os.sched_getaffinity(0))",
+        "os.setpriority(os.PRIO_PROCESS, PID, 19)",
+        "call(251, 1, PID, 3 << 13)",
+    ] {
+        let child = act.replace("PID", "pid");
+        let child = format!("{fork}try: {child}\nfinally: os.kill(pid, 9); os.waitpid(pid, 0)");
+        place.python_outside(&child).works(act);
+        place.python_inside(&child).works("one's own child");
+        place.python_inside(&act.replace("PID", "1")).fails(&["EPERM"], "init");
+    }
+    // It reaches what the caller's pid namespace holds, so the control has one of its own.
+    let everybody = "os.setpriority(os.PRIO_USER, os.getuid(), 19)";
+    in_namespaces(&place, "-Urpf", everybody).works("everything of this user");
+    place.python_inside(everybody).fails(&["EPERM"], "which holds init");
+}
+
 /// Whiteouts need no privilege and leave a device node behind.
 #[test]
 fn whiteouts_need_no_privilege() {

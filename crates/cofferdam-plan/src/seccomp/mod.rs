@@ -84,6 +84,15 @@ enum Check {
     Fcntl,
     /// Limits of the caller alone.
     OwnLimits,
+    /// Not pid 1: init asleep behind a spinning workload would see a guard fall too late.
+    NotInit {
+        pid: u8,
+    },
+    /// As [`Check::NotInit`], for calls that name processes by kind and number: these two kinds.
+    Priority {
+        process: u32,
+        user: u32,
+    },
     /// The native personality and those that only change what `uname` says.
     Personality,
     /// No whiteouts.
@@ -156,6 +165,8 @@ fn fragment(rule: Rule) -> Fragment {
     }
 }
 
+/// Init, as the workload sees it.
+const INIT_PID: u32 = 1;
 /// Setuid and setgid bits.
 const SET_ID: u32 = 0o6000;
 /// `O_CREAT` and the bit that `O_TMPFILE` adds to `O_DIRECTORY`.
@@ -190,11 +201,17 @@ fn judge(check: Check) -> Fragment {
         }
         Check::Ioctl => ioctl(),
         Check::Fcntl => {
-            const F_SETLEASE: u32 = 1024;
-            let invalid = emit::answer(Answer::Errno(EINVAL));
-            argument(1, emit::equal(F_SETLEASE, invalid, allow()))
+            /// `F_SETDELEG`, a lease on a directory, came with Linux 6.19.
+            const LEASES: [u32; 2] = [1024, 1040];
+            argument(1, any_of(&LEASES, &emit::answer(Answer::Errno(EINVAL)), allow()))
         }
         Check::OwnLimits => argument(0, emit::equal(0, allow(), refuse())),
+        Check::NotInit { pid } => argument(pid, emit::equal(INIT_PID, refuse(), allow())),
+        Check::Priority { process, user } => {
+            // A group is no way to init: its own is the engine's, which has no number inside.
+            let one = argument(1, emit::equal(INIT_PID, refuse(), allow()));
+            argument(0, emit::equal(process, one, emit::equal(user, refuse(), allow())))
+        }
         // PER_LINUX, PER_LINUX32, UNAME26 with either, ADDR_NO_RANDOMIZE, and the question.
         Check::Personality => {
             let known = [0, 0x8, 0x0002_0000, 0x0002_0008, 0x0004_0000, u32::MAX];

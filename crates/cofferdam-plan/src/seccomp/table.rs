@@ -5,8 +5,8 @@
 //! every C library and runtime can do without, and whose older sibling is judged here.
 
 use super::Check::{
-    Clone, Fcntl, Ioctl, Mode, Node, Open, OwnLimits, Personality, Rename, Socket, SocketOption,
-    Unshare,
+    Clone, Fcntl, Ioctl, Mode, Node, NotInit, Open, OwnLimits, Personality, Priority, Rename,
+    Socket, SocketOption, Unshare,
 };
 use super::Rule::{self, Allow, Judge, Missing, Refuse};
 
@@ -153,10 +153,10 @@ pub(super) const WORKLOAD: &[(u32, &str, Rule)] = &[
     (138, "fstatfs", Allow),
     (139, "sysfs", Missing),
     (140, "getpriority", Allow),
-    (141, "setpriority", Allow),
-    (142, "sched_setparam", Allow),
+    (141, "setpriority", Judge(Priority { process: 0, user: 2 })),
+    (142, "sched_setparam", Judge(NotInit { pid: 0 })),
     (143, "sched_getparam", Allow),
-    (144, "sched_setscheduler", Allow),
+    (144, "sched_setscheduler", Judge(NotInit { pid: 0 })),
     (145, "sched_getscheduler", Allow),
     (146, "sched_get_priority_max", Allow),
     (147, "sched_get_priority_min", Allow),
@@ -215,7 +215,7 @@ pub(super) const WORKLOAD: &[(u32, &str, Rule)] = &[
     (200, "tkill", Allow),
     (201, "time", Allow),
     (202, "futex", Allow),
-    (203, "sched_setaffinity", Allow),
+    (203, "sched_setaffinity", Judge(NotInit { pid: 0 })),
     (204, "sched_getaffinity", Allow),
     (205, "set_thread_area", Missing),
     (206, "io_setup", Allow),
@@ -263,7 +263,7 @@ pub(super) const WORKLOAD: &[(u32, &str, Rule)] = &[
     (248, "add_key", Refuse),
     (249, "request_key", Refuse),
     (250, "keyctl", Refuse),
-    (251, "ioprio_set", Allow),
+    (251, "ioprio_set", Judge(Priority { process: 1, user: 3 })),
     (252, "ioprio_get", Allow),
     (253, "inotify_init", Allow),
     (254, "inotify_add_watch", Allow),
@@ -326,7 +326,7 @@ pub(super) const WORKLOAD: &[(u32, &str, Rule)] = &[
     (311, "process_vm_writev", Allow),
     (312, "kcmp", Refuse),
     (313, "finit_module", Refuse),
-    (314, "sched_setattr", Allow),
+    (314, "sched_setattr", Judge(NotInit { pid: 0 })),
     (315, "sched_getattr", Allow),
     (316, "renameat2", Judge(Rename)),
     (317, "seccomp", Allow),
