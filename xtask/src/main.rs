@@ -1,6 +1,7 @@
 //! Tasks of this repository.
 //!
-//! `cargo xtask test` is what a person and CI run; `cargo xtask bench start` measures.
+//! `cargo xtask test` is what a person and CI run; `cargo xtask bench start` measures;
+//! `cargo xtask fuzz` changes our parsers' inputs for longer than CI does.
 #![expect(
     clippy::disallowed_methods,
     clippy::print_stdout,
@@ -20,6 +21,7 @@ tasks:
   bench start [--pairs N]
                        start time, memory and throughput against bubblewrap, alternating;
                        prints the table of SPECIFICATION.md
+  fuzz [--rounds N]    the test program `fuzz` for longer: N changes of each sample (300000)
 ";
 
 fn main() -> ExitCode {
@@ -31,6 +33,11 @@ fn main() -> ExitCode {
         ["bench", "start", "--pairs", pairs] => match pairs.parse() {
             Ok(pairs @ 1..=1000) => bench::start(pairs),
             Ok(_) | Err(_) => Err("--pairs takes a number from 1 to 1000".into()),
+        },
+        ["fuzz"] => test::fuzz(300_000),
+        ["fuzz", "--rounds", rounds] => match rounds.parse() {
+            Ok(rounds @ 1..=1_000_000_000) => test::fuzz(rounds),
+            Ok(_) | Err(_) => Err("--rounds takes a number from 1 to 1000000000".into()),
         },
         ["--help" | "-h" | "help"] => {
             println!("{HELP}");

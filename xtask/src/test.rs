@@ -37,6 +37,7 @@ pub(crate) fn run() -> Result<(), String> {
     step("golden plans", cargo_test().args(["-p", "cofferdam-plan", "--tests"]))?;
     step("tidy", cargo_test().args(["-p", "cofferdam", "--test", "tidy"]))?;
     step("build", Command::new("cargo").arg("build").args(PROFILE))?;
+    step("fuzz", cargo_test().args(["-p", "cofferdam", "--test", "fuzz"]))?;
     step(
         "the example",
         Command::new("cargo")
@@ -46,6 +47,19 @@ pub(crate) fn run() -> Result<(), String> {
     // Containment, kernel, crash, agreement and broken policies run from there, as the caller and
     // as an ordinary user.
     step("acceptance: wall", &mut Command::new("tests/acceptance/wall.sh"))
+}
+
+/// The test program `fuzz` with `rounds` changes of each sample, from another seed each time.
+pub(crate) fn fuzz(rounds: u32) -> Result<(), String> {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let seed = since.map_or(1, |since| since.as_secs());
+    step(
+        "fuzz",
+        cargo_test()
+            .args(["-p", "cofferdam", "--test", "fuzz", "--", "--nocapture"])
+            .env("COFFERDAM_FUZZ_ROUNDS", rounds.to_string())
+            .env("COFFERDAM_SEED", seed.to_string()),
+    )
 }
 
 fn cargo_test() -> Command {

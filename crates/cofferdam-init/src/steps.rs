@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use cofferdam_plan::message::Report;
-use cofferdam_plan::plan::{Guard, Opening, Spaces, Step};
+use cofferdam_plan::plan::{Aside, Guard, Opening, Spaces, Step};
 use cofferdam_sys::process::{Forked, Kin, Namespaces, exit_now, fork, unshare};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::mount::{MountPropagationFlags, mount_change};
@@ -74,7 +74,6 @@ impl<'a> Stage<'a> {
                 rustix::system::sethostname(name.as_bytes()).doing("name the machine")
             }
             Step::JoinNetwork => self.join_network(),
-            Step::Loopback => loopback().doing("bring the loopback interface up"),
             Step::NewRoot => {
                 self.root = Some(NewRoot::make()?);
                 Ok(())
@@ -129,7 +128,7 @@ impl<'a> Stage<'a> {
     }
 
     /// The child goes on as pid 1; this process tells the engine its pid, does the rest and ends.
-    fn fork(&mut self, aside: &[Step]) -> Result<(), Failed> {
+    fn fork(&mut self, aside: &[Aside]) -> Result<(), Failed> {
         let doing = "fork pid 1";
         // Held now: once pid 1 has left the old root, this process has no /proc of its own.
         let own = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -146,8 +145,13 @@ impl<'a> Stage<'a> {
                 drop(wait);
                 let pid = u32::try_from(pid).unwrap_or(0);
                 self.control.send(&Report::Forked { pid }).doing("report pid 1")?;
-                for step in aside {
-                    self.perform(step)?;
+                for part in aside {
+                    match part {
+                        Aside::Network => {
+                            unshare(Namespaces::NETWORK).doing("enter a network namespace")
+                        }
+                        Aside::Loopback => loopback().doing("bring the loopback interface up"),
+                    }?;
                 }
                 let network = OFlags::RDONLY | OFlags::CLOEXEC;
                 let network = openat(&own, "ns/net", network, Mode::empty());
@@ -178,7 +182,6 @@ impl<'a> Stage<'a> {
 fn enter(spaces: Spaces) -> Result<(), Failed> {
     match spaces {
         Spaces::Mount => unshare(Namespaces::MOUNT).doing("enter a mount namespace"),
-        Spaces::Network => unshare(Namespaces::NETWORK).doing("enter a network namespace"),
         Spaces::Inside => {
             // User namespace first and alone: its refusal has causes and remedies of its own.
             unshare(Namespaces::USER).doing("enter a user namespace")?;

@@ -12,7 +12,9 @@ use cofferdam_policy::facts::Ids;
 use cofferdam_policy::model::{Grant, Mode, Origin, Policy};
 
 use crate::host::{DEVICES, Host, PROC_MASKED};
-use crate::plan::{Access, Argument, Expect, Guard, Idmap, Opening, Plan, Spaces, Step, Workload};
+use crate::plan::{
+    Access, Argument, Aside, Expect, Guard, Idmap, Opening, Plan, Spaces, Step, Workload,
+};
 use crate::refusal::Refusal;
 use crate::{BUILD, seccomp};
 
@@ -120,8 +122,7 @@ fn entry(ids: Ids, uid: u32, gid: u32, openings: &[Opening]) -> Vec<Step> {
     // `network = none` leaves one interface, the sandbox's own loopback, without any route. Making
     // the namespace and bringing lo up takes the kernel longer (0.3 to 1 ms) than any other step,
     // so it goes on while pid 1 builds the view.
-    let network = Step::Unshare { spaces: Spaces::Network };
-    let fork = Step::Fork { aside: vec![network, Step::Loopback] };
+    let fork = Step::Fork { aside: vec![Aside::Network, Aside::Loopback] };
     let inside = [unshare, Step::MapIds { uid, gid }, fork, Step::MakePrivate];
     match ids {
         Ids::Caller { .. } => inside.into_iter().chain(opens).collect(),

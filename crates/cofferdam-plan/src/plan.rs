@@ -118,8 +118,16 @@ pub enum Spaces {
     Mount,
     /// User, mount, pid, IPC, UTS and cgroup namespaces.
     Inside,
-    /// A network namespace of the sandbox's user namespace.
+}
+
+/// What the first process does beside pid 1, in the sandbox's user namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
+pub enum Aside {
+    /// Enter a network namespace, which pid 1 joins later.
     Network,
+    /// Bring its loopback interface up; there is no other.
+    Loopback,
 }
 
 /// A tree or file of the host to take hold of.
@@ -168,8 +176,8 @@ pub enum Step {
     /// Fork; the child is pid 1 of the new pid namespace and goes on. The parent does what is in
     /// `aside` meanwhile, hands its network namespace over, and ends.
     Fork {
-        /// Steps that nothing of the view depends on.
-        aside: Vec<Step>,
+        /// What nothing of the view depends on, in order.
+        aside: Vec<Aside>,
     },
     /// Enter the network namespace that the parent has made: the end of `aside`.
     JoinNetwork,
@@ -189,8 +197,6 @@ pub enum Step {
         /// The name.
         name: String,
     },
-    /// Bring the loopback interface up; there is no other.
-    Loopback,
     /// Make an empty root and put it above the old one.
     NewRoot,
     /// Make a directory, and those above it.

@@ -1,7 +1,8 @@
 //! The form in which the Plan and the messages travel: length-prefixed, no self-description.
 //!
 //! Both ends come from one build ([`crate::BUILD`] leads the Plan), so there are no versions. A
-//! reader never trusts a length beyond the bytes that are there, and never panics (fuzzed).
+//! reader never trusts a length beyond the bytes that are there, and never panics:
+//! the test program `fuzz` holds both, and that a value has one spelling.
 
 use std::path::PathBuf;
 
@@ -10,7 +11,9 @@ use cofferdam_policy::model::{Clause, Shown, Variable};
 
 use crate::coverage::{Coverage, Extent};
 use crate::message::{Order, Report};
-use crate::plan::{Access, Argument, Expect, Guard, Idmap, Opening, Plan, Spaces, Step, Workload};
+use crate::plan::{
+    Access, Argument, Aside, Expect, Guard, Idmap, Opening, Plan, Spaces, Step, Workload,
+};
 
 /// The bytes are not what this build writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -212,7 +215,8 @@ wire_enum!(Extent { 0 => Enforced, 1 => Partly { open } });
 wire_enum!(Access { 0 => ReadOnly, 1 => ReadWrite, 2 => Device });
 wire_enum!(Idmap { 0 => None, 1 => Required, 2 => IfPossible });
 wire_enum!(Guard { 0 => Kill, 1 => Note });
-wire_enum!(Spaces { 0 => Mount, 1 => Inside, 2 => Network });
+wire_enum!(Spaces { 0 => Mount, 1 => Inside });
+wire_enum!(Aside { 0 => Network, 1 => Loopback });
 wire_enum!(Expect { 0 => Inode { dev, ino }, 1 => Device { major, minor } });
 wire_enum!(View {
     0 => Absent,
@@ -232,7 +236,7 @@ wire_enum!(Step {
     5 => IdmapNamespace { uid, gid },
     6 => Open(opening),
     7 => Hostname { name },
-    8 => Loopback,
+    8 => JoinNetwork,
     9 => NewRoot,
     10 => Directory { path, mode },
     11 => File { path, content, mode },
@@ -250,7 +254,6 @@ wire_enum!(Step {
     23 => WorkloadLandlock { handled, scoped, rules },
     24 => Seccomp { program },
     25 => InitSeccomp { program },
-    26 => JoinNetwork,
 });
 wire_enum!(Report {
     0 => Ready { build, watched },
@@ -270,6 +273,12 @@ impl Wire for Rules {
         }
     }
     fn take(from: &mut &[u8]) -> Result<Self, Malformed> {
-        Ok(Self::new(Vec::<Entry>::take(from)?))
+        let entries = Vec::<Entry>::take(from)?;
+        // As `new` sorts them: rules have one spelling.
+        if entries.is_sorted_by(|a, b| a.path <= b.path) {
+            Ok(Self::new(entries))
+        } else {
+            Err(Malformed)
+        }
     }
 }

@@ -149,7 +149,6 @@ fn cause(plan: &Plan, host: &Host, failed: &Step, (doing, errno): (&str, i32)) -
             | Step::Hostname { .. }
             | Step::Fork { .. }
             | Step::JoinNetwork
-            | Step::Loopback
             | Step::NewRoot
     );
     if entering && (errno == ENOSPC || errno == EUSERS) {

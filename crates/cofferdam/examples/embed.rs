@@ -14,14 +14,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     let programs = example.parent().and_then(Path::parent).ok_or("no directory")?;
     let engine = Engine::with_programs(programs)?;
 
-    let workspace = std::env::temp_dir().join(format!("cofferdam-embed-{}", std::process::id()));
-    std::fs::create_dir(&workspace)?;
+    let own = std::env::temp_dir().join(format!("cofferdam-embed-{}", std::process::id()));
+    let workspace = own.join("work");
+    std::fs::create_dir_all(&workspace)?;
     let text = format!(
         "version = 1\n[filesystem]\nworkspace = {{ path = \"{}\", mode = \"read-write\" }}\n",
         std::fs::canonicalize(&workspace)?.display()
     );
     let options = |script: &str| Options {
         policy: PolicyFrom::Text { name: "embed.rs".into(), text: text.clone() },
+        // A log of this program's own, outside of what the workload may write.
+        audit: Some(own.join("audit.jsonl")),
         ..Options::command(["sh", "-c", script])
     };
 
@@ -39,6 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let wide = Options { workspace: Some("/".into()), ..options("true") };
     let refused = engine.run_collected(&wide).err().ok_or("the whole machine was granted")?;
     println!("refused: {}: {refused}; {}", refused.code(), refused.hint());
-    std::fs::remove_dir_all(&workspace)?;
+    println!("on record: {} records", cofferdam::audit::verify(&own.join("audit.jsonl"))?.records);
+    std::fs::remove_dir_all(&own)?;
     Ok(())
 }

@@ -25,6 +25,14 @@ pub(super) fn rows(policy: &Policy, host: &Host) -> Vec<Coverage> {
         &["mount view", "Landlock", "private /tmp, /dev, /proc; empty /run, /sys"],
         Extent::Enforced,
     ));
+    rows.push(row(
+        &Clause::built_in("filesystem.sockets"),
+        "sockets of the host's services and agents are absent",
+        &["mount view", "no AF_UNIX datagrams"],
+        Extent::Partly {
+            open: "a socket inside a granted tree can be connected to, read-only or not".into(),
+        },
+    ));
     rows.extend(protection(policy));
     rows.push(row(
         &policy.home_clause,

@@ -121,7 +121,10 @@ impl Say {
                 })
                 .to_string()
             }
-            Output::Text => cofferdam_plan::render::text(&prepared.policy, &prepared.plan),
+            Output::Text => {
+                let text = cofferdam_plan::render::text(&prepared.policy, &prepared.plan);
+                cofferdam_policy::printable(&text)
+            }
             Output::Quiet => return,
         };
         to_stdout(text.trim_end());

@@ -1,0 +1,240 @@
+//! Golden plans: from fixed text, Facts and Host to every step that init would obey.
+//!
+//! `UPDATE_GOLDEN=1` writes `golden/native/*.plan` anew; the diff is the review. A change of the
+//! wall that no file here shows is a change that no case covers: add one.
+
+#![expect(
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "panics are how tests fail; whether to write golden files anew is the environment's"
+)]
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use cofferdam_plan::facts::{Facts, Kind, Person, STAND_IN_ID, Seen, workload_ids};
+use cofferdam_plan::host::{DEVICES, PROC_MASKED};
+use cofferdam_plan::plan::Argument;
+use cofferdam_plan::{Extent, Host, Plan, Step, compile, wire};
+use cofferdam_policy::{Document, Source, resolve};
+
+/// The machine that kernel-side tests run on as well.
+fn host() -> Host {
+    Host {
+        system: "Linux".into(),
+        release: "6.18.0".into(),
+        machine: "x86_64".into(),
+        landlock_abi: 7,
+        max_user_namespaces: Some(15_000),
+        unprivileged_userns_clone: None,
+        apparmor_restrict_userns: None,
+        yama_ptrace_scope: None,
+        outer_seccomp: 0,
+        devices: DEVICES.iter().map(|(name, ..)| (*name).to_owned()).collect(),
+        proc_names: PROC_MASKED.iter().map(|name| (*name).to_owned()).collect(),
+    }
+}
+
+/// What a case changes of the ordinary caller in `/home/u/app`.
+struct Caller {
+    uid: u32,
+    owner: u32,
+    groups: &'static [u32],
+}
+
+const ORDINARY: Caller = Caller { uid: 1000, owner: 1000, groups: &[1000] };
+
+/// A path, what it is, and where it leads if it is a link.
+type Row = (&'static str, Kind, Option<&'static str>);
+
+const MACHINE: &[Row] = &[
+    ("/usr", Kind::Directory, None),
+    ("/etc", Kind::Directory, None),
+    ("/bin", Kind::Link, Some("usr/bin")),
+    ("/usr/bin", Kind::Directory, None),
+    ("/etc/shadow", Kind::File, None),
+    ("/etc/sudoers.d", Kind::Directory, None),
+    ("/etc/passwd", Kind::File, None),
+    ("/etc/resolv.conf", Kind::File, None),
+    ("/home/u/.cargo/bin", Kind::Directory, None),
+    ("/home/u/app", Kind::Directory, None),
+];
+
+const PROTECTED: &[Row] = &[
+    ("/home/u/app/.git", Kind::Directory, None),
+    ("/home/u/app/.git/hooks", Kind::Directory, None),
+    ("/home/u/app/.git/config", Kind::File, None),
+    ("/home/u/app/.mcp.json", Kind::File, None),
+];
+
+const TREES: &[Row] = &[
+    ("/srv/data", Kind::Directory, None),
+    ("/srv/data/set/one", Kind::Directory, None),
+    ("/home/u/app/vendor/lib", Kind::Directory, None),
+    ("/home/u/app/target", Kind::Directory, None),
+    ("/home/u/app/target/cofferdam-init", Kind::File, None),
+];
+
+fn facts(caller: &Caller, rows: &[Row]) -> Facts {
+    let mut paths = BTreeMap::new();
+    for (number, (path, kind, link)) in (1..).zip(MACHINE.iter().chain(rows)) {
+        let uid = if path.starts_with("/home") { caller.owner } else { 0 };
+        let seen = Seen {
+            kind: *kind,
+            real: link.map(|link| Path::new("/").join(link)),
+            link: link.map(PathBuf::from),
+            dev: 8,
+            ino: number,
+            uid,
+            gid: uid,
+            mode: if *kind == Kind::Directory { 0o755 } else { 0o644 },
+            links: 1,
+        };
+        paths.insert(PathBuf::from(path), Some(seen));
+    }
+    let owner = (caller.owner, caller.owner);
+    let variables = [("TERM", "xterm"), ("LANG", "C.UTF-8")];
+    Facts {
+        person: Person {
+            caller_uid: caller.uid,
+            caller_gid: caller.uid,
+            caller_groups: caller.groups.to_vec(),
+            ids: workload_ids((caller.uid, caller.uid), owner, STAND_IN_ID),
+            name: "u".into(),
+        },
+        home: "/home/u".into(),
+        cwd: "/home/u/app".into(),
+        own_places: ["/home/u/.config/cofferdam", "/home/u/.local/state/cofferdam"]
+            .map(PathBuf::from)
+            .into(),
+        own_programs: vec!["/home/u/app/target/cofferdam-init".into()],
+        environment: variables.map(|(name, value)| (name.into(), value.into())).into(),
+        environment_names: ["AWS_SECRET_ACCESS_KEY", "LANG", "TERM"].map(String::from).into(),
+        path: ["/home/u/.cargo/bin", "/home/u/bin", "/usr/bin"].map(PathBuf::from).into(),
+        paths,
+    }
+}
+
+/// The plan of a case, after a journey over the wire.
+fn planned(text: &str, facts: &Facts, host: &Host) -> Plan {
+    let source = Source { name: "case.toml".into(), text: format!("version = 1\n{text}") };
+    let document = Document::parse(source).unwrap_or_else(|error| panic!("{error}"));
+    let policy = resolve(&document, facts).unwrap_or_else(|error| panic!("{error}"));
+    let command = ["make", "test"].map(|word| Argument(word.into()));
+    let plan = compile(&policy, host, command.into()).unwrap_or_else(|why| panic!("{why}"));
+    assert_eq!(wire::decode(&wire::encode(&plan)), Ok(plan.clone()), "init reads what is written");
+    plan
+}
+
+/// Every decision of a plan, one a line; filters by their length, for they have tests of their own.
+fn written(plan: &Plan) -> String {
+    let mut out = format!("wall {}\n", plan.wall);
+    let words: Vec<String> = plan.workload.command.iter().map(|word| format!("{word:?}")).collect();
+    let search: Vec<_> = plan.workload.search.iter().map(|path| path.display()).collect();
+    writeln!(out, "command {} in {}", words.join(" "), plan.workload.directory.display()).unwrap();
+    writeln!(out, "search {search:?}").unwrap();
+    for variable in &plan.workload.environment {
+        writeln!(out, "environment {variable:?}   {}", variable.clause).unwrap();
+    }
+    for step in &plan.setup {
+        match step {
+            Step::Seccomp { program } | Step::InitSeccomp { program } => {
+                let whose = if matches!(step, Step::Seccomp { .. }) { "workload" } else { "init" };
+                let whole = program.len().is_multiple_of(8) && !program.is_empty();
+                writeln!(out, "step Seccomp of {whose}, whole instructions: {whole}").unwrap();
+            }
+            step => writeln!(out, "step {step:?}").unwrap(),
+        }
+    }
+    for row in &plan.coverage {
+        let extent = match &row.extent {
+            Extent::Enforced => "enforced".to_owned(),
+            Extent::Partly { open } => format!("partly, open: {open}"),
+        };
+        let by = row.mechanisms.join("; ");
+        writeln!(out, "coverage {}: {} by [{by}] {extent}", row.clause, row.says).unwrap();
+    }
+    for entry in plan.rules.entries() {
+        writeln!(out, "rule {} {:?}   {}", entry.path.display(), entry.access, entry.clause)
+            .unwrap();
+    }
+    out
+}
+
+#[track_caller]
+fn check(name: &str, plan: &Plan) {
+    let got = written(plan);
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/native/{name}.plan"));
+    if std::env::var_os("UPDATE_GOLDEN").is_some_and(|value| value == "1") {
+        std::fs::write(&path, &got).unwrap();
+    }
+    let want = std::fs::read_to_string(&path).unwrap_or_default();
+    for (number, (got, want)) in (1..).zip(got.lines().zip(want.lines())) {
+        assert_eq!(got, want, "{}:{number}", path.display());
+    }
+    assert_eq!(got.lines().count(), want.lines().count(), "{}: as many lines", path.display());
+}
+
+#[test]
+fn an_ordinary_user() {
+    let caller = Caller { groups: &[1000, 27], ..ORDINARY };
+    check("ordinary", &planned("", &facts(&caller, PROTECTED), &host()));
+}
+
+#[test]
+fn root_in_somebodys_workspace() {
+    let caller = Caller { uid: 0, groups: &[0], ..ORDINARY };
+    check("owner", &planned("", &facts(&caller, &[]), &host()));
+}
+
+#[test]
+fn root_in_its_own_workspace() {
+    let caller = Caller { uid: 0, owner: 0, groups: &[0] };
+    let granted = "[filesystem]\ngrant = [{ path = '/srv/data', mode = 'read-only' }]\n";
+    check("stand-in", &planned(granted, &facts(&caller, TREES), &host()));
+}
+
+#[test]
+fn trees_in_trees() {
+    let text = "[filesystem]\ngrant = [\n\
+                { path = '/srv/data', mode = 'read-write' },\n\
+                { path = '/srv/data/set/one', mode = 'read-only' },\n\
+                { path = 'vendor/lib', mode = 'read-only' },\n]\n\
+                [environment]\nset = { CI = '1' }\n[network]\n";
+    check("trees", &planned(text, &facts(&ORDINARY, TREES), &host()));
+}
+
+#[test]
+fn a_workspace_that_stays_as_it_is() {
+    let text = "[filesystem]\nworkspace = { path = '.', mode = 'read-only' }\n";
+    check("read-only", &planned(text, &facts(&ORDINARY, PROTECTED), &host()));
+}
+
+#[test]
+fn the_first_landlock() {
+    let host = Host { landlock_abi: 1, release: "5.13.0".into(), proc_names: vec![], ..host() };
+    check("landlock-1", &planned("", &facts(&ORDINARY, &[]), &host));
+}
+
+/// What no plan is made for, each with its reason.
+#[test]
+fn machines_without_a_plan() {
+    let off = |count| Host { max_user_namespaces: Some(count), ..host() };
+    for (host, code) in [
+        (Host { system: "Darwin".into(), ..host() }, "wrong-machine"),
+        (Host { machine: "aarch64".into(), ..host() }, "wrong-machine"),
+        (off(0), "userns-off"),
+        (Host { unprivileged_userns_clone: Some(0), ..host() }, "userns-off"),
+        (Host { landlock_abi: 0, ..host() }, "landlock-missing"),
+        (Host { devices: vec!["null".into()], ..host() }, "device-missing"),
+    ] {
+        let source = Source { name: "case.toml".into(), text: "version = 1\n".into() };
+        let policy = resolve(&Document::parse(source).unwrap(), &facts(&ORDINARY, &[])).unwrap();
+        let refusal = compile(&policy, &host, Vec::new()).err().unwrap();
+        assert_eq!(refusal.code(), code, "{host:?}");
+        assert!(!refusal.hint().is_empty() && !refusal.to_string().is_empty());
+    }
+    planned("", &facts(&ORDINARY, &[]), &off(1));
+}

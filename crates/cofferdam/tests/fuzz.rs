@@ -1,0 +1,193 @@
+//! Our own parsers under random changes: the wire form, policy text, the audit log.
+//!
+//! Each has a property that is stronger than "does not panic": what is accepted has one spelling,
+//! and what is judged is what is there. `COFFERDAM_FUZZ_ROUNDS` makes it long (`cargo xtask fuzz`).
+
+#![expect(clippy::panic, reason = "helpers of tests are not covered by the exemption for tests")]
+
+#[path = "support/mod.rs"]
+mod support;
+
+use std::fmt::Debug;
+use std::fs;
+
+use cofferdam::plan::message::{Order, Report};
+use cofferdam::plan::wire::{Wire, decode, encode};
+use cofferdam::plan::{BUILD, Plan};
+use cofferdam::policy::{Document, Source, printable, render};
+use cofferdam::{Engine, Options, PolicyFrom, Prepared};
+use support::{Place, programs, variable};
+
+/// Changes of each sample in an ordinary run: a few seconds in all.
+const ROUNDS: u64 = 4_000;
+
+fn rounds() -> u64 {
+    variable("COFFERDAM_FUZZ_ROUNDS").and_then(|rounds| rounds.parse().ok()).unwrap_or(ROUNDS)
+}
+
+/// xorshift64*.
+struct Random(u64);
+
+impl Random {
+    /// The same changes every time, or those of `COFFERDAM_SEED`.
+    fn new() -> Self {
+        let seed = variable("COFFERDAM_SEED").and_then(|seed| seed.parse().ok());
+        let seed: u64 = seed.unwrap_or(0xF0_22E2);
+        println!("COFFERDAM_SEED={seed}");
+        Self(seed | 1)
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        let bound = u64::try_from(bound.max(1)).unwrap_or(1);
+        let number = (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 11) % bound;
+        usize::try_from(number).unwrap_or_default()
+    }
+
+    /// `sample` with one to four changes: a bit, a byte, a cut, a repeat, a word of the edges.
+    fn changed(&mut self, sample: &[u8]) -> Vec<u8> {
+        let mut bytes = sample.to_vec();
+        for _ in 0..=self.below(4) {
+            let at = self.below(bytes.len());
+            let end = at + self.below(bytes.len().saturating_sub(at).min(64));
+            match self.below(6) {
+                0 => bytes.iter_mut().skip(at).take(1).for_each(|byte| *byte ^= 1 << (at % 8)),
+                1 => {
+                    let new = u8::try_from(self.below(256)).unwrap_or_default();
+                    bytes.iter_mut().skip(at).take(1).for_each(|byte| *byte = new);
+                }
+                2 => bytes.truncate(at),
+                3 => drop(bytes.drain(at..end)),
+                4 => {
+                    let piece: Vec<u8> = bytes.drain(at..end).collect();
+                    let twice = piece.iter().chain(&piece).copied();
+                    drop(bytes.splice(at..at, twice));
+                }
+                _ => {
+                    let edges = [0_u32, 1, 0x7FFF_FFFF, 0x8000_0000, u32::MAX];
+                    let edge = edges.get(self.below(edges.len())).copied().unwrap_or_default();
+                    bytes.iter_mut().skip(at).zip(edge.to_le_bytes()).for_each(|(b, e)| *b = e);
+                }
+            }
+        }
+        bytes
+    }
+}
+
+fn prepared(place: &Place) -> Prepared {
+    place.write("home/src/app/.git/hooks/pre-commit", "#!/bin/sh\n");
+    let workspace = place.work.display();
+    let text = format!(
+        "version = 1\n[filesystem]\nworkspace = {{ path = \"{workspace}\", mode = \"read-write\" }}\n\
+         grant = [{{ path = \"{}\", mode = \"read-only\" }}]\n",
+        place.out.display()
+    );
+    let options = Options {
+        policy: PolicyFrom::Text { name: "fuzz".into(), text },
+        audit: Some(place.root.join("log/audit.jsonl")),
+        ..Options::command(["true"])
+    };
+    let engine = Engine::with_programs(&programs()).unwrap_or_else(|why| panic!("{why}"));
+    engine.prepare(&options).unwrap_or_else(|why| panic!("{why}"))
+}
+
+/// Whatever is read is written again as the same bytes: a message has one spelling.
+fn one_spelling<T: Wire + Debug + PartialEq>(random: &mut Random, value: &T) -> u64 {
+    let sample = encode(value);
+    assert_eq!(decode::<T>(&sample).as_ref(), Ok(value), "the sample itself");
+    let mut read = 0;
+    for _ in 0..rounds() {
+        let bytes = random.changed(&sample);
+        if let Ok(value) = decode::<T>(&bytes) {
+            assert_eq!(encode(&value), bytes, "{value:?}");
+            read += 1;
+        }
+    }
+    read
+}
+
+#[test]
+fn the_wire_form_has_one_spelling() {
+    let mut random = Random::new();
+    let plan: Plan = prepared(&Place::new()).plan;
+    let mut read = one_spelling(&mut random, &plan);
+    for report in [
+        Report::Ready { build: BUILD.into(), watched: 40 },
+        Report::Failed { step: 3, doing: "open /usr".into(), errno: 13 },
+        Report::Fell { path: "/home/u/app/.git/hooks".into(), kills: true },
+        Report::Exited { status: 130, signal: 2 },
+        Report::Forked { pid: 7 },
+        Report::NotStarted { errno: 2 },
+    ] {
+        read += one_spelling(&mut random, &report);
+    }
+    for order in [Order::Go, Order::Signal { number: 15 }] {
+        read += one_spelling(&mut random, &order);
+    }
+    println!("{read} changed messages were still messages");
+    assert!(read > 0, "changes that only ever break the form test nothing behind it");
+}
+
+const POLICIES: &[&str] = &[
+    "version = 1\nisolation = \"process\"\n",
+    "version = 1\n[filesystem]\nworkspace = { path = \".\", mode = \"read-write\" }\n\
+     grant = [{ path = \"~/data\", mode = \"read-only\" }]\nhome = \"private\"\n",
+    "version = 1\n[environment]\nallow = [\"TERM\", \"LC_*\"]\nset = { CI = \"1\" }\n[network]\n",
+    "version = 1\n# \u{1b}[2J \u{202e}\u{e9}\n[[filesystem.grant]]\npath = \"/opt/\u{e9}\"\nmode = \"read-only\"\n",
+];
+
+/// Every text is a policy or has its fault in one place of it, told without a control character.
+#[test]
+fn every_policy_text_is_read_or_refused_in_place() {
+    let mut random = Random::new();
+    let (mut read, mut refused) = (0_u64, 0_u64);
+    for sample in POLICIES {
+        for _ in 0..rounds() {
+            let bytes = random.changed(sample.as_bytes());
+            let lines = bytes.iter().filter(|byte| **byte == b'\n').count() + 1;
+            let source = Source::from_bytes("p.toml".into(), bytes.clone());
+            let Err(error) = source.and_then(Document::parse) else {
+                read += 1;
+                continue;
+            };
+            refused += 1;
+            assert!(error.line().is_none_or(|line| (1..=lines).contains(&line)), "{error:?}");
+            let text = render(&error, false, 80);
+            let plain = |c: char| !c.is_control() || c == '\n' || c == '\t';
+            assert!(text.chars().all(plain) && printable(&text) == text, "{text:?}");
+            assert!(!error.code().is_empty() && !error.hint().is_empty(), "{error:?}");
+        }
+    }
+    println!("{read} texts were read, {refused} refused");
+    assert!(read > 0 && refused > 0, "{read} {refused}");
+}
+
+/// A changed log that still verifies is the beginning of the real one.
+#[test]
+fn a_changed_log_is_no_log() {
+    let place = Place::new();
+    let mut random = Random::new();
+    place.inside("true").works("a run on record");
+    place.inside("exit 3");
+    let sample = fs::read(place.audit_log()).unwrap();
+    let path = place.root.join("changed.jsonl");
+    let (mut whole, mut broken) = (0_u64, 0_u64);
+    for _ in 0..rounds() {
+        let bytes = random.changed(&sample);
+        fs::write(&path, &bytes).unwrap();
+        match cofferdam::audit::verify(&path) {
+            Ok(_) => {
+                // What a writer left unfinished at the end is told apart, and may be anything.
+                let end = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+                let chained = bytes.get(..end).unwrap_or_default();
+                assert!(sample.starts_with(chained), "{}", String::from_utf8_lossy(chained));
+                whole += 1;
+            }
+            Err(_) => broken += 1,
+        }
+    }
+    println!("{broken} changed logs were broken, {whole} cut off");
+    assert!(broken > whole && whole > 0, "{broken} {whole}");
+}
