@@ -23,7 +23,7 @@ clean() {
 trap clean EXIT
 trap 'exit 130' INT TERM
 
-suites="containment kernel crash agrees broken"
+suites="containment kernel crash agrees broken streams"
 mkdir "$stage/bin" "$stage/tests" || exit 1
 cargo build --profile ci --locked -q || exit 1
 # Paths of what was built, from cargo itself.
@@ -102,6 +102,9 @@ person() {
     if [ $? != 7 ] || [ "${said#*from-inside}" = "$said" ]; then status=1; echo "    on a terminal: $said"; fi
     rm -rf "$work"
     say "$line" "$who" $status "everyday tools work inside, piped and on a terminal; nothing outside changed"
+
+    tests "$who" streams
+    say "$line, streams" "$who" $? "status, streams, signals and a terminal are as without a wall ($ran tests)"
 
     tests "$who" containment home_and_projects p15 k28 k06 k18 k12 k10 f31 f32 k22 network
     say 3 "$who" $? "what peers leave open is closed: home, projects, environment, setuid, sockets, keyctl, perf, userfaultfd, io_uring, namespaces, mounts, /proc/sys, terminals ($ran attacks)"

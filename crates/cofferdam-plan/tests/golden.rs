@@ -5,6 +5,7 @@
 
 #![expect(
     clippy::panic,
+    clippy::unwrap_used,
     clippy::disallowed_methods,
     reason = "panics are how tests fail; whether to write golden files anew is the environment's"
 )]

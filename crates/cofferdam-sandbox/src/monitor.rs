@@ -70,6 +70,15 @@ pub enum Outcome {
         /// `errno(3)`.
         errno: i32,
     },
+    /// What it wrote could not be passed on (a full disk): whatever it ended with, a part is lost.
+    OutputLost {
+        /// `standard output` or `standard error`.
+        stream: &'static str,
+        /// `errno(3)`.
+        errno: i32,
+        /// The status it ended with itself.
+        status: u8,
+    },
     /// Init went away without a word: killed from outside.
     Lost,
 }
@@ -84,7 +93,7 @@ impl Outcome {
             Self::NotStarted(2) => 127,
             Self::NotStarted(_) => 126,
             Self::Killed { .. } => 137,
-            Self::Failed { .. } | Self::Lost => 125,
+            Self::Failed { .. } | Self::OutputLost { .. } | Self::Lost => 125,
         }
     }
 }
@@ -105,7 +114,8 @@ impl Running {
         if streams.input.is_none() {
             self.input = None;
         }
-        let mut carry = Carry { pending: Vec::new(), buffer: vec![0; CHUNK], asked: 0 };
+        let buffer = vec![0; CHUNK];
+        let mut carry = Carry { pending: Vec::new(), buffer, asked: 0, lost: None };
         let mut outcome = None;
         let mut open = true;
         while open || self.output.is_some() || self.error.is_some() {
@@ -119,15 +129,21 @@ impl Running {
                 open = self.hear(&mut outcome, fell)?;
             }
             if ready.has(Ready::OUTPUT) {
-                carry.drain(&mut self.output, streams.output);
+                carry.drain(&mut self.output, streams.output, "standard output");
             }
             if ready.has(Ready::ERROR) {
-                carry.drain(&mut self.error, streams.error);
+                carry.drain(&mut self.error, streams.error, "standard error");
             }
             carry.feed(&mut self.input, &mut streams.input, ready);
         }
         self.reap();
-        Ok(outcome.unwrap_or(Outcome::Lost))
+        let outcome = outcome.unwrap_or(Outcome::Lost);
+        Ok(match carry.lost {
+            Some((stream, errno)) => {
+                Outcome::OutputLost { stream, errno, status: outcome.status() }
+            }
+            None => outcome,
+        })
     }
 
     fn poll(&self, streams: &Streams<'_>, carry: &Carry, open: bool) -> io::Result<Ready> {
@@ -250,17 +266,29 @@ struct Carry {
     buffer: Vec<u8>,
     /// How often a termination signal came.
     asked: u32,
+    /// The first stream that could not be written, and why: `errno(3)`.
+    lost: Option<(&'static str, i32)>,
 }
 
 impl Carry {
-    /// From the workload's pipe to `to`; closes the pipe at its end, or when nobody takes more.
-    fn drain(&mut self, from: &mut Option<OwnedFd>, to: &mut dyn Write) {
+    /// From the workload's pipe to `to`; closes the pipe at its end, or when nobody takes more. A
+    /// reader that went away has enough; any other error is a loss.
+    fn drain(&mut self, from: &mut Option<OwnedFd>, to: &mut dyn Write, stream: &'static str) {
         let Some(fd) = from else { return };
         let goes_on = match read(&*fd, self.buffer.as_mut_slice()) {
             Ok(0) => false,
             Ok(length) => {
                 let bytes = self.buffer.get(..length).unwrap_or_default();
-                to.write_all(bytes).and_then(|()| to.flush()).is_ok()
+                match to.write_all(bytes).and_then(|()| to.flush()) {
+                    Ok(()) => true,
+                    Err(error) => {
+                        if error.kind() != io::ErrorKind::BrokenPipe {
+                            let errno = error.raw_os_error().unwrap_or(0);
+                            self.lost.get_or_insert((stream, errno));
+                        }
+                        false
+                    }
+                }
             }
             Err(error) => error == Errno::INTR || error == Errno::AGAIN,
         };

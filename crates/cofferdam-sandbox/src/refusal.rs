@@ -70,8 +70,9 @@ fn step_text(doing: &str, errno: i32) -> String {
     }
 }
 
-/// The system's words without Rust's ` (os error N)`.
-pub(crate) fn errno_text(errno: i32) -> String {
+/// The system's words for `errno(3)`, without Rust's ` (os error N)`.
+#[must_use]
+pub fn errno_text(errno: i32) -> String {
     let text = io::Error::from_raw_os_error(errno).to_string();
     text.split(" (os error").next().unwrap_or_default().to_lowercase()
 }

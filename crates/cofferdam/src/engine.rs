@@ -403,6 +403,7 @@ fn end_event(outcome: &Outcome, started: Instant) -> Event {
         | Outcome::NotStarted(_)
         | Outcome::Killed { .. }
         | Outcome::Failed { .. }
+        | Outcome::OutputLost { .. }
         | Outcome::Lost => ExitKind::Code(outcome.status()),
     };
     let note = match outcome {
@@ -415,6 +416,10 @@ fn end_event(outcome: &Outcome, started: Instant) -> Event {
         }
         Outcome::Ended(_) => Some("ended by a second signal".into()),
         Outcome::Failed { doing, .. } => Some(format!("cannot {doing}")),
+        Outcome::OutputLost { stream, errno, status } => {
+            let why = cofferdam_sandbox::refusal::errno_text(*errno);
+            Some(format!("{stream}: output was lost: {why}; the command's own status: {status}"))
+        }
         Outcome::Lost => Some("init was killed from outside".into()),
     };
     let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);

@@ -3,7 +3,11 @@
 //! Each has a property that is stronger than "does not panic": what is accepted has one spelling,
 //! and what is judged is what is there. `COFFERDAM_FUZZ_ROUNDS` makes it long (`cargo xtask fuzz`).
 
-#![expect(clippy::panic, reason = "helpers of tests are not covered by the exemption for tests")]
+#![expect(
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "helpers of tests are not covered by the exemption for tests"
+)]
 
 #[path = "support/mod.rs"]
 mod support;

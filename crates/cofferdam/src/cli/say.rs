@@ -83,9 +83,18 @@ impl Say {
             ),
             Outcome::Failed { doing, errno } => (
                 "failed",
-                format!("cannot {doing}: {}", std::io::Error::from_raw_os_error(*errno)),
+                format!("cannot {doing}: {}", cofferdam_sandbox::refusal::errno_text(*errno)),
                 "nothing was run; if it repeats, an outer sandbox forbids it: start cofferdam \
                  outside of that",
+            ),
+            Outcome::OutputLost { stream, errno, status } => (
+                "output-lost",
+                format!(
+                    "output was lost: cannot write {stream}: {}; the command's own status was \
+                     {status}",
+                    cofferdam_sandbox::refusal::errno_text(*errno)
+                ),
+                "make room where its output goes, and run it again",
             ),
             Outcome::Lost => (
                 "lost",
