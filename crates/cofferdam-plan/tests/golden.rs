@@ -128,7 +128,15 @@ fn planned(text: &str, facts: &Facts, host: &Host) -> Plan {
     plan
 }
 
-/// Every decision of a plan, one a line; filters by their length, for they have tests of their own.
+/// Whose filter a step is, if it is one.
+fn filter(step: &Step) -> Option<(&'static str, &[u8])> {
+    if let Step::Seccomp { program } = step {
+        return Some(("the workload", program));
+    }
+    if let Step::InitSeccomp { program } = step { Some(("init", program)) } else { None }
+}
+
+/// Every decision of a plan, one a line; filters have tests of their own.
 fn written(plan: &Plan) -> String {
     let mut out = format!("wall {}\n", plan.wall);
     let words: Vec<String> = plan.workload.command.iter().map(|word| format!("{word:?}")).collect();
@@ -139,14 +147,14 @@ fn written(plan: &Plan) -> String {
         writeln!(out, "environment {variable:?}   {}", variable.clause).unwrap();
     }
     for step in &plan.setup {
-        match step {
-            Step::Seccomp { program } | Step::InitSeccomp { program } => {
-                let whose = if matches!(step, Step::Seccomp { .. }) { "workload" } else { "init" };
-                let whole = program.len().is_multiple_of(8) && !program.is_empty();
-                writeln!(out, "step Seccomp of {whose}, whole instructions: {whole}").unwrap();
+        let text = match filter(step) {
+            Some((whose, program)) => {
+                assert!(program.len().is_multiple_of(8) && !program.is_empty(), "{whose}");
+                format!("the system-call filter of {whose}")
             }
-            step => writeln!(out, "step {step:?}").unwrap(),
-        }
+            None => format!("{step:?}"),
+        };
+        writeln!(out, "step {text}").unwrap();
     }
     for row in &plan.coverage {
         let extent = match &row.extent {
