@@ -222,3 +222,45 @@ fn forbidden(host: &Host) -> Cause {
             .into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host() -> Host {
+        Host {
+            system: "Linux".into(),
+            release: "6.18.0".into(),
+            machine: "x86_64".into(),
+            landlock_abi: 7,
+            max_user_namespaces: Some(15_000),
+            unprivileged_userns_clone: None,
+            apparmor_restrict_userns: None,
+            yama_ptrace_scope: None,
+            outer_seccomp: 0,
+            devices: Vec::new(),
+            proc_names: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn who_forbids_namespaces_is_named() {
+        for (host, code, remedy) in [
+            (
+                Host { apparmor_restrict_userns: Some(1), outer_seccomp: 2, ..host() },
+                "userns-apparmor",
+                "apparmor_restrict_unprivileged_userns",
+            ),
+            (
+                Host { apparmor_restrict_userns: Some(0), outer_seccomp: 2, ..host() },
+                "userns-seccomp",
+                "seccomp=unconfined",
+            ),
+            (host(), "userns-denied", "max_user_namespaces"),
+        ] {
+            let cause = forbidden(&host);
+            assert_eq!(cause.code, code, "{host:?}");
+            assert!(cause.hint.contains(remedy), "{cause:?}");
+        }
+    }
+}

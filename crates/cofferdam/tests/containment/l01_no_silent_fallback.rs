@@ -50,6 +50,9 @@ fn every_missing_piece_of_the_kernel_is_a_refusal() {
         );
     }
     let place = Place::new();
+    without(&place, Some((272, eperm)))
+        .refused("the system-call filter of an outer container", "the cause")
+        .refused("seccomp=unconfined", "the remedy");
     without(&place, None).works("with all of them it starts");
     assert!(place.work.join("started").exists());
 }

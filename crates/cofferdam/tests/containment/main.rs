@@ -24,6 +24,7 @@ mod f49_cgroup_tree;
 mod f51_setup_through_links;
 mod f52_traced_set_up;
 mod home_and_projects;
+mod inside_a_container;
 mod k02_abstract_sockets;
 mod k04_socketpair;
 mod k06_path_sockets;
