@@ -1,6 +1,6 @@
 //! F48: our configuration, state and log cannot be granted, and are not there.
 
-use crate::support::Place;
+use crate::support::{Place, finish};
 
 #[test]
 fn our_own_places_are_out_of_reach() {
@@ -30,4 +30,30 @@ fn our_own_places_are_out_of_reach() {
     let log = place.out.join("audit.jsonl").display().to_string();
     place.inside_with(&["--audit", &log], "true").works("a log elsewhere");
     place.outside(act).works("outside");
+}
+
+#[test]
+fn nothing_of_the_workspace_is_policy() {
+    let place = Place::new();
+    let out = place.out.display().to_string();
+    let text = format!(
+        "version = 1\n[filesystem]\ngrant = [{{ path = \"{out}\", mode = \"read-only\" }}]\n"
+    );
+    for name in
+        ["policy.toml", "cofferdam.toml", ".cofferdam/policy.toml", ".config/cofferdam/policy.toml"]
+    {
+        place.write(&format!("home/src/app/{name}"), &text);
+    }
+    place.write("home/src/app/.env", "XDG_CONFIG_HOME=.config\n");
+    place
+        .inside("cat $OUT/canary")
+        .fails(&["No such file"], "files of the workspace grant nothing");
+    let named = place.work.join("policy.toml").display().to_string();
+    place
+        .inside_with(&["--policy", &named], "cat $OUT/canary")
+        .works("the same, named by a person");
+    // A shell that follows a project's settings may have set this: it is no way around.
+    let mut command = place.cofferdam(&[]);
+    command.env("XDG_CONFIG_HOME", place.work.join(".config")).args(["cat", "/etc/hostname"]);
+    finish(&mut command).refused("configuration or state", "our places inside the workspace");
 }
