@@ -1,20 +1,22 @@
 //! The writer: one record, one locked append.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{FlockOperation, OFlags, flock};
+use rustix::fs::{
+    Access, AtFlags, CWD, FlockOperation, Mode, OFlags, ResolveFlags, accessat, flock, openat2,
+};
 use rustix::io::Errno;
 
 use crate::event::Event;
 use crate::record::{self, Head, MAX_RECORD_BYTES};
 
 /// How long a writer waits for another one; a record takes well under a millisecond.
-const LOCK_WAIT: Duration = Duration::from_secs(5);
+pub(crate) const LOCK_WAIT: Duration = Duration::from_secs(5);
 
 /// How much of the end is read at a time to find the last record. Bytes.
 const TAIL_STEP: u64 = 64 << 10;
@@ -66,6 +68,12 @@ pub enum LogError {
         /// The log.
         path: PathBuf,
     },
+    /// It was removed or replaced while this log was open.
+    #[error("the audit log {} was removed or replaced", path.display())]
+    Gone {
+        /// The log.
+        path: PathBuf,
+    },
     /// The record is longer than a record may be.
     #[error("a record of {bytes} bytes is longer than {MAX_RECORD_BYTES} bytes")]
     TooLong {
@@ -93,6 +101,7 @@ impl LogError {
             Self::Shared { .. } => "audit-shared",
             Self::Busy { .. } => "audit-busy",
             Self::Damaged { .. } => "audit-damaged",
+            Self::Gone { .. } => "audit-gone",
             Self::TooLong { .. } => "audit-too-long",
             Self::Write { .. } => "audit-write",
         }
@@ -107,6 +116,9 @@ impl LogError {
                 format!("the system said: {why}; name a log that you can write: --audit FILE")
             }
             Self::NotRegular { .. } => "name a regular file, or a new one: --audit FILE".into(),
+            Self::Shared { owner, .. } if *owner != rustix::process::geteuid().as_raw() => {
+                "it is another user's: name one of your own: --audit FILE".into()
+            }
             Self::Shared { path, .. } => {
                 format!(
                     "make it yours alone: chmod 600 {}; or name another: --audit FILE",
@@ -119,6 +131,9 @@ impl LogError {
             Self::Damaged { path } => {
                 let path = path.display();
                 format!("look at it with `cofferdam audit verify {path}`, then move it aside")
+            }
+            Self::Gone { .. } => {
+                "leave the log where it is while sandboxes run; see who moves it".into()
             }
             Self::TooLong { .. } => "shorten the command line".into(),
             Self::Write { source, .. } => {
@@ -154,8 +169,6 @@ impl Log {
     /// # Errors
     /// The log cannot be trusted or opened.
     pub fn open(path: &Path, session: String) -> Result<Self, LogError> {
-        let owned = || path.to_owned();
-        let failed = |source| LogError::Open { path: path.to_owned(), source };
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             DirBuilder::new()
                 .recursive(true)
@@ -163,23 +176,21 @@ impl Log {
                 .create(folder)
                 .map_err(|source| LogError::Directory { path: folder.to_owned(), source })?;
         }
-        // NONBLOCK: a FIFO in its place must not keep us waiting for a reader.
-        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
-        let open = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .custom_flags(i32::try_from(flags.bits()).unwrap_or_default())
-            .open(path);
-        let file = match open {
-            Ok(file) => file,
-            Err(error)
-                if matches!(Errno::from_io_error(&error), Some(Errno::LOOP | Errno::ISDIR)) =>
-            {
-                return Err(LogError::NotRegular { path: owned() });
-            }
-            Err(error) => return Err(failed(error)),
+        Self::opened(path, session, OFlags::CREATE)
+    }
+
+    fn opened(path: &Path, session: String, create: OFlags) -> Result<Self, LogError> {
+        let owned = || path.to_owned();
+        let failed = |source| LogError::Open { path: path.to_owned(), source };
+        // NONBLOCK: a FIFO in its place must not keep us waiting for a reader. No symbolic link on
+        // the way either: where the log lies was judged by its real path.
+        let flags = OFlags::RDWR | OFlags::APPEND | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let flags = flags | OFlags::NOCTTY | OFlags::NOFOLLOW | create;
+        let mode = if create.is_empty() { Mode::empty() } else { Mode::RUSR | Mode::WUSR };
+        let file = match openat2(CWD, path, flags, mode, ResolveFlags::NO_SYMLINKS) {
+            Ok(file) => File::from(file),
+            Err(Errno::LOOP | Errno::ISDIR) => return Err(LogError::NotRegular { path: owned() }),
+            Err(error) => return Err(failed(error.into())),
         };
         let seen = file.metadata().map_err(failed)?;
         if !seen.is_file() {
@@ -192,16 +203,52 @@ impl Log {
         Ok(Self { path: owned(), file, session, last: None })
     }
 
+    /// Whether [`Log::open`] and a record would work at `path`, without making or writing anything.
+    ///
+    /// # Errors
+    /// What they would refuse.
+    pub fn check(path: &Path) -> Result<(), LogError> {
+        match Self::opened(path, String::new(), OFlags::empty()) {
+            Ok(log) => {
+                log.lock()?;
+                let end = log.end()?;
+                let torn = log.line_before(end)?;
+                let start = end - u64::try_from(torn.len()).unwrap_or(end);
+                log.head_at(start).map(drop)
+            }
+            Err(LogError::Open { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                let there = path.ancestors().skip(1).find(|above| above.exists());
+                let there = there.unwrap_or(Path::new("/"));
+                let access = Access::WRITE_OK | Access::EXEC_OK;
+                let may = accessat(CWD, there, access, AtFlags::EACCESS);
+                may.map_err(|error| LogError::Directory {
+                    path: path.parent().unwrap_or(Path::new("/")).to_owned(),
+                    source: error.into(),
+                })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// Appends one record.
     ///
     /// # Errors
     /// The record is not in the log; what was half written is taken back.
     pub fn append(&mut self, event: &Event) -> Result<(), LogError> {
         self.lock()?;
-        let written = self.append_locked(event);
+        let written = self.in_place().and_then(|()| self.append_locked(event));
         // The lock goes with the descriptor if this fails.
         flock(&self.file, FlockOperation::Unlock).map_err(|error| self.failed(error.into()))?;
         written
+    }
+
+    /// A record in a file that nobody finds any more is no record.
+    fn in_place(&self) -> Result<(), LogError> {
+        let open = self.file.metadata().map_err(|error| self.failed(error))?;
+        match std::fs::symlink_metadata(&self.path) {
+            Ok(named) if (named.dev(), named.ino()) == (open.dev(), open.ino()) => Ok(()),
+            Ok(_) | Err(_) => Err(LogError::Gone { path: self.path.clone() }),
+        }
     }
 
     fn append_locked(&mut self, event: &Event) -> Result<(), LogError> {

@@ -5,7 +5,12 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read as _};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
+use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
+use rustix::io::Errno;
+
+use crate::log::LOCK_WAIT;
 use crate::record::{self, Head, MAX_RECORD_BYTES};
 
 /// A log whose chain holds.
@@ -74,14 +79,24 @@ pub fn verify(path: &Path) -> Result<Verified, Broken> {
         let text = text.split(" (os error").next().unwrap_or_default().to_lowercase();
         Broken { line: 0, problem: Problem::Unreadable(text) }
     };
-    let file = File::open(path).map_err(unreadable)?;
+    // NONBLOCK: a FIFO must not keep us waiting for a writer.
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = open(path, flags, Mode::empty()).map_err(|error| unreadable(error.into()))?;
+    let file = File::from(file);
     if !file.metadata().map_err(unreadable)?.is_file() {
         let what = io::Error::other("it is not a regular file");
         return Err(unreadable(what));
     }
     // Writers hold the lock for one record; readers share it.
-    rustix::fs::flock(&file, rustix::fs::FlockOperation::LockShared)
-        .map_err(|error| unreadable(error.into()))?;
+    let until = Instant::now() + LOCK_WAIT;
+    while let Err(error) = flock(&file, FlockOperation::NonBlockingLockShared) {
+        let busy = error == Errno::AGAIN || error == Errno::INTR;
+        if !busy || Instant::now() > until {
+            let what = if busy { io::Error::other("it is locked") } else { error.into() };
+            return Err(unreadable(what));
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
     chain(BufReader::new(file)).map_err(|broken| match broken {
         Stop::Broken(broken) => broken,
         Stop::Io(error) => unreadable(error),

@@ -79,6 +79,9 @@ fn run(control: &Control, at: &mut u32) -> Result<(), Failed> {
         *at += 1;
     }
     let watch = stage.into_watch().doing("read the mounts")?;
+    // Here, so that `plan` finds out as well; the workload inherits it.
+    let directory = &plan.workload.directory;
+    rustix::process::chdir(directory).doing(format_args!("enter {}", directory.display()))?;
     control
         .send(&Report::Ready { build: BUILD.into(), watched: watch.len() })
         .doing("report to the engine")?;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use cofferdam_plan::message::{Order, Report};
 use cofferdam_plan::plan::Guard;
 use cofferdam_sys::process::{SignalSet, exit_now, set_blocked, signal_fd};
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process_group, wait};
 
@@ -17,6 +17,10 @@ use crate::{Doing, Failed};
 
 /// `SIGCHLD` (`signal(7)`).
 const SIGCHLD: i32 = 17;
+
+/// Children reaped before mounts and orders are looked at again: a flood of orphans must not keep
+/// pid 1 from either.
+const REAPED_AT_ONCE: u32 = 64;
 
 /// Makes ended children readable on a descriptor.
 pub(crate) fn block_child_signal() -> io::Result<OwnedFd> {
@@ -36,13 +40,16 @@ pub(crate) fn reap(
     // A guard that fell since it was put up is missing here; later ones wake the poll.
     let fallen = watch.begin().doing("read the mounts")?;
     tell_fallen(control, fallen);
+    // Whether more children may have ended than were reaped.
+    let mut more = false;
     loop {
+        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
         let mut fds = [
             PollFd::new(signals, PollFlags::IN),
             PollFd::from_borrowed_fd(control.fd(), PollFlags::IN),
             PollFd::from_borrowed_fd(watch.fd(), PollFlags::PRI),
         ];
-        match poll(&mut fds, None) {
+        match poll(&mut fds, more.then_some(&at_once)) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(error).doing("wait for events"),
         }
@@ -59,7 +66,9 @@ pub(crate) fn reap(
             let mut pending = [0_u8; 128];
             // Which child it was is told by wait; the descriptor only has to be emptied.
             rustix::io::read(signals.as_fd(), &mut pending[..]).unwrap_or(0);
-            reap_ended(control, workload)?;
+        }
+        if ended || more {
+            more = reap_ended(control, workload)?;
         }
     }
 }
@@ -91,18 +100,20 @@ fn obey(control: &Control, workload: i32) -> Result<(), Failed> {
     }
 }
 
-fn reap_ended(control: &Control, workload: i32) -> Result<(), Failed> {
-    loop {
+/// Reaps; `true` where there may be more.
+fn reap_ended(control: &Control, workload: i32) -> Result<bool, Failed> {
+    for _ in 0..REAPED_AT_ONCE {
         match wait(WaitOptions::NOHANG) {
             Ok(Some((pid, status))) if pid.as_raw_nonzero().get() == workload => {
                 control.send(&exited(status)).doing("report the end")?;
                 exit_now(0)
             }
             Ok(Some(_)) | Err(Errno::INTR) => {}
-            Ok(None) | Err(Errno::CHILD) => return Ok(()),
+            Ok(None) | Err(Errno::CHILD) => return Ok(false),
             Err(error) => return Err(error).doing("reap"),
         }
     }
+    Ok(true)
 }
 
 fn exited(status: WaitStatus) -> Report {

@@ -49,8 +49,6 @@ pub(crate) fn become_workload(
             confine::restrict(*handled, *scoped, rules)?;
         }
     }
-    let directory = &plan.workload.directory;
-    rustix::process::chdir(directory).doing(format_args!("enter {}", directory.display()))?;
     rustix::stdio::dup2_stdin(&input).doing("connect standard input")?;
     rustix::stdio::dup2_stdout(&output).doing("connect standard output")?;
     rustix::stdio::dup2_stderr(&error).doing("connect standard error")?;

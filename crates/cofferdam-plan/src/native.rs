@@ -153,29 +153,14 @@ fn skeleton(policy: &Policy, uid: u32, gid: u32) -> Vec<Step> {
         mode,
     };
     let link = |path: &str, to: &str| Step::Link { path: path.into(), to: to.into() };
-    let name = &policy.person.name;
-    let home = policy.home.display();
+    let own = etc_files(policy, uid, gid);
     let mut steps = vec![
         directory(OWN, 0o755),
         directory(EMPTY_DIRECTORY, 0),
         file("hidden-file", String::new(), 0),
-        file(
-            "passwd",
-            format!(
-                "{name}:x:{uid}:{gid}::{home}:/bin/sh\n\
-                 nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
-            ),
-            0o644,
-        ),
-        file("group", format!("{name}:x:{gid}:\nnogroup:x:65534:\n"), 0o644),
-        file("hosts", format!("127.0.0.1 localhost {HOSTNAME}\n::1 localhost\n"), 0o644),
-        file(
-            "nsswitch.conf",
-            "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n"
-                .into(),
-            0o644,
-        ),
-        file("resolv.conf", "# no resolver: the network is closed\n".into(), 0o644),
+    ];
+    steps.extend(own.iter().map(|(name, text)| file(name, text.clone(), 0o644)));
+    steps.extend([
         directory("/run", 0o755),
         directory("/sys", 0o755),
         directory("/var", 0o755),
@@ -187,15 +172,12 @@ fn skeleton(policy: &Policy, uid: u32, gid: u32) -> Vec<Step> {
         link("/dev/ptmx", "pts/ptmx"),
         Step::Devpts { path: "/dev/pts".into() },
         Step::Tmpfs { path: "/dev/shm".into(), mode: 0o1777 },
-    ];
-    // A resolv.conf that leads into /run is written there: /run is ours.
-    for (path, seen) in &policy.replaced {
-        if let Some(real) = seen.real.as_ref().filter(|real| real.starts_with("/run"))
-            && *real != *path
-        {
-            let content = "# no resolver: the network is closed\n".into();
-            steps.push(Step::File { path: real.clone(), content, mode: 0o644 });
-        }
+    ]);
+    // An entry that leads into /run (resolv.conf, mostly) is written there: /run is ours.
+    for ours in policy.replaced.iter().filter(|ours| ours.at.starts_with("/run")) {
+        let text = own.iter().find(|(name, _)| ours.path.ends_with(name));
+        let content = text.map(|(_, text)| text.clone()).unwrap_or_default();
+        steps.push(Step::File { path: ours.at.clone(), content, mode: 0o644 });
     }
     steps.extend(
         policy
@@ -204,6 +186,29 @@ fn skeleton(policy: &Policy, uid: u32, gid: u32) -> Vec<Step> {
             .map(|(path, to)| Step::Link { path: path.clone(), to: to.clone() }),
     );
     steps
+}
+
+/// Our own files of `/etc`, by name.
+fn etc_files(policy: &Policy, uid: u32, gid: u32) -> [(&'static str, String); 5] {
+    let name = &policy.person.name;
+    let home = policy.home.display();
+    [
+        (
+            "passwd",
+            format!(
+                "{name}:x:{uid}:{gid}::{home}:/bin/sh\n\
+                 nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
+            ),
+        ),
+        ("group", format!("{name}:x:{gid}:\nnogroup:x:65534:\n")),
+        ("hosts", format!("127.0.0.1 localhost {HOSTNAME}\n::1 localhost\n")),
+        (
+            "nsswitch.conf",
+            "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n"
+                .into(),
+        ),
+        ("resolv.conf", "# no resolver: the network is closed\n".into()),
+    ]
 }
 
 /// The mounts of the view, outer before inner.
@@ -268,17 +273,16 @@ fn pins(policy: &Policy) -> Vec<(PathBuf, Option<Expect>)> {
 /// What is hidden in `/etc`, and our own files there.
 fn etc(policy: &Policy) -> Vec<(PathBuf, u8, Step)> {
     use cofferdam_policy::facts::Kind;
-    let hidden = policy.hidden.iter().filter_map(|(path, seen)| {
+    let hidden = policy.hidden.iter().map(|(path, seen)| {
         let from = match seen.kind {
             Kind::Directory => EMPTY_DIRECTORY,
-            Kind::File | Kind::Other => EMPTY_FILE,
-            Kind::Link => return None,
+            Kind::File | Kind::Other | Kind::Link => EMPTY_FILE,
         };
-        Some((path, PathBuf::from(from), Guard::Kill))
+        (path, PathBuf::from(from), Guard::Kill)
     });
-    let ours = policy.replaced.iter().filter_map(|(path, seen)| {
-        let from = Path::new(OWN).join(path.file_name()?);
-        (seen.kind == Kind::File).then_some((path, from, Guard::Note))
+    let ours = policy.replaced.iter().filter(|ours| !ours.at.starts_with("/run"));
+    let ours = ours.filter_map(|ours| {
+        Some((&ours.at, Path::new(OWN).join(ours.path.file_name()?), Guard::Note))
     });
     hidden
         .chain(ours)

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use cofferdam_plan::facts::{Facts, Kind, Person, STAND_IN_ID, Seen, workload_ids};
+use cofferdam_plan::facts::{Facts, Kind, Person, STAND_IN_ID, Seen, Values, workload_ids};
 use cofferdam_plan::host::{DEVICES, PROC_MASKED};
 use cofferdam_plan::plan::Argument;
 use cofferdam_plan::{Extent, Host, Plan, Step, compile, wire};
@@ -95,25 +95,30 @@ fn facts(caller: &Caller, rows: &[Row]) -> Facts {
         paths.insert(PathBuf::from(path), Some(seen));
     }
     let owner = (caller.owner, caller.owner);
+    let own = PathBuf::from("/home/u/app/target/cofferdam-init");
+    let own_programs = Some(own).filter(|own| paths.contains_key(own));
     let variables = [("TERM", "xterm"), ("LANG", "C.UTF-8")];
     Facts {
         person: Person {
             caller_uid: caller.uid,
             caller_gid: caller.uid,
             caller_groups: caller.groups.to_vec(),
-            ids: workload_ids((caller.uid, caller.uid), owner, STAND_IN_ID),
+            ids: workload_ids((caller.uid, caller.uid), owner, Some(caller.owner), STAND_IN_ID),
             name: "u".into(),
         },
         home: "/home/u".into(),
         cwd: "/home/u/app".into(),
+        homes: vec!["/home/u".into()],
         own_places: ["/home/u/.config/cofferdam", "/home/u/.local/state/cofferdam"]
             .map(PathBuf::from)
             .into(),
-        own_programs: vec!["/home/u/app/target/cofferdam-init".into()],
-        environment: variables.map(|(name, value)| (name.into(), value.into())).into(),
+        own_programs: own_programs.into_iter().collect(),
+        policy_file: None,
+        environment: Values(variables.map(|(name, value)| (name.into(), value.into())).into()),
         environment_names: ["AWS_SECRET_ACCESS_KEY", "LANG", "TERM"].map(String::from).into(),
         path: ["/home/u/.cargo/bin", "/home/u/bin", "/usr/bin"].map(PathBuf::from).into(),
         paths,
+        unseen: BTreeMap::new(),
     }
 }
 

@@ -13,13 +13,19 @@ use crate::view;
 /// Longest policy text. Bytes.
 pub const TEXT_BYTES_MAX: usize = 1 << 20;
 
-/// A text with the name that errors show for it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A text with the name that errors show for it. `Debug` leaves the text out: it may set values.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Source {
     /// The file as the person named it, or `built-in`.
     pub name: String,
     /// The whole text.
     pub text: String,
+}
+
+impl std::fmt::Debug for Source {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "Source({:?}, {} bytes)", self.name, self.text.len())
+    }
 }
 
 impl Source {
@@ -65,6 +71,21 @@ pub struct GrantText {
     pub mode: Mode,
 }
 
+/// A variable with a value that somebody wrote down. `Debug` shows the name.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// Its name.
+    pub name: String,
+    /// Its value, without NUL.
+    pub value: String,
+}
+
+impl std::fmt::Debug for Setting {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "Setting({})", self.name)
+    }
+}
+
 /// Policy text, parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Document {
@@ -81,7 +102,7 @@ pub struct Document {
     /// `environment.allow`; the default names where it is not written. `NAME` or `PREFIX*`.
     pub variables: Vec<Located<String>>,
     /// `environment.set`, in the order of the names, then `--env NAME=VALUE`.
-    pub set: Vec<Located<(String, String)>>,
+    pub set: Vec<Located<Setting>>,
     /// `network`; none.
     pub network: Clause,
 }
@@ -160,8 +181,9 @@ impl Document {
         match words.split_once('=') {
             Some((name, value)) => {
                 read::check_set(name, value).map_err(|fault| flag.fault(fault))?;
-                self.set.retain(|set| set.value.0 != name);
-                self.set.push(flag.located((name.to_owned(), value.to_owned())));
+                self.set.retain(|set| set.value.name != name);
+                let setting = Setting { name: name.to_owned(), value: value.to_owned() };
+                self.set.push(flag.located(setting));
             }
             None => {
                 read::check_allow(name).map_err(|fault| flag.fault(fault))?;
@@ -216,7 +238,7 @@ impl Flag {
     }
 
     fn path(&self, text: &str) -> Result<String, PolicyError> {
-        read::check_path(text).map_err(|fault| self.fault(fault))
+        read::check_flag_path(text).map_err(|fault| self.fault(fault))
     }
 
     fn mode(&self, text: &str) -> Result<Mode, PolicyError> {
@@ -232,7 +254,7 @@ impl Flag {
 #[must_use]
 pub fn matches(pattern: &str, name: &str) -> bool {
     match pattern.strip_suffix('*') {
-        Some(prefix) => name.starts_with(prefix) && !read::says_secret(name),
+        Some(prefix) => name.starts_with(prefix) && !read::may_be_secret(name),
         None => pattern == name,
     }
 }

@@ -71,6 +71,12 @@ pub(crate) enum Fault {
     // The machine.
     #[error("{} does not exist", path.display())]
     NotFound { path: PathBuf, clause: Clause },
+    #[error("cannot look at {}: {why}", path.display())]
+    CannotLook { path: PathBuf, why: String },
+    #[error("{} is no home for the sandbox: {why}", path.display())]
+    HomeUnusable { path: PathBuf, why: String },
+    #[error("{} lies in {}, which is protected", path.display(), place.display())]
+    GrantProtected { path: PathBuf, place: PathBuf },
     #[error("the workspace {} is not a directory", path.display())]
     NotADirectory { path: PathBuf },
     #[error("{} is reached by a symbolic link", path.display())]
@@ -124,6 +130,9 @@ impl Fault {
             Self::VariableSecret { .. } => "variable-secret",
             Self::VariableNul { .. } => "variable-nul",
             Self::NotFound { .. } => "not-found",
+            Self::CannotLook { .. } => "cannot-look",
+            Self::HomeUnusable { .. } => "home-unusable",
+            Self::GrantProtected { .. } => "grant-protected",
             Self::NotADirectory { .. } => "not-a-directory",
             Self::SymbolicLink { .. } => "symbolic-link",
             Self::WorkspaceTooWide { .. } => "workspace-too-wide",
@@ -187,6 +196,15 @@ impl Fault {
             }
             Self::VariableNul { .. } => "remove the NUL".into(),
             Self::NotFound { .. } => "make it, or remove the rule".into(),
+            Self::CannotLook { .. } => {
+                "what is there must be known before it is granted or guarded; pass the directories \
+                 above it: chmod u+rwx"
+                    .into()
+            }
+            Self::HomeUnusable { .. } => "set HOME to the home directory".into(),
+            Self::GrantProtected { .. } => {
+                "grant it read-only, or the directory above the protected one".into()
+            }
             Self::NotADirectory { .. } => {
                 "a workspace is a directory; grant a single file beside it".into()
             }

@@ -111,13 +111,33 @@ pub const STAND_IN_ID_SMALL: u32 = 65_521;
 /// Who the workload is, from who started it and who owns the workspace.
 ///
 /// Root never maps to root: a uid 0 inside would write `/proc/sys` and leave root's files behind.
+/// An owner gets the group of its account, `primary`, never that of the directory, which may be any
+/// (`disk`, `shadow`). Without an account: the group of its own number if the directory has that.
 #[must_use]
-pub fn workload_ids(caller: (u32, u32), owner: (u32, u32), stand_in: u32) -> Ids {
+pub fn workload_ids(
+    caller: (u32, u32),
+    owner: (u32, u32),
+    primary: Option<u32>,
+    stand_in: u32,
+) -> Ids {
     match (caller, owner) {
         ((0, _), (0, _)) => Ids::StandIn { uid: stand_in, gid: stand_in },
-        ((0, _), (uid, 0)) => Ids::Owner { uid, gid: uid },
-        ((0, _), (uid, gid)) => Ids::Owner { uid, gid },
+        ((0, _), (uid, group)) => {
+            let own_number = if group == uid { uid } else { stand_in };
+            let gid = primary.filter(|gid| *gid != 0).unwrap_or(own_number);
+            Ids::Owner { uid, gid }
+        }
         ((uid, gid), _) => Ids::Caller { uid, gid },
+    }
+}
+
+/// Variables with their values. `Debug` shows the names: a value may be a secret.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Values(pub BTreeMap<String, String>);
+
+impl std::fmt::Debug for Values {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_set().entries(self.0.keys()).finish()
     }
 }
 
@@ -131,19 +151,25 @@ pub struct Facts {
     pub home: PathBuf,
     /// The working directory, without symbolic links (`getcwd(2)`).
     pub cwd: PathBuf,
+    /// Homes of this caller, of the workload and, for root, of everybody: too much for a grant.
+    pub homes: Vec<PathBuf>,
     /// Where our own configuration and state are; no grant may hold them.
     pub own_places: Vec<PathBuf>,
     /// Our own programs: below a writable grant they are bound read-only.
     pub own_programs: Vec<PathBuf>,
+    /// The file that the policy was read from: below a writable grant it is bound read-only.
+    pub policy_file: Option<PathBuf>,
     /// Variables that some clause passes, with their values.
     #[cfg_attr(feature = "json", serde(skip))]
-    pub environment: BTreeMap<String, String>,
+    pub environment: Values,
     /// Names of all variables of the caller, sorted: the values of the others are not kept.
     pub environment_names: Vec<String>,
     /// The caller's `PATH`.
     pub path: Vec<PathBuf>,
     /// Every path that was looked at; `None` where nothing is there.
     pub paths: BTreeMap<PathBuf, Option<Seen>>,
+    /// Paths that could not be looked at, with the system's words: what is there is not known.
+    pub unseen: BTreeMap<PathBuf, String>,
 }
 
 impl Facts {

@@ -151,7 +151,7 @@ impl Rules {
                     entry(&grant.path, access, &grant.clause)
                 }))
                 .chain(policy.hidden.iter().map(|(path, _)| entry(path, Access::Hidden, &etc)))
-                .chain(policy.replaced.iter().map(|(path, _)| entry(path, Access::Ours, &etc)))
+                .chain(policy.replaced.iter().map(|ours| entry(&ours.at, Access::Ours, &etc)))
                 .chain(
                     policy
                         .guarded

@@ -103,15 +103,35 @@ pub struct Grant {
     pub clause: Clause,
 }
 
-/// A name below the workspace that exists and that the workload must never change.
+/// An entry of `/etc` that is our own file inside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
+pub struct Replaced {
+    /// Its name in `/etc`.
+    pub path: PathBuf,
+    /// The same by a path without symbolic links: where our file stands.
+    pub at: PathBuf,
+}
+
+/// A name that is not followed, and where it leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
+pub struct LeftOut {
+    /// The name.
+    pub path: PathBuf,
+    /// The same thing by a path without symbolic links.
+    pub real: PathBuf,
+}
+
+/// A name below a writable tree that exists and that the workload must never change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize))]
 pub struct Guarded {
-    /// Absolute path, below the workspace.
+    /// Absolute path, below the tree.
     pub path: PathBuf,
     /// What Facts saw there.
     pub seen: Seen,
-    /// Directories between the workspace and `path`, outermost first, with what Facts saw: bound
+    /// Directories between the tree and `path`, outermost first, with what Facts saw: bound
     /// on themselves, since a rename of one would carry the guarded name away.
     pub ancestors: Vec<(PathBuf, Seen)>,
     /// The rule that guards it.
@@ -189,14 +209,18 @@ pub struct Policy {
     pub guarded: Vec<Guarded>,
     /// Names that the built-in list protects and that do not exist yet.
     pub unguarded: Vec<PathBuf>,
-    /// Own programs and state that lie below a writable grant: bound read-only.
+    /// Hooks that are links into what may be written: guarded as links, not for what they lead to.
+    pub led_away: Vec<LeftOut>,
+    /// Own programs and the policy's file, where they lie below a writable tree: bound read-only.
     pub own: Vec<Guarded>,
-    /// Entries of `/etc` that are hidden, with their kind; they exist on this host.
+    /// Entries of `/etc` that are hidden, by their real paths, with their kind; they exist here.
     pub hidden: Vec<(PathBuf, Seen)>,
     /// Entries of `/etc` that cofferdam writes itself; they exist on this host.
-    pub replaced: Vec<(PathBuf, Seen)>,
+    pub replaced: Vec<Replaced>,
     /// Names at the root that are symbolic links on this host (`/bin` -> `usr/bin`).
     pub root_links: Vec<(PathBuf, PathBuf)>,
+    /// Toolchains that are not in the view, because a symbolic link leads to them.
+    pub left_out: Vec<LeftOut>,
     /// The private home: made fresh for each run.
     pub home: PathBuf,
     /// The clause of the home.

@@ -8,7 +8,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::document::{Document, GrantText, Located, Source};
+use crate::document::{Document, GrantText, Located, Setting, Source};
 use crate::error::{Fault, PolicyError};
 use crate::model::{Clause, Isolation, Mode};
 use crate::view;
@@ -262,8 +262,8 @@ impl Reader<'_> {
                 let text = self.text(&format!("environment.set.{name}"), entry)?;
                 check_set(name, text).map_err(|fault| self.fault(fault, key.span()))?;
                 let clause = self.clause(&format!("environment.set.{name}"), entry);
-                let pair = (name.to_owned(), text.to_owned());
-                document.set.push(self.located(pair, entry, clause));
+                let setting = Setting { name: name.to_owned(), value: text.to_owned() };
+                document.set.push(self.located(setting, entry, clause));
             }
         }
         Ok(())
@@ -279,8 +279,19 @@ fn nearest<'k>(name: &str, known: impl Iterator<Item = &'k &'static str>) -> Opt
         .map(|(_, key)| key.to_owned())
 }
 
-/// A path as the language allows it: literal, and only downwards.
-pub(crate) fn check_path(text: &str) -> Result<String, Fault> {
+/// A path as policy text may have it: [`check_flag_path`], and nothing that looks like a pattern or
+/// a variable, which the language does not have.
+fn check_path(text: &str) -> Result<String, Fault> {
+    let path = || text.to_owned();
+    if text.contains(['*', '?', '[', ']', '{', '}']) {
+        return Err(Fault::PathGlob { path: path() });
+    }
+    let checked = check_flag_path(text)?;
+    if text.contains('$') { Err(Fault::PathVariable { path: path() }) } else { Ok(checked) }
+}
+
+/// A path as a flag may have it, literal and only downwards: the shell has expanded what it would.
+pub(crate) fn check_flag_path(text: &str) -> Result<String, Fault> {
     let path = || text.to_owned();
     if text.is_empty() {
         return Err(Fault::PathEmpty);
@@ -291,14 +302,8 @@ pub(crate) fn check_path(text: &str) -> Result<String, Fault> {
     if text.split('/').any(|part| part == "..") {
         return Err(Fault::PathUp { path: path() });
     }
-    if text.contains(['*', '?', '[', ']', '{', '}']) {
-        return Err(Fault::PathGlob { path: path() });
-    }
     if text.starts_with('~') && text != "~" && !text.starts_with("~/") {
         return Err(Fault::PathOtherHome { path: path() });
-    }
-    if text.contains('$') {
-        return Err(Fault::PathVariable { path: path() });
     }
     Ok(path())
 }
@@ -342,9 +347,15 @@ pub(crate) fn check_set(name: &str, value: &str) -> Result<(), Fault> {
 }
 
 /// Whether a variable's name says that its value is a secret.
-pub(crate) fn says_secret(name: &str) -> bool {
+fn says_secret(name: &str) -> bool {
     let upper = name.to_ascii_uppercase();
     view::SECRET_WORDS.iter().any(|word| upper.contains(word))
+}
+
+/// Whether it may be one: asked of names that nobody wrote down, which a pattern covers.
+pub(crate) fn may_be_secret(name: &str) -> bool {
+    let upper = name.to_ascii_uppercase();
+    says_secret(name) || view::SECRET_WORDS_OF_PATTERNS.iter().any(|word| upper.contains(word))
 }
 
 #[cfg(test)]

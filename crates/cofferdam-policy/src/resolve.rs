@@ -3,13 +3,16 @@
 //! Pure. Refuses rather than repairs: a path that is a symbolic link, too wide or not there is an
 //! error at the line that names it.
 
+mod guard;
+mod width;
+
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
-use crate::document::{Document, GrantText, Located, matches};
+use crate::document::{Document, GrantText, Located, Setting, matches};
 use crate::error::{Fault, PolicyError};
 use crate::facts::{Facts, Kind, Seen};
-use crate::model::{Clause, Grant, Guarded, Mode, Origin, Policy, Shown, Variable};
+use crate::model::{Clause, Grant, LeftOut, Mode, Origin, Policy, Replaced, Shown, Variable};
 use crate::view;
 
 /// The workspace's path as written in `document`, made absolute.
@@ -34,10 +37,15 @@ pub fn wanted_paths(document: &Document, home: &Path, cwd: &Path) -> BTreeSet<Pa
     for list in [view::SYSTEM, view::ETC_HIDDEN, view::ETC_OURS] {
         paths.extend(list.iter().map(PathBuf::from));
     }
-    for name in view::PROTECTED {
-        paths.extend(steps_down(&workspace, Path::new(name)));
+    let writable = document.grants.iter().filter(|grant| grant.value.mode == Mode::ReadWrite);
+    let writable = writable.map(|grant| absolute(&grant.value.path, home, cwd));
+    for top in writable.chain([workspace.clone()]) {
+        for name in view::PROTECTED {
+            paths.extend(steps_down(&top, Path::new(name)));
+        }
+        // What is above a tree shows whether it is another name of a place of ours or of a home.
+        paths.extend(top.ancestors().map(Path::to_owned));
     }
-    paths.insert(workspace);
     paths
 }
 
@@ -71,6 +79,7 @@ fn absolute(text: &str, home: &Path, cwd: &Path) -> PathBuf {
 /// The first rule that cannot hold on this machine, with its place in the text.
 pub fn resolve(document: &Document, facts: &Facts) -> Result<Policy, PolicyError> {
     let resolver = Resolver { document, facts };
+    resolver.home()?;
     let workspace = resolver.workspace()?;
     let mut grants = resolver.grants(&workspace)?;
     let mut workspace = workspace;
@@ -84,20 +93,19 @@ pub fn resolve(document: &Document, facts: &Facts) -> Result<Policy, PolicyError
         !same
     });
     let (system, root_links) = resolver.system();
+    let (toolchains, left_out) = resolver.toolchains();
     let built_in: Vec<Grant> = system
         .into_iter()
         .filter(|tree| !named(&grants, &workspace, &tree.path))
-        .chain(resolver.toolchains().into_iter().filter(|t| !held(&grants, &workspace, &t.path)))
+        .chain(toolchains.into_iter().filter(|t| !held(&grants, &workspace, &t.path)))
         .collect();
     grants.extend(built_in);
     grants.sort_by(|a, b| a.path.cmp(&b.path));
-    let (guarded, unguarded) = resolver.guarded(&workspace)?;
-    let own = resolver.own_programs(&grants, &workspace);
-    let etc = |list: &[&str]| -> Vec<(PathBuf, Seen)> {
-        list.iter()
-            .filter_map(|name| Some((PathBuf::from(name), facts.seen(Path::new(name))?.clone())))
-            .collect()
-    };
+    let trees = guard::Writable::of(&grants, &workspace);
+    let (guarded, unguarded) = resolver.guarded(&trees, &workspace)?;
+    let led_away = resolver.led_away(&guarded, &trees)?;
+    let own = resolver.own_files(&trees)?;
+    let (hidden, replaced) = (hidden(facts, &grants), replaced(facts, &grants));
     let cwd = if facts.cwd.starts_with(&workspace.path) {
         facts.cwd.clone()
     } else {
@@ -117,10 +125,12 @@ pub fn resolve(document: &Document, facts: &Facts) -> Result<Policy, PolicyError
         grants,
         guarded,
         unguarded,
+        led_away,
         own,
-        hidden: etc(view::ETC_HIDDEN),
-        replaced: etc(view::ETC_OURS),
+        hidden,
+        replaced,
         root_links,
+        left_out,
         home: facts.home.clone(),
         home_clause: document.home.clone(),
         person: facts.person.clone(),
@@ -129,6 +139,36 @@ pub fn resolve(document: &Document, facts: &Facts) -> Result<Policy, PolicyError
         withheld,
         network_clause: document.network.clone(),
     })
+}
+
+/// An entry of `/etc` by its real path, since that is what a mount is put on.
+fn entry_of_etc(facts: &Facts, path: &Path) -> Option<(PathBuf, Seen)> {
+    let seen = facts.seen(path)?;
+    let real = seen.real.clone().unwrap_or_else(|| path.to_owned());
+    let seen = facts.seen(&real)?.clone();
+    Some((real, seen))
+}
+
+fn in_view(grants: &[Grant], path: &Path) -> bool {
+    grants.iter().any(|grant| path.starts_with(&grant.path))
+}
+
+/// What is hidden in `/etc`. A link out of the view leads nowhere without our doing.
+fn hidden(facts: &Facts, grants: &[Grant]) -> Vec<(PathBuf, Seen)> {
+    let entries = view::ETC_HIDDEN.iter().filter_map(|name| entry_of_etc(facts, Path::new(name)));
+    entries.filter(|(path, _)| in_view(grants, path)).collect()
+}
+
+/// What stands in `/etc` as our own file: over the host's, or in `/run`, which is ours, where the
+/// host's is a link into it.
+fn replaced(facts: &Facts, grants: &[Grant]) -> Vec<Replaced> {
+    let entries = view::ETC_OURS.iter().filter_map(|name| {
+        let path = PathBuf::from(name);
+        let (at, seen) = entry_of_etc(facts, &path)?;
+        let ours = at.starts_with("/run") || (seen.kind == Kind::File && in_view(grants, &at));
+        ours.then_some(Replaced { path, at })
+    });
+    entries.collect()
 }
 
 /// Whether a person's grant names exactly `path`.
@@ -158,6 +198,9 @@ impl Resolver<'_> {
     fn granted(&self, text: &Located<GrantText>, origin: Origin) -> Result<Grant, PolicyError> {
         let path = absolute(&text.value.path, &self.facts.home, &self.facts.cwd);
         let Some(seen) = self.facts.seen(&path) else {
+            if let Some(why) = self.facts.unseen.get(&path) {
+                return Err(self.fault(Fault::CannotLook { path, why: why.clone() }, text));
+            }
             return Err(self.fault(Fault::NotFound { path, clause: text.clause.clone() }, text));
         };
         if let Some(place) = view::RESERVED.iter().find(|place| path.starts_with(place)) {
@@ -174,6 +217,11 @@ impl Resolver<'_> {
         if seen.kind == Kind::Other {
             return Err(self.fault(Fault::NotRegular { path }, text));
         }
+        if text.value.mode == Mode::ReadWrite
+            && let Some(place) = width::git_directory(&path)
+        {
+            return Err(self.fault(Fault::GrantProtected { path, place }, text));
+        }
         Ok(Grant {
             source: path.clone(),
             path,
@@ -187,7 +235,8 @@ impl Resolver<'_> {
     fn workspace(&self) -> Result<Grant, PolicyError> {
         let text = &self.document.workspace;
         let path = absolute(&text.value.path, &self.facts.home, &self.facts.cwd);
-        if let Some(why) = self.too_wide(&path) {
+        if let Some(why) = self.too_wide(&path).or_else(|| self.the_systems(&path, text.value.mode))
+        {
             return Err(self.fault(Fault::WorkspaceTooWide { path, why }, text));
         }
         let grant = self.granted(text, Origin::Workspace)?;
@@ -201,13 +250,20 @@ impl Resolver<'_> {
         let mut grants: Vec<Grant> = Vec::new();
         for text in &self.document.grants {
             let path = absolute(&text.value.path, &self.facts.home, &self.facts.cwd);
-            if let Some(why) = self.too_wide(&path) {
+            if let Some(why) =
+                self.too_wide(&path).or_else(|| self.the_systems(&path, text.value.mode))
+            {
                 return Err(self.fault(Fault::GrantTooWide { path, why }, text));
             }
             let grant = self.granted(text, Origin::Granted)?;
             if workspace.path != grant.path && workspace.path.starts_with(&grant.path) {
                 let why = "it holds the workspace, which has its own rule".to_owned();
                 return Err(self.fault(Fault::GrantTooWide { path: grant.path, why }, text));
+            }
+            if grant.mode == Mode::ReadWrite
+                && let Some(place) = width::protected(&grant.path, &workspace.path)
+            {
+                return Err(self.fault(Fault::GrantProtected { path: grant.path, place }, text));
             }
             match grants.iter_mut().find(|earlier| earlier.path == grant.path) {
                 Some(earlier) if earlier.mode <= grant.mode => {}
@@ -216,35 +272,6 @@ impl Resolver<'_> {
             }
         }
         Ok(grants)
-    }
-
-    /// Why a tree is too much to hand over, if it is.
-    fn too_wide(&self, path: &Path) -> Option<String> {
-        let facts = self.facts;
-        if path == Path::new("/") {
-            return Some("it is the whole machine".into());
-        }
-        if facts.home.starts_with(path) {
-            return Some("it is or holds the home directory".into());
-        }
-        if let Some(place) =
-            view::SHARED_TEMPORARY.iter().find(|place| Path::new(place).starts_with(path))
-        {
-            return Some(format!("it is or holds the shared temporary directory {place}"));
-        }
-        if let Some(place) =
-            facts.own_places.iter().find(|place| place.starts_with(path) || path.starts_with(place))
-        {
-            return Some(format!(
-                "cofferdam keeps its configuration or state in {}",
-                place.display()
-            ));
-        }
-        view::SYSTEM
-            .iter()
-            .chain(view::RESERVED)
-            .find(|place| path == Path::new(place) && **place != "/opt")
-            .map(|place| format!("{place} belongs to the system"))
     }
 
     /// System trees, and the names at the root that are links into them.
@@ -263,19 +290,34 @@ impl Resolver<'_> {
         (trees, links)
     }
 
-    fn toolchains(&self) -> Vec<Grant> {
-        let trees = view::TOOLCHAINS.iter().map(|name| self.facts.home.join(name));
-        trees
-            .filter_map(|path| self.built_in_tree(path, Origin::Toolchain, "filesystem.toolchains"))
-            .collect()
+    /// Toolchains that are there, and those that are left out: a symbolic link in the home may lead
+    /// anywhere, and a workload that once could write beside it may have made it.
+    fn toolchains(&self) -> (Vec<Grant>, Vec<LeftOut>) {
+        let (mut trees, mut left_out) = (Vec::new(), Vec::new());
+        for name in view::TOOLCHAINS {
+            let path = self.facts.home.join(name);
+            match self.facts.seen(&path).and_then(|seen| seen.real.clone()) {
+                Some(real) => left_out.push(LeftOut { path, real }),
+                None => {
+                    trees.extend(self.built_in_tree(
+                        path,
+                        Origin::Toolchain,
+                        "filesystem.toolchains",
+                    ));
+                }
+            }
+        }
+        (trees, left_out)
     }
 
-    /// A built-in tree if it is there; by its real path where a symbolic link leads to it.
+    /// A built-in tree if it is there; by its real path where a symbolic link of the system's
+    /// leads to it.
     fn built_in_tree(&self, path: PathBuf, origin: Origin, clause: &str) -> Option<Grant> {
         let seen = self.facts.seen(&path)?;
         let source = seen.real.clone().unwrap_or_else(|| path.clone());
         let seen = self.facts.seen(&source)?.clone();
-        let whole = seen.kind == Kind::Directory && self.too_wide_source(&source).is_none();
+        let systems = view::SYSTEM.iter().any(|place| Path::new(place) == source);
+        let whole = seen.kind == Kind::Directory && (systems || self.too_wide(&source).is_none());
         whole.then(|| Grant {
             path,
             source,
@@ -284,79 +326,6 @@ impl Resolver<'_> {
             seen,
             clause: Clause::built_in(clause),
         })
-    }
-
-    /// A toolchain that is a link to the home or to our state would hand that over.
-    fn too_wide_source(&self, source: &Path) -> Option<String> {
-        if view::SYSTEM.iter().any(|place| Path::new(place) == source) {
-            return None;
-        }
-        self.too_wide(source)
-    }
-
-    /// The protected names that exist, and those that do not.
-    fn guarded(&self, workspace: &Grant) -> Result<(Vec<Guarded>, Vec<PathBuf>), PolicyError> {
-        let (mut guarded, mut absent) = (Vec::new(), Vec::new());
-        if workspace.mode == Mode::ReadOnly {
-            return Ok((guarded, absent));
-        }
-        for name in view::PROTECTED {
-            let steps = steps_down(&workspace.path, Path::new(name));
-            match self.guard(&steps, &Clause::built_in("filesystem.protect"))? {
-                Some(kept) if guarded.contains(&kept) => {}
-                Some(kept) => guarded.push(kept),
-                None => absent.extend(steps.into_iter().next_back()),
-            }
-        }
-        Ok((guarded, absent))
-    }
-
-    /// Guards the last of `steps` if all of them exist. A file among the outer ones (`.git` in a
-    /// worktree) is guarded itself: it says where the real directory is.
-    fn guard(&self, steps: &[PathBuf], clause: &Clause) -> Result<Option<Guarded>, PolicyError> {
-        let mut ancestors = Vec::new();
-        for (index, path) in steps.iter().enumerate() {
-            let Some(seen) = self.facts.seen(path) else { return Ok(None) };
-            let path = path.clone();
-            let last = index + 1 == steps.len();
-            match seen.kind {
-                Kind::Link => return Err(PolicyError::plain(Fault::GuardedLink { path })),
-                Kind::Other => return Err(PolicyError::plain(Fault::NotRegular { path })),
-                Kind::File if seen.links > 1 => {
-                    let links = seen.links;
-                    return Err(PolicyError::plain(Fault::GuardedHardLink { path, links }));
-                }
-                Kind::Directory if !last => ancestors.push((path, seen.clone())),
-                Kind::File | Kind::Directory => {
-                    let (seen, clause) = (seen.clone(), clause.clone());
-                    return Ok(Some(Guarded { path, seen, ancestors, clause }));
-                }
-            }
-        }
-        Ok(None)
-    }
-
-    /// Our own programs that lie below a writable tree. They may have more than one link (cargo
-    /// makes them so): while they run the kernel refuses to write them (`ETXTBSY`).
-    fn own_programs(&self, grants: &[Grant], workspace: &Grant) -> Vec<Guarded> {
-        let clause = Clause::built_in("filesystem.own-programs");
-        let writable = grants.iter().chain([workspace]).filter(|g| g.mode == Mode::ReadWrite);
-        let tops: Vec<&Path> = writable.map(|grant| grant.path.as_path()).collect();
-        self.facts
-            .own_programs
-            .iter()
-            .filter_map(|program| {
-                let top = tops.iter().filter(|top| program.starts_with(top)).max()?;
-                let steps = steps_down(top, program.strip_prefix(top).ok()?);
-                let (last, outer) = steps.split_last()?;
-                let ancestors = outer
-                    .iter()
-                    .map(|path| Some((path.clone(), self.facts.seen(path)?.clone())))
-                    .collect::<Option<Vec<_>>>()?;
-                let seen = self.facts.seen(last)?.clone();
-                Some(Guarded { path: last.clone(), seen, ancestors, clause: clause.clone() })
-            })
-            .collect()
     }
 
     fn environment(&self, grants: &[Grant], workspace: &Grant) -> Vec<Variable> {
@@ -378,22 +347,25 @@ impl Resolver<'_> {
             clause: ours.clone(),
         })
         .into();
-        let by_default = |name: &str| view::DEFAULT_VARIABLES.iter().any(|p| matches(p, name));
+        let known = |name: &str| {
+            view::DEFAULT_VARIABLES.contains(&name) || view::LOCALE_VARIABLES.contains(&name)
+        };
         for pattern in &self.document.variables {
-            let passed = self.facts.environment.iter().filter(|(n, _)| matches(&pattern.value, n));
+            let passed = self.facts.environment.0.iter();
+            let passed = passed.filter(|(name, _)| matches(&pattern.value, name));
             for (name, value) in passed {
                 if variables.iter().all(|variable| variable.name != *name) {
                     variables.push(Variable {
                         name: name.clone(),
                         value: value.clone(),
-                        shown: if by_default(name) { Shown::Value } else { Shown::NameOnly },
+                        shown: if known(name) { Shown::Value } else { Shown::NameOnly },
                         clause: pattern.clause.clone(),
                     });
                 }
             }
         }
         for set in &self.document.set {
-            let (name, value) = set.value.clone();
+            let Setting { name, value } = set.value.clone();
             variables.retain(|variable| variable.name != name);
             let clause = set.clause.clone();
             variables.push(Variable { name, value, shown: Shown::NameOnly, clause });

@@ -20,7 +20,9 @@ pub const TOOLCHAINS: &[&str] = &[
     ".volta",
     ".pyenv",
     ".local/bin",
-    ".local/share/uv",
+    // Not the whole of it: `credentials/` holds tokens.
+    ".local/share/uv/python",
+    ".local/share/uv/tools",
     ".local/share/mise",
     ".local/share/claude",
     ".bun",
@@ -53,9 +55,15 @@ pub const ETC_OURS: &[&str] =
 
 /// Names below the workspace that run code or change what runs, when a person or a tool next
 /// works there outside: git hooks and configuration, agents' and editors' settings, shell files.
+///
+/// Git reads hooks and configuration from elsewhere where `commondir` says so, from
+/// `config.worktree` as well, and from `modules/` for submodules.
 pub const PROTECTED: &[&str] = &[
     ".git/hooks",
     ".git/config",
+    ".git/config.worktree",
+    ".git/commondir",
+    ".git/modules",
     ".claude",
     ".codex",
     ".vscode",
@@ -81,6 +89,17 @@ pub const SHARED_TEMPORARY: &[&str] = &["/tmp", "/var/tmp", "/dev/shm"];
 /// wall's own ground away.
 pub const RESERVED: &[&str] = &["/proc", "/sys", "/dev", "/run"];
 
+/// Trees whose content belongs to the system: nothing at or below them is granted for writing.
+/// `/usr/src` and `/usr/local/src` are left out, where containers keep projects.
+pub const SYSTEM_OWNED: &[&str] =
+    &["/usr", "/etc", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/boot", "/nix"];
+
+/// Exceptions of [`SYSTEM_OWNED`].
+pub const SYSTEM_SOURCES: &[&str] = &["/usr/src", "/usr/local/src"];
+
+/// The directory whose own children are homes, whoever is listed where.
+pub const HOMES: &str = "/home";
+
 /// Variables that pass by default. `LC_*` stands for every name with that prefix.
 pub const DEFAULT_VARIABLES: &[&str] = &["TERM", "LANG", "LC_*", "COLORTERM", "TZ", "NO_COLOR"];
 
@@ -89,6 +108,28 @@ pub const OWN_VARIABLES: &[&str] = &["HOME", "USER", "LOGNAME", "TMPDIR", "PATH"
 
 /// The `PATH` where the caller's has no entry inside the view.
 pub const FALLBACK_PATH: &[&str] = &["/usr/local/bin", "/usr/bin", "/bin"];
+
+/// Names that the pattern `LC_*` stands for in a C library (`locale(7)`): records show their values;
+/// those of other variables with that prefix are only named.
+pub const LOCALE_VARIABLES: &[&str] = &[
+    "LC_ALL",
+    "LC_ADDRESS",
+    "LC_COLLATE",
+    "LC_CTYPE",
+    "LC_IDENTIFICATION",
+    "LC_MEASUREMENT",
+    "LC_MESSAGES",
+    "LC_MONETARY",
+    "LC_NAME",
+    "LC_NUMERIC",
+    "LC_PAPER",
+    "LC_TELEPHONE",
+    "LC_TIME",
+];
+
+/// More parts of a name that say so: what only a pattern covers does not pass with one of them.
+pub const SECRET_WORDS_OF_PATTERNS: &[&str] =
+    &["PASS", "_KEY", "_PAT", "PWD", "AUTH", "COOKIE", "DSN", "SESSION", "PRIVATE", "CERT"];
 
 /// Parts of a variable's name that say its value is a secret. Such a name is never passed.
 pub const SECRET_WORDS: &[&str] = &[

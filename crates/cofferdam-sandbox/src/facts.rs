@@ -8,10 +8,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use cofferdam_plan::facts::{
-    Facts, Ids, Kind, Person, STAND_IN_ID, STAND_IN_ID_SMALL, Seen, workload_ids,
+    Facts, Ids, Kind, Person, STAND_IN_ID, STAND_IN_ID_SMALL, Seen, Values, workload_ids,
 };
+use cofferdam_plan::view;
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat2, readlinkat};
 use rustix::io::Errno;
+
+use crate::refusal::errno_text;
 
 /// Why the caller's side could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -55,13 +58,29 @@ impl FactsError {
     }
 }
 
+/// The caller's environment. `Debug` shows how many: a value may be a secret.
+struct Variables(BTreeMap<OsString, OsString>);
+
+impl std::fmt::Debug for Variables {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{} variables", self.0.len())
+    }
+}
+
+impl Variables {
+    fn get(&self, name: &str) -> Option<&OsString> {
+        self.0.get(&OsString::from(name))
+    }
+}
+
 /// Who started cofferdam, from where and with which environment; read once.
 #[derive(Debug)]
 pub struct Caller {
     uid: u32,
     gid: u32,
     groups: Vec<u32>,
-    variables: BTreeMap<OsString, OsString>,
+    variables: Variables,
+    accounts: Vec<Account>,
     /// The home directory, without symbolic links where it exists.
     pub home: PathBuf,
     /// The working directory, without symbolic links.
@@ -80,28 +99,64 @@ impl Caller {
             // getcwd(2) gives "(unreachable)/..." for a directory outside the root.
             return Err(FactsError::WorkingDirectory(io::ErrorKind::NotFound.into()));
         }
-        let variables: BTreeMap<_, _> = std::env::vars_os().collect();
+        let variables = Variables(std::env::vars_os().collect());
+        let accounts = accounts();
         let uid = rustix::process::geteuid().as_raw();
         let groups = rustix::process::getgroups().unwrap_or_default();
-        let home = match variables.get(&OsString::from("HOME")).map(PathBuf::from) {
+        let listed = accounts.iter().find(|account| account.uid == uid);
+        let home = match variables.get("HOME").map(PathBuf::from) {
             Some(home) if home.is_absolute() => home,
-            _ => account(uid).map_or_else(|| "/".into(), |(_, home)| home),
+            _ => listed.map_or_else(|| "/".into(), |account| account.home.clone()),
         };
         Ok(Self {
             uid,
             gid: rustix::process::getegid().as_raw(),
             groups: groups.into_iter().map(rustix::process::Gid::as_raw).collect(),
-            home: utf8(real_home(home), "the home directory")?,
+            home: utf8(real_path(home), "the home directory")?,
             cwd: utf8(cwd, "the working directory")?,
             variables,
+            accounts,
         })
     }
 
     /// A variable that names one of our own directories, where it is absolute.
     #[must_use]
     pub fn directory(&self, name: &str) -> Option<PathBuf> {
-        let path = PathBuf::from(self.variables.get(&OsString::from(name))?);
+        let path = PathBuf::from(self.variables.get(name)?);
         path.is_absolute().then_some(path)
+    }
+
+    /// The caller's effective user.
+    #[must_use]
+    pub const fn uid(&self) -> u32 {
+        self.uid
+    }
+
+    /// The home in which this caller's configuration and state are. Root with another's `HOME`
+    /// (`sudo -E`) keeps them in its own: a directory of root's in that home would shut its owner out.
+    #[must_use]
+    pub fn own_home(&self) -> PathBuf {
+        use std::os::unix::fs::MetadataExt;
+        let anothers = fs::metadata(&self.home).is_ok_and(|seen| seen.uid() != 0);
+        let roots = self.accounts.iter().find(|account| account.uid == 0);
+        match roots.filter(|_| self.uid == 0 && anothers) {
+            Some(root) => real_path(root.home.clone()),
+            None => self.home.clone(),
+        }
+    }
+
+    /// Homes that no grant may hold: the caller's, that of the workload's user, and for root those
+    /// of every person in `/etc/passwd`.
+    fn homes(&self, workload: u32) -> Vec<PathBuf> {
+        let persons = |account: &&Account| {
+            let person = account.uid == 0 || (1_000..=60_000).contains(&account.uid);
+            account.uid == workload || account.uid == self.uid || (self.uid == 0 && person)
+        };
+        let listed = self.accounts.iter().filter(persons).map(|account| account.home.clone());
+        // `/` is the home of accounts that have none.
+        let homes = listed.filter(|home| home.as_path() != Path::new("/")).map(real_path);
+        let homes: BTreeSet<PathBuf> = homes.chain([self.home.clone()]).collect();
+        homes.into_iter().filter(|home| home.to_str().is_some()).collect()
     }
 
     /// Whose home and ids the workload gets, given the workspace: root gives way to its owner.
@@ -110,17 +165,26 @@ impl Caller {
         use std::os::unix::fs::MetadataExt;
         let owner = fs::symlink_metadata(workspace)
             .map_or((self.uid, self.gid), |seen| (seen.uid(), seen.gid()));
-        let ids = workload_ids((self.uid, self.gid), owner, stand_in());
-        let account = account(ids.pair().0);
+        let whose = if self.uid == 0 { owner.0 } else { self.uid };
+        let account = self.accounts.iter().find(|account| account.uid == whose);
+        let primary = account.map(|account| account.gid);
+        let ids = workload_ids((self.uid, self.gid), owner, primary, stand_in());
         let (name, home) = match (ids, account) {
             (Ids::StandIn { .. }, _) => ("sandbox".into(), self.home.clone()),
-            (Ids::Owner { .. }, Some((name, home))) => (name, real_home(home)),
-            (Ids::Owner { .. }, None) => ("user".into(), "/home/user".into()),
-            (Ids::Caller { .. }, account) => {
-                (account.map_or_else(|| "user".into(), |(name, _)| name), self.home.clone())
+            (Ids::Owner { .. }, Some(account)) => {
+                (account.name.clone(), real_path(account.home.clone()))
             }
+            (Ids::Owner { .. }, None) => ("user".into(), "/home/user".into()),
+            (Ids::Caller { .. }, account) => (
+                account.map_or_else(|| "user".into(), |account| account.name.clone()),
+                self.home.clone(),
+            ),
         };
-        let home = if home == Path::new("/") { Path::new("/home").join(&name) } else { home };
+        // Accounts of services have their home in the system's trees, or none.
+        let mut taken = view::SYSTEM.iter().chain(view::RESERVED);
+        let services = matches!(ids, Ids::Owner { .. }) && taken.any(|tree| home.starts_with(tree));
+        let none = services || home == Path::new("/");
+        let home = if none { Path::new(view::HOMES).join(&name) } else { home };
         let (caller_uid, caller_gid) = (self.uid, self.gid);
         let person =
             Person { caller_uid, caller_gid, caller_groups: self.groups.clone(), ids, name };
@@ -138,25 +202,23 @@ impl Caller {
         passes: impl Fn(&str) -> bool,
         own: Own,
     ) -> Result<Facts, FactsError> {
-        let mut paths = BTreeMap::new();
-        let programs = own.programs.iter().flat_map(|path| path.ancestors().map(Path::to_owned));
-        for path in wanted.iter().cloned().chain(programs) {
-            if paths.contains_key(&path) {
-                continue;
-            }
-            let seen = look_at(&path)?;
-            if let Some(real) = seen.as_ref().and_then(|seen| seen.real.clone())
-                && !paths.contains_key(&real)
-            {
-                let seen = look_at(&real)?;
-                paths.insert(real, seen);
-            }
-            paths.insert(path, seen);
+        let mut looked = Looked::default();
+        let homes = self.homes(person.ids.pair().0);
+        let own_paths = own.programs.iter().chain(&own.policy_file).chain(&own.places);
+        let above = own_paths.chain(&homes).flat_map(|path| path.ancestors().map(Path::to_owned));
+        for path in wanted.iter().cloned().chain(above) {
+            looked.look(path)?;
+        }
+        for hooks in wanted.iter().filter(|path| path.ends_with(HOOKS)) {
+            looked.look_into(hooks)?;
         }
         let mut environment = BTreeMap::new();
         let mut environment_names = Vec::new();
-        for (name, value) in &self.variables {
-            let Some(name) = name.to_str() else { continue };
+        for (name, value) in &self.variables.0 {
+            let Some(name) = name.to_str() else {
+                environment_names.push(format!("{name:?}"));
+                continue;
+            };
             environment_names.push(name.to_owned());
             if passes(name) {
                 let value = value
@@ -165,17 +227,22 @@ impl Caller {
                 environment.insert(name.to_owned(), value.to_owned());
             }
         }
-        let path = self.variables.get(&OsString::from("PATH"));
+        let path = self.variables.get("PATH").map(std::env::split_paths);
+        // The plan is text, and so is what is recorded of it.
+        let path = path.into_iter().flatten().filter(|entry| entry.to_str().is_some());
         Ok(Facts {
             person,
             home,
             cwd: self.cwd.clone(),
+            homes,
             own_places: own.places,
             own_programs: own.programs,
-            environment,
+            policy_file: own.policy_file,
+            environment: Values(environment),
             environment_names,
-            path: path.map(|path| std::env::split_paths(path).collect()).unwrap_or_default(),
-            paths,
+            path: path.collect(),
+            paths: looked.paths,
+            unseen: looked.unseen,
         })
     }
 }
@@ -194,12 +261,93 @@ pub struct Own {
     pub places: Vec<PathBuf>,
     /// Programs, by their real paths.
     pub programs: Vec<PathBuf>,
+    /// The file that the policy was read from, by its real path.
+    pub policy_file: Option<PathBuf>,
 }
 
-/// `path` without symbolic links where it exists.
+/// `path` without symbolic links, also where its last parts do not exist yet: those stay as they
+/// are written. A path that leads nowhere, or up from what is not there, is given back whole.
 #[must_use]
-pub fn real_home(path: PathBuf) -> PathBuf {
-    fs::canonicalize(&path).unwrap_or(path)
+pub fn real_path(path: PathBuf) -> PathBuf {
+    let mut missing = Vec::new();
+    let mut there = path.as_path();
+    loop {
+        match fs::canonicalize(there) {
+            Ok(real) => return missing.iter().rev().fold(real, |at, name| at.join(name)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(_) => return path,
+        }
+        // A link that is there and leads nowhere is no missing name.
+        let (Some(above), Some(name)) = (there.parent(), there.file_name()) else { return path };
+        if fs::symlink_metadata(there).is_ok() {
+            return path;
+        }
+        missing.push(name);
+        there = above;
+    }
+}
+
+/// Where hooks are, below a repository.
+const HOOKS: &str = ".git/hooks";
+/// More entries than anybody has hooks. One look each.
+const HOOKS_MAX: usize = 1_000;
+
+/// Everything that was looked at.
+#[derive(Default)]
+struct Looked {
+    paths: BTreeMap<PathBuf, Option<Seen>>,
+    unseen: BTreeMap<PathBuf, String>,
+}
+
+impl Looked {
+    /// Looks at `path`, and at what it leads to.
+    fn look(&mut self, path: PathBuf) -> Result<(), FactsError> {
+        if self.paths.contains_key(&path) || self.unseen.contains_key(&path) {
+            return Ok(());
+        }
+        match look_at(&path)? {
+            Ok(seen) => {
+                let real = seen.as_ref().and_then(|seen| seen.real.clone());
+                self.paths.insert(path, seen);
+                real.map_or(Ok(()), |real| self.look(real))
+            }
+            Err(errno) => {
+                self.unseen.insert(path, errno_text(errno.raw_os_error()));
+                Ok(())
+            }
+        }
+    }
+
+    /// Looks at the entries of a directory that are links or have a second name. Samples never run.
+    fn look_into(&mut self, folder: &Path) -> Result<(), FactsError> {
+        use std::os::unix::fs::MetadataExt;
+        let is_folder = |seen: &Seen| seen.kind == Kind::Directory;
+        if !self.paths.get(folder).is_some_and(|seen| seen.as_ref().is_some_and(is_folder)) {
+            return Ok(());
+        }
+        let entries = match fs::read_dir(folder) {
+            Ok(entries) => entries,
+            Err(error) => {
+                let why = errno_text(error.raw_os_error().unwrap_or(0));
+                self.unseen.insert(folder.to_owned(), why);
+                return Ok(());
+            }
+        };
+        for (number, entry) in entries.flatten().enumerate() {
+            if number >= HOOKS_MAX {
+                self.unseen.insert(folder.to_owned(), format!("more than {HOOKS_MAX} entries"));
+                return Ok(());
+            }
+            let path = entry.path();
+            let sample = path.extension().is_some_and(|end| end == "sample");
+            let twice = |seen: fs::Metadata| seen.is_file() && seen.nlink() > 1;
+            let link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
+            if !sample && (link || fs::symlink_metadata(&path).is_ok_and(twice)) {
+                self.look(utf8(path, "a hook")?)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 fn utf8(path: PathBuf, what: &str) -> Result<PathBuf, FactsError> {
@@ -209,21 +357,26 @@ fn utf8(path: PathBuf, what: &str) -> Result<PathBuf, FactsError> {
     }
 }
 
-/// Looks at one path without following its last symbolic link.
-fn look_at(path: &Path) -> Result<Option<Seen>, FactsError> {
+/// Looks at one path without following its last symbolic link. `None` where nothing is there, an
+/// error where that cannot be known.
+fn look_at(path: &Path) -> Result<Result<Option<Seen>, Errno>, FactsError> {
     let flags = OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let open = |resolve| openat2(CWD, path, flags, Mode::empty(), resolve);
     let (fd, direct) = match open(ResolveFlags::NO_SYMLINKS) {
         Ok(fd) => (fd, true),
         Err(Errno::LOOP) => match open(ResolveFlags::empty()) {
             Ok(fd) => (fd, false),
-            Err(_) => return Ok(None),
+            Err(Errno::NOENT | Errno::NOTDIR) => return Ok(Ok(None)),
+            Err(errno) => return Ok(Err(errno)),
         },
         Err(Errno::NOSYS) => return Err(FactsError::NoOpenat2),
-        // Not there, or not to be reached by this user: absent either way.
-        Err(_) => return Ok(None),
+        Err(Errno::NOENT | Errno::NOTDIR) => return Ok(Ok(None)),
+        Err(errno) => return Ok(Err(errno)),
     };
-    let Ok(stat) = fstat(&fd) else { return Ok(None) };
+    let stat = match fstat(&fd) {
+        Ok(stat) => stat,
+        Err(errno) => return Ok(Err(errno)),
+    };
     let kind = match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => Kind::File,
         FileType::Directory => Kind::Directory,
@@ -239,7 +392,7 @@ fn look_at(path: &Path) -> Result<Option<Seen>, FactsError> {
         .flatten()
         .map(PathBuf::from);
     let real = (kind == Kind::Link || !direct).then(|| fs::canonicalize(path).ok()).flatten();
-    Ok(Some(Seen {
+    Ok(Ok(Some(Seen {
         kind,
         real,
         link,
@@ -249,19 +402,33 @@ fn look_at(path: &Path) -> Result<Option<Seen>, FactsError> {
         gid: stat.st_gid,
         mode: stat.st_mode & 0o7777,
         links: stat.st_nlink,
-    }))
+    })))
 }
 
-/// Name and home of a user, from `/etc/passwd` (`passwd(5)`).
-fn account(uid: u32) -> Option<(String, PathBuf)> {
-    let text = fs::read_to_string("/etc/passwd").ok()?;
-    text.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        let number: u32 = fields.nth(1)?.parse().ok()?;
-        let home = fields.nth(2)?;
-        (number == uid && home.starts_with('/')).then(|| (name.to_owned(), home.into()))
-    })
+/// A line of `/etc/passwd` (`passwd(5)`).
+#[derive(Debug)]
+struct Account {
+    name: String,
+    uid: u32,
+    gid: u32,
+    home: PathBuf,
+}
+
+/// Every account with an absolute home. Bytes that are no text spoil their own line alone.
+fn accounts() -> Vec<Account> {
+    let bytes = fs::read("/etc/passwd").unwrap_or_default();
+    bytes.split(|byte| *byte == b'\n').filter_map(parse_account).collect()
+}
+
+fn parse_account(line: &[u8]) -> Option<Account> {
+    let mut fields = line.split(|byte| *byte == b':');
+    let text = |field: &[u8]| std::str::from_utf8(field).ok().map(str::to_owned);
+    let name = fields.next()?;
+    let uid = text(fields.nth(1)?)?.parse().ok()?;
+    let gid = text(fields.next()?)?.parse().ok()?;
+    let home = PathBuf::from(text(fields.nth(1)?)?);
+    let name = text(name).unwrap_or_else(|| "user".into());
+    home.is_absolute().then_some(Account { name, uid, gid, home })
 }
 
 /// The stand-in's id: the small one where this user namespace maps no large ids.
@@ -273,4 +440,30 @@ fn stand_in() -> u32 {
         Some((first..first + count).contains(&u64::from(STAND_IN_ID)))
     };
     if text.lines().any(|line| holds(line) == Some(true)) { STAND_IN_ID } else { STAND_IN_ID_SMALL }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_passwd() {
+        let good = |name: &str, home: &str| Some((name.to_owned(), 1000, 100, PathBuf::from(home)));
+        for (line, want, why) in [
+            (&b"u:x:1000:100:U:/home/u:/bin/sh"[..], good("u", "/home/u"), "an ordinary line"),
+            (
+                b"\xe9:x:1000:100:\xe9:/home/e:",
+                good("user", "/home/e"),
+                "a name in another encoding",
+            ),
+            (b"u:x:1000:100:U:home:/bin/sh", None, "a home that is no path"),
+            (b"u:x:1000:100:U:/home/\xe9:/bin/sh", None, "a home that is no text"),
+            (b"u:x:-1:100:U:/home/u:/bin/sh", None, "no number"),
+            (b"+::::::", None, "another source"),
+            (b"", None, "an empty line"),
+        ] {
+            let got = parse_account(line).map(|a| (a.name, a.uid, a.gid, a.home));
+            assert_eq!(got, want, "{why}");
+        }
+    }
 }

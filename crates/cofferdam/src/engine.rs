@@ -2,8 +2,9 @@
 
 use std::ffi::OsString;
 use std::io::{self, Write};
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -12,9 +13,9 @@ use cofferdam_audit::{Event, ExitKind, Log};
 use cofferdam_plan::plan::Argument;
 use cofferdam_plan::{Host, Plan, compile};
 use cofferdam_policy::facts::Facts;
-use cofferdam_policy::model::{Mode, Policy};
+use cofferdam_policy::model::{Origin, Policy};
 use cofferdam_policy::{Document, Source, document, resolve};
-use cofferdam_sandbox::facts::Own;
+use cofferdam_sandbox::facts::{Own, real_path};
 use cofferdam_sandbox::{
     Caller, Outcome, Preparing, Programs, StartRefusal, Streams, Waiting, probe,
 };
@@ -42,8 +43,9 @@ pub enum PolicyFrom {
     },
 }
 
-/// What to run and how: the same things that the command line takes.
-#[derive(Clone, Debug, Default)]
+/// What to run and how: the same things that the command line takes. `Debug` leaves the values of
+/// variables out.
+#[derive(Clone, Default)]
 pub struct Options {
     /// Program and arguments.
     pub command: Vec<OsString>,
@@ -57,6 +59,20 @@ pub struct Options {
     pub variables: Vec<String>,
     /// The audit log, in place of the one in the state directory.
     pub audit: Option<PathBuf>,
+}
+
+impl std::fmt::Debug for Options {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names = self.variables.iter().map(|words| words.split('=').next().unwrap_or_default());
+        out.debug_struct("Options")
+            .field("command", &self.command)
+            .field("policy", &self.policy)
+            .field("workspace", &self.workspace)
+            .field("grants", &self.grants)
+            .field("variables", &names.collect::<Vec<_>>())
+            .field("audit", &self.audit)
+            .finish()
+    }
 }
 
 impl Options {
@@ -149,9 +165,12 @@ impl Engine {
     /// # Errors
     /// What `run` would refuse before it starts anything.
     pub fn prepare(&self, options: &Options) -> Result<Prepared, Refused> {
+        if options.command.first().is_none_or(|word| word.is_empty()) {
+            return Err(Refused::EmptyCommand);
+        }
         let caller = Caller::read()?;
         let places = Places::of(&caller);
-        let mut document = read_policy(&options.policy, &places)?;
+        let (mut document, policy_file) = read_policy(&options.policy, &places, &caller)?;
         if let Some(workspace) = &options.workspace {
             document.set_workspace(workspace)?;
         }
@@ -168,18 +187,16 @@ impl Engine {
             document.variables.iter().any(|pattern| document::matches(&pattern.value, name))
         };
         let own = Own {
-            places: vec![places.config.clone(), places.state.clone()],
+            places: places.and_of(&home),
             programs: self.programs.paths.clone(),
+            policy_file,
         };
         let facts = caller.look((person, home), &wanted, passes, own)?;
         let host = probe::host();
         let policy = resolve(&document, &facts)?;
         let command = options.command.iter().cloned().map(|word| Argument(word.into_vec()));
         let plan = compile(&policy, &host, command.collect())?;
-        let audit = match &options.audit {
-            Some(path) => caller.cwd.join(path),
-            None => places.audit_log(),
-        };
+        let audit = places.log(options.audit.as_deref(), &caller)?;
         outside(&audit, &policy)?;
         Ok(Prepared { facts, host, policy, plan, audit })
     }
@@ -188,8 +205,9 @@ impl Engine {
     /// `plan` refuses as `run` would because the same steps were tried.
     ///
     /// # Errors
-    /// The step that fails here.
+    /// The step that fails here, or a log that could not be written.
     pub fn rehearse(&self, prepared: &Prepared) -> Result<(), Refused> {
+        Log::check(&prepared.audit)?;
         let mut preparing = self.build(prepared)?;
         Ok(preparing.ready(&prepared.plan, &prepared.host)?)
     }
@@ -216,7 +234,8 @@ impl Engine {
     /// # Errors
     /// The caller's home or working directory cannot be read.
     pub fn default_audit_log() -> Result<PathBuf, Refused> {
-        Ok(Places::of(&Caller::read()?).audit_log())
+        let caller = Caller::read()?;
+        Places::of(&caller).log(None, &caller)
     }
 
     /// Records a refusal that came before there was a session.
@@ -224,11 +243,16 @@ impl Engine {
     /// # Errors
     /// The log cannot be written.
     pub fn record_refusal(&self, refused: &Refused, audit: Option<&Path>) -> Result<(), Refused> {
+        // Where the log's own place is what was refused, nothing is made there, nor in a directory
+        // that may be somebody's project.
+        if refused.is_of_the_log() {
+            return Ok(());
+        }
         let caller = Caller::read()?;
-        let path = match audit {
-            Some(path) => caller.cwd.join(path),
-            None => Places::of(&caller).audit_log(),
-        };
+        let path = Places::of(&caller).log(audit, &caller)?;
+        if path.starts_with(&caller.cwd) && !path.exists() {
+            return Ok(());
+        }
         Log::open(&path, session_name())?.append(&refusal_event(refused))?;
         Ok(())
     }
@@ -283,10 +307,10 @@ impl Session<'_> {
         let streams = Streams { input, output, error, signals };
         let outcome = running.wait(streams, &mut fell);
         let outcome = outcome.unwrap_or(Outcome::Lost);
-        log.append(&end_event(&outcome, started))?;
-        match unrecorded {
-            Some(error) => Err(error.into()),
-            None => Ok(outcome),
+        let ended = log.append(&end_event(&outcome, started));
+        match unrecorded.map_or(ended, Err) {
+            Ok(()) => Ok(outcome),
+            Err(source) => Err(Refused::Unrecorded { status: outcome.status(), source }),
         }
     }
 }
@@ -307,60 +331,112 @@ struct Places {
 impl Places {
     /// The XDG base directories (XDG Base Directory Specification), without symbolic links.
     fn of(caller: &Caller) -> Self {
+        let home = caller.own_home();
         let place = |variable: &str, default: &str| {
-            let top = caller.directory(variable).unwrap_or_else(|| caller.home.join(default));
-            cofferdam_sandbox::facts::real_home(top).join("cofferdam")
+            let top = caller.directory(variable).unwrap_or_else(|| home.join(default));
+            real_path(top.join(OWN))
         };
-        Self {
-            config: place("XDG_CONFIG_HOME", ".config"),
-            state: place("XDG_STATE_HOME", ".local/state"),
-        }
+        Self { config: place("XDG_CONFIG_HOME", CONFIG), state: place("XDG_STATE_HOME", STATE) }
     }
 
-    fn audit_log(&self) -> PathBuf {
-        self.state.join("audit.jsonl")
+    /// These, and those of the workload's user, whose home is `home`.
+    fn and_of(&self, home: &Path) -> Vec<PathBuf> {
+        let theirs = [CONFIG, STATE].map(|place| real_path(home.join(place).join(OWN)));
+        let mut places = vec![self.config.clone(), self.state.clone()];
+        places.extend(theirs.into_iter().filter(|place| !self.is(place)));
+        places
+    }
+
+    fn is(&self, place: &Path) -> bool {
+        place == self.config || place == self.state
+    }
+
+    /// The audit log: `asked` for, or the one in the state directory.
+    fn log(&self, asked: Option<&Path>, caller: &Caller) -> Result<PathBuf, Refused> {
+        let path =
+            asked.map_or_else(|| self.state.join("audit.jsonl"), |path| caller.cwd.join(path));
+        // The last name is not followed: a log that is a link is refused when it is opened.
+        let folder = real_path(path.parent().unwrap_or(Path::new("/")).to_owned());
+        let upwards = folder.components().any(|part| part == std::path::Component::ParentDir);
+        match path.file_name() {
+            Some(name) if !upwards => Ok(folder.join(name)),
+            Some(_) | None => Err(Refused::AuditPath { path }),
+        }
     }
 }
 
-fn read_policy(from: &PolicyFrom, places: &Places) -> Result<Document, Refused> {
+/// Our directory in each base directory, and the base directories' defaults below a home.
+const OWN: &str = "cofferdam";
+const CONFIG: &str = ".config";
+const STATE: &str = ".local/state";
+
+/// The policy, and the real path of the file that it was read from.
+fn read_policy(
+    from: &PolicyFrom,
+    places: &Places,
+    caller: &Caller,
+) -> Result<(Document, Option<PathBuf>), Refused> {
     let file = match from {
         PolicyFrom::Text { name, text } => {
             let source = Source { name: name.clone(), text: text.clone() };
-            return Ok(Document::parse(source)?);
+            return Ok((Document::parse(source)?, None));
         }
         PolicyFrom::File(path) => path.clone(),
         PolicyFrom::User => {
+            if let Some(set) = caller.directory("XDG_CONFIG_HOME")
+                && real_path(set.clone()).starts_with(&caller.cwd)
+                && !caller.home.starts_with(&caller.cwd)
+            {
+                return Err(Refused::ConfigInside { path: set });
+            }
             let path = places.config.join("policy.toml");
-            if !path.exists() {
-                return Ok(Document::built_in());
+            // What cannot be looked at, or leads nowhere, is opened below and refused with its
+            // reason.
+            let there = std::fs::symlink_metadata(&path);
+            if there.is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+                return Ok((Document::built_in(), None));
             }
             path
         }
     };
-    let bytes =
+    let (opened, bytes) =
         read_file(&file).map_err(|source| Refused::PolicyFile { path: file.clone(), source })?;
-    Ok(Document::parse(Source::from_bytes(file.display().to_string(), bytes)?)?)
-}
-
-/// At most one byte more than a policy may have: the parser says that it is too long.
-fn read_file(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    io::Read::read_to_end(
-        &mut io::Read::take(std::fs::File::open(path)?, POLICY_BYTES_MAX + 1),
-        &mut bytes,
-    )?;
-    Ok(bytes)
-}
-
-/// The log must lie where the workload cannot change it.
-fn outside(audit: &Path, policy: &Policy) -> Result<(), Refused> {
-    let folder = audit.parent().unwrap_or(Path::new("/")).to_owned();
-    let log =
-        cofferdam_sandbox::facts::real_home(folder).join(audit.file_name().unwrap_or_default());
-    let trees = policy.grants.iter().chain([&policy.workspace]);
-    match trees.filter(|tree| tree.mode == Mode::ReadWrite).find(|tree| log.starts_with(&tree.path))
+    if matches!(from, PolicyFrom::User)
+        && (opened.mode & 0o022 != 0 || ![0, caller.uid()].contains(&opened.owner))
     {
-        Some(tree) => Err(Refused::AuditInside { log, tree: tree.path.clone() }),
+        let OpenedPolicy { owner, mode, .. } = opened;
+        return Err(Refused::PolicyShared { path: file, owner, mode });
+    }
+    let document = Document::parse(Source::from_bytes(file.display().to_string(), bytes)?)?;
+    Ok((document, opened.real))
+}
+
+/// What is known of an open policy file.
+struct OpenedPolicy {
+    /// Its path without symbolic links; `None` for a pipe.
+    real: Option<PathBuf>,
+    owner: u32,
+    mode: u32,
+}
+
+/// At most one byte more than a policy may have: the parser says that it is too long. The path is
+/// used once; where the file lies is asked of the descriptor.
+fn read_file(path: &Path) -> io::Result<(OpenedPolicy, Vec<u8>)> {
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path)?;
+    let seen = file.metadata()?;
+    let real = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
+    let real = Some(real).filter(|real| real.is_absolute());
+    io::Read::read_to_end(&mut io::Read::take(file, POLICY_BYTES_MAX + 1), &mut bytes)?;
+    Ok((OpenedPolicy { real, owner: seen.uid(), mode: seen.mode() & 0o7777 }, bytes))
+}
+
+/// The log must lie where the workload can neither change nor read it.
+fn outside(log: &Path, policy: &Policy) -> Result<(), Refused> {
+    let asked = policy.grants.iter().filter(|grant| grant.origin == Origin::Granted);
+    let mut trees = asked.chain([&policy.workspace]);
+    match trees.find(|tree| log.starts_with(&tree.path)) {
+        Some(tree) => Err(Refused::AuditInside { log: log.to_owned(), tree: tree.path.clone() }),
         None => Ok(()),
     }
 }

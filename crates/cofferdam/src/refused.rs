@@ -30,13 +30,48 @@ pub enum Refused {
     /// What was decided cannot be written down.
     #[error("no record, no action: what was decided cannot be written as JSON")]
     Unrecordable(#[source] serde_json::Error),
-    /// The audit log would be writable from inside.
-    #[error("the audit log {} is inside {}, which the workload may change", log.display(), tree.display())]
+    /// The command ran, and how it ended could not be written down.
+    #[error(
+        "the command ran and ended with status {status}, but its end is not on record: {source}"
+    )]
+    Unrecorded {
+        /// The status that it ended with.
+        status: u8,
+        /// Why it is not.
+        source: LogError,
+    },
+    /// The audit log would be within reach from inside.
+    #[error("the audit log {} is inside {}, which is in the workload's view", log.display(), tree.display())]
     AuditInside {
         /// The log.
         log: PathBuf,
-        /// The writable tree.
+        /// The tree in the view.
         tree: PathBuf,
+    },
+    /// The path of the log cannot be resolved.
+    #[error("the audit log's path {} leads up from a directory that is not there, or has no name", path.display())]
+    AuditPath {
+        /// The path.
+        path: PathBuf,
+    },
+    /// There is nothing to run.
+    #[error("the command is empty")]
+    EmptyCommand,
+    /// Configuration would come from below the working directory.
+    #[error("XDG_CONFIG_HOME leads to {}, inside the working directory, which is not trusted", path.display())]
+    ConfigInside {
+        /// Where it leads.
+        path: PathBuf,
+    },
+    /// Others could change what the user's policy says.
+    #[error("others may write the policy {}: owner {owner}, mode {mode:04o}", path.display())]
+    PolicyShared {
+        /// The file.
+        path: PathBuf,
+        /// Its owner.
+        owner: u32,
+        /// Its permission bits.
+        mode: u32,
     },
     /// A policy file cannot be read.
     #[error("cannot read the policy {}", path.display())]
@@ -65,10 +100,27 @@ impl Refused {
             Self::Start(refusal) => refusal.code(),
             Self::Audit(error) => error.code(),
             Self::Unrecordable(_) => "audit-unrecordable",
+            Self::Unrecorded { .. } => "end-unrecorded",
             Self::AuditInside { .. } => "audit-inside",
+            Self::AuditPath { .. } => "audit-path",
+            Self::EmptyCommand => "empty-command",
+            Self::ConfigInside { .. } => "config-inside",
+            Self::PolicyShared { .. } => "policy-shared",
             Self::PolicyFile { .. } => "policy-file",
             Self::Network { .. } => "network-not-yet",
         }
+    }
+
+    /// Whether it is the log's own place or state that was refused: nothing is recorded there.
+    #[must_use]
+    pub(crate) const fn is_of_the_log(&self) -> bool {
+        matches!(
+            self,
+            Self::Audit(_)
+                | Self::Unrecordable(_)
+                | Self::AuditInside { .. }
+                | Self::AuditPath { .. }
+        )
     }
 
     /// The next thing to do.
@@ -81,7 +133,17 @@ impl Refused {
             Self::Start(refusal) => refusal.hint(),
             Self::Audit(error) => error.hint(),
             Self::Unrecordable(source) => format!("report it: {source}"),
-            Self::AuditInside { .. } => "name a log outside every writable tree".into(),
+            Self::Unrecorded { source, .. } => source.hint(),
+            Self::AuditInside { .. } => "name a log outside of the workspace and grants".into(),
+            Self::AuditPath { .. } => "name a file by a path without `..`: --audit FILE".into(),
+            Self::EmptyCommand => "name a program: cofferdam run -- CMD".into(),
+            Self::ConfigInside { .. } => {
+                "unset it, or name the policy that you mean: --policy FILE".into()
+            }
+            Self::PolicyShared { path, .. } => {
+                let path = path.display();
+                format!("make it yours alone: chmod go-w {path}, and chown it to yourself")
+            }
             Self::PolicyFile { source, .. } => {
                 let words = source.to_string();
                 let words = words.split(" (os error").next().unwrap_or_default().to_lowercase();

@@ -19,6 +19,7 @@ pub(super) fn rows(policy: &Policy, host: &Host) -> Vec<Coverage> {
     ];
     let asked = |grant: &&Grant| grant.origin == Origin::Granted;
     rows.extend(policy.grants.iter().filter(asked).map(|grant| tree(grant, host)));
+    rows.extend(built_in_trees(policy));
     rows.push(row(
         &Clause::built_in("filesystem"),
         "whatever is not granted is absent",
@@ -80,6 +81,48 @@ fn tree(grant: &Grant, host: &Host) -> Coverage {
     row(&grant.clause, &says, mechanisms, extent)
 }
 
+/// The system's trees and the toolchains, a row each kind.
+fn built_in_trees(policy: &Policy) -> Vec<Coverage> {
+    let mut rows = Vec::new();
+    for (origin, clause, what) in [
+        (Origin::System, "filesystem.system", "the system's trees are read-only"),
+        (Origin::Toolchain, "filesystem.toolchains", "toolchains of the home are read-only"),
+    ] {
+        let trees = policy.grants.iter().filter(|grant| grant.origin == origin);
+        let trees: Vec<String> = trees.map(|grant| grant.path.display().to_string()).collect();
+        let left_out: Vec<String> = policy
+            .left_out
+            .iter()
+            .filter(|_| origin == Origin::Toolchain)
+            .map(|left| format!("{} leads to {}", left.path.display(), left.real.display()))
+            .collect();
+        if !trees.is_empty() || !left_out.is_empty() {
+            let mut says = format!("{what}: {}", trees.join(", "));
+            if !left_out.is_empty() {
+                says += &format!("; left out, grant what is meant: {}", left_out.join(", "));
+            }
+            rows.push(row(
+                &Clause::built_in(clause),
+                &says,
+                &["read-only mounts", "Landlock (not for chmod, utime, xattr)"],
+                Extent::Enforced,
+            ));
+        }
+    }
+    let paths = |paths: &mut dyn Iterator<Item = &std::path::PathBuf>| {
+        paths.map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+    };
+    let hidden = paths(&mut policy.hidden.iter().map(|(path, _)| path));
+    let ours = paths(&mut policy.replaced.iter().map(|ours| &ours.path));
+    rows.push(row(
+        &Clause::built_in("filesystem.etc"),
+        &format!("hidden: {hidden}; the sandbox's own: {ours}"),
+        &["mounts over them, watched"],
+        Extent::Partly { open: "the host's other files of /etc can be read".into() },
+    ));
+    rows
+}
+
 fn protection(policy: &Policy) -> Vec<Coverage> {
     let mut rows = Vec::new();
     let clause = Clause::built_in("filesystem.protect");
@@ -95,10 +138,22 @@ fn protection(policy: &Policy) -> Vec<Coverage> {
             &format!("stays as it is: {}", names(&mut policy.guarded.iter().map(|g| &g.path))),
             &["read-only mounts, ancestors bound", "mountinfo watched: a fall kills"],
             Extent::Partly {
-                open: "when the host replaces one, the name is open for under a millisecond \
-                       until the workload is killed; one wall for what is inside"
+                open: "when the host replaces one, the name is open until the workload is killed: \
+                       a few milliseconds, longer on a busy machine; one wall for what is inside"
                     .into(),
             },
+        ));
+    }
+    if policy
+        .guarded
+        .iter()
+        .any(|kept| kept.path.components().any(|part| part.as_os_str() == ".git"))
+    {
+        rows.push(row(
+            &clause,
+            "git runs what these hooks and this configuration say",
+            &["read-only mounts"],
+            Extent::Partly { open: led_elsewhere(policy) },
         ));
     }
     if !policy.unguarded.is_empty() {
@@ -106,20 +161,38 @@ fn protection(policy: &Policy) -> Vec<Coverage> {
             &clause,
             &format!("may not be created: {}", names(&mut policy.unguarded.iter())),
             &[],
-            Extent::Partly { open: "these names do not exist and may be created".into() },
+            Extent::Partly {
+                open: "these names do not exist and may be created, as may their like in other \
+                       writable trees"
+                    .into(),
+            },
         ));
     }
     if !policy.own.is_empty() {
         rows.push(row(
-            &Clause::built_in("filesystem.own-programs"),
-            &format!("own programs stay: {}", names(&mut policy.own.iter().map(|g| &g.path))),
-            &["read-only mounts, ancestors bound", "ETXTBSY while they run"],
-            Extent::Partly {
-                open: "another hard link to one of them, when it does not run".into(),
-            },
+            &Clause::built_in("filesystem.own-files"),
+            &format!(
+                "own programs and the policy stay: {}",
+                names(&mut policy.own.iter().map(|g| &g.path))
+            ),
+            &["read-only mounts, ancestors bound", "ETXTBSY while programs run"],
+            Extent::Partly { open: "another hard link to a program, when it does not run".into() },
         ));
     }
     rows
+}
+
+/// How git can be led past a guard that stands.
+fn led_elsewhere(policy: &Policy) -> String {
+    let mut open = "a nested repository, `core.hooksPath`, a hook that calls a script, or `.git` \
+                    without its HEAD lead git to files that may be written: look at what changed \
+                    before you run git outside"
+        .to_owned();
+    for led in &policy.led_away {
+        let (path, real) = (led.path.display(), led.real.display());
+        open += &format!("; {path} is a link to {real}, which may be changed");
+    }
+    open
 }
 
 fn identity(policy: &Policy) -> Coverage {
@@ -149,7 +222,10 @@ fn identity(policy: &Policy) -> Coverage {
             Extent::Enforced,
         ),
     };
-    row(&clause, &says, &["user namespace with one user and one group", "idmapped mounts"], extent)
+    let one: &[&str] = &["user namespace with one user and one group"];
+    let both: &[&str] = &["user namespace with one user and one group", "idmapped mounts"];
+    let stand_in = matches!(policy.person.ids, Ids::StandIn { .. });
+    row(&clause, &says, if stand_in { both } else { one }, extent)
 }
 
 fn signals(host: &Host) -> Coverage {

@@ -256,9 +256,10 @@ fn ioctl() -> Fragment {
     use emit::{any_of, argument, masked};
     /// `TIOCSTI`, `TIOCLINUX`, `TIOCCONS`, `TIOCSETD`.
     const TERMINAL: [u32; 4] = [0x5412, 0x541C, 0x541D, 0x5423];
-    /// `FS_IOC_SETFLAGS` in both widths, `FS_IOC_FSSETXATTR`, `FS_IOC_ENABLE_VERITY`,
-    /// `FS_IOC_SET_ENCRYPTION_POLICY`.
-    const ATTRIBUTES: [u32; 5] = [0x4008_6602, 0x4004_6602, 0x401C_5820, 0x4080_6685, 0x800C_6613];
+    /// `FS_IOC_SETFLAGS` and `FS_IOC_SETVERSION` in both widths, `FS_IOC_FSSETXATTR`,
+    /// `FS_IOC_ENABLE_VERITY`, `FS_IOC_SET_ENCRYPTION_POLICY`.
+    const ATTRIBUTES: [u32; 7] =
+        [0x4008_6602, 0x4004_6602, 0x4008_7602, 0x4004_7602, 0x401C_5820, 0x4080_6685, 0x800C_6613];
     /// btrfs's own requests; three of them are generic by now.
     const BTRFS: u32 = 0x9400;
     const CLONE_RANGES: [u32; 3] = [0x4004_9409, 0x4020_940D, 0xC018_9436];

@@ -221,6 +221,7 @@ fn requests_to_devices_and_files() {
         (0x5413, Allow, "TIOCGWINSZ"),
         (0x5401, Allow, "TCGETS"),
         (0x4008_6602, REFUSED, "FS_IOC_SETFLAGS: chattr +i"),
+        (0x4008_7602, REFUSED, "FS_IOC_SETVERSION"),
         (0x8008_6601, Allow, "FS_IOC_GETFLAGS"),
         (0x401C_5820, REFUSED, "FS_IOC_FSSETXATTR"),
         (0x4004_9409, Allow, "FICLONE"),

@@ -145,11 +145,19 @@ impl Say {
         let (text, object) = match verdict {
             Ok(whole) => (
                 format!(
-                    "{file}: whole: {} records of {} sessions, {} torn\nhead {}",
-                    whole.records, whole.sessions, whole.torn, whole.head
+                    "{file}: whole: {} records of {} sessions, {} torn{}\nhead {}",
+                    whole.records,
+                    whole.sessions,
+                    whole.torn,
+                    match whole.unfinished {
+                        0 => String::new(),
+                        bytes => format!(", {bytes} unfinished bytes at the end"),
+                    },
+                    whole.head
                 ),
                 json!({"file": file.to_string(), "whole": true, "records": whole.records,
-                       "sessions": whole.sessions, "torn": whole.torn, "head": whole.head}),
+                       "sessions": whole.sessions, "torn": whole.torn,
+                       "unfinished_bytes": whole.unfinished, "head": whole.head}),
             ),
             Err(broken) => (
                 format!("{file}: {broken}"),

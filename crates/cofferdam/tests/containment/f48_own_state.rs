@@ -26,7 +26,7 @@ fn our_own_places_are_out_of_reach() {
     let log = place.work.join("audit.jsonl").display().to_string();
     place
         .inside_with(&["--audit", &log], "true")
-        .refused("which the workload may change", "a log in the workspace");
+        .refused("which is in the workload's view", "a log in the workspace");
     let log = place.out.join("audit.jsonl").display().to_string();
     place.inside_with(&["--audit", &log], "true").works("a log elsewhere");
     place.outside(act).works("outside");
@@ -55,5 +55,5 @@ fn nothing_of_the_workspace_is_policy() {
     // A shell that follows a project's settings may have set this: it is no way around.
     let mut command = place.cofferdam(&[]);
     command.env("XDG_CONFIG_HOME", place.work.join(".config")).args(["cat", "/etc/hostname"]);
-    finish(&mut command).refused("configuration or state", "our places inside the workspace");
+    finish(&mut command).refused("inside the working directory", "our places inside the workspace");
 }

@@ -4,7 +4,7 @@ use crate::support::{Place, Ran, finish, programs};
 
 /// A run in namespaces of its own, as an ordinary user of that container. `before` is what the
 /// container's own root does to it first.
-fn contained(place: &Place, before: &str, command: &str) -> Ran {
+pub(crate) fn contained(place: &Place, before: &str, command: &str) -> Ran {
     let cofferdam = programs().join("cofferdam").display().to_string();
     let script = format!(
         "{before} && exec unshare -U --map-user=1000 --map-group=1000 \

@@ -6,6 +6,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod etc_of_links;
 mod f02_symlink_out;
 mod f06_rename_parent;
 mod f08_hard_link;
@@ -23,7 +24,9 @@ mod f48_own_state;
 mod f49_cgroup_tree;
 mod f51_setup_through_links;
 mod f52_traced_set_up;
+mod guards;
 mod home_and_projects;
+mod homes;
 mod inside_a_container;
 mod k02_abstract_sockets;
 mod k04_socketpair;

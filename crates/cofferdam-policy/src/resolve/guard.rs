@@ -1,0 +1,143 @@
+//! What stays as it is inside writable trees: protected names, our own programs, the policy.
+
+use std::path::{Path, PathBuf};
+
+use super::{Resolver, steps_down};
+use crate::error::{Fault, PolicyError};
+use crate::facts::{Kind, Seen};
+use crate::model::{Clause, Grant, Guarded, LeftOut, Mode};
+use crate::view;
+
+/// The trees of the view, to ask which may be written.
+pub(super) struct Writable<'g>(Vec<&'g Grant>);
+
+impl<'g> Writable<'g> {
+    pub(super) fn of(grants: &'g [Grant], workspace: &'g Grant) -> Self {
+        Self(grants.iter().chain([workspace]).collect())
+    }
+
+    fn tops(&self) -> impl Iterator<Item = &'g Path> {
+        let writable = self.0.iter().filter(|tree| tree.mode == Mode::ReadWrite);
+        writable.map(|tree| tree.path.as_path())
+    }
+
+    /// The innermost tree that holds `path`, if it may be written.
+    fn holding(&self, path: &Path) -> Option<&'g Path> {
+        let holding = self.0.iter().filter(|tree| path.starts_with(&tree.path));
+        let inner = holding.max_by_key(|tree| tree.path.components().count())?;
+        (inner.mode == Mode::ReadWrite).then_some(inner.path.as_path())
+    }
+}
+
+impl Resolver<'_> {
+    /// The protected names of every writable tree that exist, and those of the workspace that do
+    /// not.
+    pub(super) fn guarded(
+        &self,
+        trees: &Writable<'_>,
+        workspace: &Grant,
+    ) -> Result<(Vec<Guarded>, Vec<PathBuf>), PolicyError> {
+        let (mut guarded, mut absent) = (Vec::new(), Vec::new());
+        for top in trees.tops() {
+            for name in view::PROTECTED {
+                let steps = steps_down(top, Path::new(name));
+                match self.guard(&steps, &Clause::built_in("filesystem.protect"))? {
+                    Some(kept) if guarded.contains(&kept) => {}
+                    Some(kept) => guarded.push(kept),
+                    None if top == workspace.path => absent.extend(steps.into_iter().next_back()),
+                    None => {}
+                }
+            }
+        }
+        Ok((guarded, absent))
+    }
+
+    /// What was seen at a path whose guard depends on it; not to know is a refusal.
+    fn certain(&self, path: &Path) -> Result<Option<&Seen>, PolicyError> {
+        match self.facts.unseen.get(path) {
+            Some(why) => {
+                let (path, why) = (path.to_owned(), why.clone());
+                Err(PolicyError::plain(Fault::CannotLook { path, why }))
+            }
+            None => Ok(self.facts.seen(path)),
+        }
+    }
+
+    /// Guards the last of `steps` if all of them exist. A file among the outer ones (`.git` in a
+    /// worktree) is guarded itself: it says where the real directory is.
+    fn guard(&self, steps: &[PathBuf], clause: &Clause) -> Result<Option<Guarded>, PolicyError> {
+        let mut ancestors = Vec::new();
+        for (index, path) in steps.iter().enumerate() {
+            let Some(seen) = self.certain(path)? else { return Ok(None) };
+            let path = path.clone();
+            let last = index + 1 == steps.len();
+            match seen.kind {
+                Kind::Link => return Err(PolicyError::plain(Fault::GuardedLink { path })),
+                Kind::Other => return Err(PolicyError::plain(Fault::NotRegular { path })),
+                Kind::File if seen.links > 1 => {
+                    let links = seen.links;
+                    return Err(PolicyError::plain(Fault::GuardedHardLink { path, links }));
+                }
+                Kind::Directory if !last => ancestors.push((path, seen.clone())),
+                Kind::File | Kind::Directory => {
+                    let (seen, clause) = (seen.clone(), clause.clone());
+                    return Ok(Some(Guarded { path, seen, ancestors, clause }));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Hooks that lead out of their guarded directory into what may be written. A second name of one
+    /// is a refusal, as for a guarded file.
+    pub(super) fn led_away(
+        &self,
+        guarded: &[Guarded],
+        trees: &Writable<'_>,
+    ) -> Result<Vec<LeftOut>, PolicyError> {
+        let mut led = Vec::new();
+        for kept in guarded.iter().filter(|kept| kept.seen.kind == Kind::Directory) {
+            let below = self.facts.paths.range(kept.path.clone()..);
+            let below = below.take_while(|(path, _)| path.starts_with(&kept.path));
+            for (path, seen) in below.filter(|(path, _)| path.parent() == Some(&kept.path)) {
+                let Some(seen) = seen else { continue };
+                if seen.kind == Kind::File && seen.links > 1 {
+                    let (path, links) = (path.clone(), seen.links);
+                    return Err(PolicyError::plain(Fault::GuardedHardLink { path, links }));
+                }
+                let real = seen.real.as_ref().filter(|real| trees.holding(real).is_some());
+                if let (Kind::Link, Some(real)) = (seen.kind, real) {
+                    led.push(LeftOut { path: path.clone(), real: real.clone() });
+                }
+            }
+        }
+        Ok(led)
+    }
+
+    /// Our own programs and the policy, where they lie below a writable tree. Programs may have more
+    /// than one link (cargo makes them so): while they run the kernel refuses to write them
+    /// (`ETXTBSY`).
+    pub(super) fn own_files(&self, trees: &Writable<'_>) -> Result<Vec<Guarded>, PolicyError> {
+        let clause = Clause::built_in("filesystem.own-files");
+        let mut own = Vec::new();
+        for path in self.facts.own_programs.iter().chain(&self.facts.policy_file) {
+            let Some(top) = trees.holding(path) else { continue };
+            let below = path.strip_prefix(top).unwrap_or(path);
+            let steps = steps_down(top, below);
+            let Some((last, outer)) = steps.split_last() else { continue };
+            let there = |path: &PathBuf| -> Result<(PathBuf, Seen), PolicyError> {
+                let gone = || Fault::NotFound { path: path.clone(), clause: clause.clone() };
+                let seen = self.certain(path)?.ok_or_else(|| PolicyError::plain(gone()))?;
+                Ok((path.clone(), seen.clone()))
+            };
+            let ancestors = outer.iter().map(there).collect::<Result<Vec<_>, _>>()?;
+            let (path, seen) = there(last)?;
+            if self.facts.policy_file.as_ref() == Some(&path) && seen.links > 1 {
+                let links = seen.links;
+                return Err(PolicyError::plain(Fault::GuardedHardLink { path, links }));
+            }
+            own.push(Guarded { path, seen, ancestors, clause: clause.clone() });
+        }
+        Ok(own)
+    }
+}

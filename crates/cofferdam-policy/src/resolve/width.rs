@@ -1,0 +1,96 @@
+//! What is too much to hand over: the machine, a home, our own places, the system's.
+
+use std::path::{Component, Path, PathBuf};
+
+use super::Resolver;
+use crate::error::{Fault, PolicyError};
+use crate::model::Mode;
+use crate::view;
+
+/// The git directory that `path` is or lies in: what is written there runs at the next git command.
+pub(super) fn git_directory(path: &Path) -> Option<PathBuf> {
+    let is_git =
+        |path: &&Path| path.components().next_back() == Some(Component::Normal(".git".as_ref()));
+    path.ancestors().filter(is_git).last().map(Path::to_owned)
+}
+
+/// The protected name of `top` that `path` is or lies in.
+pub(super) fn protected(path: &Path, top: &Path) -> Option<PathBuf> {
+    let names = view::PROTECTED.iter().map(|name| top.join(name));
+    names.into_iter().find(|name| path.starts_with(name))
+}
+
+impl Resolver<'_> {
+    /// Why a tree is too much to hand over, if it is.
+    pub(super) fn too_wide(&self, path: &Path) -> Option<String> {
+        let facts = self.facts;
+        if path == Path::new("/") {
+            return Some("it is the whole machine".into());
+        }
+        if self.holds(path, &facts.home) {
+            return Some("it is or holds the home directory".into());
+        }
+        if path == Path::new(view::HOMES) || path.parent() == Some(Path::new(view::HOMES)) {
+            return Some("it is or holds a home directory".into());
+        }
+        if let Some(home) = facts.homes.iter().find(|home| self.holds(path, home)) {
+            return Some(format!("it is or holds the home directory {}", home.display()));
+        }
+        if let Some(place) =
+            view::SHARED_TEMPORARY.iter().find(|place| Path::new(place).starts_with(path))
+        {
+            return Some(format!("it is or holds the shared temporary directory {place}"));
+        }
+        if let Some(place) =
+            facts.own_places.iter().find(|place| self.holds(path, place) || self.holds(place, path))
+        {
+            return Some(format!(
+                "cofferdam keeps its configuration or state in {}",
+                place.display()
+            ));
+        }
+        view::SYSTEM
+            .iter()
+            .chain(view::RESERVED)
+            .find(|place| path == Path::new(place) && **place != "/opt")
+            .map(|place| format!("{place} belongs to the system"))
+    }
+
+    /// Whether `inner` is `outer` or lies in it, by name or because something above `inner` is the
+    /// very directory that `outer` names: a bind mount gives a directory two names.
+    fn holds(&self, outer: &Path, inner: &Path) -> bool {
+        let same = |at: &Path| match (self.facts.seen(at), self.facts.seen(outer)) {
+            (Some(one), Some(other)) => (one.dev, one.ino) == (other.dev, other.ino),
+            (None, _) | (_, None) => false,
+        };
+        inner.starts_with(outer) || inner.ancestors().any(same)
+    }
+
+    /// Why a tree of the system's is not granted for writing.
+    pub(super) fn the_systems(&self, path: &Path, mode: Mode) -> Option<String> {
+        let within = |places: &[&'static str]| -> Option<&'static str> {
+            places.iter().find(|place| path.starts_with(place)).copied()
+        };
+        let place = within(view::SYSTEM_OWNED).filter(|_| mode == Mode::ReadWrite)?;
+        let source = view::SYSTEM_SOURCES
+            .iter()
+            .any(|place| path.starts_with(place) && path != Path::new(place));
+        (!source).then(|| format!("{place} belongs to the system"))
+    }
+
+    /// The private home is made at the home's path, so that must be a place that can be made.
+    pub(super) fn home(&self) -> Result<(), PolicyError> {
+        let home = &self.facts.home;
+        let taken = view::SYSTEM.iter().chain(view::RESERVED).chain(&["/.cofferdam", "/boot"]);
+        let why = if home.as_os_str().as_encoded_bytes().iter().any(u8::is_ascii_control) {
+            "its name has a control character".to_owned()
+        } else if let Some(place) = taken.into_iter().find(|place| home.starts_with(place)) {
+            format!("it lies in {place}, which stays as it is inside")
+        } else if view::SHARED_TEMPORARY.iter().any(|place| home == Path::new(place)) {
+            "it is a shared temporary directory".to_owned()
+        } else {
+            return Ok(());
+        };
+        Err(PolicyError::plain(Fault::HomeUnusable { path: home.clone(), why }))
+    }
+}

@@ -1,0 +1,163 @@
+//! Guards over protected names: where they stand, and where no start is the only honest answer.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use crate::support::{Place, finish, is_root, programs};
+
+/// A place whose workspace is a repository.
+fn repository() -> Place {
+    let place = Place::new();
+    place.outside("git init -q . && git config user.email a@example.com").works("a repository");
+    place.write("home/src/app/.git/hooks/pre-commit", "#!/bin/sh\n");
+    place
+}
+
+/// What cannot be looked at is not known to be absent, so it is no reason to leave a guard out.
+#[test]
+fn what_cannot_be_seen_is_not_absent() {
+    let place = repository();
+    if is_root() {
+        eprintln!(
+            "not run as root: guards: what_cannot_be_seen_is_not_absent: root sees everything"
+        );
+        return;
+    }
+    place.inside("chmod 000 .git").works("the workload shuts the directory");
+    place.inside("true").refused("cannot look at", "the guard cannot be put up");
+    let plan = finish(place.command(programs().join("cofferdam")).args(["plan", "--", "true"]));
+    plan.refused("Permission denied", "and the plan says so");
+    place.outside("chmod 755 .git").works("opened again");
+    place.inside("echo x >> .git/config").fails(&["Read-only"], "and guarded again");
+}
+
+/// Files that git reads besides `config` and `hooks`.
+#[test]
+fn what_leads_git_elsewhere_stays() {
+    let place = repository();
+    for name in ["commondir", "config.worktree", "modules/sub/config"] {
+        let write = format!(": >> .git/{name}");
+        place.write(
+            &format!("home/src/app/.git/{name}"),
+            if name == "commondir" { "." } else { "" },
+        );
+        place.outside(&write).works("the control");
+        place.inside(&write).fails(&["Read-only"], name);
+    }
+    place.inside("git add -A . && echo x > .git/other").works("git itself works");
+    fs::remove_file(place.work.join(".git/commondir")).unwrap();
+    let plan = finish(place.command(programs().join("cofferdam")).args(["plan", "--", "true"]));
+    let plan = plan.works("the plan").out;
+    for open in [".git/commondir", "core.hooksPath", "nested repository"] {
+        assert!(plan.contains(open), "the plan says that {open} is open: {plan}");
+    }
+}
+
+/// A hook with a second name in the tree could be changed through that.
+#[test]
+fn hooks_have_one_name() {
+    let place = repository();
+    place.outside("ln .git/hooks/pre-commit shared").works("a second name");
+    place.outside("echo x >> shared && grep x .git/hooks/pre-commit").works("which writes through");
+    place.inside("true").refused("hard links", "a hook with two names");
+    place
+        .outside("rm shared && echo x > script && ln -s ../../script .git/hooks/post-merge")
+        .works("");
+    let plan = finish(place.command(programs().join("cofferdam")).args(["plan", "--", "true"]));
+    let text = plan.works("the plan").out;
+    assert!(text.contains("post-merge is a link to"), "a hook that leads away is told: {text}");
+    // A sample never runs.
+    place.outside("rm .git/hooks/post-merge && cp .git/hooks/pre-commit .git/hooks/x.sample && ln .git/hooks/x.sample y").works("");
+    place.inside("true").works("a sample with two names");
+}
+
+/// No grant opens what is protected.
+#[test]
+fn protection_beats_every_grant() {
+    let place = repository();
+    place.write("home/src/app/.claude/commands/x.md", "");
+    let work = place.work.display();
+    for (below, words) in [
+        (".git/hooks/pre-commit", "is protected"),
+        (".git", "is protected"),
+        (".claude/commands", "is protected"),
+    ] {
+        let grant = format!("{work}/{below}:rw");
+        place.inside_with(&["--grant", &grant], "true").refused(words, below);
+        let read_only = format!("{work}:ro");
+        let options = ["--workspace", &read_only, "--grant", &grant];
+        place.inside_with(&options, "true").refused(words, "with a workspace that is read-only");
+        let grant = format!("{work}/{below}:ro");
+        place.inside_with(&["--grant", &grant], "true").works("reading it");
+    }
+    for below in [".git", ".git/hooks"] {
+        let workspace = format!("{work}/{below}");
+        place.inside_with(&["--workspace", &workspace], "true").refused("is protected", below);
+    }
+}
+
+/// A repository that is granted for writing has the same guards as the workspace.
+#[test]
+fn other_writable_trees_have_guards() {
+    let place = Place::new();
+    place.outside("git init -q $OUT/other && mkdir -p $OUT/other/.vscode").works("a repository");
+    let grant = format!("{}/other:rw", place.out.display());
+    let inside = |script: &str| place.inside_with(&["--grant", &grant], script);
+    for act in [
+        "echo x >> $OUT/other/.git/config",
+        "echo x > $OUT/other/.git/hooks/pre-commit",
+        "echo x > $OUT/other/.vscode/tasks.json",
+    ] {
+        inside(act).fails(&["Read-only"], act);
+    }
+    inside("mv $OUT/other/.git $OUT/other/git").fails(&["busy"], "its parent stays");
+    inside("echo x > $OUT/other/file && cd $OUT/other && git add file").works("beside it");
+    place.outside("echo x >> $OUT/other/.git/config").works("the control");
+}
+
+/// The policy's own file is no file of the workload's.
+#[test]
+fn the_policy_stays() {
+    let place = Place::new();
+    let policy = place.write("home/src/app/rules/policy.toml", "version = 1\n");
+    let options = ["--policy", &policy.display().to_string()];
+    for (act, with) in [
+        ("echo x >> rules/policy.toml", "Read-only"),
+        ("rm rules/policy.toml", "busy"),
+        ("mv rules old", "busy"),
+    ] {
+        place.inside_with(&options, act).fails(&[with], act);
+    }
+    place.inside_with(&options, "echo x > rules/other").works("beside it");
+    place.outside("ln rules/policy.toml second").works("a second name");
+    place.inside_with(&options, "true").refused("hard links", "a policy with two names");
+    place.outside("rm second && echo '# x' >> rules/policy.toml").works("the control");
+    let user = place.write("home/.config/cofferdam/policy.toml", "version = 1\n");
+    fs::set_permissions(&user, fs::Permissions::from_mode(0o666)).unwrap();
+    place.inside("true").refused("others may write the policy", "the user's policy");
+    fs::set_permissions(&user, fs::Permissions::from_mode(0o644)).unwrap();
+    place.inside("true").works("the user's alone");
+}
+
+/// A policy that is there and cannot be read is not the same as none.
+#[test]
+fn the_users_policy_is_never_skipped() {
+    let place = Place::new();
+    let policy = place.home.join(".config/cofferdam/policy.toml");
+    place.write("home/.config/cofferdam/other", "");
+    place.inside("true").works("without a policy");
+    std::os::unix::fs::symlink("nowhere", &policy).unwrap();
+    place.inside("true").refused("cannot read the policy", "a link to nowhere");
+    fs::remove_file(&policy).unwrap();
+    fs::create_dir(&policy).unwrap();
+    place.inside("true").refused("cannot read the policy", "a directory in its place");
+    fs::remove_dir(&policy).unwrap();
+    if is_root() {
+        eprintln!("not run as root: guards: the_users_policy_is_never_skipped: a closed directory");
+        return;
+    }
+    place.outside("chmod 000 $H/.config/cofferdam").works("");
+    place.inside("true").refused("cannot read the policy", "a closed directory");
+    place.outside("chmod 700 $H/.config/cofferdam").works("");
+    place.inside("true").works("open again");
+}
