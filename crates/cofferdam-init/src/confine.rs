@@ -43,9 +43,12 @@ pub(crate) fn map_ids(process: &str, inside: (u32, u32), outside: (u32, u32)) ->
     fs::write(format!("/proc/{process}/gid_map"), format!("{} {} 1", inside.1, outside.1))
 }
 
-/// Core dumps would be files of the kernel's own making, outside every rule.
+/// Core dumps would be files of the kernel's own making, outside every rule, or input of a program
+/// that the host's kernel starts as root. Not 0 but 1: where `core_pattern` names a program, the
+/// kernel does not ask for the limit, but takes 1 as a request for none (`do_coredump` in
+/// `fs/coredump.c`); and a file of at most one byte is not begun.
 pub(crate) fn no_core_dumps() -> io::Result<()> {
-    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    let none = Rlimit { current: Some(1), maximum: Some(1) };
     Ok(rustix::process::setrlimit(Resource::Core, none)?)
 }
 

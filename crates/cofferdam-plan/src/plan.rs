@@ -261,7 +261,7 @@ pub enum Step {
     },
     /// Make the new root read-only and leave the old one for good (`pivot_root(2)`).
     Pivot,
-    /// No core dumps, hard limit.
+    /// No core dumps, not even to a program of the host's (hard limit of one byte, `core(5)`).
     NoCoreDumps,
     /// No privilege through `execve(2)` from here on.
     NoNewPrivileges,

@@ -123,7 +123,7 @@ const NO_PATH: &[&str] = &[concat!("/wo", "rk/"), concat!("/ro", "ot/.cargo")];
 const DOCUMENTS: &[&str] = &["ARCHITECTURE.md", "SPECIFICATION.md", "THREATS.md"];
 /// Test programs of crates/cofferdam, as documents name them.
 const PROGRAMS: &[&str] =
-    &["agrees", "broken", "containment", "crash", "fuzz", "kernel", "streams", "tidy"];
+    &["agrees", "broken", "containment", "crash", "fuzz", "kernel", "records", "streams", "tidy"];
 /// Crates with tests of their own, as documents name them, `cofferdam-` before or not.
 const CRATES: &[&str] = &["audit", "init", "plan", "policy", "sandbox", "sys"];
 

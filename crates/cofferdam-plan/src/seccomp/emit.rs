@@ -56,6 +56,13 @@ pub(super) fn argument(index: u8, then: Fragment) -> Fragment {
     after(plain(LOAD, 16 + 8 * u32::from(index)), then)
 }
 
+/// Whether all 64 bits of an argument are 0: a pointer is.
+pub(super) fn is_null(index: u8, yes: Fragment, no: &Fragment) -> Fragment {
+    let high = plain(LOAD, 20 + 8 * u32::from(index));
+    let upper = after(high, equal(0, yes, no.clone()));
+    argument(index, equal(0, upper, no.clone()))
+}
+
 /// With only the bits of `mask` left in hand.
 pub(super) fn masked(mask: u32, then: Fragment) -> Fragment {
     after(plain(AND, mask), then)

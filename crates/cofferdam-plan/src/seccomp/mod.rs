@@ -82,8 +82,11 @@ enum Check {
     Ioctl,
     /// No leases: a lease on a file of the host would make the host wait.
     Fcntl,
-    /// Limits of the caller alone.
+    /// Limits of the caller alone, but for that of core dumps: see [`Check::CoreLimit`].
     OwnLimits,
+    /// The limit of core dumps stays: with 0 the host's core handler would start for a crash inside.
+    /// Programs that ask for no core dumps are told that they have what they want.
+    CoreLimit,
     /// Not pid 1: init asleep behind a spinning workload would see a guard fall too late.
     NotInit {
         pid: u8,
@@ -165,6 +168,8 @@ fn fragment(rule: Rule) -> Fragment {
     }
 }
 
+/// `RLIMIT_CORE` (`getrlimit(2)`).
+const RLIMIT_CORE: u32 = 4;
 /// Init, as the workload sees it.
 const INIT_PID: u32 = 1;
 /// Setuid and setgid bits.
@@ -180,6 +185,8 @@ fn judge(check: Check) -> Fragment {
     use emit::{any_of, argument, bits, masked};
     let allow = || emit::answer(Answer::Allow);
     let refuse = || emit::answer(Answer::Errno(EPERM));
+    // The call is not made and says that it was.
+    let granted = || emit::answer(Answer::Errno(0));
     let mode = |index| argument(index, bits(SET_ID, refuse(), allow()));
     match check {
         Check::Open { flags, mode: index } => argument(flags, bits(CREATES, mode(index), allow())),
@@ -205,7 +212,14 @@ fn judge(check: Check) -> Fragment {
             const LEASES: [u32; 2] = [1024, 1040];
             argument(1, any_of(&LEASES, &emit::answer(Answer::Errno(EINVAL)), allow()))
         }
-        Check::OwnLimits => argument(0, emit::equal(0, allow(), refuse())),
+        Check::OwnLimits => {
+            // prlimit64(pid, resource, new, old): without a new limit it only asks.
+            let both = emit::is_null(3, granted(), &refuse());
+            let core = emit::is_null(2, allow(), &both);
+            let own = argument(1, emit::equal(RLIMIT_CORE, core, allow()));
+            argument(0, emit::equal(0, own, refuse()))
+        }
+        Check::CoreLimit => argument(0, emit::equal(RLIMIT_CORE, granted(), allow())),
         Check::NotInit { pid } => argument(pid, emit::equal(INIT_PID, refuse(), allow())),
         Check::Priority { process, user } => {
             // A group is no way to init: its own is the engine's, which has no number inside.

@@ -5,8 +5,8 @@
 //! every C library and runtime can do without, and whose older sibling is judged here.
 
 use super::Check::{
-    Clone, Fcntl, Ioctl, Mode, Node, NotInit, Open, OwnLimits, Personality, Priority, Rename,
-    Socket, SocketOption, Unshare,
+    Clone, CoreLimit, Fcntl, Ioctl, Mode, Node, NotInit, Open, OwnLimits, Personality, Priority,
+    Rename, Socket, SocketOption, Unshare,
 };
 use super::Rule::{self, Allow, Judge, Missing, Refuse};
 
@@ -172,7 +172,7 @@ pub(super) const WORKLOAD: &[(u32, &str, Rule)] = &[
     (157, "prctl", Allow),
     (158, "arch_prctl", Allow),
     (159, "adjtimex", Refuse),
-    (160, "setrlimit", Allow),
+    (160, "setrlimit", Judge(CoreLimit)),
     (161, "chroot", Refuse),
     (162, "sync", Allow),
     (163, "acct", Refuse),

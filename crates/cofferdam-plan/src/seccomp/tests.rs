@@ -172,6 +172,31 @@ fn processes_and_namespaces() {
     assert_eq!(run(&workload(), &call(999, [0; 6])), Some(MISSING), "a call of a later kernel");
 }
 
+/// Pointers have 64 bits, and each of them counts.
+#[test]
+fn the_limit_of_core_dumps_stays() {
+    use Answer::Allow;
+    const LOW: u64 = 0x1000;
+    const HIGH: u64 = 0x7F00_0000_0000;
+    let granted = Answer::Errno(0);
+    for (name, arguments, want, why) in [
+        ("prlimit64", [0, 4, 0, LOW], Allow, "a question"),
+        ("prlimit64", [0, 4, LOW, 0], granted, "a change"),
+        ("prlimit64", [0, 4, HIGH, 0], granted, "a change, by a pointer without low bits"),
+        ("prlimit64", [0, 4, LOW, HIGH], REFUSED, "a change that asks as well"),
+        ("prlimit64", [0, 4, HIGH, LOW], REFUSED, "the same"),
+        ("prlimit64", [0, 7, HIGH, LOW], Allow, "another limit"),
+        ("prlimit64", [5, 4, 0, LOW], REFUSED, "another process"),
+        ("setrlimit", [4, LOW, 0, 0], granted, "a change"),
+        ("setrlimit", [7, LOW, 0, 0], Allow, "another limit"),
+        ("getrlimit", [4, LOW, 0, 0], Allow, "a question"),
+    ] {
+        let [a, b, c, d] = arguments;
+        let call = call(number(name), [a, b, c, d, 0, 0]);
+        assert_eq!(run(&workload(), &call), Some(want), "{name}{arguments:x?}: {why}");
+    }
+}
+
 #[test]
 fn sockets() {
     use Answer::Allow;

@@ -6,6 +6,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod core_dumps;
 mod etc_of_links;
 mod f02_symlink_out;
 mod f06_rename_parent;

@@ -104,14 +104,38 @@ fn not_even_through_the_environment_of_init() {
     assert_eq!(outside.works("control").out.trim(), "1");
 }
 
-/// The values that a person lets through by name are in no record.
+/// What a pattern covers and nobody wrote down does not pass where its name may be a secret's.
+#[test]
+fn patterns_pass_no_secret() {
+    let place = Place::new();
+    let text =
+        "version = 1\n[environment]\nallow = [\"A*\", \"D*\", \"G*\", \"M*\", \"N*\", \"O*\"]\n";
+    let policy = place.write("policy.toml", text).display().to_string();
+    let mut command = place.cofferdam(&["--policy", &policy]);
+    for name in ["AWS_KEY", "DB_PASS", "GITHUB_PAT", "MYSQL_PWD", "NPM_AUTH", "OPENAI_KEY", "ANY"] {
+        command.env(name, "hush-hush");
+    }
+    let inside = crate::support::finish(command.arg("/usr/bin/env")).works("inside").out;
+    let passed = inside.lines().filter(|line| line.ends_with("=hush-hush")).collect::<Vec<_>>();
+    assert_eq!(passed, ["ANY=hush-hush"], "{inside}");
+}
+
+/// The values that a person lets through by name are in no record, nor those of names that only
+/// look like a locale's.
 #[test]
 fn values_are_not_recorded() {
     let place = Place::new();
-    crate::support::finish(
-        place.cofferdam(&["--env", "WANTED"]).env("WANTED", "hush-hush").arg("true"),
-    )
-    .works("runs");
+    let mut command = place.cofferdam(&["--env", "WANTED", "--env", "SET=set-hush"]);
+    command.env("WANTED", "hush-hush").env("LC_PASSPORT", "locale-hush").env("LC_TIME", "C.UTF-8");
+    crate::support::finish(command.arg("true")).works("runs");
     let log = std::fs::read_to_string(place.audit_log()).unwrap();
-    assert!(log.contains("WANTED") && !log.contains("hush-hush"), "the name is, the value is not");
+    for (name, value) in
+        [("WANTED", "hush-hush"), ("SET", "set-hush"), ("LC_PASSPORT", "locale-hush")]
+    {
+        assert!(
+            log.contains(name) && !log.contains(value),
+            "{name}: the name is, the value is not"
+        );
+    }
+    assert!(log.contains("C.UTF-8"), "the value of a locale is");
 }
