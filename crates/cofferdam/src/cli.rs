@@ -29,8 +29,7 @@ pub fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => {
             let status = if error.use_stderr() { REFUSED } else { 0 };
-            // With the stream closed there is nobody to tell.
-            drop(error.print());
+            say::usage(&error);
             return ExitCode::from(status);
         }
     };

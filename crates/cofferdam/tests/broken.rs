@@ -82,6 +82,8 @@ const CASES: &[(&str, Option<&str>, &[&str])] = &[
     ("grant-proc", None, &["--grant", "/proc/1:ro"]),
     ("grant-shadow", None, &["--grant", "/etc/shadow:ro"]),
     ("grant-without-mode", None, &["--grant", "/opt"]),
+    ("grant-protected", None, &["--grant", "$W/.vscode:rw"]),
+    ("grant-of-the-system", None, &["--grant", "/etc/ssl:rw"]),
     ("grant-fifo", None, &["--grant", "$OUT/fifo:ro"]),
     ("grant-link", None, &["--grant", "$OUT/link:ro"]),
     ("workspace-root", None, &["--workspace", "/"]),
@@ -153,7 +155,9 @@ fn each_fault_has_its_message() {
     let mut texts = BTreeSet::new();
     for (name, policy, flags) in CASES {
         let place = Place::new();
-        place.outside("mkfifo $OUT/fifo && ln -s $OUT/canary $OUT/link").works("prepare");
+        place
+            .outside("mkfifo $OUT/fifo && ln -s $OUT/canary $OUT/link && mkdir .vscode")
+            .works("prepare");
         let text = message(&place, *policy, flags, "run");
         assert_eq!(
             message(&place, *policy, flags, "plan").replace("cofferdam plan", "cofferdam run"),
@@ -212,4 +216,34 @@ fn json_says_the_same() {
         assert_eq!(object[key], want, "{object}");
     }
     assert_eq!((&object["line"], &object["column"]), (&3.into(), &2.into()));
+}
+
+/// Words that no command line is made of, for people and for machines.
+#[test]
+fn usage_is_told_in_the_voice_that_was_asked_for() {
+    let place = Place::new();
+    let says = |words: &[&str]| {
+        let ran = finish(place.command(programs().join("cofferdam")).args(words));
+        assert_eq!((ran.status, ran.out.as_str()), (Some(125), ""), "{words:?}: {ran:?}");
+        ran.err
+    };
+    assert!(says(&["run", "true"]).contains("put `--` before the command"));
+    assert!(!says(&["run", "--writable", "--", "true"]).contains("put `--`"));
+    assert!(says(&["run", "--", ""]).contains("the command is empty"));
+    for words in [
+        &["run", "--json"][..],
+        &["run", "--json", "true"],
+        &["plan", "--json", "--writable", "--", "true"],
+        &["run", "--json", "--", ""],
+    ] {
+        let text = says(words);
+        assert_eq!(text.lines().count(), 1, "{words:?}: one object a line: {text}");
+        let object: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(object["event"], "refusal", "{words:?}");
+        for key in ["code", "message", "hint"] {
+            assert!(object[key].as_str().is_some_and(|text| !text.is_empty()), "{words:?}: {key}");
+        }
+    }
+    let asked = finish(place.command(programs().join("cofferdam")).args(["run", "--help"]));
+    assert!(asked.works("help is no fault").out.contains("Examples:"));
 }

@@ -24,11 +24,31 @@ const AFTER: &str = "Examples:
 Exit status: the command's own; 125 refused or failed, 126 not executable, 127 not found,
 128+n ended by signal n.";
 
+const AFTER_RUN: &str = "Examples:
+  cofferdam run -- make test
+  cofferdam run --grant ~/data:ro --env CI=1 -- ./train --epochs 3
+  cofferdam run --workspace ~/src/app:ro -- rg TODO
+  while read name; do cofferdam run -- ./check \"$name\" < /dev/null; done < names
+
+Standard input goes to the command. A first signal (Ctrl-C, TERM, HUP) goes to it too; the same
+signal again within two seconds ends the sandbox.
+
+Exit status: the command's own; 125 refused or failed, 126 not executable, 127 not found,
+128+n ended by signal n.";
+
+const AFTER_PLAN: &str = "Examples:
+  cofferdam plan -- make test             the view, the environment, who holds each clause
+  cofferdam plan --json -- make test      the same with every step, for machines
+
+Nothing is run and nothing is recorded. Exit status: 0, or 125 where `run` would refuse.";
+
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Run a command inside the wall
+    #[command(after_help = AFTER_RUN)]
     Run(What),
     /// Show exactly what `run` would do, and refuse as it would
+    #[command(after_help = AFTER_PLAN)]
     Plan(What),
     /// Look at the audit log
     #[command(subcommand)]

@@ -62,13 +62,16 @@ impl Say {
             Outcome::Exited(_) | Outcome::Signaled(_) | Outcome::Ended(_) => return,
             Outcome::NotStarted(2) => (
                 "not-found",
-                format!("`{name}` is not inside the sandbox"),
+                format!("`{name}` is not inside the sandbox, or the interpreter of its first line"),
                 "is it installed in /usr or a toolchain directory? `cofferdam plan` lists what is \
                  in view; --grant adds a tree",
             ),
             Outcome::NotStarted(errno) => (
                 "not-executable",
-                format!("`{name}` cannot be executed (errno {errno})"),
+                format!(
+                    "`{name}` cannot be executed: {}",
+                    cofferdam_sandbox::refusal::errno_text(*errno)
+                ),
                 "is it a program for this machine, with execute permission? 32-bit programs do \
                  not run",
             ),
@@ -164,9 +167,36 @@ impl Say {
                 json!({"file": file.to_string(), "whole": false, "problem": broken.to_string()}),
             ),
         };
-        to_stdout(&if self.output == Output::Json { object.to_string() } else { text });
+        let text = if self.output == Output::Json { object.to_string() } else { text };
+        to_stdout(&cofferdam_policy::printable(&text));
         verdict.is_ok()
     }
+}
+
+/// What clap has to say: help and version, or what is wrong with the words.
+pub(super) fn usage(error: &clap::Error) {
+    let words: Vec<_> = std::env::args_os().skip(1).collect();
+    let ours = words.iter().take_while(|word| *word != "--");
+    let json = error.use_stderr() && ours.clone().any(|word| word == "--json");
+    // The commonest mistake: the command without the two dashes that end our own words.
+    let undashed = error.kind() == clap::error::ErrorKind::UnknownArgument
+        && ours.count() == words.len()
+        && words.first().is_some_and(|word| word == "run" || word == "plan");
+    let dashes = "put `--` before the command: cofferdam run -- CMD";
+    if !json {
+        // With the stream closed there is nobody to tell.
+        drop(error.print());
+        if undashed {
+            to_stderr(&format!("\n  tip: {dashes}"));
+        }
+        return;
+    }
+    let text = error.to_string();
+    let said = text.lines().next().unwrap_or_default();
+    let said = said.strip_prefix("error: ").unwrap_or(said);
+    let hint = if undashed { dashes } else { "see `cofferdam run --help`" };
+    let object = json!({"event": "refusal", "code": "usage", "message": said, "hint": hint});
+    to_stderr(&object.to_string());
 }
 
 /// Whether standard error takes colors, and its width. Without a terminal nothing is wrapped:
