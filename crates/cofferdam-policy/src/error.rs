@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource};
 
@@ -75,8 +75,10 @@ pub(crate) enum Fault {
     CannotLook { path: PathBuf, why: String },
     #[error("{} is no home for the sandbox: {why}", path.display())]
     HomeUnusable { path: PathBuf, why: String },
-    #[error("{} lies in {}, which is protected", path.display(), place.display())]
+    #[error("{}", within(path, place, "protected"))]
     GrantProtected { path: PathBuf, place: PathBuf },
+    #[error("{}", within(path, place, "the system's"))]
+    SystemTree { path: PathBuf, place: PathBuf },
     #[error("the workspace {} is not a directory", path.display())]
     NotADirectory { path: PathBuf },
     #[error("{} is reached by a symbolic link", path.display())]
@@ -93,6 +95,14 @@ pub(crate) enum Fault {
     GuardedLink { path: PathBuf },
     #[error("the protected file {} has {links} hard links", path.display())]
     GuardedHardLink { path: PathBuf, links: u64 },
+}
+
+fn within(path: &Path, place: &Path, what: &str) -> String {
+    if path == place {
+        format!("{} is {what}", path.display())
+    } else {
+        format!("{} lies in {}, which is {what}", path.display(), place.display())
+    }
 }
 
 fn article(name: &str) -> String {
@@ -133,6 +143,7 @@ impl Fault {
             Self::CannotLook { .. } => "cannot-look",
             Self::HomeUnusable { .. } => "home-unusable",
             Self::GrantProtected { .. } => "grant-protected",
+            Self::SystemTree { .. } => "system-tree",
             Self::NotADirectory { .. } => "not-a-directory",
             Self::SymbolicLink { .. } => "symbolic-link",
             Self::WorkspaceTooWide { .. } => "workspace-too-wide",
@@ -202,6 +213,9 @@ impl Fault {
                     .into()
             }
             Self::HomeUnusable { .. } => "set HOME to the home directory".into(),
+            Self::SystemTree { .. } => {
+                "grant it read-only; what changes the system runs outside".into()
+            }
             Self::GrantProtected { .. } => {
                 "grant it read-only, or the directory above the protected one".into()
             }

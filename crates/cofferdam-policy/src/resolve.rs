@@ -217,6 +217,9 @@ impl Resolver<'_> {
         if seen.kind == Kind::Other {
             return Err(self.fault(Fault::NotRegular { path }, text));
         }
+        if let Some(place) = width::the_systems(&path, text.value.mode) {
+            return Err(self.fault(Fault::SystemTree { path, place }, text));
+        }
         if text.value.mode == Mode::ReadWrite
             && let Some(place) = width::git_directory(&path)
         {
@@ -235,8 +238,7 @@ impl Resolver<'_> {
     fn workspace(&self) -> Result<Grant, PolicyError> {
         let text = &self.document.workspace;
         let path = absolute(&text.value.path, &self.facts.home, &self.facts.cwd);
-        if let Some(why) = self.too_wide(&path).or_else(|| self.the_systems(&path, text.value.mode))
-        {
+        if let Some(why) = self.too_wide(&path) {
             return Err(self.fault(Fault::WorkspaceTooWide { path, why }, text));
         }
         let grant = self.granted(text, Origin::Workspace)?;
@@ -250,9 +252,7 @@ impl Resolver<'_> {
         let mut grants: Vec<Grant> = Vec::new();
         for text in &self.document.grants {
             let path = absolute(&text.value.path, &self.facts.home, &self.facts.cwd);
-            if let Some(why) =
-                self.too_wide(&path).or_else(|| self.the_systems(&path, text.value.mode))
-            {
+            if let Some(why) = self.too_wide(&path) {
                 return Err(self.fault(Fault::GrantTooWide { path, why }, text));
             }
             let grant = self.granted(text, Origin::Granted)?;

@@ -20,6 +20,18 @@ pub(super) fn protected(path: &Path, top: &Path) -> Option<PathBuf> {
     names.into_iter().find(|name| path.starts_with(name))
 }
 
+/// The system's tree that `path` is or lies in, which is not granted for writing.
+pub(super) fn the_systems(path: &Path, mode: Mode) -> Option<PathBuf> {
+    let within = |places: &[&'static str]| -> Option<&'static str> {
+        places.iter().find(|place| path.starts_with(place)).copied()
+    };
+    let place = within(view::SYSTEM_OWNED).filter(|_| mode == Mode::ReadWrite)?;
+    let source = view::SYSTEM_SOURCES
+        .iter()
+        .any(|place| path.starts_with(place) && path != Path::new(place));
+    (!source).then(|| place.into())
+}
+
 impl Resolver<'_> {
     /// Why a tree is too much to hand over, if it is.
     pub(super) fn too_wide(&self, path: &Path) -> Option<String> {
@@ -64,18 +76,6 @@ impl Resolver<'_> {
             (None, _) | (_, None) => false,
         };
         inner.starts_with(outer) || inner.ancestors().any(same)
-    }
-
-    /// Why a tree of the system's is not granted for writing.
-    pub(super) fn the_systems(&self, path: &Path, mode: Mode) -> Option<String> {
-        let within = |places: &[&'static str]| -> Option<&'static str> {
-            places.iter().find(|place| path.starts_with(place)).copied()
-        };
-        let place = within(view::SYSTEM_OWNED).filter(|_| mode == Mode::ReadWrite)?;
-        let source = view::SYSTEM_SOURCES
-            .iter()
-            .any(|place| path.starts_with(place) && path != Path::new(place));
-        (!source).then(|| format!("{place} belongs to the system"))
     }
 
     /// The private home is made at the home's path, so that must be a place that can be made.
