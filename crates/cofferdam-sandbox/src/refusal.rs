@@ -118,6 +118,7 @@ impl StartRefusal {
         if let Self::Step { step, doing, errno, said: None } = self {
             let failed = usize::try_from(step).ok().and_then(|index| plan.setup.get(index));
             let said = failed.and_then(|failed| cause(plan, host, failed, (&doing, errno)));
+            let said = said.or_else(|| cannot_enter(plan, &doing, errno));
             return Self::Step { step, doing, errno, said };
         }
         self
@@ -190,6 +191,20 @@ fn cause(plan: &Plan, host: &Host, failed: &Step, (doing, errno): (&str, i32)) -
             "start the outer container with its /proc unmasked (docker, podman: --security-opt \
              systempaths=unconfined)",
         )
+    })
+}
+
+/// The working directory is no step of the view: it is entered when that stands.
+fn cannot_enter(plan: &Plan, doing: &str, errno: i32) -> Option<Cause> {
+    let directory = plan.workload.directory.display();
+    let user = workload_user(plan);
+    (doing == format!("enter {directory}")).then(|| Cause {
+        code: "cannot-enter",
+        message: format!(
+            "user {user}, who the workload is, cannot enter {directory}: {}",
+            errno_text(errno)
+        ),
+        hint: "start it in a directory of the workspace that this user may enter".into(),
     })
 }
 

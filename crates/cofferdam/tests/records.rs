@@ -70,6 +70,27 @@ fn plan_refuses_a_log_that_run_could_not_write() {
     place.inside_with(&["--audit", &fresh], "true").works("and run does");
 }
 
+/// The working directory is tried as well.
+#[test]
+fn plan_refuses_a_directory_that_run_could_not_enter() {
+    let place = Place::new();
+    place.outside("mkdir -p open closed && chmod 000 closed").works("");
+    let there = |folder: &str, verb: &str| {
+        // Entered before it is closed, by one who may.
+        let script = format!(
+            "chmod 755 {folder} && cd {folder} && chmod $MODE . && exec {} {verb} --workspace $W -- true",
+            programs().join("cofferdam").display()
+        );
+        let mode = if folder == "closed" { "000" } else { "755" };
+        finish(place.command("sh").env("MODE", mode).args(["-c", &script]))
+    };
+    for verb in ["run", "plan"] {
+        there("closed", verb).refused("cannot enter", verb);
+        there("open", verb).works(verb);
+    }
+    place.outside("chmod 755 closed").works("");
+}
+
 /// A record in a file that nobody finds is none.
 #[test]
 fn a_log_that_is_moved_away_is_told() {
