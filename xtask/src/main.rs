@@ -34,6 +34,8 @@ fn main() -> ExitCode {
             Ok(pairs @ 1..=1000) => bench::start(pairs),
             Ok(_) | Err(_) => Err("--pairs takes a number from 1 to 1000".into()),
         },
+        // For the bench's own use, inside bubblewrap: not in the help.
+        [bench::WALLS, plan, "--", command @ ..] => bench::under_walls(plan, command),
         ["fuzz"] => test::fuzz(300_000),
         ["fuzz", "--rounds", rounds] => match rounds.parse() {
             Ok(rounds @ 1..=1_000_000_000) => test::fuzz(rounds),

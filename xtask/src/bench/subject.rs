@@ -4,6 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::walls::{self, Walls};
+
 pub(super) struct Subject {
     cofferdam: PathBuf,
     scratch: PathBuf,
@@ -33,6 +35,44 @@ impl Subject {
     /// The same trees, private places, namespaces and environment. What bubblewrap is spared:
     /// guards, a system-call filter, Landlock, a record, ids that are not root's, pipes.
     pub(super) fn bubblewrap(&self, work: &Path, words: &[&str]) -> Command {
+        let mut command = self.view(work);
+        command.arg("--").args(words);
+        command
+    }
+
+    /// [`Subject::bubblewrap`] with the walls of cofferdam's plan that cost something at every
+    /// call: bubblewrap loads the filter, and this program, inside, puts the layers on.
+    pub(super) fn bubblewrap_walled(
+        &self,
+        work: &Path,
+        walls: &Walls,
+        words: &[&str],
+    ) -> Result<Command, String> {
+        let mut command = self.view(work);
+        for (file, inside) in [(&walls.program, walls::PROGRAM), (&walls.plan, walls::PLAN)] {
+            command.arg("--ro-bind").arg(file).arg(inside);
+        }
+        command.arg("--seccomp").arg(walls.lend_filter()?.to_string());
+        command.args(["--", walls::PROGRAM, walls::TASK, walls::PLAN, "--"]).args(words);
+        Ok(command)
+    }
+
+    /// That both walls stand there, and that the second one is what it takes to see a difference.
+    pub(super) fn check_walls(&self, work: &Path, walls: &Walls) -> Result<(), String> {
+        // Of `/run` the plan allows reading alone; bubblewrap's own is writable.
+        let probe = "grep -q '^Seccomp:.2$' /proc/self/status && ! touch /run/probe 2>/dev/null";
+        let words = ["sh", "-c", probe];
+        let stands = |mut command: Command| command.status().is_ok_and(|status| status.success());
+        match (
+            stands(self.bubblewrap_walled(work, walls, &words)?),
+            stands(self.bubblewrap(work, &["touch", "/run/probe"])),
+        ) {
+            (true, true) => Ok(()),
+            (walled, plain) => Err(format!("bwrap's walls: walled {walled}, plain {plain}")),
+        }
+    }
+
+    fn view(&self, work: &Path) -> Command {
         let mut command = Command::new("/usr/bin/bwrap");
         command.args(["--unshare-all", "--die-with-parent", "--new-session", "--clearenv"]);
         command
@@ -61,7 +101,6 @@ impl Subject {
         {
             command.args(["--setenv", name, value]);
         }
-        command.arg("--").args(words);
         command
     }
 }
