@@ -264,19 +264,29 @@ fn landlock_does_not_govern_metadata() {
     }
 }
 
-/// A layer that does not name REFER forbids moves between directories.
+/// A layer that does not name REFER forbids moves between directories, even one that handles
+/// nothing of files: so the workload's own layer cannot be of scopes alone.
 #[test]
 fn a_landlock_layer_without_refer_forbids_moves() {
     let place = Place::new();
-    let layer = |rights: u64| {
+    // A whole first layer, as init's, that leaves moves alone; then a second one.
+    let layers = |rights: u64, scopes: u64| {
         format!(
-            "ruleset = ctypes.create_string_buffer(({rights}).to_bytes(8, 'little'))\n\
-             fd = call(444, ruleset, 8, 0)\ncall(157, 38, 1, 0, 0, 0)\ncall(446, fd, 0)\n\
-             os.makedirs('a', exist_ok=True); open('a/f', 'w').close(); os.rename('a/f', 'f')"
+            "def layer(rights, scopes, root):\n    \
+             words = b''.join(n.to_bytes(8, 'little') for n in (rights, 0, scopes))\n    \
+             fd = call(444, ctypes.create_string_buffer(words), 24 if scopes else 8, 0)\n    \
+             top = os.open('/', os.O_PATH)\n    \
+             rule = root.to_bytes(8, 'little') + top.to_bytes(4, 'little')\n    \
+             if root: call(445, fd, 1, ctypes.create_string_buffer(rule), 0)\n    \
+             call(446, fd, 0)\n\
+             call(157, 38, 1, 0, 0, 0)\nlayer({FIRST}, 0, {FIRST})\nlayer({rights}, {scopes}, 0)\n\
+             os.makedirs('a', exist_ok=True); open('a/f', 'w').close(); os.rename('a/f', 'f')",
+            FIRST = (1 << 14) - 1
         )
     };
     // MAKE_CHAR alone: nothing of it is used, and yet the move fails.
-    place.python_outside(&layer(1 << 6)).fails(&["EXDEV"], "without REFER");
+    place.python_outside(&layers(1 << 6, 0)).fails(&["EXDEV"], "without REFER");
+    place.python_outside(&layers(0, 3)).fails(&["EXDEV"], "scopes alone");
     place
         .inside("mkdir d && echo x > d/f && mv d/f f && cat f")
         .works("the workload's layer names it");

@@ -25,7 +25,8 @@ const SCOPES: u64 = 0b11;
 /// that the workload's domain is below init's, which closes `ptrace(2)` and `/proc/1`.
 ///
 /// A layer that says nothing of moving between directories forbids it (`landlock(7)`, REFER), so
-/// this one names it, and [`workload_rules`] leaves the judgement to init's layer.
+/// this one names it, and [`workload_rules`] leaves the judgement to init's layer. A layer of
+/// scopes alone says nothing of it either, and is hardly faster.
 pub(super) const fn workload_only(abi: u32) -> u64 {
     MAKE_CHAR | if abi >= 2 { REFER } else { 0 }
 }
