@@ -70,6 +70,8 @@ pub fn main() -> ! {
 fn run(control: &Control, at: &mut u32) -> Result<(), Failed> {
     // From the first moment on: another process of this user must not trace the set-up.
     confine::set_dumpable(confine::Dumpable::No).doing("switch core dumps and tracing off")?;
+    // It was started in the caller's directory, which it has no business in.
+    rustix::process::chdir("/").doing("leave the caller's directory")?;
     let umask = rustix::process::umask(rustix::fs::Mode::empty());
     let given = control.receive_given().doing("receive the plan and the workload's streams")?;
     let (plan, stdio) = (read_plan(given.plan)?, [given.input, given.output, given.error]);

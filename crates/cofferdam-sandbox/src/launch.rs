@@ -80,11 +80,12 @@ impl Waiting {
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
                 .map_err(|e| system("make a socketpair")(e.into()))?;
         let path = format!("/proc/self/fd/{}", programs.init.as_raw_fd());
+        // Without a working directory of its own: with one, a static program's standard library
+        // forks, which copies this process. Init goes to `/` itself.
         #[expect(clippy::disallowed_methods, reason = "the one place that starts programs")]
         let first = Command::new(path)
             .arg0("cofferdam-init")
             .env_clear()
-            .current_dir("/")
             .stdin(Stdio::null())
             .stdout(Stdio::from(theirs))
             .stderr(Stdio::null())
