@@ -29,6 +29,8 @@ use crate::steps::Stage;
 
 /// A plan is far smaller; a larger file is not from our engine. Bytes.
 const PLAN_BYTES_MAX: u64 = 16 << 20;
+/// Room for an ordinary plan: it comes with one read. Bytes.
+const PLAN_BYTES: usize = 32 << 10;
 
 /// What went wrong while a step was obeyed.
 #[derive(Debug)]
@@ -124,7 +126,7 @@ fn start(
 }
 
 fn read_plan(from: OwnedFd) -> Result<Plan, Failed> {
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(PLAN_BYTES);
     File::from(from).take(PLAN_BYTES_MAX).read_to_end(&mut bytes).doing("read the plan")?;
     let other =
         || Failed { doing: "read a plan of this build: reinstall cofferdam".into(), errno: 0 };

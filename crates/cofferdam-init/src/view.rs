@@ -131,6 +131,12 @@ impl NewRoot {
 
     /// The directory `path`, made with everything above it where it is missing.
     fn ensure(&self, path: &Path) -> io::Result<OwnedFd> {
+        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS;
+        // Most are there: one call. Where this fails, the walk makes what is missing or says why.
+        if let Ok(at) = openat2(&self.root, path, HOLD | OFlags::DIRECTORY, Mode::empty(), resolve)
+        {
+            return Ok(at);
+        }
         let mut at = self.root.try_clone()?;
         for part in path.components() {
             let Component::Normal(name) = part else { continue };
