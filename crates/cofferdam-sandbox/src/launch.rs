@@ -11,7 +11,9 @@ use std::process::{Command, Stdio};
 use cofferdam_plan::facts::Ids;
 use cofferdam_plan::message::{Order, Report};
 use cofferdam_plan::{BUILD, Host, Plan, wire};
-use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags, fcntl_add_seals, memfd_create};
+use rustix::fs::{
+    MemfdFlags, Mode, OFlags, SealFlags, fcntl_add_seals, fcntl_getfl, fcntl_setfl, memfd_create,
+};
 use rustix::net::{
     AddressFamily, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags,
     SocketType, recv, sendmsg, socketpair,
@@ -207,7 +209,9 @@ impl Running {
     pub(crate) fn order(&self, order: &Order) -> io::Result<()> {
         let bytes = wire::encode(order);
         let mut none = SendAncillaryBuffer::default();
-        sendmsg(&self.control, &[IoSlice::new(&bytes)], &mut none, SendFlags::NOSIGNAL)?;
+        // Without waiting: a pid 1 that was stopped from outside takes no order.
+        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+        sendmsg(&self.control, &[IoSlice::new(&bytes)], &mut none, flags)?;
         Ok(())
     }
 }
@@ -234,7 +238,13 @@ impl Pipes {
             }
             Ok(pair)
         };
-        Ok(Self { input: make()?, output: make()?, error: make()? })
+        let pipes = Self { input: make()?, output: make()?, error: make()? };
+        // The workload can open its pipes anew, read what it wrote and write what it should read,
+        // between our poll and our call. These flags belong to our ends only.
+        for ours in [&pipes.input.1, &pipes.output.0, &pipes.error.0] {
+            fcntl_setfl(ours, fcntl_getfl(ours)? | OFlags::NONBLOCK)?;
+        }
+        Ok(pipes)
     }
 }
 

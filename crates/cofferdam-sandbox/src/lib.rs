@@ -9,8 +9,10 @@ pub mod launch;
 pub mod monitor;
 pub mod probe;
 pub mod refusal;
+mod streams;
 
 pub use facts::Caller;
 pub use launch::{Preparing, Programs, Waiting};
-pub use monitor::{Outcome, Running, Streams};
+pub use monitor::{Outcome, Running};
 pub use refusal::StartRefusal;
+pub use streams::{Sink, Streams};

@@ -4,13 +4,13 @@ mod arguments;
 mod say;
 mod signals;
 
-use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
+use cofferdam_sandbox::Sink;
 
 use crate::engine::{Engine, Options, PolicyFrom, Prepared};
 use crate::refused::Refused;
@@ -104,17 +104,10 @@ fn run(what: &What, engine: Option<Result<Engine, Refused>>) -> ExitCode {
     };
     let signals = signals::forwarded();
     let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
-    // Unbuffered: what the workload wrote is passed on as it came.
-    let open = |fd: io::Result<std::os::fd::OwnedFd>| fd.map(File::from);
-    let streams = open(stdout.as_fd().try_clone_to_owned())
-        .and_then(|out| Ok((out, open(stderr.as_fd().try_clone_to_owned())?)));
-    let Ok((mut output, mut error)) = streams else {
-        return ExitCode::from(REFUSED);
-    };
     let outcome = session.run(
         Some(stdin.as_fd()),
-        &mut output,
-        &mut error,
+        Sink::Descriptor(stdout.as_fd()),
+        Sink::Descriptor(stderr.as_fd()),
         signals.as_ref().map(AsFd::as_fd),
     );
     match outcome {

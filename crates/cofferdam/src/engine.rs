@@ -1,7 +1,7 @@
 //! The Engine: from options to a plan, from a plan to a running sandbox, with every step on record.
 
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
@@ -17,7 +17,7 @@ use cofferdam_policy::model::{Origin, Policy};
 use cofferdam_policy::{Document, Source, document, resolve};
 use cofferdam_sandbox::facts::{Own, real_path};
 use cofferdam_sandbox::{
-    Caller, Outcome, Preparing, Programs, StartRefusal, Streams, Waiting, probe,
+    Caller, Outcome, Preparing, Programs, Sink, StartRefusal, Streams, Waiting, probe,
 };
 use serde_json::value::RawValue;
 
@@ -265,7 +265,8 @@ impl Engine {
         let prepared = self.prepare(options)?;
         let session = self.start(&prepared)?;
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-        let outcome = session.run(None, &mut stdout, &mut stderr, None)?;
+        let (output, error) = (Sink::Collect(&mut stdout), Sink::Collect(&mut stderr));
+        let outcome = session.run(None, output, error, None)?;
         Ok(Collected { outcome, stdout, stderr })
     }
 }
@@ -279,8 +280,8 @@ impl Session<'_> {
     pub fn run(
         self,
         input: Option<BorrowedFd<'_>>,
-        output: &mut dyn Write,
-        error: &mut dyn Write,
+        output: Sink<'_>,
+        error: Sink<'_>,
         signals: Option<BorrowedFd<'_>>,
     ) -> Result<Outcome, Refused> {
         let Self { prepared, mut log, mut preparing, started } = self;
@@ -490,7 +491,7 @@ fn end_event(outcome: &Outcome, started: Instant) -> Event {
         Outcome::Killed { fallen } => {
             Some(format!("killed: the guard over {} fell", fallen.display()))
         }
-        Outcome::Ended(_) => Some("ended by a second signal".into()),
+        Outcome::Ended(_) => Some("ended by a signal to cofferdam itself".into()),
         Outcome::Failed { doing, .. } => Some(format!("cannot {doing}")),
         Outcome::OutputLost { stream, errno, status } => {
             let why = cofferdam_sandbox::refusal::errno_text(*errno);

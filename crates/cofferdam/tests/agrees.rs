@@ -22,7 +22,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use cofferdam::policy::{Act, Request, Verdict, decide};
-use cofferdam::{Engine, Options, Outcome, PolicyFrom};
+use cofferdam::{Engine, Options, Outcome, PolicyFrom, Sink};
 use support::{Place, finish, programs, variable};
 
 const POLICIES: u64 = 40;
@@ -190,7 +190,7 @@ fn round(random: &mut Random, engine: &Engine) -> (usize, usize) {
     let prepared = engine.prepare(&options).unwrap_or_else(|refused| panic!("{refused}\n{text}"));
     let session = engine.start(&prepared).unwrap_or_else(|refused| panic!("{refused}"));
     let (mut out, mut err) = (Vec::new(), Vec::new());
-    let outcome = session.run(None, &mut out, &mut err, None);
+    let outcome = session.run(None, Sink::Collect(&mut out), Sink::Collect(&mut err), None);
     let outcome = outcome.unwrap_or_else(|refused| panic!("{refused}"));
     let err = String::from_utf8_lossy(&err);
     assert_eq!(outcome, Outcome::Exited(0), "{err}\n{text}");
