@@ -2,15 +2,20 @@
 
 use std::os::fd::OwnedFd;
 
-use cofferdam_sys::process::{SignalSet, set_blocked, signal_fd};
+use cofferdam_sys::process::{SignalSet, is_ignored, set_blocked, signal_fd};
 
 /// `SIGHUP`, `SIGINT`, `SIGQUIT`, `SIGTERM` (`signal(7)`).
 const FORWARDED: [i32; 4] = [1, 2, 3, 15];
 
 /// Blocks the signals and gives a descriptor that delivers them. `None` where the kernel refuses:
 /// they then end cofferdam at once, and the sandbox with it.
+///
+/// What the caller ignores stays ignored, by us and by the workload that inherits it: `nohup(1)`
+/// ignores `SIGHUP`, and `&` in a script `SIGINT` and `SIGQUIT`. Blocked, it would be delivered all
+/// the same.
 pub(super) fn forwarded() -> Option<OwnedFd> {
-    let signals = FORWARDED.into_iter().fold(SignalSet::empty(), SignalSet::with);
+    let heard = FORWARDED.into_iter().filter(|signal| !is_ignored(*signal).unwrap_or(false));
+    let signals = heard.fold(SignalSet::empty(), SignalSet::with);
     let fd = signal_fd(&signals).ok()?;
     set_blocked(&signals).ok()?;
     Some(fd)
