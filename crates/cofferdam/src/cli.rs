@@ -27,11 +27,7 @@ pub fn main() -> ExitCode {
     let engine = warm();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(error) => {
-            let status = if error.use_stderr() { REFUSED } else { 0 };
-            say::usage(&error);
-            return ExitCode::from(status);
-        }
+        Err(error) => return usage(&error),
     };
     match arguments.command {
         Command::Run(mut what) => {
@@ -40,6 +36,21 @@ pub fn main() -> ExitCode {
         }
         Command::Plan(what) => plan(&what, engine),
         Command::Audit(AuditCommand::Verify { file, json }) => verify(file.as_deref(), json),
+    }
+}
+
+/// Says what `--help` asks for, or what is wrong with the words.
+fn usage(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() {
+        say::usage(error);
+        return ExitCode::from(REFUSED);
+    }
+    match say::to_stdout(error.to_string().trim_end()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(refused) => {
+            Say::new(say::Output::Text).refused(&refused);
+            ExitCode::from(REFUSED)
+        }
     }
 }
 
@@ -126,13 +137,10 @@ fn plan(what: &What, engine: Option<Result<Engine, Refused>>) -> ExitCode {
     let say = Say::new(what.output());
     let planned = prepare(what, engine).and_then(|(engine, prepared)| {
         engine.rehearse(&prepared)?;
-        Ok(prepared)
+        say.plan(&prepared)
     });
     match planned {
-        Ok(prepared) => {
-            say.plan(&prepared);
-            ExitCode::SUCCESS
-        }
+        Ok(()) => ExitCode::SUCCESS,
         Err(refused) => {
             say.refused(&refused);
             ExitCode::from(REFUSED)
@@ -142,16 +150,13 @@ fn plan(what: &What, engine: Option<Result<Engine, Refused>>) -> ExitCode {
 
 fn verify(file: Option<&Path>, json: bool) -> ExitCode {
     let say = Say::new(if json { say::Output::Json } else { say::Output::Text });
-    let path = match file.map_or_else(Engine::default_audit_log, |path| Ok(path.to_owned())) {
-        Ok(path) => path,
+    let path = file.map_or_else(Engine::default_audit_log, |path| Ok(path.to_owned()));
+    match path.and_then(|path| say.verified(&path, &cofferdam_audit::verify(&path))) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
         Err(refused) => {
             say.refused(&refused);
-            return ExitCode::from(REFUSED);
+            ExitCode::from(REFUSED)
         }
-    };
-    if say.verified(&path, &cofferdam_audit::verify(&path)) {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::from(1)
     }
 }

@@ -81,6 +81,9 @@ pub enum Refused {
         /// What the system said.
         source: io::Error,
     },
+    /// What was asked for could not be told.
+    #[error("the answer cannot be written to standard output")]
+    Unanswered(#[source] io::Error),
     /// A flag that only has one value in this release.
     #[error("--network {asked} is not in this release")]
     Network {
@@ -107,6 +110,7 @@ impl Refused {
             Self::ConfigInside { .. } => "config-inside",
             Self::PolicyShared { .. } => "policy-shared",
             Self::PolicyFile { .. } => "policy-file",
+            Self::Unanswered(_) => "answer-lost",
             Self::Network { .. } => "network-not-yet",
         }
     }
@@ -144,14 +148,19 @@ impl Refused {
                 let path = path.display();
                 format!("make it yours alone: chmod go-w {path}, and chown it to yourself")
             }
-            Self::PolicyFile { source, .. } => {
-                let words = source.to_string();
-                let words = words.split(" (os error").next().unwrap_or_default().to_lowercase();
-                format!(
-                    "the system said: {words}; name a file that you can read, or leave --policy out"
-                )
+            Self::PolicyFile { source, .. } => format!(
+                "the system said: {}; name a file that you can read, or leave --policy out",
+                words(source)
+            ),
+            Self::Unanswered(source) => {
+                format!("the system said: {}; make room where it goes", words(source))
             }
             Self::Network { .. } => "use --network none, which is the default".into(),
         }
     }
+}
+
+/// What the system said, as a part of a sentence.
+fn words(error: &io::Error) -> String {
+    error.to_string().split(" (os error").next().unwrap_or_default().to_lowercase()
 }

@@ -1,11 +1,14 @@
 //! Everything that `cofferdam` says in its own name: refusals and notes on standard error, answers
 //! on standard output.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
 use cofferdam_audit::{Broken, Verified};
 use cofferdam_sandbox::Outcome;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::{Errno, write};
 use serde_json::{Value, json};
 
 use crate::engine::Prepared;
@@ -120,7 +123,7 @@ impl Say {
         }
     }
 
-    pub(super) fn plan(&self, prepared: &Prepared) {
+    pub(super) fn plan(&self, prepared: &Prepared) -> Result<(), Refused> {
         let text = match self.output {
             Output::Json => {
                 let value = |value: Result<Value, serde_json::Error>| value.unwrap_or(Value::Null);
@@ -137,13 +140,17 @@ impl Say {
                 let text = cofferdam_plan::render::text(&prepared.policy, &prepared.plan);
                 cofferdam_policy::printable(&text)
             }
-            Output::Quiet => return,
+            Output::Quiet => return Ok(()),
         };
-        to_stdout(text.trim_end());
+        to_stdout(text.trim_end())
     }
 
     /// Says how a log stands; `true` where it holds.
-    pub(super) fn verified(&self, path: &Path, verdict: &Result<Verified, Broken>) -> bool {
+    pub(super) fn verified(
+        &self,
+        path: &Path,
+        verdict: &Result<Verified, Broken>,
+    ) -> Result<bool, Refused> {
         let file = path.display();
         let (text, object) = match verdict {
             Ok(whole) => (
@@ -168,16 +175,16 @@ impl Say {
             ),
         };
         let text = if self.output == Output::Json { object.to_string() } else { text };
-        to_stdout(&cofferdam_policy::printable(&text));
-        verdict.is_ok()
+        to_stdout(&cofferdam_policy::printable(&text))?;
+        Ok(verdict.is_ok())
     }
 }
 
-/// What clap has to say: help and version, or what is wrong with the words.
+/// What is wrong with the words, as clap says it, or as one object where JSON was asked for.
 pub(super) fn usage(error: &clap::Error) {
     let words: Vec<_> = std::env::args_os().skip(1).collect();
     let ours = words.iter().take_while(|word| *word != "--");
-    let json = error.use_stderr() && ours.clone().any(|word| word == "--json");
+    let json = ours.clone().any(|word| word == "--json");
     // The commonest mistake: the command without the two dashes that end our own words.
     let undashed = error.kind() == clap::error::ErrorKind::UnknownArgument
         && ours.count() == words.len()
@@ -213,9 +220,32 @@ fn terminal() -> (bool, usize) {
 
 /// With a stream closed there is nobody to tell.
 fn to_stderr(text: &str) {
-    drop(writeln!(std::io::stderr().lock(), "{text}"));
+    write_line(std::io::stderr().as_fd(), text).unwrap_or(());
 }
 
-fn to_stdout(text: &str) {
-    drop(writeln!(std::io::stdout().lock(), "{text}"));
+/// An answer that nobody got is no success; a reader that went away has enough.
+pub(super) fn to_stdout(text: &str) -> Result<(), Refused> {
+    match write_line(std::io::stdout().as_fd(), text) {
+        Ok(()) | Err(Errno::PIPE) => Ok(()),
+        Err(error) => Err(Refused::Unanswered(error.into())),
+    }
+}
+
+/// Writes the whole line, to an `O_NONBLOCK` descriptor too. The streams of the standard library
+/// give up there, and hold a closed one for a success.
+fn write_line(fd: BorrowedFd<'_>, text: &str) -> Result<(), Errno> {
+    let line = format!("{text}\n");
+    let mut rest = line.as_bytes();
+    while !rest.is_empty() {
+        match write(fd, rest) {
+            Ok(0) => return Err(Errno::IO),
+            Ok(length) => rest = rest.get(length..).unwrap_or_default(),
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => {
+                poll(&mut [PollFd::from_borrowed_fd(fd, PollFlags::OUT)], None)?;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
