@@ -20,6 +20,8 @@ use crate::streams::{Incoming, Outgoing, Streams};
 const ENDING: [u8; 3] = [1, 2, 15];
 /// Who asks again so soon is not content with the workload's answer.
 const AGAIN_WITHIN: Duration = Duration::from_secs(2);
+/// And who asks twice at once asked once: `timeout(1)` signals the process and then its group.
+const AGAIN_AFTER: Duration = Duration::from_millis(50);
 
 /// A sandbox whose workload runs.
 #[derive(Debug)]
@@ -243,7 +245,8 @@ impl Asked {
     fn again(&mut self, number: u8, now: Instant) -> bool {
         let place = ENDING.iter().zip(&mut self.0).find(|(signal, _)| **signal == number);
         let before = place.and_then(|(_, last)| last.replace(now));
-        before.is_some_and(|before| now.saturating_duration_since(before) <= AGAIN_WITHIN)
+        let since = before.map(|before| now.saturating_duration_since(before));
+        since.is_some_and(|since| (AGAIN_AFTER..=AGAIN_WITHIN).contains(&since))
     }
 }
 
@@ -380,6 +383,32 @@ mod tests {
             let at = |secs| begin + Duration::from_secs(secs);
             let last = signals.iter().map(|(secs, signal)| asked.again(*signal, at(*secs))).last();
             assert_eq!(last, Some(want), "{signals:?}: {why}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_asks_again() {
+        let begin = Instant::now();
+        for (signals, want, why) in [
+            (&[(15, 0)][..], false, "once"),
+            (&[(15, 0), (15, 500)], true, "again"),
+            (&[(15, 0), (15, 1)], false, "timeout(1): the process, then its group"),
+            (&[(15, 0), (15, 1), (15, 400)], true, "which may ask again too"),
+            (&[(15, 0), (15, 2_001)], false, "an hour later it is another wish"),
+            (&[(15, 0), (2, 500)], false, "another signal"),
+            (&[(3, 0), (3, 500)], false, "QUIT asks a Java program what it does"),
+        ] {
+            let mut asked = Asked::default();
+            let mut last = false;
+            for (number, millis) in signals {
+                last = asked.again(*number, begin + Duration::from_millis(*millis));
+            }
+            assert_eq!(last, want, "{why}");
         }
     }
 }

@@ -9,8 +9,8 @@
 mod support;
 
 use std::fs::{self, File};
-use std::io::{Read, Write};
-use std::process::Stdio;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use support::{Place, Ran, finish, programs};
@@ -123,7 +123,7 @@ fn lost_output_is_told() {
 }
 
 /// A workload that says `ready` and then waits for a signal.
-fn waiting(place: &Place, trap: &str) -> std::process::Child {
+fn waiting(place: &Place, trap: &str) -> Child {
     let script =
         format!("trap '{trap}' TERM INT HUP QUIT; echo ready; while :; do sleep 0.05; done");
     let mut command = place.cofferdam(&[]);
@@ -135,7 +135,7 @@ fn waiting(place: &Place, trap: &str) -> std::process::Child {
     engine
 }
 
-fn signal(place: &Place, engine: &std::process::Child, name: &str) {
+fn signal(place: &Place, engine: &Child, name: &str) {
     place.outside(&format!("kill -s {name} {}", engine.id())).works(name);
 }
 
@@ -196,4 +196,304 @@ fn a_file_is_an_input() {
     let mut command = place.cofferdam(&[]);
     command.args(["wc", "-l"]).stdin(File::open(place.work.join("lines")).unwrap());
     assert_eq!(finish(&mut command).works("count").out.trim(), "100000");
+}
+
+/// Waits until `done`; what is waited for has no other end.
+#[track_caller]
+fn until(what: &str, mut done: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !done() {
+        assert!(begin.elapsed() < LONG, "{what}: never");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// The status of a run that must end.
+#[track_caller]
+fn ends(engine: &mut Child, why: &str) -> Option<i32> {
+    let begin = Instant::now();
+    while engine.try_wait().unwrap().is_none() && begin.elapsed() < LONG {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let ended = engine.try_wait().unwrap();
+    if ended.is_none() {
+        engine.kill().unwrap();
+    }
+    assert!(ended.is_some(), "{why}: it does not end");
+    ended.unwrap().code()
+}
+
+/// Asks a run to end until it does. Two signals that come at once are one.
+#[track_caller]
+fn ends_when_asked(place: &Place, engine: &mut Child, why: &str) -> Option<i32> {
+    let ask = format!("while kill -s TERM {}; do sleep 0.2; done 2>&-", engine.id());
+    let mut asking = place.command("sh").args(["-c", &ask]).spawn().unwrap();
+    let status = ends(engine, why);
+    asking.wait().unwrap();
+    status
+}
+
+/// A script of Python as a run.
+fn python_run(place: &Place, script: &str) -> Command {
+    let mut command = place.cofferdam(&[]);
+    command.args(["/usr/bin/python3", "-c", script]);
+    command
+}
+
+/// A workload that takes its own output away before the engine reads it is waited for by nobody.
+#[test]
+fn the_workload_takes_its_output_back() {
+    let place = Place::new();
+    // After each byte that it took, it waits for signals that come through the engine.
+    let script = "import os, signal
+signal.signal(signal.SIGTERM, lambda *_: os._exit(9))
+pings = {signal.SIGQUIT}
+signal.pthread_sigmask(signal.SIG_BLOCK, pings)
+open('listens', 'w')
+again = [os.open(f'/proc/self/fd/{fd}', os.O_RDONLY | os.O_NONBLOCK) for fd in (1, 2)]
+taken = turn = 0
+while taken < 300 and turn < 200000:
+    turn += 1
+    fd = 1 + turn % 2
+    os.write(fd, b'x')
+    for _ in range(turn * 7 % 400): pass
+    try: os.read(again[fd - 1], 1)
+    except BlockingIOError: continue
+    taken += 1
+    signal.sigtimedwait(pings, 0)
+    if not all(signal.sigtimedwait(pings, 10) for _ in 'abc'): os._exit(8)
+open('taken.new', 'w').write(str(taken))
+os.rename('taken.new', 'taken')
+while True: signal.pause()";
+    let mut command = python_run(&place, script);
+    let mut engine = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let pid = rustix::process::Pid::from_child(&engine);
+    until("it listens", || place.work.join("listens").exists());
+    until("the workload takes", || {
+        assert!(engine.try_wait().unwrap().is_none(), "signals come through at any moment");
+        rustix::process::kill_process(pid, rustix::process::Signal::QUIT).unwrap();
+        place.work.join("taken").exists()
+    });
+    let taken: u32 = place.read("home/src/app/taken").parse().unwrap();
+    assert!(taken > 0, "the control: bytes were taken back");
+    signal(&place, &engine, "TERM");
+    assert_eq!(ends(&mut engine, "after it took"), Some(9), "the end is asked for and told");
+}
+
+/// A run ends with its workload, and with all that it wrote, whoever else holds its output.
+#[test]
+fn a_pipe_that_others_hold_ends() {
+    let holder = "import os, socket, sys, time
+way = socket.socket(socket.AF_UNIX); way.bind('way.new'); way.listen(); os.rename('way.new', 'way')
+peer, _ = way.accept()
+_, (fd,), _, _ = socket.recv_fds(peer, 1, 1)
+if sys.argv[1] == 'writes': os.write(fd, b'x' * 100)
+peer.send(b'x')
+try:
+    while sys.argv[1] == 'holds' and not os.path.exists('over'): time.sleep(0.01)
+    while True: os.write(fd, b'x' * 100)
+except BrokenPipeError: sys.exit(7)";
+    let giver = "import os, socket, sys
+way = socket.socket(socket.AF_UNIX); way.connect('way')
+socket.send_fds(way, [b'x'], [1]); way.recv(1)
+os.write(1, b'y' * 60000 + b'z')
+os._exit(3)";
+    for how in ["holds", "writes"] {
+        let place = Place::new();
+        let mut other = python_run(&place, holder).arg(how).spawn().unwrap();
+        until("a way to the other", || place.work.join("way").exists());
+        let mut engine = python_run(&place, giver).stdout(Stdio::piped()).spawn().unwrap();
+        let mut out = engine.stdout.take().unwrap();
+        let reader = std::thread::spawn(move || {
+            let mut bytes = Vec::new();
+            out.read_to_end(&mut bytes).map(|_| bytes)
+        });
+        assert_eq!(ends(&mut engine, how), Some(3), "{how}: its own status");
+        let bytes = reader.join().unwrap().unwrap();
+        let count = |which: u8| bytes.iter().filter(|byte| **byte == which).count();
+        assert_eq!((count(b'y'), count(b'z')), (60_000, 1), "{how}: all of it");
+        assert_eq!(count(b'x') > 0, how == "writes", "{how}: the other could write");
+        if how == "holds" {
+            assert!(other.try_wait().unwrap().is_none(), "the other held it to the end");
+        }
+        place.write("home/src/app/over", "");
+        assert_eq!(ends(&mut other, "the other"), Some(7), "{how}: and held nothing then");
+    }
+}
+
+/// A reader that stalls holds back what it reads, and nothing else.
+#[test]
+fn a_stalled_reader_stalls_nothing_else() {
+    let place = Place::new();
+    place.write("home/src/app/.mcp.json", "{}");
+    let script = "trap 'echo heard >&2' TERM; yes & sleep 0.3; echo flows >&2; \
+                  while :; do sleep 0.05; done";
+    let stalled = || {
+        let mut command = place.cofferdam(&[]);
+        command.args(["bash", "-c", script]).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut engine = command.spawn().unwrap();
+        let mut said = BufReader::new(engine.stderr.take().unwrap()).lines();
+        assert_eq!(said.next().unwrap().unwrap(), "flows", "standard error goes on");
+        (engine, said)
+    };
+    let (mut engine, mut said) = stalled();
+    signal(&place, &engine, "TERM");
+    assert!(said.any(|line| line.unwrap() == "heard"), "a signal is passed on");
+    assert_eq!(ends_when_asked(&place, &mut engine, "asked again"), Some(143));
+
+    let (mut engine, _said) = stalled();
+    place.outside("echo '{ }' > new && mv new .mcp.json").works("an editor's save");
+    let recorded = || fs::read_to_string(place.audit_log()).unwrap().contains("mount-fell");
+    until("a guard that fell is on record", recorded);
+    let mut rest = Vec::new();
+    engine.stdout.take().unwrap().read_to_end(&mut rest).unwrap();
+    assert!(rest.chunks(2).all(|line| b"y\n".starts_with(line)), "no byte is lost or twice");
+    assert_eq!(ends(&mut engine, "killed, and read"), Some(137));
+}
+
+/// What the workload wrote outlives it for a reader that is slow, and until a signal comes.
+#[test]
+fn a_slow_reader_gets_all() {
+    let place = Place::new();
+    // A little less than the pipes before and behind the engine take.
+    let written = || {
+        let mut command = place.cofferdam(&[]);
+        command.args(["head", "-c", "130000", "/dev/zero"]).stdout(Stdio::piped());
+        let engine = command.spawn().unwrap();
+        let log = || fs::read_to_string(place.audit_log()).unwrap_or_default();
+        let ready = log().matches("\"ready\"").count();
+        let children = format!("/proc/{0}/task/{0}/children", engine.id());
+        until("it runs", || log().matches("\"ready\"").count() > ready);
+        until("it ends", || fs::read_to_string(&children).unwrap().is_empty());
+        engine
+    };
+    let mut engine = written();
+    std::thread::sleep(Duration::from_millis(200));
+    assert!(engine.try_wait().unwrap().is_none(), "its output waits for the reader");
+    let mut all = Vec::new();
+    engine.stdout.take().unwrap().read_to_end(&mut all).unwrap();
+    assert_eq!((all.len(), ends(&mut engine, "read")), (130_000, Some(0)), "to the last byte");
+
+    let mut engine = written();
+    signal(&place, &engine, "QUIT");
+    std::thread::sleep(Duration::from_millis(200));
+    assert!(engine.try_wait().unwrap().is_none(), "no signal that asks for the end");
+    signal(&place, &engine, "TERM");
+    assert_eq!(ends(&mut engine, "asked once"), Some(143), "nobody else could answer");
+}
+
+/// Whatever the output is, a stalled reader makes nobody wait, a slow one gets every byte, and the
+/// caller's descriptor keeps its flags.
+#[test]
+fn every_kind_of_output() {
+    let place = Place::new();
+    let cofferdam = programs().join("cofferdam").display().to_string();
+    let body = format!(
+        r#"import fcntl, pty, signal, socket, subprocess, time, tty
+def terminal():
+    reader, writer = pty.openpty(); tty.setraw(writer); return reader, writer
+def local():
+    a, b = socket.socketpair(); return a.detach(), b.detach()
+def fifo():
+    os.mkfifo('fifo'); reader = os.open('fifo', os.O_RDONLY | os.O_NONBLOCK)
+    os.set_blocking(reader, True); writer = os.open('fifo', os.O_WRONLY); os.unlink('fifo')
+    return reader, writer
+def start(writer, *words):
+    return subprocess.Popen(['{cofferdam}', 'run', '--quiet', '--', *words], stdout=writer, stderr=writer)
+for make in (os.pipe, fifo, local, terminal):
+    for blocking in (True, False):
+        kind = make.__name__, blocking
+        reader, writer = make(); os.set_blocking(writer, blocking)
+        flags = fcntl.fcntl(writer, fcntl.F_GETFL)
+        # Both streams of two runs into one that nobody reads.
+        stalled = [start(writer, 'sh', '-c', 'yes & yes >&2') for _ in 'ab']
+        time.sleep(0.5)
+        for each in stalled:
+            for _ in range(100):
+                each.send_signal(signal.SIGTERM)
+                try: each.wait(0.3); break
+                except subprocess.TimeoutExpired: pass
+            assert each.returncode == 143, (kind, 'stalled', each.returncode)
+        assert fcntl.fcntl(writer, fcntl.F_GETFL) == flags, (kind, 'flags')
+        os.close(reader); os.close(writer)
+        reader, writer = make(); os.set_blocking(writer, blocking)
+        slow = start(writer, 'sh', '-c', 'seq 60000')
+        got = b''
+        while not got.endswith(b'\n60000\n'):
+            piece = os.read(reader, 3000); assert piece, (kind, got[-100:])
+            got += piece
+            if len(got) % 7 == 0: time.sleep(0.001)
+        assert got == b''.join(b'%d\n' % n for n in range(1, 60001)), (kind, 'slow')
+        assert slow.wait(30) == 0, kind
+        os.close(reader); os.close(writer)"#
+    );
+    place.python_outside(&body).works("pipes, named ones, sockets and terminals");
+}
+
+/// What the caller ignores on entry, as `nohup(1)` and `&` in a script do, stays ignored.
+#[test]
+fn ignored_signals_stay_ignored() {
+    let place = Place::new();
+    let script = "import signal, sys
+def heard(number, frame): print(signal.Signals(number).name[3:], flush=True)
+for name in ('HUP', 'INT', 'QUIT'): signal.signal(getattr(signal, 'SIG' + name), heard)
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(9))
+print('ready', flush=True)
+while True: signal.pause()";
+    for name in ["HUP", "INT", "QUIT"] {
+        for ignored in [true, false] {
+            let trap = if ignored { format!("trap '' {name};") } else { String::new() };
+            let line = format!("{trap} exec \"$0\" \"$@\"");
+            let inner = python_run(&place, script);
+            let mut command = place.command("sh");
+            command.args(["-c", &line]).arg(inner.get_program()).args(inner.get_args());
+            let mut engine = command.stdout(Stdio::piped()).spawn().unwrap();
+            let mut said = BufReader::new(engine.stdout.take().unwrap()).lines();
+            assert_eq!(said.next().unwrap().unwrap(), "ready");
+            signal(&place, &engine, name);
+            if ignored {
+                signal(&place, &engine, name);
+            } else {
+                assert_eq!(said.next().unwrap().unwrap(), name, "passed on where it is not");
+            }
+            signal(&place, &engine, "TERM");
+            assert_eq!(said.next().map(Result::unwrap), None, "{name}: ignored: {ignored}");
+            assert_eq!(ends(&mut engine, name), Some(9), "{name}: ignored: {ignored}");
+        }
+    }
+}
+
+/// Only who asks for the same again ends the sandbox.
+#[test]
+fn different_signals_are_all_passed_on() {
+    let place = Place::new();
+    let mut engine = waiting(&place, "echo heard");
+    let mut said = BufReader::new(engine.stdout.take().unwrap()).lines();
+    for name in ["QUIT", "QUIT", "QUIT", "INT", "HUP", "TERM", "QUIT"] {
+        signal(&place, &engine, name);
+        assert_eq!(said.next().unwrap().unwrap(), "heard", "{name}");
+    }
+    assert!(engine.try_wait().unwrap().is_none(), "each is the workload's to answer");
+    assert_eq!(ends_when_asked(&place, &mut engine, "the same again"), Some(143));
+}
+
+/// An answer of our own that could not be written is no success.
+#[test]
+fn lost_answers_are_told() {
+    let place = Place::new();
+    place.inside("true").works("a log to look at");
+    let cofferdam = programs().join("cofferdam").display().to_string();
+    for words in ["plan -- true", "plan --json -- true", "audit verify", "--help"] {
+        for (to, want, why) in [
+            ("> /dev/full", 125, "a full disk"),
+            ("> /dev/null", 0, "the control"),
+            ("| true", 0, "who went away has enough"),
+        ] {
+            let line = format!("{cofferdam} {words} {to}; exit ${{PIPESTATUS[0]}}");
+            let ran = finish(place.command("bash").args(["-c", &line]));
+            assert_eq!(ran.status, Some(want), "{words} {to}: {why}: {ran:?}");
+            let said = ran.err.contains("cannot be written") && ran.err.contains("no space left");
+            assert_eq!(said, want == 125, "{words} {to}: {why}: {ran:?}");
+        }
+    }
 }
