@@ -378,37 +378,26 @@ mod tests {
             (&[(0, 15), (1, 2), (2, 15)], true, "with another between"),
             (&[(0, 3), (0, 3), (0, 3)], false, "SIGQUIT as often as you like"),
         ] {
-            let begin = Instant::now();
-            let mut asked = Asked::default();
-            let at = |secs| begin + Duration::from_secs(secs);
-            let last = signals.iter().map(|(secs, signal)| asked.again(*signal, at(*secs))).last();
-            assert_eq!(last, Some(want), "{signals:?}: {why}");
+            check(signals.iter().map(|(secs, signal)| (secs * 1_000, *signal)), want, why);
+        }
+        // Milliseconds: timeout(1) signals the process and then its group.
+        for (signals, want, why) in [
+            (&[(0, 15), (0, 15)][..], false, "twice at once is once"),
+            (&[(0, 15), (49, 15)], false, "nor does a person press so fast"),
+            (&[(0, 15), (50, 15)], true, "twice"),
+            (&[(0, 15), (1, 15), (400, 15), (401, 15)], false, "the last of two pairs"),
+            (&[(0, 15), (1, 15), (400, 15)], true, "and what it makes of the second"),
+        ] {
+            check(signals.iter().copied(), want, why);
         }
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn who_asks_again() {
+    /// What the last of `signals`, each with its milliseconds, means.
+    #[track_caller]
+    fn check(signals: impl Iterator<Item = (u64, u8)>, want: bool, why: &str) {
         let begin = Instant::now();
-        for (signals, want, why) in [
-            (&[(15, 0)][..], false, "once"),
-            (&[(15, 0), (15, 500)], true, "again"),
-            (&[(15, 0), (15, 1)], false, "timeout(1): the process, then its group"),
-            (&[(15, 0), (15, 1), (15, 400)], true, "which may ask again too"),
-            (&[(15, 0), (15, 2_001)], false, "an hour later it is another wish"),
-            (&[(15, 0), (2, 500)], false, "another signal"),
-            (&[(3, 0), (3, 500)], false, "QUIT asks a Java program what it does"),
-        ] {
-            let mut asked = Asked::default();
-            let mut last = false;
-            for (number, millis) in signals {
-                last = asked.again(*number, begin + Duration::from_millis(*millis));
-            }
-            assert_eq!(last, want, "{why}");
-        }
+        let mut asked = Asked::default();
+        let again = |(at, signal)| asked.again(signal, begin + Duration::from_millis(at));
+        assert_eq!(signals.map(again).last(), Some(want), "{why}");
     }
 }

@@ -27,7 +27,7 @@ Exit status: the command's own; 125 refused or failed, 126 not executable, 127 n
 const AFTER_RUN: &str = "Examples:
   cofferdam run -- make test
   cofferdam run --grant ~/data:ro --env CI=1 -- ./train --epochs 3
-  cofferdam run --workspace ~/src/app:ro -- rg TODO
+  cofferdam run --workspace ~/src/app:ro -- rg pattern
   while read name; do cofferdam run -- ./check \"$name\" < /dev/null; done < names
 
 Standard input goes to the command. A first signal (Ctrl-C, TERM, HUP) goes to it too; the same
