@@ -82,7 +82,9 @@ tests() {
     as "$who" "$stage/tests/$suite" "$@" --nocapture >"$log" 2>&1
     status=$?
     grep -E '^not run' "$log" | sort -u | sed 's/^/    /'
-    if [ $status != 0 ]; then grep -vE '^$' "$log" | tail -n 40 | sed 's/^/    /'; fi
+    if [ $status != 0 ]; then
+        { grep -A 3 panicked "$log"; grep -vE '^$' "$log" | tail -n 20; } | cut -c 1-2000 | sed 's/^/    /'
+    fi
     ran=$(sed -n 's/^test result: .* \([0-9]*\) passed.*/\1/p' "$log")
     [ "${ran:-0}" -gt 0 ] || status=1
     return $status

@@ -26,7 +26,7 @@ fn what_cannot_be_seen_is_not_absent() {
     place.inside("chmod 000 .git").works("the workload shuts the directory");
     place.inside("true").refused("cannot look at", "the guard cannot be put up");
     let plan = finish(place.command(programs().join("cofferdam")).args(["plan", "--", "true"]));
-    plan.refused("Permission denied", "and the plan says so");
+    plan.refused("permission denied", "and the plan says so");
     place.outside("chmod 755 .git").works("opened again");
     place.inside("echo x >> .git/config").fails(&["Read-only"], "and guarded again");
 }
