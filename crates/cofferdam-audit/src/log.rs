@@ -69,8 +69,16 @@ pub enum LogError {
         /// The log.
         path: PathBuf,
     },
-    /// It was removed or replaced while this log was open.
-    #[error("the audit log {} was removed or replaced", path.display())]
+    /// It has another name, which may lie where anything can change it.
+    #[error("the audit log {} has {links} hard links", path.display())]
+    Linked {
+        /// The log.
+        path: PathBuf,
+        /// How many names it has.
+        links: u64,
+    },
+    /// It was removed, replaced or cut short while this log was open.
+    #[error("the audit log {} was removed, replaced or cut short", path.display())]
     Gone {
         /// The log.
         path: PathBuf,
@@ -102,6 +110,7 @@ impl LogError {
             Self::Shared { .. } => "audit-shared",
             Self::Busy { .. } => "audit-busy",
             Self::Damaged { .. } => "audit-damaged",
+            Self::Linked { .. } => "audit-linked",
             Self::Gone { .. } => "audit-gone",
             Self::TooLong { .. } => "audit-too-long",
             Self::Write { .. } => "audit-write",
@@ -132,6 +141,9 @@ impl LogError {
             Self::Damaged { path } => {
                 let path = path.display();
                 format!("look at it with `cofferdam audit verify {path}`, then move it aside")
+            }
+            Self::Linked { .. } => {
+                "remove the other name, or name another log: --audit FILE".into()
             }
             Self::Gone { .. } => {
                 "leave the log where it is while sandboxes run; see who moves it".into()
@@ -197,6 +209,9 @@ impl Log {
         if !seen.is_file() {
             return Err(LogError::NotRegular { path: owned() });
         }
+        if seen.nlink() != 1 {
+            return Err(LogError::Linked { path: owned(), links: seen.nlink() });
+        }
         let (owner, mode) = (seen.uid(), seen.mode() & 0o7777);
         if owner != rustix::process::geteuid().as_raw() || mode & 0o077 != 0 {
             return Err(LogError::Shared { path: owned(), owner, mode });
@@ -260,6 +275,8 @@ impl Log {
         let mut end = self.end()?;
         let mut head = match &self.last {
             Some((at, head)) if *at == end => head.clone(),
+            // Our own record is not there any more.
+            Some((at, _)) if *at > end => return Err(LogError::Gone { path: self.path.clone() }),
             Some(_) | None => self.tail(&mut end)?,
         };
         let bytes;

@@ -156,7 +156,11 @@ impl<'a> Stage<'a> {
                 let network = OFlags::RDONLY | OFlags::CLOEXEC;
                 let network = openat(&own, "ns/net", network, Mode::empty());
                 let network = network.doing("hold the network namespace")?;
-                send_descriptor(&done, network.as_fd()).doing("hand the network over")?;
+                match send_descriptor(&done, network.as_fd()) {
+                    // Pid 1 has failed meanwhile, and tells why itself.
+                    Err(error) if error.kind() == io::ErrorKind::BrokenPipe => exit_now(125),
+                    sent => sent.doing("hand the network over")?,
+                }
                 if let Some(holder) = self.idmap_holder.take() {
                     waitpid(Some(holder), WaitOptions::empty()).doing("reap a child")?;
                 }

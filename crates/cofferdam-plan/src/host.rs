@@ -22,6 +22,8 @@ pub struct Host {
     pub yama_ptrace_scope: Option<u64>,
     /// Seccomp mode of the caller itself (`/proc/self/status`): 0 none, 2 a filter of an outer wall.
     pub outer_seccomp: u32,
+    /// Whether this user namespace has the user that stands in for root (`user_namespaces(7)`).
+    pub stand_in_mapped: bool,
     /// Device files that exist below `/dev`, from the list the plan may ask for.
     pub devices: Vec<String>,
     /// Names below `/proc` that exist, from the list the plan masks.

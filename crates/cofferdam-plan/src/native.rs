@@ -36,6 +36,9 @@ pub fn compile(policy: &Policy, host: &Host, command: Vec<Argument>) -> Result<P
     check(host)?;
     let (uid, gid) = policy.person.ids.pair();
     let stand_in = matches!(policy.person.ids, Ids::StandIn { .. });
+    if stand_in && !host.stand_in_mapped {
+        return Err(Refusal::NoStandIn);
+    }
     let openings = openings(policy, stand_in);
     let mut setup = entry(policy.person.ids, uid, gid, &openings);
     setup.push(Step::Hostname { name: HOSTNAME.into() });
@@ -220,7 +223,10 @@ fn view(policy: &Policy, openings: &[Opening]) -> Vec<Step> {
         (PathBuf::from("/var/tmp"), 0o1777),
         (policy.home.clone(), 0o700),
     ] {
-        mounts.push((path.clone(), 0, Step::Tmpfs { path, mode }));
+        // The home may be one of the private places itself.
+        if !mounts.iter().any(|(at, ..)| *at == path) {
+            mounts.push((path.clone(), 0, Step::Tmpfs { path, mode }));
+        }
     }
     for opening in openings {
         let (target, guard) = (opening.target.clone(), Guard::Kill);

@@ -19,6 +19,8 @@ pub enum Refusal {
         /// What it would have to say.
         wanted: u64,
     },
+    /// Root of a user namespace that maps no other user: it has nobody to give way to.
+    NoStandIn,
     /// `/dev` lacks a file that every program expects.
     DeviceMissing {
         /// Its name below `/dev`.
@@ -34,6 +36,7 @@ impl Refusal {
             Self::WrongMachine { .. } => "wrong-machine",
             Self::LandlockMissing => "landlock-missing",
             Self::UserNamespacesOff { .. } => "userns-off",
+            Self::NoStandIn => "no-stand-in",
             Self::DeviceMissing { .. } => "device-missing",
         }
     }
@@ -51,6 +54,11 @@ impl Refusal {
             Self::UserNamespacesOff { sysctl, wanted, .. } => {
                 format!("as root: echo {wanted} > {sysctl}")
             }
+            Self::NoStandIn => {
+                "be an ordinary user of that namespace (unshare --map-user=1000), or map more users \
+                 into it"
+                    .into()
+            }
             Self::DeviceMissing { name } => {
                 format!("give this machine or container a /dev/{name}")
             }
@@ -66,6 +74,9 @@ impl std::fmt::Display for Refusal {
             Self::UserNamespacesOff { sysctl, value, .. } => {
                 write!(out, "user namespaces are forbidden here: {sysctl} is {value}")
             }
+            Self::NoStandIn => out.write_str(
+                "root is the only user of this user namespace, so the workload would be root",
+            ),
             Self::DeviceMissing { name } => write!(out, "/dev/{name} is missing"),
         }
     }

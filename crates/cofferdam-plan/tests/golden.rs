@@ -32,6 +32,7 @@ fn host() -> Host {
         apparmor_restrict_userns: None,
         yama_ptrace_scope: None,
         outer_seccomp: 0,
+        stand_in_mapped: true,
         devices: DEVICES.iter().map(|(name, ..)| (*name).to_owned()).collect(),
         proc_names: PROC_MASKED.iter().map(|name| (*name).to_owned()).collect(),
     }
@@ -113,7 +114,8 @@ fn facts(caller: &Caller, rows: &[Row]) -> Facts {
             .map(PathBuf::from)
             .into(),
         own_programs: own_programs.into_iter().collect(),
-        policy_file: None,
+        policy_files: Vec::new(),
+        git_directories: Vec::new(),
         environment: Values(variables.map(|(name, value)| (name.into(), value.into())).into()),
         environment_names: ["AWS_SECRET_ACCESS_KEY", "LANG", "TERM"].map(String::from).into(),
         path: ["/home/u/.cargo/bin", "/home/u/bin", "/usr/bin"].map(PathBuf::from).into(),
@@ -251,4 +253,10 @@ fn machines_without_a_plan() {
         assert!(!refusal.hint().is_empty() && !refusal.to_string().is_empty());
     }
     planned("", &facts(&ORDINARY, &[]), &off(1));
+    // Root has to give way to somebody.
+    let root = facts(&Caller { uid: 0, owner: 0, groups: &[0] }, &[]);
+    let source = Source { name: "case.toml".into(), text: "version = 1\n".into() };
+    let policy = resolve(&Document::parse(source).unwrap(), &root).unwrap();
+    let alone = Host { stand_in_mapped: false, ..host() };
+    assert_eq!(compile(&policy, &alone, Vec::new()).err().unwrap().code(), "no-stand-in");
 }

@@ -208,8 +208,8 @@ impl Fault {
             Self::VariableNul { .. } => "remove the NUL".into(),
             Self::NotFound { .. } => "make it, or remove the rule".into(),
             Self::CannotLook { .. } => {
-                "what is there must be known before it is granted or guarded; pass the directories \
-                 above it: chmod u+rwx"
+                "what is there must be known before it is granted or guarded: let yourself pass \
+                 (chmod u+rwx), or tidy it"
                     .into()
             }
             Self::HomeUnusable { .. } => "set HOME to the home directory".into(),

@@ -157,8 +157,12 @@ pub struct Facts {
     pub own_places: Vec<PathBuf>,
     /// Our own programs: below a writable grant they are bound read-only.
     pub own_programs: Vec<PathBuf>,
-    /// The file that the policy was read from: below a writable grant it is bound read-only.
-    pub policy_file: Option<PathBuf>,
+    /// The file that the policy was read from, the user's own where that is another, and every link
+    /// on the way to them: below a writable grant files are bound read-only, and links a refusal.
+    pub policy_files: Vec<PathBuf>,
+    /// Git directories that belong to the writable trees, besides `.git` itself: of submodules and
+    /// worktrees, behind a `.git` that is a file, and trees that are bare repositories.
+    pub git_directories: Vec<PathBuf>,
     /// Variables that some clause passes, with their values.
     #[cfg_attr(feature = "json", serde(skip))]
     pub environment: Values,

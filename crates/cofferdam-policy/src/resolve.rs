@@ -21,6 +21,14 @@ pub fn workspace_path(document: &Document, home: &Path, cwd: &Path) -> PathBuf {
     absolute(&document.workspace.value.path, home, cwd)
 }
 
+/// The trees that somebody asked for with the intent to write.
+#[must_use]
+pub fn writable_trees(document: &Document, home: &Path, cwd: &Path) -> Vec<PathBuf> {
+    let writable = document.grants.iter().chain([&document.workspace]);
+    let writable = writable.filter(|tree| tree.value.mode == Mode::ReadWrite);
+    writable.map(|tree| absolute(&tree.value.path, home, cwd)).collect()
+}
+
 /// Every path that [`resolve`] will ask Facts about.
 ///
 /// The caller looks at each once, without following a last symbolic link, and at what such a link
@@ -37,9 +45,7 @@ pub fn wanted_paths(document: &Document, home: &Path, cwd: &Path) -> BTreeSet<Pa
     for list in [view::SYSTEM, view::ETC_HIDDEN, view::ETC_OURS] {
         paths.extend(list.iter().map(PathBuf::from));
     }
-    let writable = document.grants.iter().filter(|grant| grant.value.mode == Mode::ReadWrite);
-    let writable = writable.map(|grant| absolute(&grant.value.path, home, cwd));
-    for top in writable.chain([workspace.clone()]) {
+    for top in writable_trees(document, home, cwd).into_iter().chain([workspace.clone()]) {
         for name in view::PROTECTED {
             paths.extend(steps_down(&top, Path::new(name)));
         }
@@ -217,7 +223,7 @@ impl Resolver<'_> {
         if seen.kind == Kind::Other {
             return Err(self.fault(Fault::NotRegular { path }, text));
         }
-        if let Some(place) = width::the_systems(&path, text.value.mode) {
+        if let Some(place) = self.the_systems(&path, text.value.mode) {
             return Err(self.fault(Fault::SystemTree { path, place }, text));
         }
         if text.value.mode == Mode::ReadWrite
@@ -260,18 +266,29 @@ impl Resolver<'_> {
                 let why = "it holds the workspace, which has its own rule".to_owned();
                 return Err(self.fault(Fault::GrantTooWide { path: grant.path, why }, text));
             }
-            if grant.mode == Mode::ReadWrite
-                && let Some(place) = width::protected(&grant.path, &workspace.path)
-            {
-                return Err(self.fault(Fault::GrantProtected { path: grant.path, place }, text));
-            }
             match grants.iter_mut().find(|earlier| earlier.path == grant.path) {
                 Some(earlier) if earlier.mode <= grant.mode => {}
                 Some(earlier) => *earlier = grant,
                 None => grants.push(grant),
             }
         }
+        self.unprotected(&grants, workspace)?;
         Ok(grants)
+    }
+
+    /// No writable grant lies at or below a protected name of another writable tree, or of the
+    /// workspace, writable or not.
+    fn unprotected(&self, grants: &[Grant], workspace: &Grant) -> Result<(), PolicyError> {
+        let writable = || grants.iter().filter(|grant| grant.mode == Mode::ReadWrite);
+        for text in &self.document.grants {
+            let path = absolute(&text.value.path, &self.facts.home, &self.facts.cwd);
+            let Some(grant) = writable().find(|grant| grant.path == path) else { continue };
+            let mut tops = writable().chain([workspace]).map(|tree| &tree.path);
+            if let Some(place) = tops.find_map(|top| width::protected(&grant.path, top)) {
+                return Err(self.fault(Fault::GrantProtected { path, place }, text));
+            }
+        }
+        Ok(())
     }
 
     /// System trees, and the names at the root that are links into them.

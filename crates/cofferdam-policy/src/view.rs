@@ -56,14 +56,13 @@ pub const ETC_OURS: &[&str] =
 /// Names below the workspace that run code or change what runs, when a person or a tool next
 /// works there outside: git hooks and configuration, agents' and editors' settings, shell files.
 ///
-/// Git reads hooks and configuration from elsewhere where `commondir` says so, from
-/// `config.worktree` as well, and from `modules/` for submodules.
+/// Git reads configuration from `config.worktree` as well, and everything from elsewhere where
+/// `commondir` says so: [`GIT_NAMES`] has the same for other git directories.
 pub const PROTECTED: &[&str] = &[
     ".git/hooks",
     ".git/config",
     ".git/config.worktree",
     ".git/commondir",
-    ".git/modules",
     ".claude",
     ".codex",
     ".vscode",
@@ -89,10 +88,24 @@ pub const SHARED_TEMPORARY: &[&str] = &["/tmp", "/var/tmp", "/dev/shm"];
 /// wall's own ground away.
 pub const RESERVED: &[&str] = &["/proc", "/sys", "/dev", "/run"];
 
+/// What runs code or leads git elsewhere, in any git directory.
+pub const GIT_NAMES: &[&str] = &["hooks", "config", "config.worktree", "commondir", "gitdir"];
+
 /// Trees whose content belongs to the system: nothing at or below them is granted for writing.
 /// `/usr/src` and `/usr/local/src` are left out, where containers keep projects.
-pub const SYSTEM_OWNED: &[&str] =
-    &["/usr", "/etc", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/boot", "/nix"];
+pub const SYSTEM_OWNED: &[&str] = &[
+    "/usr",
+    "/etc",
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/libx32",
+    "/boot",
+    "/nix",
+    "/var/spool",
+];
 
 /// Exceptions of [`SYSTEM_OWNED`].
 pub const SYSTEM_SOURCES: &[&str] = &["/usr/src", "/usr/local/src"];

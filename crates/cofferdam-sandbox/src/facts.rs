@@ -1,6 +1,8 @@
 //! Reads [`Facts`]: the one place that reads the environment, and that looks at paths before the
 //! jail does.
 
+mod git;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs;
@@ -132,6 +134,12 @@ impl Caller {
         self.uid
     }
 
+    /// The caller's effective group.
+    #[must_use]
+    pub const fn gid(&self) -> u32 {
+        self.gid
+    }
+
     /// The home in which this caller's configuration and state are. Root with another's `HOME`
     /// (`sudo -E`) keeps them in its own: a directory of root's in that home would shut its owner out.
     #[must_use]
@@ -145,14 +153,24 @@ impl Caller {
         }
     }
 
-    /// Homes that no grant may hold: the caller's, that of the workload's user, and for root those
-    /// of every person in `/etc/passwd`.
-    fn homes(&self, workload: u32) -> Vec<PathBuf> {
-        let persons = |account: &&Account| {
-            let person = account.uid == 0 || (1_000..=60_000).contains(&account.uid);
-            account.uid == workload || account.uid == self.uid || (self.uid == 0 && person)
+    /// The home that `/etc/passwd` lists for the caller; `HOME` where there is no such line.
+    #[must_use]
+    pub fn listed_home(&self) -> PathBuf {
+        let listed = self.accounts.iter().find(|account| account.uid == self.uid);
+        listed.map_or_else(|| self.home.clone(), |account| real_path(account.home.clone()))
+    }
+
+    /// Homes that no grant may hold: the caller's and that of the workload's user; and for root,
+    /// of every person in `/etc/passwd`, those that one of `tops` does hold.
+    fn homes(&self, workload: u32, tops: &[PathBuf]) -> Vec<PathBuf> {
+        let nobody = 65_534;
+        let theirs = |account: &&Account| {
+            let person = account.uid == 0 || (account.uid >= 1_000 && account.uid != nobody);
+            let held = || tops.iter().any(|top| account.home.starts_with(top));
+            let ours = account.uid == workload || account.uid == self.uid;
+            ours || (self.uid == 0 && person && held())
         };
-        let listed = self.accounts.iter().filter(persons).map(|account| account.home.clone());
+        let listed = self.accounts.iter().filter(theirs).map(|account| account.home.clone());
         // `/` is the home of accounts that have none.
         let homes = listed.filter(|home| home.as_path() != Path::new("/")).map(real_path);
         let homes: BTreeSet<PathBuf> = homes.chain([self.home.clone()]).collect();
@@ -168,7 +186,8 @@ impl Caller {
         let whose = if self.uid == 0 { owner.0 } else { self.uid };
         let account = self.accounts.iter().find(|account| account.uid == whose);
         let primary = account.map(|account| account.gid);
-        let ids = workload_ids((self.uid, self.gid), owner, primary, stand_in());
+        let stand_in = stand_in().unwrap_or(STAND_IN_ID_SMALL);
+        let ids = workload_ids((self.uid, self.gid), owner, primary, stand_in);
         let (name, home) = match (ids, account) {
             (Ids::StandIn { .. }, _) => ("sandbox".into(), self.home.clone()),
             (Ids::Owner { .. }, Some(account)) => {
@@ -181,9 +200,8 @@ impl Caller {
             ),
         };
         // Accounts of services have their home in the system's trees, or none.
-        let mut taken = view::SYSTEM.iter().chain(view::RESERVED);
-        let services = matches!(ids, Ids::Owner { .. }) && taken.any(|tree| home.starts_with(tree));
-        let none = services || home == Path::new("/");
+        let mut taken = view::SYSTEM.iter().chain(view::RESERVED).filter(|tree| **tree != "/opt");
+        let none = taken.any(|tree| home.starts_with(tree)) || home == Path::new("/");
         let home = if none { Path::new(view::HOMES).join(&name) } else { home };
         let (caller_uid, caller_gid) = (self.uid, self.gid);
         let person =
@@ -203,8 +221,9 @@ impl Caller {
         own: Own,
     ) -> Result<Facts, FactsError> {
         let mut looked = Looked::default();
-        let homes = self.homes(person.ids.pair().0);
-        let own_paths = own.programs.iter().chain(&own.policy_file).chain(&own.places);
+        let homes = self.homes(person.ids.pair().0, &own.writable);
+        let own_paths = own.programs.iter().chain(&own.policy_files).chain(&own.places);
+        let own_paths = own_paths.chain(&own.log);
         let above = own_paths.chain(&homes).flat_map(|path| path.ancestors().map(Path::to_owned));
         for path in wanted.iter().cloned().chain(above) {
             looked.look(path)?;
@@ -212,6 +231,7 @@ impl Caller {
         for hooks in wanted.iter().filter(|path| path.ends_with(HOOKS)) {
             looked.look_into(hooks)?;
         }
+        let git_directories = looked.git(&own.writable)?;
         let mut environment = BTreeMap::new();
         let mut environment_names = Vec::new();
         for (name, value) in &self.variables.0 {
@@ -237,7 +257,8 @@ impl Caller {
             homes,
             own_places: own.places,
             own_programs: own.programs,
-            policy_file: own.policy_file,
+            policy_files: own.policy_files,
+            git_directories,
             environment: Values(environment),
             environment_names,
             path: path.collect(),
@@ -261,8 +282,12 @@ pub struct Own {
     pub places: Vec<PathBuf>,
     /// Programs, by their real paths.
     pub programs: Vec<PathBuf>,
-    /// The file that the policy was read from, by its real path.
-    pub policy_file: Option<PathBuf>,
+    /// The files that policies are read from, and the links on the way to them.
+    pub policy_files: Vec<PathBuf>,
+    /// The audit log, by its real path.
+    pub log: Option<PathBuf>,
+    /// Trees that somebody asked for with the intent to write.
+    pub writable: Vec<PathBuf>,
 }
 
 /// `path` without symbolic links, also where its last parts do not exist yet: those stay as they
@@ -316,6 +341,29 @@ impl Looked {
                 Ok(())
             }
         }
+    }
+
+    /// Looks at the names in the git directories of `tops` that must stay, and at what is above them.
+    fn git(&mut self, tops: &[PathBuf]) -> Result<Vec<PathBuf>, FactsError> {
+        let mut all = Vec::new();
+        for top in tops {
+            match git::directories(top) {
+                Ok(directories) => all.extend(directories),
+                // Asked about before any guard in it.
+                Err(unknown) => drop(self.unseen.insert(top.join(".git"), unknown.0)),
+            }
+        }
+        for directory in &all {
+            utf8(directory.clone(), "a git directory")?;
+            for above in directory.ancestors() {
+                self.look(above.to_owned())?;
+            }
+            for name in view::GIT_NAMES {
+                self.look(directory.join(name))?;
+            }
+            self.look_into(&directory.join("hooks"))?;
+        }
+        Ok(all)
     }
 
     /// Looks at the entries of a directory that are links or have a second name. Samples never run.
@@ -431,15 +479,29 @@ fn parse_account(line: &[u8]) -> Option<Account> {
     home.is_absolute().then_some(Account { name, uid, gid, home })
 }
 
-/// The stand-in's id: the small one where this user namespace maps no large ids.
-fn stand_in() -> u32 {
-    let text = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
-    let holds = |line: &str| {
-        let mut fields = line.split_whitespace().filter_map(|field| field.parse::<u64>().ok());
-        let (first, _, count) = (fields.next()?, fields.next()?, fields.next()?);
-        Some((first..first + count).contains(&u64::from(STAND_IN_ID)))
-    };
-    if text.lines().any(|line| holds(line) == Some(true)) { STAND_IN_ID } else { STAND_IN_ID_SMALL }
+/// The stand-in's id: the small one where this user namespace maps no large ids, none where it maps
+/// neither.
+pub(crate) fn stand_in() -> Option<u32> {
+    let maps = IdMap::read();
+    [STAND_IN_ID, STAND_IN_ID_SMALL].into_iter().find(|id| maps.holds(*id))
+}
+
+/// Which users this user namespace has (`user_namespaces(7)`).
+struct IdMap(String);
+
+impl IdMap {
+    fn read() -> Self {
+        Self(fs::read_to_string("/proc/self/uid_map").unwrap_or_default())
+    }
+
+    fn holds(&self, id: u32) -> bool {
+        let line = |line: &str| {
+            let mut fields = line.split_whitespace().filter_map(|field| field.parse::<u64>().ok());
+            let (first, _, count) = (fields.next()?, fields.next()?, fields.next()?);
+            Some((first..first.checked_add(count)?).contains(&u64::from(id)))
+        };
+        self.0.lines().any(|text| line(text) == Some(true))
+    }
 }
 
 #[cfg(test)]

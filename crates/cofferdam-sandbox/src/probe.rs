@@ -28,6 +28,7 @@ pub fn host() -> Host {
         apparmor_restrict_userns: number("/proc/sys/kernel/apparmor_restrict_unprivileged_userns"),
         yama_ptrace_scope: number("/proc/sys/kernel/yama/ptrace_scope"),
         outer_seccomp: status_line("Seccomp:").unwrap_or(0),
+        stand_in_mapped: crate::facts::stand_in().is_some(),
         devices: present("/dev", &mut DEVICES.iter().map(|(name, ..)| *name)),
         proc_names: present("/proc", &mut PROC_MASKED.iter().copied()),
     }

@@ -253,6 +253,7 @@ mod tests {
             apparmor_restrict_userns: None,
             yama_ptrace_scope: None,
             outer_seccomp: 0,
+            stand_in_mapped: true,
             devices: Vec::new(),
             proc_names: Vec::new(),
         }

@@ -1,10 +1,8 @@
 //! The Engine: from options to a plan, from a plan to a running sandbox, with every step on record.
 
 use std::ffi::OsString;
-use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -13,18 +11,16 @@ use cofferdam_audit::{Event, ExitKind, Log};
 use cofferdam_plan::plan::Argument;
 use cofferdam_plan::{Host, Plan, compile};
 use cofferdam_policy::facts::Facts;
-use cofferdam_policy::model::{Origin, Policy};
-use cofferdam_policy::{Document, Source, document, resolve};
-use cofferdam_sandbox::facts::{Own, real_path};
+use cofferdam_policy::model::Policy;
+use cofferdam_policy::{document, resolve};
+use cofferdam_sandbox::facts::Own;
 use cofferdam_sandbox::{
     Caller, Outcome, Preparing, Programs, Sink, StartRefusal, Streams, Waiting, probe,
 };
 use serde_json::value::RawValue;
 
+use crate::places::{Places, Read};
 use crate::refused::Refused;
-
-/// Longest policy text that is read. Bytes.
-const POLICY_BYTES_MAX: u64 = 1 << 20;
 
 /// Where the policy text comes from.
 #[derive(Clone, Debug, Default)]
@@ -170,7 +166,7 @@ impl Engine {
         }
         let caller = Caller::read()?;
         let places = Places::of(&caller);
-        let (mut document, policy_file) = read_policy(&options.policy, &places, &caller)?;
+        let Read { mut document, files: policy_files } = places.read(&options.policy, &caller)?;
         if let Some(workspace) = &options.workspace {
             document.set_workspace(workspace)?;
         }
@@ -182,6 +178,7 @@ impl Engine {
         }
         let workspace = resolve::workspace_path(&document, &caller.home, &caller.cwd);
         let (person, home) = caller.person(&workspace);
+        let audit = places.log(options.audit.as_deref(), &caller)?;
         let wanted = resolve::wanted_paths(&document, &home, &caller.cwd);
         let passes = |name: &str| {
             document.variables.iter().any(|pattern| document::matches(&pattern.value, name))
@@ -189,15 +186,16 @@ impl Engine {
         let own = Own {
             places: places.and_of(&home),
             programs: self.programs.paths.clone(),
-            policy_file,
+            policy_files,
+            log: Some(audit.clone()),
+            writable: resolve::writable_trees(&document, &home, &caller.cwd),
         };
         let facts = caller.look((person, home), &wanted, passes, own)?;
         let host = probe::host();
         let policy = resolve(&document, &facts)?;
         let command = options.command.iter().cloned().map(|word| Argument(word.into_vec()));
         let plan = compile(&policy, &host, command.collect())?;
-        let audit = places.log(options.audit.as_deref(), &caller)?;
-        outside(&audit, &policy)?;
+        outside(&audit, &policy, &facts)?;
         Ok(Prepared { facts, host, policy, plan, audit })
     }
 
@@ -250,7 +248,8 @@ impl Engine {
         }
         let caller = Caller::read()?;
         let path = Places::of(&caller).log(audit, &caller)?;
-        if path.starts_with(&caller.cwd) && !path.exists() {
+        let project = path.starts_with(&caller.cwd) && !caller.home.starts_with(&caller.cwd);
+        if project && !path.exists() {
             return Ok(());
         }
         Log::open(&path, session_name())?.append(&refusal_event(refused))?;
@@ -323,120 +322,19 @@ fn recorded(log: &mut Log, refusal: StartRefusal) -> Result<Refused, Refused> {
     Ok(refused)
 }
 
-/// Our own directories.
-struct Places {
-    config: PathBuf,
-    state: PathBuf,
-}
-
-impl Places {
-    /// The XDG base directories (XDG Base Directory Specification), without symbolic links.
-    fn of(caller: &Caller) -> Self {
-        let home = caller.own_home();
-        let place = |variable: &str, default: &str| {
-            let top = caller.directory(variable).unwrap_or_else(|| home.join(default));
-            real_path(top.join(OWN))
+/// The log must lie where the workload can neither change nor read it: in no tree of the view, by
+/// name or because something above the log is the very directory that a tree is.
+fn outside(log: &Path, policy: &Policy, facts: &Facts) -> Result<(), Refused> {
+    let mut trees = policy.grants.iter().chain([&policy.workspace]);
+    let found = trees.find(|tree| {
+        let same = |at: &Path| {
+            facts
+                .seen(at)
+                .is_some_and(|seen| (seen.dev, seen.ino) == (tree.seen.dev, tree.seen.ino))
         };
-        Self { config: place("XDG_CONFIG_HOME", CONFIG), state: place("XDG_STATE_HOME", STATE) }
-    }
-
-    /// These, and those of the workload's user, whose home is `home`.
-    fn and_of(&self, home: &Path) -> Vec<PathBuf> {
-        let theirs = [CONFIG, STATE].map(|place| real_path(home.join(place).join(OWN)));
-        let mut places = vec![self.config.clone(), self.state.clone()];
-        places.extend(theirs.into_iter().filter(|place| !self.is(place)));
-        places
-    }
-
-    fn is(&self, place: &Path) -> bool {
-        place == self.config || place == self.state
-    }
-
-    /// The audit log: `asked` for, or the one in the state directory.
-    fn log(&self, asked: Option<&Path>, caller: &Caller) -> Result<PathBuf, Refused> {
-        let path =
-            asked.map_or_else(|| self.state.join("audit.jsonl"), |path| caller.cwd.join(path));
-        // The last name is not followed: a log that is a link is refused when it is opened.
-        let folder = real_path(path.parent().unwrap_or(Path::new("/")).to_owned());
-        let upwards = folder.components().any(|part| part == std::path::Component::ParentDir);
-        match path.file_name() {
-            Some(name) if !upwards => Ok(folder.join(name)),
-            Some(_) | None => Err(Refused::AuditPath { path }),
-        }
-    }
-}
-
-/// Our directory in each base directory, and the base directories' defaults below a home.
-const OWN: &str = "cofferdam";
-const CONFIG: &str = ".config";
-const STATE: &str = ".local/state";
-
-/// The policy, and the real path of the file that it was read from.
-fn read_policy(
-    from: &PolicyFrom,
-    places: &Places,
-    caller: &Caller,
-) -> Result<(Document, Option<PathBuf>), Refused> {
-    let file = match from {
-        PolicyFrom::Text { name, text } => {
-            let source = Source { name: name.clone(), text: text.clone() };
-            return Ok((Document::parse(source)?, None));
-        }
-        PolicyFrom::File(path) => path.clone(),
-        PolicyFrom::User => {
-            if let Some(set) = caller.directory("XDG_CONFIG_HOME")
-                && real_path(set.clone()).starts_with(&caller.cwd)
-                && !caller.home.starts_with(&caller.cwd)
-            {
-                return Err(Refused::ConfigInside { path: set });
-            }
-            let path = places.config.join("policy.toml");
-            // What cannot be looked at, or leads nowhere, is opened below and refused with its
-            // reason.
-            let there = std::fs::symlink_metadata(&path);
-            if there.is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
-                return Ok((Document::built_in(), None));
-            }
-            path
-        }
-    };
-    let (opened, bytes) =
-        read_file(&file).map_err(|source| Refused::PolicyFile { path: file.clone(), source })?;
-    if matches!(from, PolicyFrom::User)
-        && (opened.mode & 0o022 != 0 || ![0, caller.uid()].contains(&opened.owner))
-    {
-        let OpenedPolicy { owner, mode, .. } = opened;
-        return Err(Refused::PolicyShared { path: file, owner, mode });
-    }
-    let document = Document::parse(Source::from_bytes(file.display().to_string(), bytes)?)?;
-    Ok((document, opened.real))
-}
-
-/// What is known of an open policy file.
-struct OpenedPolicy {
-    /// Its path without symbolic links; `None` for a pipe.
-    real: Option<PathBuf>,
-    owner: u32,
-    mode: u32,
-}
-
-/// At most one byte more than a policy may have: the parser says that it is too long. The path is
-/// used once; where the file lies is asked of the descriptor.
-fn read_file(path: &Path) -> io::Result<(OpenedPolicy, Vec<u8>)> {
-    let mut bytes = Vec::new();
-    let file = std::fs::File::open(path)?;
-    let seen = file.metadata()?;
-    let real = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
-    let real = Some(real).filter(|real| real.is_absolute());
-    io::Read::read_to_end(&mut io::Read::take(file, POLICY_BYTES_MAX + 1), &mut bytes)?;
-    Ok((OpenedPolicy { real, owner: seen.uid(), mode: seen.mode() & 0o7777 }, bytes))
-}
-
-/// The log must lie where the workload can neither change nor read it.
-fn outside(log: &Path, policy: &Policy) -> Result<(), Refused> {
-    let asked = policy.grants.iter().filter(|grant| grant.origin == Origin::Granted);
-    let mut trees = asked.chain([&policy.workspace]);
-    match trees.find(|tree| log.starts_with(&tree.path)) {
+        log.starts_with(&tree.path) || log.ancestors().skip(1).any(same)
+    });
+    match found {
         Some(tree) => Err(Refused::AuditInside { log: log.to_owned(), tree: tree.path.clone() }),
         None => Ok(()),
     }

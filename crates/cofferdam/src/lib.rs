@@ -15,6 +15,7 @@
 
 pub mod cli;
 mod engine;
+mod places;
 mod refused;
 
 pub use cofferdam_audit as audit;

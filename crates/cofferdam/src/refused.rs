@@ -58,7 +58,7 @@ pub enum Refused {
     #[error("the command is empty")]
     EmptyCommand,
     /// Configuration would come from below the working directory.
-    #[error("XDG_CONFIG_HOME leads to {}, inside the working directory, which is not trusted", path.display())]
+    #[error("HOME or XDG_CONFIG_HOME leads to {}, inside the working directory or its repository, which are not trusted", path.display())]
     ConfigInside {
         /// Where it leads.
         path: PathBuf,
@@ -80,6 +80,14 @@ pub enum Refused {
         path: PathBuf,
         /// What the system said.
         source: io::Error,
+        /// Whether a person named it.
+        named: bool,
+    },
+    /// `HOME` is another user's and has a policy, which is not root's.
+    #[error("HOME is another user's, whose policy {} is not root's", path.display())]
+    OthersPolicy {
+        /// The policy.
+        path: PathBuf,
     },
     /// What was asked for could not be told.
     #[error("the answer cannot be written to standard output")]
@@ -110,6 +118,7 @@ impl Refused {
             Self::ConfigInside { .. } => "config-inside",
             Self::PolicyShared { .. } => "policy-shared",
             Self::PolicyFile { .. } => "policy-file",
+            Self::OthersPolicy { .. } => "policy-of-another",
             Self::Unanswered(_) => "answer-lost",
             Self::Network { .. } => "network-not-yet",
         }
@@ -148,10 +157,21 @@ impl Refused {
                 let path = path.display();
                 format!("make it yours alone: chmod go-w {path}, and chown it to yourself")
             }
-            Self::PolicyFile { source, .. } => format!(
+            Self::PolicyFile { source, named: true, .. } => format!(
                 "the system said: {}; name a file that you can read, or leave --policy out",
                 words(source)
             ),
+            Self::PolicyFile { source, .. } => format!(
+                "the system said: {}; repair it, set HOME to your own home, or name another: \
+                 --policy FILE",
+                words(source)
+            ),
+            Self::OthersPolicy { path } => {
+                format!(
+                    "name it if it shall hold: --policy {}; or set HOME: sudo -H",
+                    path.display()
+                )
+            }
             Self::Unanswered(source) => {
                 format!("the system said: {}; make room where it goes", words(source))
             }

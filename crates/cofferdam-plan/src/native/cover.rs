@@ -97,7 +97,9 @@ fn built_in_trees(policy: &Policy) -> Vec<Coverage> {
             .map(|left| format!("{} leads to {}", left.path.display(), left.real.display()))
             .collect();
         if !trees.is_empty() || !left_out.is_empty() {
-            let mut says = format!("{what}: {}", trees.join(", "));
+            let none = trees.is_empty();
+            let mut says =
+                format!("{what}: {}", if none { "none".into() } else { trees.join(", ") });
             if !left_out.is_empty() {
                 says += &format!("; left out, grant what is meant: {}", left_out.join(", "));
             }
@@ -144,11 +146,8 @@ fn protection(policy: &Policy) -> Vec<Coverage> {
             },
         ));
     }
-    if policy
-        .guarded
-        .iter()
-        .any(|kept| kept.path.components().any(|part| part.as_os_str() == ".git"))
-    {
+    let of_git = ["hooks", "config", ".git", "commondir"];
+    if policy.guarded.iter().any(|kept| of_git.iter().any(|name| kept.path.ends_with(name))) {
         rows.push(row(
             &clause,
             "git runs what these hooks and this configuration say",
@@ -184,10 +183,11 @@ fn protection(policy: &Policy) -> Vec<Coverage> {
 
 /// How git can be led past a guard that stands.
 fn led_elsewhere(policy: &Policy) -> String {
-    let mut open = "a nested repository, `core.hooksPath`, a hook that calls a script, or `.git` \
-                    without its HEAD lead git to files that may be written: look at what changed \
-                    before you run git outside"
-        .to_owned();
+    let mut open =
+        "a nested repository or submodule, `core.hooksPath`, `include.path`, a hook that \
+                    calls a script, or a `.git` that lost its HEAD lead git to files that may be \
+                    written: look at what changed before you run git outside"
+            .to_owned();
     for led in &policy.led_away {
         let (path, real) = (led.path.display(), led.real.display());
         open += &format!("; {path} is a link to {real}, which may be changed");

@@ -1,6 +1,6 @@
 //! What stays as it is inside writable trees: protected names, our own programs, the policy.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::{Resolver, steps_down};
 use crate::error::{Fault, PolicyError};
@@ -47,6 +47,16 @@ impl Resolver<'_> {
                     None if top == workspace.path => absent.extend(steps.into_iter().next_back()),
                     None => {}
                 }
+            }
+        }
+        for directory in &self.facts.git_directories {
+            let Some(top) = trees.holding(directory) else { continue };
+            let below = directory.strip_prefix(top).unwrap_or(directory);
+            for name in view::GIT_NAMES {
+                let steps = steps_down(top, &below.join(name));
+                let kept = self.guard(&steps, &Clause::built_in("filesystem.protect"))?;
+                let kept = kept.filter(|kept| !guarded.contains(kept));
+                guarded.extend(kept);
             }
         }
         Ok((guarded, absent))
@@ -105,8 +115,13 @@ impl Resolver<'_> {
                     let (path, links) = (path.clone(), seen.links);
                     return Err(PolicyError::plain(Fault::GuardedHardLink { path, links }));
                 }
-                let real = seen.real.as_ref().filter(|real| trees.holding(real).is_some());
-                if let (Kind::Link, Some(real)) = (seen.kind, real) {
+                if seen.kind != Kind::Link {
+                    continue;
+                }
+                // Also what it says itself: a link to what is not there yet, or to another link.
+                let next = seen.link.as_ref().map(|link| lexical(&kept.path.join(link)));
+                let mut ways = seen.real.iter().chain(&next);
+                if let Some(real) = ways.find(|way| trees.holding(way).is_some()) {
                     led.push(LeftOut { path: path.clone(), real: real.clone() });
                 }
             }
@@ -120,7 +135,22 @@ impl Resolver<'_> {
     pub(super) fn own_files(&self, trees: &Writable<'_>) -> Result<Vec<Guarded>, PolicyError> {
         let clause = Clause::built_in("filesystem.own-files");
         let mut own = Vec::new();
-        for path in self.facts.own_programs.iter().chain(&self.facts.policy_file) {
+        let mut paths: Vec<&PathBuf> = self.facts.own_programs.iter().collect();
+        for path in &self.facts.policy_files {
+            let Some(seen) = self.certain(path)? else { continue };
+            // Anywhere: its other name may lie in a writable tree.
+            if seen.kind == Kind::File && seen.links > 1 {
+                let (path, links) = (path.clone(), seen.links);
+                return Err(PolicyError::plain(Fault::GuardedHardLink { path, links }));
+            }
+            if seen.kind == Kind::Link && trees.holding(path).is_some() {
+                return Err(PolicyError::plain(Fault::GuardedLink { path: path.clone() }));
+            }
+            if seen.kind == Kind::File {
+                paths.push(path);
+            }
+        }
+        for path in paths {
             let Some(top) = trees.holding(path) else { continue };
             let below = path.strip_prefix(top).unwrap_or(path);
             let steps = steps_down(top, below);
@@ -132,12 +162,21 @@ impl Resolver<'_> {
             };
             let ancestors = outer.iter().map(there).collect::<Result<Vec<_>, _>>()?;
             let (path, seen) = there(last)?;
-            if self.facts.policy_file.as_ref() == Some(&path) && seen.links > 1 {
-                let links = seen.links;
-                return Err(PolicyError::plain(Fault::GuardedHardLink { path, links }));
-            }
             own.push(Guarded { path, seen, ancestors, clause: clause.clone() });
         }
         Ok(own)
     }
+}
+
+/// `path` without `.` and `..`, as written: for a link whose target need not exist.
+fn lexical(path: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => drop(out.pop()),
+            Component::CurDir => {}
+            Component::RootDir | Component::Normal(_) | Component::Prefix(_) => out.push(part),
+        }
+    }
+    out
 }

@@ -20,18 +20,6 @@ pub(super) fn protected(path: &Path, top: &Path) -> Option<PathBuf> {
     names.into_iter().find(|name| path.starts_with(name))
 }
 
-/// The system's tree that `path` is or lies in, which is not granted for writing.
-pub(super) fn the_systems(path: &Path, mode: Mode) -> Option<PathBuf> {
-    let within = |places: &[&'static str]| -> Option<&'static str> {
-        places.iter().find(|place| path.starts_with(place)).copied()
-    };
-    let place = within(view::SYSTEM_OWNED).filter(|_| mode == Mode::ReadWrite)?;
-    let source = view::SYSTEM_SOURCES
-        .iter()
-        .any(|place| path.starts_with(place) && path != Path::new(place));
-    (!source).then(|| place.into())
-}
-
 impl Resolver<'_> {
     /// Why a tree is too much to hand over, if it is.
     pub(super) fn too_wide(&self, path: &Path) -> Option<String> {
@@ -78,19 +66,26 @@ impl Resolver<'_> {
         inner.starts_with(outer) || inner.ancestors().any(same)
     }
 
+    /// The system's tree that `path` is or lies in, which is not granted for writing.
+    pub(super) fn the_systems(&self, path: &Path, mode: Mode) -> Option<PathBuf> {
+        let places = view::SYSTEM_OWNED.iter().filter(|_| mode == Mode::ReadWrite);
+        let place = places.map(Path::new).find(|place| self.holds(place, path))?;
+        let source = view::SYSTEM_SOURCES
+            .iter()
+            .any(|place| path.starts_with(place) && path != Path::new(place));
+        (!source).then(|| place.into())
+    }
+
     /// The private home is made at the home's path, so that must be a place that can be made.
     pub(super) fn home(&self) -> Result<(), PolicyError> {
         let home = &self.facts.home;
-        let taken = view::SYSTEM.iter().chain(view::RESERVED).chain(&["/.cofferdam", "/boot"]);
         let why = if home.as_os_str().as_encoded_bytes().iter().any(u8::is_ascii_control) {
-            "its name has a control character".to_owned()
-        } else if let Some(place) = taken.into_iter().find(|place| home.starts_with(place)) {
-            format!("it lies in {place}, which stays as it is inside")
-        } else if view::SHARED_TEMPORARY.iter().any(|place| home == Path::new(place)) {
-            "it is a shared temporary directory".to_owned()
+            "its name has a control character"
+        } else if home.starts_with("/.cofferdam") {
+            "cofferdam keeps files of its own there, inside"
         } else {
             return Ok(());
         };
-        Err(PolicyError::plain(Fault::HomeUnusable { path: home.clone(), why }))
+        Err(PolicyError::plain(Fault::HomeUnusable { path: home.clone(), why: why.into() }))
     }
 }

@@ -35,16 +35,27 @@ fn what_cannot_be_seen_is_not_absent() {
 #[test]
 fn what_leads_git_elsewhere_stays() {
     let place = repository();
-    for name in ["commondir", "config.worktree", "modules/sub/config"] {
+    place.outside("mkdir -p .git/modules/vendor/lib/hooks .git/worktrees/x && echo ref: x > .git/modules/vendor/lib/HEAD").works("a submodule and a worktree");
+    for name in [
+        "commondir",
+        "config.worktree",
+        "modules/vendor/lib/config",
+        "modules/vendor/lib/hooks/pre-commit",
+        "worktrees/x/commondir",
+        "worktrees/x/gitdir",
+    ] {
         let write = format!(": >> .git/{name}");
-        place.write(
-            &format!("home/src/app/.git/{name}"),
-            if name == "commondir" { "." } else { "" },
-        );
+        let own = if name == "commondir" { "." } else { "" };
+        place.write(&format!("home/src/app/.git/{name}"), own);
         place.outside(&write).works("the control");
         place.inside(&write).fails(&["Read-only"], name);
     }
     place.inside("git add -A . && echo x > .git/other").works("git itself works");
+    place
+        .inside("echo x > .git/modules/vendor/lib/index && echo x > .git/worktrees/x/index")
+        .works("and what it writes there");
+    place.inside("mv .git/modules/vendor .git/modules/old").fails(&["busy"], "their parents stay");
+    place.inside("mv .git/worktrees/x .git/worktrees/y").fails(&["busy"], "their parents stay");
     fs::remove_file(place.work.join(".git/commondir")).unwrap();
     let plan = finish(place.command(programs().join("cofferdam")).args(["plan", "--", "true"]));
     let plan = plan.works("the plan").out;

@@ -20,9 +20,13 @@ fn a_home_is_no_workspace_by_any_name() {
     let place = Place::new();
     // `HOME` says another directory, and yet this one is a home.
     let listed = listed_home().unwrap().display().to_string();
-    place.inside_with(&["--workspace", &listed], "true").refused("home", "the listed home");
-    place.inside_with(&["--workspace", "/home"], "true").refused("home", "the homes");
-    place.inside_with(&["--grant", "/home:ro"], "true").refused("home", "the homes, to read");
+    place
+        .inside_with(&["--workspace", &listed], "true")
+        .refused("home directory", "the listed home");
+    place.inside_with(&["--workspace", "/home"], "true").refused("home directory", "the homes");
+    place
+        .inside_with(&["--grant", "/home:ro"], "true")
+        .refused("home directory", "the homes, to read");
     place.inside("true").works("a project");
 }
 
@@ -35,8 +39,8 @@ fn a_second_name_of_the_home_is_the_home() {
         let bind = format!("mount --bind {of} $OUT/alias && export W=$OUT/alias");
         contained(&place, &bind, "sh -c 'ls -A'")
     };
-    run("$H").refused("home", "the home under another name");
-    run("$H/..").refused("home", "what holds the home");
+    run("$H").refused("home directory", "the home under another name");
+    run("$H/..").refused("home directory", "what holds the home");
     place.write("home/.local/state/cofferdam/x", "");
     run("$H/.local/state").refused("configuration or state", "our own state");
     run("$OUT/project").works("any other directory");
@@ -70,22 +74,28 @@ fn tokens_beside_toolchains_are_absent() {
     place.inside("cat $H/.local/share/uv/tools/t/bin/t").works("its tools");
 }
 
-/// The private home is made where `HOME` says: that must be a place for one.
+/// The private home is made where `HOME` says, or below /home where that is the system's.
 #[test]
-fn home_says_a_place_that_can_be_one() {
+fn a_home_is_made_where_one_can_be() {
     let place = Place::new();
-    for (home, why) in [
-        ("/usr/x", "below the system"),
-        ("/dev", "our own"),
-        ("/etc", "the system's"),
-        ("/tmp", "everybody's"),
-        ("/x\ny", "a line break would be a line of /etc/passwd"),
-    ] {
+    let run = |home: &str| {
         let mut command = place.cofferdam(&[]);
         let state = place.root.join("state");
-        command.env("HOME", home).env("XDG_STATE_HOME", state).arg("true");
-        finish(&mut command).refused("is no home for the sandbox", why);
+        command.env("HOME", home).env("XDG_STATE_HOME", state);
+        finish(command.args(["sh", "-c", "echo kept > $HOME/file && cat $HOME/file && echo $HOME"]))
+    };
+    for (home, want, why) in [
+        ("/usr/x", "/home/", "below the system"),
+        ("/dev", "/home/", "our own"),
+        ("/etc", "/home/", "the system's"),
+        ("/", "/home/", "no home at all"),
+        ("/tmp", "/tmp\n", "a private place already"),
+        ("/srv/some/home", "/srv/some/home\n", "anywhere else"),
+    ] {
+        let ran = run(home).works(why);
+        assert!(ran.out.starts_with(&format!("kept\n{want}")), "{why}: {ran:?}");
     }
+    run("/x\ny").refused("is no home for the sandbox", "it would be a line of /etc/passwd");
 }
 
 /// Root's workload has the owner's own group, not whatever group the directory has.

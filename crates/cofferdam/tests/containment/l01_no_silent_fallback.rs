@@ -96,10 +96,5 @@ fn a_limit_on_namespaces_is_named() {
         finish(place.command("unshare").args(["-Ur", "sh", "-c", &script]))
     };
     run(0).refused("max_user_namespaces", "names the knob");
-    if crate::support::is_root() {
-        // There root is the caller without a root's power to show trees to a stand-in.
-        eprintln!(
-            "not run as root: l01_no_silent_fallback: the control of a_limit_on_namespaces_is_named"
-        );
-    }
+    run(9).refused("the workload would be root", "and root alone in its namespace, as such");
 }

@@ -1,0 +1,162 @@
+//! Finds the git directories of a writable tree, besides `.git` itself: what is in them runs when a
+//! person next uses git there. Bounded: so many looks, and never into the work tree.
+
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use super::errno_text;
+
+/// More submodules and worktrees than a repository has, and few enough to mount guards for.
+const DIRECTORIES_MAX: usize = 64;
+/// `modules/` has the submodules' names for directories: `vendor/lib/deep` is three.
+const DEPTH_MAX: u32 = 8;
+/// Entries of `modules/` and `worktrees/` that are looked at.
+const ENTRIES_MAX: usize = 1_024;
+/// A `.git` file is one line with a path. Bytes.
+const LINE_BYTES_MAX: u64 = 8 << 10;
+
+/// Why the git directories of a tree are not known.
+#[derive(Debug)]
+pub(super) struct Unknown(pub(super) String);
+
+impl From<io::Error> for Unknown {
+    fn from(error: io::Error) -> Self {
+        Self(errno_text(error.raw_os_error().unwrap_or(0)))
+    }
+}
+
+/// The git directories that belong to the tree at `top`.
+pub(super) fn directories(top: &Path) -> Result<Vec<PathBuf>, Unknown> {
+    let mut found = Found::default();
+    let dot = top.join(".git");
+    match fs::symlink_metadata(&dot) {
+        Ok(seen) if seen.is_dir() => found.below(&dot)?,
+        Ok(seen) if seen.is_file() => {
+            if let Some(real) = led_to(&dot, top)? {
+                found.push(real.clone())?;
+                found.below(&real)?;
+            }
+        }
+        // A link is refused where guards are decided.
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error.into()),
+    }
+    // A bare repository is its own git directory.
+    if ["HEAD", "objects", "refs"].iter().all(|name| top.join(name).exists()) {
+        found.push(top.to_owned())?;
+        found.below(top)?;
+    }
+    Ok(found.directories)
+}
+
+/// Where a `.git` that is a file leads (`gitrepository-layout(5)`): `gitdir: PATH`, and nothing else.
+fn led_to(file: &Path, top: &Path) -> Result<Option<PathBuf>, Unknown> {
+    let mut bytes = Vec::new();
+    fs::File::open(file)?.take(LINE_BYTES_MAX).read_to_end(&mut bytes)?;
+    let path = parse_gitdir(&bytes).ok_or_else(|| Unknown("it is no `gitdir: PATH`".into()))?;
+    match fs::canonicalize(top.join(path)) {
+        Ok(real) => Ok(Some(real)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn parse_gitdir(bytes: &[u8]) -> Option<&Path> {
+    let text = std::str::from_utf8(bytes).ok()?.strip_prefix("gitdir: ")?;
+    let path = text.trim_end_matches(['\n', '\r']);
+    (!path.is_empty() && !path.contains(['\n', '\0'])).then(|| Path::new(path))
+}
+
+#[derive(Default)]
+struct Found {
+    directories: Vec<PathBuf>,
+    looked_at: usize,
+}
+
+impl Found {
+    fn push(&mut self, directory: PathBuf) -> Result<(), Unknown> {
+        if self.directories.len() >= DIRECTORIES_MAX {
+            return Err(Unknown(format!("more than {DIRECTORIES_MAX} submodules and worktrees")));
+        }
+        self.directories.push(directory);
+        Ok(())
+    }
+
+    /// Worktrees and submodules of the git directory `at`.
+    fn below(&mut self, at: &Path) -> Result<(), Unknown> {
+        for worktree in self.entries(&at.join("worktrees"))? {
+            self.push(worktree)?;
+        }
+        self.modules(&at.join("modules"), 0)
+    }
+
+    fn modules(&mut self, at: &Path, depth: u32) -> Result<(), Unknown> {
+        if depth > DEPTH_MAX {
+            return Err(Unknown(format!("submodules more than {DEPTH_MAX} deep")));
+        }
+        for entry in self.entries(at)? {
+            if entry.join("HEAD").exists() {
+                self.push(entry.clone())?;
+                self.modules(&entry.join("modules"), depth + 1)?;
+            } else {
+                self.modules(&entry, depth + 1)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Directories in `at`, which need not be there.
+    fn entries(&mut self, at: &Path) -> Result<Vec<PathBuf>, Unknown> {
+        let list = match fs::read_dir(at) {
+            Ok(list) => list,
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                ) =>
+            {
+                return Ok(Vec::new());
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let mut directories = Vec::new();
+        for entry in list {
+            let entry = entry?;
+            self.looked_at += 1;
+            if self.looked_at > ENTRIES_MAX {
+                return Err(Unknown(format!("more than {ENTRIES_MAX} entries")));
+            }
+            if entry.file_type()?.is_dir() {
+                directories.push(entry.path());
+            }
+        }
+        Ok(directories)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_git_file_says() {
+        for (text, want, why) in [
+            (
+                &b"gitdir: ../main/.git/worktrees/x\n"[..],
+                Some("../main/.git/worktrees/x"),
+                "a worktree",
+            ),
+            (b"gitdir: /a b/.bare", Some("/a b/.bare"), "without a newline"),
+            (b"gitdir: x\r\n", Some("x"), "from elsewhere"),
+            (b"gitdir: \n", None, "no path"),
+            (b"gitdir:x\n", None, "no space: git refuses it too"),
+            (b"gitdir: x\ngitdir: y\n", None, "two lines"),
+            (b"gitdir: \xff\n", None, "no text"),
+            (b"", None, "nothing"),
+        ] {
+            assert_eq!(parse_gitdir(text), want.map(Path::new), "{why}");
+        }
+    }
+}

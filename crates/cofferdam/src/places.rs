@@ -1,0 +1,195 @@
+//! Where our own files are, and the one reading of the policy.
+
+use std::fs::{File, Metadata};
+use std::io::{self, Read as _};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
+
+use cofferdam_policy::{Document, Source};
+use cofferdam_sandbox::Caller;
+use cofferdam_sandbox::facts::real_path;
+use rustix::fs::{Mode, OFlags};
+
+use crate::engine::PolicyFrom;
+use crate::refused::Refused;
+
+/// Longest policy text that is read. Bytes.
+const POLICY_BYTES_MAX: u64 = 1 << 20;
+/// Links on the way to the policy; the kernel follows as many (`path_resolution(7)`).
+const LINKS_MAX: u32 = 40;
+/// Our directory in each base directory, and the base directories' defaults below a home.
+const OWN: &str = "cofferdam";
+const CONFIG: &str = ".config";
+const STATE: &str = ".local/state";
+
+/// Our own directories.
+pub(crate) struct Places {
+    pub(crate) config: PathBuf,
+    pub(crate) state: PathBuf,
+}
+
+/// A policy, and what must stay as it is for it to be the same the next time.
+pub(crate) struct Read {
+    pub(crate) document: Document,
+    /// The file, by its real path, the user's own policy where that is another, and every link on
+    /// the way to that.
+    pub(crate) files: Vec<PathBuf>,
+}
+
+impl Places {
+    /// The XDG base directories (XDG Base Directory Specification), without symbolic links.
+    pub(crate) fn of(caller: &Caller) -> Self {
+        let home = caller.own_home();
+        let place = |variable: &str, default: &str| {
+            let top = caller.directory(variable).unwrap_or_else(|| home.join(default));
+            real_path(top.join(OWN))
+        };
+        Self { config: place("XDG_CONFIG_HOME", CONFIG), state: place("XDG_STATE_HOME", STATE) }
+    }
+
+    /// These, and those of the workload's user, whose home is `home`.
+    pub(crate) fn and_of(&self, home: &Path) -> Vec<PathBuf> {
+        let theirs = [CONFIG, STATE].map(|place| real_path(home.join(place).join(OWN)));
+        let mut places = vec![self.config.clone(), self.state.clone()];
+        places.extend(theirs.into_iter().filter(|at| *at != self.config && *at != self.state));
+        places
+    }
+
+    /// The audit log: `asked` for, or the one in the state directory.
+    pub(crate) fn log(&self, asked: Option<&Path>, caller: &Caller) -> Result<PathBuf, Refused> {
+        let path =
+            asked.map_or_else(|| self.state.join("audit.jsonl"), |path| caller.cwd.join(path));
+        // The last name is not followed: a log that is a link is refused when it is opened.
+        let folder = real_path(path.parent().unwrap_or(Path::new("/")).to_owned());
+        let upwards = folder.components().any(|part| part == Component::ParentDir);
+        match path.file_name() {
+            Some(name) if !upwards => Ok(folder.join(name)),
+            Some(_) | None => Err(Refused::AuditPath { path }),
+        }
+    }
+
+    /// The policy that `from` names.
+    pub(crate) fn read(&self, from: &PolicyFrom, caller: &Caller) -> Result<Read, Refused> {
+        let users = self.config.join("policy.toml");
+        let mut files = way_to(&users);
+        let document = match from {
+            PolicyFrom::Text { name, text } => {
+                Document::parse(Source { name: name.clone(), text: text.clone() })?
+            }
+            PolicyFrom::File(path) => {
+                let opened = open(path, OFlags::empty()).map_err(unreadable(path, true))?;
+                files.extend(opened.real.clone().filter(|real| !files.contains(real)));
+                opened.parse(path)?
+            }
+            PolicyFrom::User => match self.users(&users, caller)? {
+                Some(opened) => opened.parse(&users)?,
+                None => Document::built_in(),
+            },
+        };
+        Ok(Read { document, files })
+    }
+
+    /// The user's policy, if there is one. What cannot be looked at, or leads nowhere, is one that
+    /// cannot be read.
+    fn users(&self, path: &Path, caller: &Caller) -> Result<Option<Opened>, Refused> {
+        let there = |path: &Path| match std::fs::symlink_metadata(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+            Ok(_) | Err(_) => true,
+        };
+        let of_home = caller.home.join(CONFIG).join(OWN).join("policy.toml");
+        if caller.own_home() != caller.home && there(&of_home) {
+            return Err(Refused::OthersPolicy { path: of_home });
+        }
+        if !there(path) {
+            return Ok(None);
+        }
+        if self.below_the_work(caller) {
+            return Err(Refused::ConfigInside { path: self.config.clone() });
+        }
+        // A FIFO in its place must not keep us waiting.
+        let opened = open(path, OFlags::NONBLOCK).map_err(unreadable(path, false))?;
+        if !opened.seen.is_file() {
+            let what = io::Error::other("it is not a regular file");
+            return Err(unreadable(path, false)(what));
+        }
+        let folder = std::fs::metadata(&self.config).map_err(unreadable(&self.config, false))?;
+        for (at, seen) in [(path, &opened.seen), (&self.config, &folder)] {
+            if others_may_write(seen, caller) {
+                let (path, owner, mode) = (at.to_owned(), seen.uid(), seen.mode() & 0o7777);
+                return Err(Refused::PolicyShared { path, owner, mode });
+            }
+        }
+        Ok(Some(opened))
+    }
+
+    /// Whether a variable leads our configuration into the working directory, or elsewhere into the
+    /// repository around it: who wrote these files is not the person. The listed home is, wherever
+    /// it is.
+    fn below_the_work(&self, caller: &Caller) -> bool {
+        let home = caller.listed_home();
+        let repository = |at: &&Path| at.join(".git").exists() && caller.cwd.starts_with(at);
+        let around = self.config.ancestors().find(repository);
+        let below = self.config.starts_with(&caller.cwd).then_some(caller.cwd.as_path());
+        below.or(around).is_some_and(|tree| !home.starts_with(tree))
+    }
+}
+
+/// The group of a user alone (as most distributions make one) is no others.
+fn others_may_write(seen: &Metadata, caller: &Caller) -> bool {
+    let private = seen.gid() == caller.gid() && caller.gid() == caller.uid();
+    let bits = if private { 0o002 } else { 0o022 };
+    seen.mode() & bits != 0 || ![0, caller.uid()].contains(&seen.uid())
+}
+
+/// The file behind `path` and every symbolic link on the way to it, by real paths.
+fn way_to(path: &Path) -> Vec<PathBuf> {
+    let mut way = Vec::new();
+    let mut at = path.to_owned();
+    for _ in 0..LINKS_MAX {
+        let (Some(folder), Some(name)) = (at.parent(), at.file_name()) else { break };
+        let real = real_path(folder.to_owned()).join(name);
+        way.push(real.clone());
+        match std::fs::read_link(&real) {
+            Ok(next) => at = real.parent().unwrap_or(Path::new("/")).join(next),
+            Err(_) => break,
+        }
+    }
+    way
+}
+
+/// An open policy file.
+struct Opened {
+    bytes: Vec<u8>,
+    /// Its path without symbolic links; `None` for a pipe.
+    real: Option<PathBuf>,
+    seen: Metadata,
+}
+
+impl Opened {
+    fn parse(self, path: &Path) -> Result<Document, Refused> {
+        let source = Source::from_bytes(path.display().to_string(), self.bytes)?;
+        Ok(Document::parse(source)?)
+    }
+}
+
+/// At most one byte more than a policy may have: the parser says that it is too long. The path is
+/// used once; where the file lies is asked of the descriptor.
+fn open(path: &Path, more: OFlags) -> io::Result<Opened> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY | more;
+    let fd: OwnedFd = rustix::fs::open(path, flags, Mode::empty())?;
+    let file = File::from(fd);
+    let seen = file.metadata()?;
+    let real = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
+    let real = Some(real).filter(|real| real.is_absolute() && seen.is_file());
+    let mut bytes = Vec::new();
+    if seen.is_file() || more.is_empty() {
+        file.take(POLICY_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    }
+    Ok(Opened { bytes, real, seen })
+}
+
+fn unreadable(path: &Path, named: bool) -> impl Fn(io::Error) -> Refused {
+    let path = path.to_owned();
+    move |source| Refused::PolicyFile { path: path.clone(), source, named }
+}
