@@ -232,6 +232,11 @@ impl Log {
                 let start = end - u64::try_from(torn.len()).unwrap_or(end);
                 log.head_at(start).map(drop)
             }
+            // `open` makes the directory first, and fails there.
+            Err(LogError::Open { source, .. }) if source.kind() == io::ErrorKind::NotADirectory => {
+                let path = path.parent().unwrap_or(Path::new("/")).to_owned();
+                Err(LogError::Directory { path, source })
+            }
             Err(LogError::Open { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
                 let there = path.ancestors().skip(1).find(|above| above.exists());
                 let there = there.unwrap_or(Path::new("/"));

@@ -44,7 +44,16 @@ fn the_log_is_in_no_view() {
     let audit = place.work.join("a.jsonl").display().to_string();
     let options = ["--workspace", &read_only, "--audit", &audit];
     place.inside_with(&options, "true").refused("view", "one that could be read");
+    place.outside("mkdir -p $H/.local/bin").works("");
+    let toolchain = place.home.join(".local/bin/a.jsonl").display().to_string();
+    place.inside_with(&["--audit", &toolchain], "true").refused("view", "in a toolchain");
     place.inside_with(&["--audit", "../beside/a.jsonl"], "true").works("beside the workspace");
+    place.outside("ln ../beside/a.jsonl name").works("a second name");
+    place
+        .inside_with(&["--audit", "../beside/a.jsonl"], "true")
+        .refused("hard links", "which is inside");
+    plan(&place, &["--audit", "../beside/a.jsonl"]).refused("hard links", "and plan says so");
+    place.outside("rm name").works("");
     verify(&place, &["../beside/a.jsonl"]).works("and it is whole");
 }
 
@@ -60,9 +69,15 @@ fn plan_refuses_a_log_that_run_could_not_write() {
         (out("link"), "a link"),
         (out("canary/a.jsonl"), "below a file"),
     ] {
-        let ran = place.inside_with(&["--audit", &audit], "true");
-        let (run, plan) = (ran.status, plan(&place, &["--audit", &audit]).status);
-        assert_eq!((run, plan), (Some(125), Some(125)), "{why}: {ran:?}");
+        let code = |verb: &str| {
+            let mut command = place.command(programs().join("cofferdam"));
+            let ran = finish(command.args([verb, "--json", "--audit", &audit, "--", "true"]));
+            assert_eq!(ran.status, Some(125), "{verb}: {why}: {ran:?}");
+            let object: serde_json::Value = serde_json::from_str(&ran.err).unwrap();
+            object.get("code").unwrap().as_str().unwrap().to_owned()
+        };
+        assert_eq!(code("plan"), code("run"), "{why}");
+        assert!(code("plan").starts_with("audit-"), "{why}: {}", code("plan"));
     }
     let fresh = out("new/folder/a.jsonl");
     plan(&place, &["--audit", &fresh]).works("a new one");
@@ -95,9 +110,12 @@ fn plan_refuses_a_directory_that_run_could_not_enter() {
 #[test]
 fn a_log_that_is_moved_away_is_told() {
     let place = Place::new();
-    for (away, why) in
-        [("rm $LOG", "removed"), ("mv $LOG $LOG.old", "moved"), ("true", "left alone")]
-    {
+    for (away, why) in [
+        ("rm $LOG", "removed"),
+        ("mv $LOG $LOG.old", "moved"),
+        (": > $LOG", "emptied"),
+        ("true", "left alone"),
+    ] {
         let mut command = place.cofferdam(&[]);
         command.args(["sh", "-c", "echo ready; read line; exit 3"]);
         let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -19,7 +19,8 @@ fn links_in_etc_are_guarded_where_they_lead() {
              ln -s hosts.real hosts && ln -s ../run/resolv.conf resolv.conf && echo kept > other",
         )
         .works("links");
-    let etc = "mount --bind $OUT/etc /etc";
+    let etc = "mount --bind $OUT/etc /etc && mount -t tmpfs none /run && \
+               echo 'nameserver 10.9.9.9' > /run/resolv.conf";
     let read = |name: &str| contained(&place, etc, &format!("cat /etc/{name}"));
     place.outside("cat $OUT/etc/shadow && ls $OUT/etc/sudoers.d").works("the control");
     read("shadow").fails(&["Permission denied"], "hashes");
@@ -27,5 +28,7 @@ fn links_in_etc_are_guarded_where_they_lead() {
     read("sudoers.d/rule").fails(&["Permission denied", "No such file"], "rules");
     let hosts = read("hosts").works("hosts").out;
     assert!(hosts.contains("localhost") && !hosts.contains("inner"), "ours: {hosts}");
+    let resolver = read("resolv.conf").works("a link into /run").out;
+    assert!(resolver.contains("no resolver"), "ours, where the link leads: {resolver}");
     read("other").works("the other files");
 }

@@ -56,4 +56,11 @@ fn nothing_of_the_workspace_is_policy() {
     let mut command = place.cofferdam(&[]);
     command.env("XDG_CONFIG_HOME", place.work.join(".config")).args(["cat", "/etc/hostname"]);
     finish(&mut command).refused("inside the working directory", "our places inside the workspace");
+    let mut command = place.cofferdam(&[]);
+    command.env("HOME", &place.work).args(["cat", "/etc/hostname"]);
+    finish(&mut command).refused("inside the working directory", "a home inside the workspace");
+    place.outside("git init -q . && mkdir sub").works("a repository");
+    let mut command = place.cofferdam(&[]);
+    command.current_dir(place.work.join("sub")).env("XDG_CONFIG_HOME", place.work.join(".config"));
+    finish(command.arg("true")).refused("or its repository", "from a directory below");
 }

@@ -107,6 +107,78 @@ fn protection_beats_every_grant() {
     }
 }
 
+/// Of any writable tree, not of the workspace alone.
+#[test]
+fn protection_is_of_every_writable_tree() {
+    let place = Place::new();
+    place.outside("mkdir -p $OUT/two/.claude/sub $OUT/one").works("");
+    let grant = |below: &str| format!("{}/{below}:rw", place.out.display());
+    let (two, sub) = (grant("two"), grant("two/.claude/sub"));
+    for options in [["--grant", &two, "--grant", &sub], ["--grant", &sub, "--grant", &two]] {
+        place.inside_with(&options, "true").refused("is protected", "in the other grant");
+    }
+    // Alone it is what a person asked for: no tree has it as a protected name.
+    place.inside_with(&["--grant", &sub], "echo x > $OUT/two/.claude/sub/x").works("by itself");
+    let options = ["--grant", &two, "--grant", &grant("one")];
+    place.inside_with(&options, "echo x > $OUT/two/x && echo x > $OUT/one/x").works("side by side");
+}
+
+/// A `.git` that is a file, a repository without one, and a git directory with its parents.
+#[test]
+fn git_directories_have_guards_wherever_they_are() {
+    let place = Place::new();
+    place
+        .outside("git init -q --bare .bare && echo 'gitdir: ./.bare' > .git && git init -q --bare $OUT/b.git")
+        .works("repositories");
+    let bare = format!("{}/b.git:rw", place.out.display());
+    let inside = |script: &str| place.inside_with(&["--grant", &bare], script);
+    for act in [
+        "git config core.fsmonitor x",
+        "echo x >> .bare/config",
+        "echo x > .bare/hooks/post-checkout",
+        "echo 'gitdir: elsewhere' > .git",
+        "echo x >> $OUT/b.git/config",
+        "echo x > $OUT/b.git/hooks/post-update",
+    ] {
+        inside(act).fails(&["Read-only", "busy", "could not"], act);
+    }
+    inside("mv .bare old").fails(&["busy"], "its name stays");
+    inside("git symbolic-ref HEAD refs/heads/x && echo x > $OUT/b.git/description").works("beside");
+    place
+        .outside("git config core.bare false && echo x > $OUT/b.git/hooks/post-update")
+        .works("control");
+    place.outside("echo nonsense > .git").works("");
+    place.inside("true").refused("it is no `gitdir: PATH`", "what it leads to is not known");
+}
+
+/// Work in a repository with a submodule and a worktree goes on as without a wall.
+#[test]
+fn submodules_and_worktrees_can_be_worked_in() {
+    let place = Place::new();
+    let set_up = "git init -q $OUT/lib && cd $OUT/lib && git config user.email a@example.com && \
+                  git config user.name a && echo 1 > a && git add a && git commit -qm one && \
+                  cd $W && git init -q . && git config user.email a@example.com && \
+                  git config user.name a && git config protocol.file.allow always && \
+                  git -c protocol.file.allow=always submodule --quiet add $OUT/lib vendor/lib && \
+                  git -C vendor/lib config user.email a@example.com && \
+                  git -C vendor/lib config user.name a && git commit -qm two && \
+                  git worktree add -q tree";
+    place.outside(set_up).works("a repository");
+    place
+        .inside("cd vendor/lib && echo 2 >> a && git add a && git commit -qm inside && cd .. && git add lib && git commit -qm sub && git status")
+        .works("a commit in the submodule");
+    place
+        .inside("cd tree && echo 3 > b && git add b && git commit -qm tree")
+        .works("in the worktree");
+    for act in [
+        "git -C vendor/lib config core.fsmonitor x",
+        "echo x > .git/modules/vendor/lib/hooks/post-checkout",
+        "echo x > .git/worktrees/tree/commondir",
+    ] {
+        place.inside(act).fails(&["Read-only", "busy", "could not"], act);
+    }
+}
+
 /// A repository that is granted for writing has the same guards as the workspace.
 #[test]
 fn other_writable_trees_have_guards() {
@@ -143,11 +215,27 @@ fn the_policy_stays() {
     place.outside("ln rules/policy.toml second").works("a second name");
     place.inside_with(&options, "true").refused("hard links", "a policy with two names");
     place.outside("rm second && echo '# x' >> rules/policy.toml").works("the control");
+    // The user's own stays too when another was named, by every name on the way to it.
+    let user = place.write("home/.config/cofferdam/policy.toml", "version = 1\n");
+    place.outside("ln $H/.config/cofferdam/policy.toml second").works("a second name");
+    place.inside_with(&options, "true").refused("hard links", "the user's policy with two names");
+    place.outside("rm second && mv $H/.config/cofferdam/policy.toml mine && ln -s $W/mine $H/.config/cofferdam/policy.toml").works("a link into the workspace");
+    place.inside_with(&options, "echo x >> mine").fails(&["Read-only"], "what it leads to");
+    place
+        .outside("mv mine $OUT/mine && ln -s $OUT/mine mine")
+        .works("over a link in the workspace");
+    place.inside_with(&options, "true").refused("is a symbolic link", "a link that can be turned");
+    place.outside("rm mine && rm $H/.config/cofferdam/policy.toml").works("");
+    drop(user);
     let user = place.write("home/.config/cofferdam/policy.toml", "version = 1\n");
     fs::set_permissions(&user, fs::Permissions::from_mode(0o666)).unwrap();
     place.inside("true").refused("others may write the policy", "the user's policy");
     fs::set_permissions(&user, fs::Permissions::from_mode(0o644)).unwrap();
     place.inside("true").works("the user's alone");
+    place.outside("chmod 777 $H/.config/cofferdam").works("");
+    place.inside("true").refused("others may write the policy", "its directory");
+    place.outside("chmod 755 $H/.config/cofferdam && rm $H/.config/cofferdam/policy.toml && mkfifo $H/.config/cofferdam/policy.toml").works("");
+    place.inside("true").refused("not a regular file", "nobody waits for a writer");
 }
 
 /// A policy that is there and cannot be read is not the same as none.
