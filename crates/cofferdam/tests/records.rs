@@ -106,6 +106,30 @@ fn plan_refuses_a_directory_that_run_could_not_enter() {
     place.outside("chmod 755 closed").works("");
 }
 
+/// Once the command runs, everything that was read and decided for it is on record.
+#[test]
+fn the_start_is_on_record_before_the_command_runs() {
+    let place = Place::new();
+    let mut command = place.cofferdam(&[]);
+    command.args(["sh", "-c", "echo ready; read line"]);
+    let mut engine = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut word = [0; 6];
+    engine.stdout.as_mut().unwrap().read_exact(&mut word).unwrap();
+    let log = fs::read_to_string(place.audit_log()).unwrap();
+    drop(engine.stdin.take());
+    engine.wait().unwrap();
+    let first: serde_json::Value = serde_json::from_str(log.lines().next().unwrap()).unwrap();
+    let event = first.get("event").unwrap();
+    let at = |path: &str| event.pointer(path).unwrap_or_else(|| panic!("no {path}: {event}"));
+    assert_eq!(at("/kind"), "start");
+    assert_eq!(at("/facts/cwd"), &place.work.display().to_string());
+    assert_eq!(at("/host/system"), "Linux");
+    assert_eq!(at("/policy/isolation"), "process");
+    assert_eq!(at("/plan/wall"), "process/native");
+    assert!(at("/plan/setup").as_array().unwrap().len() > 50, "every step");
+    assert!(!log.contains("\"exit\""), "and its end is not, yet");
+}
+
 /// A record in a file that nobody finds is none.
 #[test]
 fn a_log_that_is_moved_away_is_told() {

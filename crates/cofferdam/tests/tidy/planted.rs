@@ -3,7 +3,8 @@
 use crate::source::File;
 use crate::{
     ABSENT, DOCUMENTS, INIT_REACHES, LINES_MAX, NO_PACKAGE, NO_PATH, NO_WORD, ONLY_IN, Rule,
-    arrows, banned_words, calls, codes, lints, locked, modules, named_tests, places, sizes,
+    TRUSTED, TRUSTED_LINES_MAX, arrows, banned_words, calls, codes, lints, locked, modules,
+    named_tests, places, sizes, trusted,
 };
 
 fn faults(rule: Rule, files: &[(&str, &str)]) -> Vec<String> {
@@ -45,6 +46,22 @@ fn size() {
     caught(sizes, &[(SYS, &format!("{longest}\n"))], "longer");
     passed(sizes, &[("ARCHITECTURE.md", &"\n".repeat(200))]);
     caught(sizes, &[("ARCHITECTURE.md", &"\n".repeat(201))], "longer");
+}
+
+#[test]
+fn trusted_base() {
+    let part = "\n".repeat(TRUSTED_LINES_MAX / TRUSTED.len());
+    let paths: Vec<String> = TRUSTED
+        .iter()
+        .map(|start| if start.ends_with('/') { format!("{start}lib.rs") } else { (*start).into() })
+        .collect();
+    let mut files: Vec<(&str, &str)> =
+        paths.iter().map(|path| (path.as_str(), part.as_str())).collect();
+    passed(trusted, &files);
+    files.push(("crates/cofferdam-init/src/new.rs", "\n"));
+    caught(trusted, &files, "over");
+    files.truncate(TRUSTED.len() - 1);
+    caught(trusted, &files, "no file");
 }
 
 #[test]
