@@ -118,7 +118,9 @@ fn facts(caller: &Caller, rows: &[Row]) -> Facts {
         git_directories: Vec::new(),
         environment: Values(variables.map(|(name, value)| (name.into(), value.into())).into()),
         environment_names: ["AWS_SECRET_ACCESS_KEY", "LANG", "TERM"].map(String::from).into(),
-        path: ["/home/u/.cargo/bin", "/home/u/bin", "/usr/bin"].map(PathBuf::from).into(),
+        path: ["/home/u/.cargo/bin", "/home/u/bin", "bin", "/usr/bin", "/home/u/.cargo/bin"]
+            .map(PathBuf::from)
+            .into(),
         paths,
         unseen: BTreeMap::new(),
     }

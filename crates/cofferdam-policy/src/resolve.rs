@@ -390,15 +390,24 @@ impl Resolver<'_> {
         variables
     }
 
-    /// The caller's `PATH` without what the workload cannot see, and without relative entries.
+    /// The caller's `PATH` without what the workload cannot see, relative entries and repetitions.
     fn visible_path(&self, grants: &[Grant], workspace: &Grant) -> String {
         let visible = |entry: &&PathBuf| {
             let linked = view::SYSTEM.iter().any(|tree| entry.starts_with(tree));
             let granted = grants.iter().chain([workspace]).any(|g| entry.starts_with(&g.path));
             entry.is_absolute() && (linked || granted)
         };
-        let kept: Vec<String> =
-            self.facts.path.iter().filter(visible).map(|p| p.display().to_string()).collect();
+        // Each once: what is not in the first is not in the second either.
+        let mut seen = BTreeSet::new();
+        let first = |entry: &&PathBuf| seen.insert((*entry).clone());
+        let kept: Vec<String> = self
+            .facts
+            .path
+            .iter()
+            .filter(visible)
+            .filter(first)
+            .map(|entry| entry.display().to_string())
+            .collect();
         if kept.is_empty() { view::FALLBACK_PATH.join(":") } else { kept.join(":") }
     }
 }
