@@ -38,6 +38,7 @@ pub(crate) fn run() -> Result<(), String> {
     step("tidy", cargo_test().args(["-p", "cofferdam", "--test", "tidy"]))?;
     step("build", Command::new("cargo").arg("build").args(PROFILE))?;
     step("fuzz", cargo_test().args(["-p", "cofferdam", "--test", "fuzz"]))?;
+    first_command()?;
     step(
         "the example",
         Command::new("cargo")
@@ -47,6 +48,33 @@ pub(crate) fn run() -> Result<(), String> {
     // Containment, kernel, crash, agreement and broken policies run from there, as the caller and
     // as an ordinary user.
     step("acceptance: wall", &mut Command::new("tests/acceptance/wall.sh"))
+}
+
+/// The first command of the README, in a tree where only `cofferdam` itself was built.
+fn first_command() -> Result<(), String> {
+    println!("== the README's first command");
+    let readme = std::fs::read_to_string("README.md").map_err(|error| error.to_string())?;
+    let command = readme.lines().find(|line| line.starts_with("cargo run --release -- "));
+    let command = command.ok_or("README.md has no first command")?;
+    let command = command.replacen("--release", &PROFILE.join(" "), 1);
+    let built = std::env::current_exe().map_err(|error| error.to_string())?;
+    let programs = built.parent().unwrap_or(Path::new("."));
+    match std::fs::remove_file(programs.join("cofferdam-init")) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(format!("{}: {error}", programs.display()));
+        }
+        Ok(()) | Err(_) => {}
+    }
+    let state = std::env::temp_dir().join(format!("cofferdam-xtask-{}", std::process::id()));
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &command]).env("XDG_STATE_HOME", &state).stdin(Stdio::null());
+    let output = shell.output().map_err(|error| format!("sh: {error}"))?;
+    drop(std::fs::remove_dir_all(&state));
+    let said = String::from_utf8_lossy(&output.stdout);
+    if output.status.success() && said == "may work here\nmay not read home\n" {
+        return Ok(());
+    }
+    Err(format!("{command}: {}: {said}{}", output.status, String::from_utf8_lossy(&output.stderr)))
 }
 
 /// The test program `fuzz` with `rounds` changes of each sample, from another seed each time.
