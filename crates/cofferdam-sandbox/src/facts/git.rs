@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use super::errno_text;
 
 /// More submodules and worktrees than a repository has, and few enough to mount guards for.
-const DIRECTORIES_MAX: usize = 64;
+const DIRECTORIES_MAX: usize = 256;
 /// `modules/` has the submodules' names for directories: `vendor/lib/deep` is three.
 const DEPTH_MAX: u32 = 8;
 /// Entries of `modules/` and `worktrees/` that are looked at.
-const ENTRIES_MAX: usize = 1_024;
+const ENTRIES_MAX: usize = 4_096;
 /// A `.git` file is one line with a path. Bytes.
 const LINE_BYTES_MAX: u64 = 8 << 10;
 
