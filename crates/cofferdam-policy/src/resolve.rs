@@ -21,7 +21,14 @@ pub fn workspace_path(document: &Document, home: &Path, cwd: &Path) -> PathBuf {
     absolute(&document.workspace.value.path, home, cwd)
 }
 
-/// The trees that somebody asked for with the intent to write.
+/// The trees that somebody asked for.
+#[must_use]
+pub fn asked_trees(document: &Document, home: &Path, cwd: &Path) -> Vec<PathBuf> {
+    let trees = document.grants.iter().chain([&document.workspace]);
+    trees.map(|tree| absolute(&tree.value.path, home, cwd)).collect()
+}
+
+/// Those of them that shall be written.
 #[must_use]
 pub fn writable_trees(document: &Document, home: &Path, cwd: &Path) -> Vec<PathBuf> {
     let writable = document.grants.iter().chain([&document.workspace]);

@@ -160,21 +160,29 @@ impl Caller {
         listed.map_or_else(|| self.home.clone(), |account| real_path(account.home.clone()))
     }
 
-    /// Homes that no grant may hold: the caller's and that of the workload's user; and for root,
-    /// of every person in `/etc/passwd`, those that one of `tops` does hold.
-    fn homes(&self, workload: u32, tops: &[PathBuf]) -> Vec<PathBuf> {
+    /// Homes that no grant may hold: the caller's and that of the workload's user; and for root that
+    /// of every person in `/etc/passwd`. Where these are very many, only those that one of `asked`
+    /// holds by name: each is looked at and recorded.
+    fn homes(&self, workload: u32, asked: &[PathBuf]) -> Vec<PathBuf> {
         let nobody = 65_534;
-        let theirs = |account: &&Account| {
-            let person = account.uid == 0 || (account.uid >= 1_000 && account.uid != nobody);
-            let held = || tops.iter().any(|top| account.home.starts_with(top));
-            let ours = account.uid == workload || account.uid == self.uid;
-            ours || (self.uid == 0 && person && held())
+        let real = |account: &Account| {
+            // `/` is the home of accounts that have none.
+            let some = account.home != Path::new("/");
+            let home = some.then(|| real_path(account.home.clone()))?;
+            home.to_str().is_some().then_some(home)
         };
-        let listed = self.accounts.iter().filter(theirs).map(|account| account.home.clone());
-        // `/` is the home of accounts that have none.
-        let homes = listed.filter(|home| home.as_path() != Path::new("/")).map(real_path);
-        let homes: BTreeSet<PathBuf> = homes.chain([self.home.clone()]).collect();
-        homes.into_iter().filter(|home| home.to_str().is_some()).collect()
+        let ours = |account: &&Account| account.uid == workload || account.uid == self.uid;
+        let person = |account: &&Account| {
+            self.uid == 0 && (account.uid == 0 || (account.uid >= 1_000 && account.uid != nobody))
+        };
+        let mut homes: BTreeSet<PathBuf> =
+            self.accounts.iter().filter(person).filter_map(real).collect();
+        if homes.len() > HOMES_MAX {
+            homes.retain(|home| asked.iter().any(|tree| home.starts_with(tree)));
+        }
+        homes.extend(self.accounts.iter().filter(ours).filter_map(real));
+        homes.insert(self.home.clone());
+        homes.into_iter().collect()
     }
 
     /// Whose home and ids the workload gets, given the workspace: root gives way to its owner.
@@ -200,8 +208,10 @@ impl Caller {
             ),
         };
         // Accounts of services have their home in the system's trees, or none.
-        let mut taken = view::SYSTEM.iter().chain(view::RESERVED).filter(|tree| **tree != "/opt");
-        let none = taken.any(|tree| home.starts_with(tree)) || home == Path::new("/");
+        let mut taken = view::SYSTEM.iter().chain(view::RESERVED).map(Path::new);
+        // A home below /opt is mounted over, where it is.
+        let opt = home.parent().is_some_and(|above| above.starts_with("/opt")) && home.is_dir();
+        let none = home == Path::new("/") || (!opt && taken.any(|tree| home.starts_with(tree)));
         let home = if none { Path::new(view::HOMES).join(&name) } else { home };
         let (caller_uid, caller_gid) = (self.uid, self.gid);
         let person =
@@ -221,7 +231,7 @@ impl Caller {
         own: Own,
     ) -> Result<Facts, FactsError> {
         let mut looked = Looked::default();
-        let homes = self.homes(person.ids.pair().0, &own.writable);
+        let homes = self.homes(person.ids.pair().0, &own.asked);
         let own_paths = own.programs.iter().chain(&own.policy_files).chain(&own.places);
         let own_paths = own_paths.chain(&own.log);
         let above = own_paths.chain(&homes).flat_map(|path| path.ancestors().map(Path::to_owned));
@@ -286,7 +296,9 @@ pub struct Own {
     pub policy_files: Vec<PathBuf>,
     /// The audit log, by its real path.
     pub log: Option<PathBuf>,
-    /// Trees that somebody asked for with the intent to write.
+    /// Trees that somebody asked for.
+    pub asked: Vec<PathBuf>,
+    /// Those of them that shall be written.
     pub writable: Vec<PathBuf>,
 }
 
@@ -312,6 +324,8 @@ pub fn real_path(path: PathBuf) -> PathBuf {
     }
 }
 
+/// More persons than use one machine. One look each, and one for each directory above.
+const HOMES_MAX: usize = 256;
 /// Where hooks are, below a repository.
 const HOOKS: &str = ".git/hooks";
 /// More entries than anybody has hooks. One look each.
@@ -507,6 +521,41 @@ impl IdMap {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Root's homes are everybody's, by their real names; others have their own.
+    #[test]
+    fn whose_homes_are_no_grants() {
+        let folder = std::env::temp_dir().join(format!("cofferdam-homes-{}", std::process::id()));
+        fs::create_dir_all(folder.join("real/bob")).unwrap();
+        std::os::unix::fs::symlink("real", folder.join("link")).unwrap();
+        let real = fs::canonicalize(folder.join("real/bob")).unwrap();
+        let account = |name: &str, uid, home: &Path| Account {
+            name: name.into(),
+            uid,
+            gid: uid,
+            home: home.to_owned(),
+        };
+        let caller = |uid| Caller {
+            uid,
+            gid: uid,
+            groups: Vec::new(),
+            variables: Variables(BTreeMap::new()),
+            accounts: vec![
+                account("root", 0, Path::new("/root")),
+                account("daemon", 1, Path::new("/usr/sbin")),
+                account("bob", 200_001, &folder.join("link/bob")),
+                account("nobody", 65_534, Path::new("/nonexistent")),
+                account("slash", 1_003, Path::new("/")),
+            ],
+            home: "/somewhere".into(),
+            cwd: "/".into(),
+        };
+        let own = PathBuf::from("/somewhere");
+        assert_eq!(caller(0).homes(5, &[]), ["/root".into(), own.clone(), real.clone()]);
+        assert_eq!(caller(200_001).homes(200_001, &[]), [own.clone(), real]);
+        assert_eq!(caller(7).homes(7, &[]), [own]);
+        fs::remove_dir_all(&folder).unwrap();
+    }
 
     #[test]
     fn lines_of_passwd() {

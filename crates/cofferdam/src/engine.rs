@@ -188,6 +188,7 @@ impl Engine {
             programs: self.programs.paths.clone(),
             policy_files,
             log: Some(audit.clone()),
+            asked: resolve::asked_trees(&document, &home, &caller.cwd),
             writable: resolve::writable_trees(&document, &home, &caller.cwd),
         };
         let facts = caller.look((person, home), &wanted, passes, own)?;
@@ -327,6 +328,10 @@ fn recorded(log: &mut Log, refusal: StartRefusal) -> Result<Refused, Refused> {
 fn outside(log: &Path, policy: &Policy, facts: &Facts) -> Result<(), Refused> {
     let mut trees = policy.grants.iter().chain([&policy.workspace]);
     let found = trees.find(|tree| {
+        // The private home lies over what such a tree has there.
+        if policy.home.starts_with(&tree.path) && log.starts_with(&policy.home) {
+            return false;
+        }
         let same = |at: &Path| {
             facts
                 .seen(at)

@@ -1,5 +1,6 @@
 //! Where our own files are, and the one reading of the policy.
 
+use std::ffi::OsString;
 use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -17,7 +18,7 @@ use crate::refused::Refused;
 /// Longest policy text that is read. Bytes.
 const POLICY_BYTES_MAX: u64 = 1 << 20;
 /// Links on the way to the policy; the kernel follows as many (`path_resolution(7)`).
-const LINKS_MAX: u32 = 40;
+const LINKS_MAX: usize = 40;
 /// Our directory in each base directory, and the base directories' defaults below a home.
 const OWN: &str = "cofferdam";
 const CONFIG: &str = ".config";
@@ -27,6 +28,8 @@ const STATE: &str = ".local/state";
 pub(crate) struct Places {
     pub(crate) config: PathBuf,
     pub(crate) state: PathBuf,
+    /// Symbolic links on the way to them.
+    links: Vec<PathBuf>,
 }
 
 /// A policy, and what must stay as it is for it to be the same the next time.
@@ -42,10 +45,12 @@ impl Places {
     pub(crate) fn of(caller: &Caller) -> Self {
         let home = caller.own_home();
         let place = |variable: &str, default: &str| {
-            let top = caller.directory(variable).unwrap_or_else(|| home.join(default));
-            real_path(top.join(OWN))
+            caller.directory(variable).unwrap_or_else(|| home.join(default)).join(OWN)
         };
-        Self { config: place("XDG_CONFIG_HOME", CONFIG), state: place("XDG_STATE_HOME", STATE) }
+        let (config, state) = (place("XDG_CONFIG_HOME", CONFIG), place("XDG_STATE_HOME", STATE));
+        let (mut links, _) = way_to(&config);
+        links.extend(way_to(&state).0);
+        Self { config: real_path(config), state: real_path(state), links }
     }
 
     /// These, and those of the workload's user, whose home is `home`.
@@ -72,12 +77,15 @@ impl Places {
     /// The policy that `from` names.
     pub(crate) fn read(&self, from: &PolicyFrom, caller: &Caller) -> Result<Read, Refused> {
         let users = self.config.join("policy.toml");
-        let mut files = way_to(&users);
+        let (mut files, end) = way_to(&users);
+        files.push(end);
+        files.extend(self.links.iter().cloned());
         let document = match from {
             PolicyFrom::Text { name, text } => {
                 Document::parse(Source { name: name.clone(), text: text.clone() })?
             }
             PolicyFrom::File(path) => {
+                files.extend(way_to(&caller.cwd.join(path)).0);
                 let opened = open(path, OFlags::empty()).map_err(unreadable(path, true))?;
                 files.extend(opened.real.clone().filter(|real| !files.contains(real)));
                 opened.parse(path)?
@@ -142,20 +150,32 @@ fn others_may_write(seen: &Metadata, caller: &Caller) -> bool {
     seen.mode() & bits != 0 || ![0, caller.uid()].contains(&seen.uid())
 }
 
-/// The file behind `path` and every symbolic link on the way to it, by real paths.
-fn way_to(path: &Path) -> Vec<PathBuf> {
-    let mut way = Vec::new();
-    let mut at = path.to_owned();
-    for _ in 0..LINKS_MAX {
-        let (Some(folder), Some(name)) = (at.parent(), at.file_name()) else { break };
-        let real = real_path(folder.to_owned()).join(name);
-        way.push(real.clone());
-        match std::fs::read_link(&real) {
-            Ok(next) => at = real.parent().unwrap_or(Path::new("/")).join(next),
-            Err(_) => break,
+/// Every symbolic link on the way to `path`, by its real path, and where the way ends: a workload
+/// that can turn one of them has another file read the next time.
+fn way_to(path: &Path) -> (Vec<PathBuf>, PathBuf) {
+    let mut links = Vec::new();
+    let mut at = PathBuf::from("/");
+    let parts = |path: &Path| -> Vec<OsString> {
+        path.components().rev().map(|part| part.as_os_str().to_owned()).collect()
+    };
+    // The next part is the last of the list.
+    let mut rest = parts(path);
+    while let Some(part) = rest.pop() {
+        let next = match part.as_encoded_bytes() {
+            b"/" => PathBuf::from("/"),
+            b"." => continue,
+            b".." => at.parent().unwrap_or(Path::new("/")).to_owned(),
+            _ => at.join(&part),
+        };
+        match std::fs::read_link(&next) {
+            Ok(target) if links.len() < LINKS_MAX => {
+                rest.extend(parts(&target));
+                links.push(next);
+            }
+            Ok(_) | Err(_) => at = next,
         }
     }
-    way
+    (links, at)
 }
 
 /// An open policy file.

@@ -36,6 +36,11 @@ pub(super) fn directories(top: &Path) -> Result<Vec<PathBuf>, Unknown> {
             if let Some(real) = led_to(&dot, top)? {
                 found.push(real.clone())?;
                 found.below(&real)?;
+                // A worktree's: hooks and configuration are those of the repository it belongs to.
+                if let Some(common) = common(&real)? {
+                    found.push(common.clone())?;
+                    found.below(&common)?;
+                }
             }
         }
         // A link is refused where guards are decided.
@@ -43,8 +48,9 @@ pub(super) fn directories(top: &Path) -> Result<Vec<PathBuf>, Unknown> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error.into()),
     }
-    // A bare repository is its own git directory.
-    if ["HEAD", "objects", "refs"].iter().all(|name| top.join(name).exists()) {
+    // A bare repository is its own git directory. It is known by what its guard keeps in place: what
+    // the workload may rename today must not decide about tomorrow's guards.
+    if is_git_configuration(&top.join("config"))? {
         found.push(top.to_owned())?;
         found.below(top)?;
     }
@@ -61,6 +67,39 @@ fn led_to(file: &Path, top: &Path) -> Result<Option<PathBuf>, Unknown> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Where a worktree's git directory says that everything shared is.
+fn common(directory: &Path) -> Result<Option<PathBuf>, Unknown> {
+    let mut text = String::new();
+    let file = match fs::File::open(directory.join("commondir")) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    file.take(LINE_BYTES_MAX).read_to_string(&mut text)?;
+    match fs::canonicalize(directory.join(text.trim_end_matches(['\n', '\r']))) {
+        Ok(real) => Ok(Some(real).filter(|real| real != directory)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether a file says what every repository's configuration says.
+fn is_git_configuration(file: &Path) -> Result<bool, Unknown> {
+    match fs::symlink_metadata(file) {
+        Ok(seen) if seen.is_file() => {}
+        Ok(_) => return Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error.into()),
+    }
+    let mut bytes = Vec::new();
+    match fs::File::open(file) {
+        Ok(open) => drop(open.take(LINE_BYTES_MAX).read_to_end(&mut bytes)?),
+        Err(error) => return Err(error.into()),
+    }
+    let mut lines = bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    Ok(lines.any(|line| line.eq_ignore_ascii_case(b"[core]")))
 }
 
 fn parse_gitdir(bytes: &[u8]) -> Option<&Path> {
@@ -97,7 +136,9 @@ impl Found {
             return Err(Unknown(format!("submodules more than {DEPTH_MAX} deep")));
         }
         for entry in self.entries(at)? {
-            if entry.join("HEAD").exists() {
+            // Any of them: its guards keep `config` and `hooks` in place, HEAD is the workload's.
+            let has = |name: &str| fs::symlink_metadata(entry.join(name)).is_ok();
+            if ["HEAD", "config", "hooks"].into_iter().any(has) {
                 self.push(entry.clone())?;
                 self.modules(&entry.join("modules"), depth + 1)?;
             } else {

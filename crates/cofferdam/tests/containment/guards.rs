@@ -144,9 +144,26 @@ fn git_directories_have_guards_wherever_they_are() {
     }
     inside("mv .bare old").fails(&["busy"], "its name stays");
     inside("git symbolic-ref HEAD refs/heads/x && echo x > $OUT/b.git/description").works("beside");
+    // What the workload may rename in one run does not decide about the guards of the next.
+    inside("rm $OUT/b.git/HEAD && ln -s refs/heads/none $OUT/b.git/HEAD && mv $OUT/b.git/refs $OUT/b.git/r").works("names without a guard");
+    inside("echo x > $OUT/b.git/hooks/post-update")
+        .fails(&["Read-only"], "a repository all the same");
     place
         .outside("git config core.bare false && echo x > $OUT/b.git/hooks/post-update")
         .works("control");
+    // A worktree's .git leads to a git directory that shares its hooks and configuration.
+    place
+        .outside(
+            "rm -rf .git .bare && git init -q $OUT/main && mkdir -p $OUT/main/.git/worktrees/w && \
+                  echo ../.. > $OUT/main/.git/worktrees/w/commondir && \
+                  echo \"gitdir: $OUT/main/.git/worktrees/w\" > .git",
+        )
+        .works("a worktree");
+    let above = format!("{}:rw", place.out.display());
+    for act in ["echo x >> $OUT/main/.git/config", "echo x > $OUT/main/.git/hooks/post-merge"] {
+        place.outside(act).works("the control");
+        place.inside_with(&["--grant", &above], act).fails(&["Read-only"], act);
+    }
     place.outside("echo nonsense > .git").works("");
     place.inside("true").refused("it is no `gitdir: PATH`", "what it leads to is not known");
 }
@@ -216,7 +233,7 @@ fn the_policy_stays() {
     place.inside_with(&options, "true").refused("hard links", "a policy with two names");
     place.outside("rm second && echo '# x' >> rules/policy.toml").works("the control");
     // The user's own stays too when another was named, by every name on the way to it.
-    let user = place.write("home/.config/cofferdam/policy.toml", "version = 1\n");
+    place.write("home/.config/cofferdam/policy.toml", "version = 1\n");
     place.outside("ln $H/.config/cofferdam/policy.toml second").works("a second name");
     place.inside_with(&options, "true").refused("hard links", "the user's policy with two names");
     place.outside("rm second && mv $H/.config/cofferdam/policy.toml mine && ln -s $W/mine $H/.config/cofferdam/policy.toml").works("a link into the workspace");
@@ -225,8 +242,16 @@ fn the_policy_stays() {
         .outside("mv mine $OUT/mine && ln -s $OUT/mine mine")
         .works("over a link in the workspace");
     place.inside_with(&options, "true").refused("is a symbolic link", "a link that can be turned");
-    place.outside("rm mine && rm $H/.config/cofferdam/policy.toml").works("");
-    drop(user);
+    place.outside("rm mine && rm -r $H/.config && mkdir -p $OUT/conf/cofferdam && echo version = 1 > $OUT/conf/cofferdam/policy.toml").works("");
+    place.outside("ln -s $OUT/conf $H/.config").works("a linked directory");
+    place.inside("true").works("outside of writable trees");
+    place
+        .outside("ln -s $OUT/conf conf && ln -sfn $W/conf $H/.config")
+        .works("by way of the workspace");
+    place.inside("true").refused("is a symbolic link", "a directory that can be turned");
+    place.outside("rm conf && rm $H/.config && ln -s $OUT/state $W/st && mkdir -p $H/.local $OUT/state && rm -rf $H/.local/state && ln -s $W/st $H/.local/state").works("the same for the log");
+    place.inside("true").refused("is a symbolic link", "the log's directory");
+    place.outside("rm $H/.local/state $W/st && rm -rf $H/.config").works("");
     let user = place.write("home/.config/cofferdam/policy.toml", "version = 1\n");
     fs::set_permissions(&user, fs::Permissions::from_mode(0o666)).unwrap();
     place.inside("true").refused("others may write the policy", "the user's policy");
