@@ -155,7 +155,7 @@ pub struct Facts {
     pub homes: Vec<PathBuf>,
     /// Where our own configuration and state are; no grant may hold them.
     pub own_places: Vec<PathBuf>,
-    /// Our own programs: below a writable grant they are bound read-only.
+    /// Our own programs that lie below a writable tree: they are bound read-only.
     pub own_programs: Vec<PathBuf>,
     /// The file that the policy was read from, the user's own where that is another, and every link
     /// on the way to them: below a writable grant files are bound read-only, and links a refusal.

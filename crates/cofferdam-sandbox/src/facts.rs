@@ -228,8 +228,10 @@ impl Caller {
         (person, home): (Person, PathBuf),
         wanted: &BTreeSet<PathBuf>,
         passes: impl Fn(&str) -> bool,
-        own: Own,
+        mut own: Own,
     ) -> Result<Facts, FactsError> {
+        // The others are in nobody's reach, and each is a look at all that is above it.
+        own.programs.retain(|program| own.writable.iter().any(|top| program.starts_with(top)));
         let mut looked = Looked::default();
         let homes = self.homes(person.ids.pair().0, &own.asked);
         let own_paths = own.programs.iter().chain(&own.policy_files).chain(&own.places);

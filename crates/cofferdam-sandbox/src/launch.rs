@@ -56,9 +56,16 @@ impl Programs {
         let missing = |source| StartRefusal::ProgramMissing { path: path.clone(), source };
         let flags = OFlags::PATH | OFlags::CLOEXEC;
         let init = rustix::fs::open(&path, flags, Mode::empty()).map_err(|e| missing(e.into()))?;
+        // Links are resolved once for all of them, on the start path.
+        let real = std::fs::canonicalize(directory).unwrap_or_else(|_| directory.to_owned());
+        let resolve = |name: &&str| {
+            let path = real.join(name);
+            let link = std::fs::symlink_metadata(&path).ok()?.is_symlink();
+            if link { std::fs::canonicalize(&path).ok() } else { Some(path) }
+        };
         let paths = ["cofferdam", "cofferdam-init", "cofferdam-gateway"]
             .iter()
-            .filter_map(|name| std::fs::canonicalize(directory.join(name)).ok())
+            .filter_map(resolve)
             .collect();
         Ok(Self { init, paths })
     }
