@@ -13,6 +13,6 @@ mod record;
 mod verify;
 
 pub use event::{Event, ExitKind};
-pub use log::{Log, LogError};
+pub use log::{Log, LogError, system_words};
 pub use record::{FIRST_PREV, MAX_RECORD_BYTES};
 pub use verify::{Broken, Problem, Verified, verify};

@@ -157,7 +157,9 @@ impl LogError {
     }
 }
 
-fn system_words(error: &io::Error) -> String {
+/// What the system said, without Rust's ` (os error N)`, as a part of a sentence.
+#[must_use]
+pub fn system_words(error: &io::Error) -> String {
     error.to_string().split(" (os error").next().unwrap_or_default().to_lowercase()
 }
 

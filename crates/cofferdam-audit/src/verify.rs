@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
 use rustix::io::Errno;
 
-use crate::log::LOCK_WAIT;
+use crate::log::{LOCK_WAIT, system_words};
 use crate::record::{self, Head, MAX_RECORD_BYTES};
 
 /// A log whose chain holds.
@@ -74,11 +74,8 @@ impl std::error::Error for Broken {}
 /// # Errors
 /// The first line at which the chain does not hold.
 pub fn verify(path: &Path) -> Result<Verified, Broken> {
-    let unreadable = |error: io::Error| {
-        let text = error.to_string();
-        let text = text.split(" (os error").next().unwrap_or_default().to_lowercase();
-        Broken { line: 0, problem: Problem::Unreadable(text) }
-    };
+    let unreadable =
+        |error: io::Error| Broken { line: 0, problem: Problem::Unreadable(system_words(&error)) };
     // NONBLOCK: a FIFO must not keep us waiting for a writer.
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = open(path, flags, Mode::empty()).map_err(|error| unreadable(error.into()))?;

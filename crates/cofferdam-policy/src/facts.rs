@@ -177,6 +177,17 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// Whether `inner` is `outer` or lies in it, by name or because something above `inner` is the
+    /// very directory that `outer` names: a bind mount gives a directory two names.
+    #[must_use]
+    pub fn holds(&self, outer: &Path, inner: &Path) -> bool {
+        let same = |at: &Path| match (self.seen(at), self.seen(outer)) {
+            (Some(one), Some(other)) => (one.dev, one.ino) == (other.dev, other.ino),
+            (None, _) | (_, None) => false,
+        };
+        inner.starts_with(outer) || inner.ancestors().any(same)
+    }
+
     /// What was seen at `path`; `None` where nothing is, or nobody looked.
     #[must_use]
     pub fn seen(&self, path: &Path) -> Option<&Seen> {

@@ -384,34 +384,47 @@ impl Looked {
 
     /// Looks at the entries of a directory that are links or have a second name. Samples never run.
     fn look_into(&mut self, folder: &Path) -> Result<(), FactsError> {
-        use std::os::unix::fs::MetadataExt;
         let is_folder = |seen: &Seen| seen.kind == Kind::Directory;
         if !self.paths.get(folder).is_some_and(|seen| seen.as_ref().is_some_and(is_folder)) {
             return Ok(());
         }
-        let entries = match fs::read_dir(folder) {
-            Ok(entries) => entries,
-            Err(error) => {
-                let why = errno_text(error.raw_os_error().unwrap_or(0));
+        match of_more_than_one_name(folder) {
+            Ok(entries) => {
+                entries.into_iter().try_for_each(|entry| self.look(utf8(entry, "a hook")?))
+            }
+            Err(why) => {
                 self.unseen.insert(folder.to_owned(), why);
-                return Ok(());
-            }
-        };
-        for (number, entry) in entries.flatten().enumerate() {
-            if number >= HOOKS_MAX {
-                self.unseen.insert(folder.to_owned(), format!("more than {HOOKS_MAX} entries"));
-                return Ok(());
-            }
-            let path = entry.path();
-            let sample = path.extension().is_some_and(|end| end == "sample");
-            let twice = |seen: fs::Metadata| seen.is_file() && seen.nlink() > 1;
-            let link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
-            if !sample && (link || fs::symlink_metadata(&path).is_ok_and(twice)) {
-                self.look(utf8(path, "a hook")?)?;
+                Ok(())
             }
         }
-        Ok(())
     }
+}
+
+/// Entries of `folder` that are links or have a second name, but for samples; or why that is not
+/// known.
+fn of_more_than_one_name(folder: &Path) -> Result<Vec<PathBuf>, String> {
+    use std::os::unix::fs::MetadataExt;
+    let words = |error: io::Error| errno_text(error.raw_os_error().unwrap_or(0));
+    let mut found = Vec::new();
+    for (number, entry) in fs::read_dir(folder).map_err(words)?.enumerate() {
+        if number >= HOOKS_MAX {
+            return Err(format!("more than {HOOKS_MAX} entries"));
+        }
+        let path = entry.map_err(words)?.path();
+        if path.extension().is_some_and(|end| end == "sample") {
+            continue;
+        }
+        let seen = match fs::symlink_metadata(&path) {
+            Ok(seen) => seen,
+            // Removed since it was listed.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(words(error)),
+        };
+        if seen.is_symlink() || (seen.is_file() && seen.nlink() > 1) {
+            found.push(path);
+        }
+    }
+    Ok(found)
 }
 
 fn utf8(path: PathBuf, what: &str) -> Result<PathBuf, FactsError> {

@@ -332,12 +332,7 @@ fn outside(log: &Path, policy: &Policy, facts: &Facts) -> Result<(), Refused> {
         if policy.home.starts_with(&tree.path) && log.starts_with(&policy.home) {
             return false;
         }
-        let same = |at: &Path| {
-            facts
-                .seen(at)
-                .is_some_and(|seen| (seen.dev, seen.ino) == (tree.seen.dev, tree.seen.ino))
-        };
-        log.starts_with(&tree.path) || log.ancestors().skip(1).any(same)
+        log.starts_with(&tree.path) || facts.holds(&tree.source, log)
     });
     match found {
         Some(tree) => Err(Refused::AuditInside { log: log.to_owned(), tree: tree.path.clone() }),

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use cofferdam_audit::LogError;
+use cofferdam_audit::{LogError, system_words};
 use cofferdam_policy::PolicyError;
 use cofferdam_sandbox::StartRefusal;
 use cofferdam_sandbox::facts::FactsError;
@@ -159,12 +159,12 @@ impl Refused {
             }
             Self::PolicyFile { source, named: true, .. } => format!(
                 "the system said: {}; name a file that you can read, or leave --policy out",
-                words(source)
+                system_words(source)
             ),
             Self::PolicyFile { source, .. } => format!(
                 "the system said: {}; repair it, set HOME to your own home, or name another: \
                  --policy FILE",
-                words(source)
+                system_words(source)
             ),
             Self::OthersPolicy { path } => {
                 format!(
@@ -173,14 +173,9 @@ impl Refused {
                 )
             }
             Self::Unanswered(source) => {
-                format!("the system said: {}; make room where it goes", words(source))
+                format!("the system said: {}; make room where it goes", system_words(source))
             }
             Self::Network { .. } => "use --network none, which is the default".into(),
         }
     }
-}
-
-/// What the system said, as a part of a sentence.
-fn words(error: &io::Error) -> String {
-    error.to_string().split(" (os error").next().unwrap_or_default().to_lowercase()
 }

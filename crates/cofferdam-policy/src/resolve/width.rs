@@ -27,13 +27,13 @@ impl Resolver<'_> {
         if path == Path::new("/") {
             return Some("it is the whole machine".into());
         }
-        if self.holds(path, &facts.home) {
+        if facts.holds(path, &facts.home) {
             return Some("it is or holds the home directory".into());
         }
         if path == Path::new(view::HOMES) || path.parent() == Some(Path::new(view::HOMES)) {
             return Some("it is or holds a home directory".into());
         }
-        if let Some(home) = facts.homes.iter().find(|home| self.holds(path, home)) {
+        if let Some(home) = facts.homes.iter().find(|home| facts.holds(path, home)) {
             return Some(format!("it is or holds the home directory {}", home.display()));
         }
         if let Some(place) =
@@ -41,8 +41,10 @@ impl Resolver<'_> {
         {
             return Some(format!("it is or holds the shared temporary directory {place}"));
         }
-        if let Some(place) =
-            facts.own_places.iter().find(|place| self.holds(path, place) || self.holds(place, path))
+        if let Some(place) = facts
+            .own_places
+            .iter()
+            .find(|place| facts.holds(path, place) || facts.holds(place, path))
         {
             return Some(format!(
                 "cofferdam keeps its configuration or state in {}",
@@ -56,20 +58,10 @@ impl Resolver<'_> {
             .map(|place| format!("{place} belongs to the system"))
     }
 
-    /// Whether `inner` is `outer` or lies in it, by name or because something above `inner` is the
-    /// very directory that `outer` names: a bind mount gives a directory two names.
-    fn holds(&self, outer: &Path, inner: &Path) -> bool {
-        let same = |at: &Path| match (self.facts.seen(at), self.facts.seen(outer)) {
-            (Some(one), Some(other)) => (one.dev, one.ino) == (other.dev, other.ino),
-            (None, _) | (_, None) => false,
-        };
-        inner.starts_with(outer) || inner.ancestors().any(same)
-    }
-
     /// The system's tree that `path` is or lies in, which is not granted for writing.
     pub(super) fn the_systems(&self, path: &Path, mode: Mode) -> Option<PathBuf> {
         let places = view::SYSTEM_OWNED.iter().filter(|_| mode == Mode::ReadWrite);
-        let place = places.map(Path::new).find(|place| self.holds(place, path))?;
+        let place = places.map(Path::new).find(|place| self.facts.holds(place, path))?;
         let source = view::SYSTEM_SOURCES
             .iter()
             .any(|place| path.starts_with(place) && path != Path::new(place));
