@@ -7,8 +7,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use cofferdam_plan::message::{Order, Report};
 use cofferdam_plan::wire;
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendFlags, recv,
-    recvmsg, sendmsg,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, recv, recvmsg, sendmsg,
 };
 
 /// An order is a few bytes.
@@ -18,13 +18,11 @@ const ORDER_BYTES_MAX: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Control(OwnedFd);
 
-/// What the engine hands over: the plan, and the workload's standard streams.
+/// What the engine hands over: the plan, and a pipe for each stream that is no terminal, in order.
 #[derive(Debug)]
 pub(crate) struct Given {
     pub(crate) plan: OwnedFd,
-    pub(crate) input: OwnedFd,
-    pub(crate) output: OwnedFd,
-    pub(crate) error: OwnedFd,
+    pub(crate) pipes: Vec<OwnedFd>,
 }
 
 impl Control {
@@ -43,6 +41,17 @@ impl Control {
 
     pub(crate) fn send(&self, report: &Report) -> io::Result<()> {
         self.send_with(report, SendFlags::NOSIGNAL)
+    }
+
+    /// Sends the other end of the sandbox's terminal.
+    pub(crate) fn send_terminal(&self, terminal: BorrowedFd<'_>) -> io::Result<()> {
+        let bytes = wire::encode(&Report::Terminal);
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut ancillary = SendAncillaryBuffer::new(&mut space);
+        let fds = [terminal];
+        ancillary.push(SendAncillaryMessage::ScmRights(&fds));
+        sendmsg(&self.0, &[IoSlice::new(&bytes)], &mut ancillary, SendFlags::NOSIGNAL)?;
+        Ok(())
     }
 
     /// Sends, or fails where that would have to wait.
@@ -74,7 +83,7 @@ impl Control {
         }
     }
 
-    /// The plan and the three streams, which come with the first packet (`SCM_RIGHTS`).
+    /// The plan and the streams' pipes, which come with the first packet (`SCM_RIGHTS`).
     pub(crate) fn receive_given(&self) -> io::Result<Given> {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
@@ -88,7 +97,7 @@ impl Control {
         let Some(RecvAncillaryMessage::ScmRights(mut fds)) = ancillary.drain().next() else {
             return Err(io::ErrorKind::UnexpectedEof.into());
         };
-        let mut next = || fds.next().ok_or(io::Error::from(io::ErrorKind::UnexpectedEof));
-        Ok(Given { plan: next()?, input: next()?, output: next()?, error: next()? })
+        let plan = fds.next().ok_or(io::ErrorKind::UnexpectedEof)?;
+        Ok(Given { plan, pipes: fds.collect() })
     }
 }

@@ -10,6 +10,7 @@ mod confine;
 mod control;
 mod reap;
 mod steps;
+mod terminal;
 mod view;
 mod watch;
 mod workload;
@@ -20,12 +21,13 @@ use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 
 use cofferdam_plan::message::{Order, Report};
-use cofferdam_plan::plan::{Plan, Step};
+use cofferdam_plan::plan::{Carrier, Plan, Step};
 use cofferdam_plan::{BUILD, wire};
 use cofferdam_sys::process::exit_now;
 
 use crate::control::Control;
 use crate::steps::Stage;
+use crate::terminal::Terminal;
 
 /// A plan is far smaller; a larger file is not from our engine. Bytes.
 const PLAN_BYTES_MAX: u64 = 16 << 20;
@@ -70,19 +72,24 @@ pub fn main() -> ! {
 }
 
 fn run(control: &Control, at: &mut u32) -> Result<(), Failed> {
+    // It is in the caller's group, where Ctrl-C and a closed window are the engine's to hear.
+    reap::block_callers_signals().doing("block signals")?;
     // From the first moment on: another process of this user must not trace the set-up.
     confine::set_dumpable(confine::Dumpable::No).doing("switch core dumps and tracing off")?;
     // It was started in the caller's directory, which it has no business in.
     rustix::process::chdir("/").doing("leave the caller's directory")?;
     let umask = rustix::process::umask(rustix::fs::Mode::empty());
     let given = control.receive_given().doing("receive the plan and the workload's streams")?;
-    let (plan, stdio) = (read_plan(given.plan)?, [given.input, given.output, given.error]);
+    let plan = read_plan(given.plan)?;
     let mut stage = Stage::new(control);
     for step in &plan.setup {
         stage.perform(step)?;
         *at += 1;
     }
     let watch = stage.into_watch().doing("read the mounts")?;
+    let streams = plan.workload.streams;
+    let terminal = streams.has_terminal().then(|| Terminal::make(control)).transpose()?;
+    let stdio = connect(streams.each(), given.pipes, terminal.as_ref())?;
     // Here, so that `plan` finds out as well; the workload inherits it.
     let directory = &plan.workload.directory;
     rustix::process::chdir(directory).doing(format_args!("enter {}", directory.display()))?;
@@ -92,35 +99,63 @@ fn run(control: &Control, at: &mut u32) -> Result<(), Failed> {
     match control.receive().doing("wait for the engine")? {
         Some(Order::Go) => {}
         // The engine is gone, or changed its mind: nothing of the workload has run.
-        Some(Order::Signal { .. }) | None => exit_now(125),
+        Some(Order::Signal { .. } | Order::Foreground) | None => exit_now(125),
     }
-    start(&plan, control, stdio, umask, watch)
+    start(&plan, control, Connected { stdio, terminal, umask }, watch)
+}
+
+/// What the workload begins with.
+pub(crate) struct Connected {
+    pub(crate) stdio: [OwnedFd; 3],
+    pub(crate) terminal: Option<Terminal>,
+    pub(crate) umask: rustix::fs::Mode,
+}
+
+/// A descriptor for each stream: the next pipe, or the terminal.
+fn connect(
+    carriers: [Carrier; 3],
+    pipes: Vec<OwnedFd>,
+    terminal: Option<&Terminal>,
+) -> Result<[OwnedFd; 3], Failed> {
+    let missing = || Failed { doing: "connect a stream that was not given".into(), errno: 0 };
+    let mut pipes = pipes.into_iter();
+    let mut connect = |carrier| match carrier {
+        Carrier::Pipe => pipes.next().ok_or_else(missing),
+        Carrier::Terminal => terminal.ok_or_else(missing)?.stream(),
+    };
+    let [input, output, error] = carriers;
+    Ok([connect(input)?, connect(output)?, connect(error)?])
 }
 
 /// Forks the workload and becomes its reaper.
 fn start(
     plan: &Plan,
     control: &Control,
-    stdio: [OwnedFd; 3],
-    umask: rustix::fs::Mode,
+    connected: Connected,
     watch: watch::Watch,
 ) -> Result<(), Failed> {
-    let signals = reap::block_child_signal().doing("block SIGCHLD")?;
+    let signals = reap::block_signals().doing("block SIGCHLD")?;
+    if let Some(terminal) = &connected.terminal {
+        terminal.lead()?;
+    }
     match cofferdam_sys::process::fork(cofferdam_sys::process::Kin::Child)
         .doing("fork the workload")?
     {
         cofferdam_sys::process::Forked::Child => {
             drop((signals, watch));
-            workload::become_workload(plan, control, stdio, umask)
+            workload::become_workload(plan, control, connected)
         }
         cofferdam_sys::process::Forked::Parent(pid) => {
+            // The terminal stays open here: without a process of the workload's that has it open, its
+            // other end would tell of an end again and again.
+            let Connected { stdio, terminal, .. } = connected;
             drop(stdio);
             for step in &plan.setup {
                 if let Step::InitSeccomp { program } = step {
                     cofferdam_sys::seccomp::set_filter(program).doing("filter init's own calls")?;
                 }
             }
-            reap::reap(control, &signals, watch, pid)
+            reap::reap(control, &signals, watch, reap::Led { workload: pid, terminal })
         }
     }
 }

@@ -12,20 +12,38 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process_group, wait};
 
 use crate::control::Control;
+use crate::terminal::Terminal;
 use crate::watch::Watch;
 use crate::{Doing, Failed};
 
 /// `SIGCHLD` (`signal(7)`).
 const SIGCHLD: i32 = 17;
+/// `SIGTTOU`: who takes a terminal for its group is not in the group that has it.
+const SIGTTOU: i32 = 22;
 
 /// Children reaped before mounts and orders are looked at again: a flood of orphans must not keep
 /// pid 1 from either.
 const REAPED_AT_ONCE: u32 = 64;
 
-/// Makes ended children readable on a descriptor.
-pub(crate) fn block_child_signal() -> io::Result<OwnedFd> {
+/// `SIGHUP`, `SIGINT`, `SIGQUIT`, `SIGTERM`, `SIGTSTP`: what a terminal or a person sends to a group.
+const CALLERS: [i32; 5] = [1, 2, 3, 15, 20];
+
+/// Keeps what is meant for the engine from init; the workload unblocks it.
+pub(crate) fn block_callers_signals() -> io::Result<()> {
+    set_blocked(&CALLERS.into_iter().fold(SignalSet::empty(), SignalSet::with)).map(drop)
+}
+
+/// What pid 1 leads.
+pub(crate) struct Led {
+    /// The workload's first process, whose group has the same number.
+    pub(crate) workload: i32,
+    pub(crate) terminal: Option<Terminal>,
+}
+
+/// Makes ended and stopped children readable on a descriptor.
+pub(crate) fn block_signals() -> io::Result<OwnedFd> {
     let signals = SignalSet::empty().with(SIGCHLD);
-    set_blocked(&signals)?;
+    set_blocked(&signals.with(SIGTTOU))?;
     signal_fd(&signals)
 }
 
@@ -35,7 +53,7 @@ pub(crate) fn reap(
     control: &Control,
     signals: &OwnedFd,
     mut watch: Watch,
-    workload: i32,
+    led: Led,
 ) -> Result<(), Failed> {
     // A guard that fell since it was put up is missing here; later ones wake the poll.
     let fallen = watch.begin().doing("read the mounts")?;
@@ -60,7 +78,7 @@ pub(crate) fn reap(
             tell_fallen(control, fallen);
         }
         if orders {
-            obey(control, workload)?;
+            obey(control, &led)?;
         }
         if ended {
             let mut pending = [0_u8; 128];
@@ -68,7 +86,7 @@ pub(crate) fn reap(
             rustix::io::read(signals.as_fd(), &mut pending[..]).unwrap_or(0);
         }
         if ended || more {
-            more = reap_ended(control, workload)?;
+            more = reap_ended(control, led.workload)?;
         }
     }
 }
@@ -85,13 +103,20 @@ fn tell_fallen(control: &Control, fallen: Vec<(PathBuf, Guard)>) {
     }
 }
 
-fn obey(control: &Control, workload: i32) -> Result<(), Failed> {
+fn obey(control: &Control, led: &Led) -> Result<(), Failed> {
+    let group = Pid::from_raw(led.workload);
     match control.receive().doing("read an order")? {
         Some(Order::Signal { number }) => {
             let signal = Signal::from_named_raw(number.into());
-            if let (Some(signal), Some(group)) = (signal, Pid::from_raw(workload)) {
+            if let (Some(signal), Some(group)) = (signal, group) {
                 // The group may have ended a moment ago.
                 kill_process_group(group, signal).unwrap_or(());
+            }
+            Ok(())
+        }
+        Some(Order::Foreground) => {
+            if let (Some(terminal), Some(group)) = (&led.terminal, group) {
+                terminal.hand_to(group);
             }
             Ok(())
         }
@@ -103,10 +128,18 @@ fn obey(control: &Control, workload: i32) -> Result<(), Failed> {
 /// Reaps; `true` where there may be more.
 fn reap_ended(control: &Control, workload: i32) -> Result<bool, Failed> {
     for _ in 0..REAPED_AT_ONCE {
-        match wait(WaitOptions::NOHANG) {
+        match wait(WaitOptions::NOHANG | WaitOptions::UNTRACED) {
             Ok(Some((pid, status))) if pid.as_raw_nonzero().get() == workload => {
-                control.send(&exited(status)).doing("report the end")?;
-                exit_now(0)
+                match status.stopping_signal() {
+                    // Without waiting: it goes on when the engine says so.
+                    Some(signal) => {
+                        drop(control.send_at_once(&Report::Stopped { signal: small(signal) }));
+                    }
+                    None => {
+                        control.send(&exited(status)).doing("report the end")?;
+                        exit_now(0)
+                    }
+                }
             }
             Ok(Some(_)) | Err(Errno::INTR) => {}
             Ok(None) | Err(Errno::CHILD) => return Ok(false),
@@ -116,8 +149,12 @@ fn reap_ended(control: &Control, workload: i32) -> Result<bool, Failed> {
     Ok(true)
 }
 
+/// The end of a byte: statuses and signals have no more.
+fn small(number: i32) -> u8 {
+    u8::try_from(number & 0xFF).unwrap_or(u8::MAX)
+}
+
 fn exited(status: WaitStatus) -> Report {
-    let small = |number: i32| u8::try_from(number & 0xFF).unwrap_or(u8::MAX);
     match (status.exit_status(), status.terminating_signal()) {
         (Some(code), _) => Report::Exited { status: small(code), signal: 0 },
         (None, Some(signal)) => {

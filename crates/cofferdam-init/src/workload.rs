@@ -2,7 +2,6 @@
 
 use std::ffi::CString;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use cofferdam_plan::message::Report;
@@ -12,7 +11,7 @@ use cofferdam_sys::process::{
 };
 
 use crate::control::Control;
-use crate::{Doing, Failed, confine};
+use crate::{Connected, Doing, Failed, confine};
 
 /// `SIGPIPE` (`signal(7)`): Rust programs ignore it, others expect to die of it.
 const SIGPIPE: i32 = 13;
@@ -24,10 +23,13 @@ const EACCES: i32 = 13;
 pub(crate) fn become_workload(
     plan: &Plan,
     control: &Control,
-    [input, output, error]: [OwnedFd; 3],
-    umask: rustix::fs::Mode,
+    connected: Connected,
 ) -> Result<(), Failed> {
-    rustix::process::setsid().doing("start a session")?;
+    let Connected { stdio: [input, output, error], terminal, umask } = connected;
+    match terminal {
+        Some(terminal) => terminal.join(plan.workload.streams)?,
+        None => drop(rustix::process::setsid().doing("start a session")?),
+    }
     let candidates = candidates(plan)?;
     let words = |words: Vec<Vec<u8>>| -> Result<Vec<CString>, Failed> {
         words

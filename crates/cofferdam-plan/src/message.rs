@@ -38,6 +38,13 @@ pub enum Report {
         /// Whether the workload is killed for it.
         kills: bool,
     },
+    /// The other end of the sandbox's terminal comes with this packet (`unix(7)`, `SCM_RIGHTS`).
+    Terminal,
+    /// A signal stopped the workload: job control of its terminal, mostly.
+    Stopped {
+        /// The signal.
+        signal: u8,
+    },
     /// The workload ended.
     Exited {
         /// The exit status, or 128 and the signal.
@@ -52,6 +59,9 @@ pub enum Report {
 pub enum Order {
     /// The start is on record: run the workload.
     Go,
+    /// The workload's process group is the one that the sandbox's terminal hears from here on, and
+    /// goes on: it had stopped to ask for that.
+    Foreground,
     /// Send a signal to the workload's process group.
     Signal {
         /// The number, 1 to 31.

@@ -13,7 +13,7 @@ use cofferdam_policy::model::{Grant, Mode, Origin, Policy};
 
 use crate::host::{DEVICES, Host, PROC_MASKED};
 use crate::plan::{
-    Access, Argument, Aside, Expect, Guard, Idmap, Opening, Plan, Spaces, Step, Workload,
+    Access, Argument, Aside, Expect, Guard, Idmap, Opening, Plan, Spaces, Step, Streams, Workload,
 };
 use crate::refusal::Refusal;
 use crate::{BUILD, seccomp};
@@ -28,11 +28,28 @@ const HOSTNAME: &str = "cofferdam";
 /// Directories among [`PROC_MASKED`]; the others are files.
 const PROC_DIRECTORIES: &[&str] = &["acpi", "asound", "bus", "driver", "fs", "irq", "scsi"];
 
+/// What shall run: the part of a plan that no policy says.
+#[derive(Clone, Debug, Default)]
+pub struct Task {
+    /// Program and arguments.
+    pub command: Vec<Argument>,
+    /// What its standard streams are.
+    pub streams: Streams,
+}
+
+/// A command with pipes for its streams.
+impl From<Vec<Argument>> for Task {
+    fn from(command: Vec<Argument>) -> Self {
+        Self { command, streams: Streams::default() }
+    }
+}
+
 /// Decides everything, touches nothing.
 ///
 /// # Errors
 /// Refuses when `host` cannot hold a clause of `policy`. It never weakens one.
-pub fn compile(policy: &Policy, host: &Host, command: Vec<Argument>) -> Result<Plan, Refusal> {
+pub fn compile(policy: &Policy, host: &Host, task: impl Into<Task>) -> Result<Plan, Refusal> {
+    let Task { command, streams } = task.into();
     check(host)?;
     let (uid, gid) = policy.person.ids.pair();
     let stand_in = matches!(policy.person.ids, Ids::StandIn { .. });
@@ -58,6 +75,7 @@ pub fn compile(policy: &Policy, host: &Host, command: Vec<Argument>) -> Result<P
             search: search(policy),
             environment: policy.environment.clone(),
             directory: policy.cwd.clone(),
+            streams,
         },
         coverage: cover::rows(policy, host),
         rules: Rules::of(policy),

@@ -37,6 +37,48 @@ pub struct Workload {
     pub environment: Vec<Variable>,
     /// Working directory.
     pub directory: PathBuf,
+    /// What its standard streams are.
+    pub streams: Streams,
+}
+
+/// What a standard stream of the workload is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
+pub enum Carrier {
+    /// A pipe, which the engine reads or writes.
+    #[default]
+    Pipe,
+    /// The sandbox's own terminal (`pty(7)`), whose other end the engine has.
+    Terminal,
+}
+
+/// What the workload's standard streams are.
+///
+/// With a [`Carrier::Terminal`] among them the terminal is the controlling one of the workload's
+/// session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
+pub struct Streams {
+    /// Standard input.
+    pub input: Carrier,
+    /// Standard output.
+    pub output: Carrier,
+    /// Standard error.
+    pub error: Carrier,
+}
+
+impl Streams {
+    /// Input, output, error.
+    #[must_use]
+    pub const fn each(self) -> [Carrier; 3] {
+        [self.input, self.output, self.error]
+    }
+
+    /// Whether the sandbox gets a terminal.
+    #[must_use]
+    pub fn has_terminal(self) -> bool {
+        self.each().contains(&Carrier::Terminal)
+    }
 }
 
 /// One word of a command line: bytes, without NUL.

@@ -12,7 +12,8 @@ use cofferdam_policy::model::{Clause, Shown, Variable};
 use crate::coverage::{Coverage, Extent};
 use crate::message::{Order, Report};
 use crate::plan::{
-    Access, Argument, Aside, Expect, Guard, Idmap, Opening, Plan, Spaces, Step, Workload,
+    Access, Argument, Aside, Carrier, Expect, Guard, Idmap, Opening, Plan, Spaces, Step, Streams,
+    Workload,
 };
 
 /// The bytes are not what this build writes.
@@ -204,7 +205,9 @@ macro_rules! wire_enum {
 }
 
 wire_struct!(Plan { build, wall, setup, workload, coverage, rules });
-wire_struct!(Workload { command, search, environment, directory });
+wire_struct!(Workload { command, search, environment, directory, streams });
+wire_struct!(Streams { input, output, error });
+wire_enum!(Carrier { 0 => Pipe, 1 => Terminal });
 wire_struct!(Variable { name, value, shown, clause });
 wire_struct!(Clause { name, file, line });
 wire_struct!(Coverage { clause, says, mechanisms, extent });
@@ -262,8 +265,10 @@ wire_enum!(Report {
     3 => Fell { path, kills },
     4 => Exited { status, signal },
     5 => Forked { pid },
+    6 => Terminal,
+    7 => Stopped { signal },
 });
-wire_enum!(Order { 0 => Go, 1 => Signal { number } });
+wire_enum!(Order { 0 => Go, 1 => Signal { number }, 2 => Foreground });
 
 impl Wire for Rules {
     fn put(&self, to: &mut Vec<u8>) {

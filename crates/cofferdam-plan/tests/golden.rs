@@ -132,7 +132,7 @@ fn planned(text: &str, facts: &Facts, host: &Host) -> Plan {
     let document = Document::parse(source).unwrap_or_else(|error| panic!("{error}"));
     let policy = resolve(&document, facts).unwrap_or_else(|error| panic!("{error}"));
     let command = ["make", "test"].map(|word| Argument(word.into()));
-    let plan = compile(&policy, host, command.into()).unwrap_or_else(|why| panic!("{why}"));
+    let plan = compile(&policy, host, Vec::from(command)).unwrap_or_else(|why| panic!("{why}"));
     assert_eq!(wire::decode(&wire::encode(&plan)), Ok(plan.clone()), "init reads what is written");
     plan
 }

@@ -1,28 +1,30 @@
 //! Starts `cofferdam-init` with a Plan.
 
 use std::fs::File;
-use std::io::{self, IoSlice, Write};
+use std::io::{self, IoSlice, IoSliceMut, Write};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use cofferdam_plan::facts::Ids;
 use cofferdam_plan::message::{Order, Report};
+use cofferdam_plan::plan::{Carrier, Streams};
 use cofferdam_plan::{BUILD, Host, Plan, wire};
 use rustix::fs::{
     MemfdFlags, Mode, OFlags, SealFlags, fcntl_add_seals, fcntl_getfl, fcntl_setfl, memfd_create,
 };
 use rustix::net::{
-    AddressFamily, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags,
-    SocketType, recv, sendmsg, socketpair,
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
 };
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::monitor::Running;
 use crate::refusal::StartRefusal;
+use crate::terminal;
 
 /// A report carries a path at most; longer ones are cut by the kernel and refused by the decoder.
 const REPORT_BYTES_MAX: usize = 16 << 10;
@@ -107,6 +109,8 @@ impl Waiting {
             input: None,
             output: None,
             error: None,
+            terminal: None,
+            streams: Streams::default(),
         };
         Ok(Self { running })
     }
@@ -119,17 +123,17 @@ impl Waiting {
         let Self { mut running } = self;
         let system = |doing| StartRefusal::system(doing);
         let memory = sealed(&wire::encode(plan)).map_err(system("hand the plan over"))?;
-        let pipes = Pipes::new(ids).map_err(system("make pipes"))?;
-        let [input, output, error] = [&pipes.input.0, &pipes.output.1, &pipes.error.1];
-        let fds = [memory.as_fd(), input.as_fd(), output.as_fd(), error.as_fd()];
+        let pipes = Pipes::new(plan.workload.streams, ids).map_err(system("make pipes"))?;
+        let fds: Vec<_> = [memory.as_fd()].into_iter().chain(pipes.theirs()).collect();
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
         let mut ancillary = SendAncillaryBuffer::new(&mut space);
         ancillary.push(SendAncillaryMessage::ScmRights(&fds));
         sendmsg(&running.control, &[IoSlice::new(&[0])], &mut ancillary, SendFlags::NOSIGNAL)
             .map_err(|e| system("hand the plan over")(e.into()))?;
-        running.input = Some(pipes.input.1);
-        running.output = Some(pipes.output.0);
-        running.error = Some(pipes.error.0);
+        running.input = pipes.input.map(|pair| pair.ours);
+        running.output = pipes.output.map(|pair| pair.ours);
+        running.error = pipes.error.map(|pair| pair.ours);
+        running.streams = plan.workload.streams;
         Ok(Preparing { running })
     }
 }
@@ -154,6 +158,17 @@ impl Preparing {
             }
             _ => Err(StartRefusal::InitDied { doing: "building the sandbox" }),
         }
+    }
+
+    /// Gives the sandbox's terminal, if it has one, settings and size of the caller's. To be called
+    /// after [`Preparing::ready`] and before [`Preparing::go`]: a program asks for them first.
+    ///
+    /// # Errors
+    /// The caller's terminal is gone.
+    pub fn resemble(&self, callers: BorrowedFd<'_>) -> Result<(), StartRefusal> {
+        let Some(inside) = &self.running.terminal else { return Ok(()) };
+        let done = terminal::resemble(inside.as_fd(), callers, self.running.streams);
+        done.map_err(StartRefusal::system("set the sandbox's terminal up"))
     }
 
     /// Lets the workload run as soon as every step is done. To be called once the start is on
@@ -184,29 +199,38 @@ impl Running {
                     // Our child, so the number is its own until we reap it.
                     self.pid1 = Some(pidfd_open(pid, PidfdFlags::empty())?);
                 }
+                Some(Report::Terminal) => {}
                 other => break other,
             }
         };
         let Some(Report::Ready { .. }) = report else { return Ok(report) };
         match self.first.take().map(|mut first| first.wait()).transpose()? {
             Some(status) if status.success() => Ok(report),
-            // It has said why before it ended.
-            Some(_) | None => self.receive(),
+            // It has said why before it ended, unless somebody killed it.
+            Some(status) if status.code().is_some() => self.receive(),
+            Some(_) | None => Ok(None),
         }
     }
 
-    /// The next report; `None` when every process that holds the other end is gone.
-    pub(crate) fn receive(&self) -> io::Result<Option<Report>> {
+    /// The next report; `None` when every process that holds the other end is gone. A terminal that
+    /// comes along is kept.
+    pub(crate) fn receive(&mut self) -> io::Result<Option<Report>> {
         let mut bytes = [0_u8; REPORT_BYTES_MAX];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
         let length = loop {
-            match recv(&self.control, &mut bytes[..], RecvFlags::empty()) {
-                Ok((length, _)) => break length,
+            let into = &mut [IoSliceMut::new(&mut bytes)];
+            match recvmsg(&self.control, into, &mut ancillary, RecvFlags::CMSG_CLOEXEC) {
+                Ok(packet) => break packet.bytes,
                 // The other end went away with an order unread. This is told once, and before what
                 // it had still said: that comes next.
                 Err(rustix::io::Errno::INTR | rustix::io::Errno::CONNRESET) => {}
                 Err(error) => return Err(error.into()),
             }
         };
+        if let Some(RecvAncillaryMessage::ScmRights(mut fds)) = ancillary.drain().next() {
+            self.terminal = fds.next();
+        }
         match bytes.get(..length) {
             None | Some([]) => Ok(None),
             Some(bytes) => wire::decode(bytes).map(Some).map_err(io::Error::other),
@@ -223,35 +247,51 @@ impl Running {
     }
 }
 
-/// The workload's three streams: (read end, write end).
+/// A pipe of the workload's.
+struct Pair {
+    ours: OwnedFd,
+    theirs: OwnedFd,
+}
+
+/// The workload's streams, but for those that are on a terminal.
 struct Pipes {
-    input: (OwnedFd, OwnedFd),
-    output: (OwnedFd, OwnedFd),
-    error: (OwnedFd, OwnedFd),
+    input: Option<Pair>,
+    output: Option<Pair>,
+    error: Option<Pair>,
 }
 
 impl Pipes {
     /// Pipes that belong to the workload's user: `/dev/stdout` is opened anew by name.
-    fn new(ids: Ids) -> io::Result<Self> {
-        let make = || -> io::Result<(OwnedFd, OwnedFd)> {
-            let pair = pipe_with(PipeFlags::CLOEXEC)?;
+    fn new(streams: Streams, ids: Ids) -> io::Result<Self> {
+        let make = |carrier, read: bool| -> io::Result<Option<Pair>> {
+            if carrier == Carrier::Terminal {
+                return Ok(None);
+            }
+            let (from, to) = pipe_with(PipeFlags::CLOEXEC)?;
             if !matches!(ids, Ids::Caller { .. }) {
                 let (uid, gid) = ids.pair();
                 rustix::fs::fchown(
-                    &pair.0,
+                    &from,
                     Some(rustix::fs::Uid::from_raw(uid)),
                     Some(rustix::fs::Gid::from_raw(gid)),
                 )?;
             }
-            Ok(pair)
+            let (ours, theirs) = if read { (to, from) } else { (from, to) };
+            // The workload can open its pipes anew, read what it wrote and write what it should
+            // read, between our poll and our call. This flag belongs to our end only.
+            fcntl_setfl(&ours, fcntl_getfl(&ours)? | OFlags::NONBLOCK)?;
+            Ok(Some(Pair { ours, theirs }))
         };
-        let pipes = Self { input: make()?, output: make()?, error: make()? };
-        // The workload can open its pipes anew, read what it wrote and write what it should read,
-        // between our poll and our call. These flags belong to our ends only.
-        for ours in [&pipes.input.1, &pipes.output.0, &pipes.error.0] {
-            fcntl_setfl(ours, fcntl_getfl(ours)? | OFlags::NONBLOCK)?;
-        }
-        Ok(pipes)
+        Ok(Self {
+            input: make(streams.input, true)?,
+            output: make(streams.output, false)?,
+            error: make(streams.error, false)?,
+        })
+    }
+
+    /// The workload's ends, in the order of its streams.
+    fn theirs(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        [&self.input, &self.output, &self.error].into_iter().flatten().map(|p| p.theirs.as_fd())
     }
 }
 

@@ -9,7 +9,9 @@ pub mod launch;
 pub mod monitor;
 pub mod probe;
 pub mod refusal;
+mod screen;
 mod streams;
+pub mod terminal;
 
 pub use facts::Caller;
 pub use launch::{Preparing, Programs, Waiting};

@@ -7,17 +7,31 @@ use std::process::Child;
 use std::time::{Duration, Instant};
 
 use cofferdam_plan::message::{Order, Report};
-use rustix::event::{PollFd, PollFlags, poll};
+use cofferdam_plan::plan;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::{Errno, read};
 use rustix::process::{
     Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, pidfd_send_signal, waitid,
 };
+use rustix::termios::tcgetattr;
 
-use crate::streams::{Incoming, Outgoing, Streams};
+use crate::streams::{Incoming, Outgoing, Sink, Streams};
+use crate::terminal::{Terminal, settle};
 
 /// `SIGHUP`, `SIGINT`, `SIGTERM` (`signal(7)`): they ask for the end. `SIGQUIT` does too, but is
 /// also how programs are made to tell what they do (a Java thread dump), time and again.
 const ENDING: [u8; 3] = [1, 2, 15];
+/// `SIGHUP`, and of jobs and terminals `SIGCONT`, `SIGSTOP`, `SIGTSTP`, `SIGTTIN`, `SIGTTOU`, `SIGWINCH`.
+const SIGHUP: u8 = 1;
+const SIGCONT: u8 = 18;
+const SIGSTOP: u8 = 19;
+const SIGTSTP: u8 = 20;
+const SIGTTIN: u8 = 21;
+const SIGTTOU: u8 = 22;
+const SIGWINCH: u8 = 28;
+/// In the background nothing tells a process that it is the terminal's again, but for a look.
+const LOOK_AGAIN: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
 /// Who asks again so soon is not content with the workload's answer.
 const AGAIN_WITHIN: Duration = Duration::from_secs(2);
 /// And who asks twice at once asked once: `timeout(1)` signals the process and then its group.
@@ -33,6 +47,9 @@ pub struct Running {
     pub(crate) input: Option<OwnedFd>,
     pub(crate) output: Option<OwnedFd>,
     pub(crate) error: Option<OwnedFd>,
+    /// Our end of the sandbox's terminal.
+    pub(crate) terminal: Option<OwnedFd>,
+    pub(crate) streams: plan::Streams,
 }
 
 /// How the workload ended.
@@ -98,13 +115,7 @@ impl Running {
         streams: Streams<'_>,
         fell: &mut dyn FnMut(&PathBuf, bool),
     ) -> io::Result<Outcome> {
-        let Streams { input, output, error, signals } = streams;
-        let mut carry = Carry {
-            input: Incoming::new(self.input.take(), input),
-            output: Outgoing::new(self.output.take(), output),
-            error: Outgoing::new(self.error.take(), error),
-            signals,
-        };
+        let mut carry = self.carry(streams)?;
         let mut outcome = None;
         let mut asked = Asked::default();
         // Asked for when nobody was left who could have heard it.
@@ -112,22 +123,32 @@ impl Running {
         let mut stage = Stage::Reports;
         while stage != Stage::Gone {
             let ready = carry.poll(self.end(stage))?;
+            if let Some(terminal) = carry.terminal.as_mut().filter(|terminal| terminal.waits()) {
+                terminal.take();
+            }
             if ready.has(Ready::SIGNALS)
                 && let Some(number) = carry.signal()?
             {
                 match stage {
+                    Stage::Reports if carry.is_of_terminal(number) => {
+                        self.obey_terminal(number, &mut carry);
+                    }
                     Stage::Reports => self.pass_signal(number, &mut asked, &mut outcome),
                     Stage::Ends | Stage::Gone => late = late.or(ending(number)),
                 }
             }
             if ready.has(Ready::END) {
                 stage = match stage {
-                    Stage::Reports if self.hear(&mut outcome, fell)? => Stage::Reports,
+                    Stage::Reports if self.hear(&mut outcome, fell, &mut carry)? => Stage::Reports,
                     Stage::Reports if self.pid1.is_some() => Stage::Ends,
                     Stage::Reports | Stage::Ends | Stage::Gone => Stage::Gone,
                 };
             }
             carry.step(ready);
+            if carry.hung_up() {
+                // The sandbox's terminal goes with the caller's.
+                drop(self.order(&Order::Signal { number: SIGHUP }));
+            }
         }
         self.reap();
         let outcome = outcome.unwrap_or(Outcome::Lost);
@@ -145,9 +166,10 @@ impl Running {
 
     /// One report. `false` when there will be no more.
     fn hear(
-        &self,
+        &mut self,
         outcome: &mut Option<Outcome>,
         fell: &mut dyn FnMut(&PathBuf, bool),
+        carry: &mut Carry<'_>,
     ) -> io::Result<bool> {
         let Some(report) = self.receive()? else { return Ok(false) };
         match report {
@@ -167,9 +189,74 @@ impl Running {
                     signal => Outcome::Signaled(signal),
                 });
             }
-            Report::Ready { .. } | Report::Forked { .. } => {}
+            Report::Stopped { signal } => self.stopped(signal, carry),
+            Report::Ready { .. } | Report::Forked { .. } | Report::Terminal => {}
         }
         Ok(true)
+    }
+
+    /// Ties the streams together.
+    fn carry<'s>(&mut self, streams: Streams<'s>) -> io::Result<Carry<'s>> {
+        let Streams { input, output, error, signals } = streams;
+        let tie = |(inside, fd)| Terminal::tie(fd, inside, self.streams);
+        let mut terminal = self.terminal.take().zip(input).map(tie).transpose()?;
+        let (mut typed, mut shown) = (self.input.take(), None);
+        if let Some(terminal) = &mut terminal {
+            let inside = || terminal.inside().try_clone_to_owned();
+            (typed, shown) = (Some(inside()?), Some(inside()?));
+            for end in typed.iter().chain(&shown) {
+                fcntl_setfl(end, fcntl_getfl(end)? | OFlags::NONBLOCK)?;
+            }
+            terminal.take();
+        }
+        let shown = terminal.as_ref().map(|t| Outgoing::new(shown, Sink::Descriptor(t.caller())));
+        Ok(Carry {
+            input: Incoming::new(typed, input),
+            output: Outgoing::new(self.output.take(), output),
+            error: Outgoing::new(self.error.take(), error),
+            shown,
+            terminal,
+            signals,
+        })
+    }
+
+    /// The workload was stopped: by Ctrl-Z, or because it wants what is typed. Who has no signals to
+    /// hear of a continuation does not stop either.
+    fn stopped(&self, signal: u8, carry: &mut Carry<'_>) {
+        if carry.signals.is_none() {
+            return;
+        }
+        let asks = signal == SIGTTIN || signal == SIGTTOU;
+        if asks && carry.terminal.as_mut().is_some_and(Terminal::want) {
+            if let Some(terminal) = &mut carry.terminal {
+                terminal.take();
+            }
+            return drop(self.order(&Order::Foreground));
+        }
+        Terminal::stop(carry.terminal.as_mut());
+        self.go_on(carry);
+    }
+
+    /// Takes the terminal again and lets the workload go on.
+    fn go_on(&self, carry: &mut Carry<'_>) {
+        if let Some(terminal) = &mut carry.terminal {
+            terminal.take();
+            terminal.resize();
+        }
+        // It may have ended a moment ago.
+        drop(self.order(&Order::Signal { number: SIGCONT }));
+    }
+
+    /// A signal that tells of the terminal, or of the job that this process is.
+    fn obey_terminal(&self, number: u8, carry: &mut Carry<'_>) {
+        match (number, &carry.terminal) {
+            (SIGCONT, _) => self.go_on(carry),
+            (SIGWINCH, Some(terminal)) => terminal.resize(),
+            // Without a terminal the workload's group is one that the kernel does not stop otherwise.
+            (SIGTSTP, None) => drop(self.order(&Order::Signal { number: SIGSTOP })),
+            (SIGTSTP, Some(_)) => drop(self.order(&Order::Signal { number })),
+            _ => {}
+        }
     }
 
     /// Passes a signal on; one that asks for the end again ends the sandbox.
@@ -214,7 +301,9 @@ impl Drop for Running {
             rustix::net::shutdown(&self.control, rustix::net::Shutdown::Write).unwrap_or(());
             // It has told of pid 1, if there is one, before it ends.
             drop(first.wait());
-            if let (None, Ok(Some(Report::Forked { pid }))) = (&self.pid1, self.receive()) {
+            if self.pid1.is_none()
+                && let Ok(Some(Report::Forked { pid })) = self.receive()
+            {
                 let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
                 self.pid1 = pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
             }
@@ -266,6 +355,7 @@ impl Ready {
     const INPUT_SINK: u8 = 8;
     const OUTPUT: u8 = 16;
     const ERROR: u8 = 32;
+    const SHOWN: u8 = 64;
 
     const fn has(self, which: u8) -> bool {
         self.0 & which != 0
@@ -274,6 +364,9 @@ impl Ready {
 
 /// What is carried for a sandbox.
 struct Carry<'a> {
+    /// The sandbox's terminal, and what is shown on it.
+    terminal: Option<Terminal<'a>>,
+    shown: Option<Outgoing<'a>>,
     input: Incoming<'a>,
     output: Outgoing<'a>,
     error: Outgoing<'a>,
@@ -286,19 +379,21 @@ impl Carry<'_> {
         let places = [
             (Ready::END, end, PollFlags::IN),
             (Ready::SIGNALS, self.signals, PollFlags::IN),
-            (Ready::INPUT, self.input.source(), PollFlags::IN),
+            (Ready::INPUT, self.typed(), PollFlags::IN),
             (Ready::INPUT_SINK, self.input.sink(), self.input.sink_flags()),
             (Ready::OUTPUT, self.output.source(), PollFlags::IN),
             (Ready::OUTPUT, self.output.sink(), PollFlags::OUT),
             (Ready::ERROR, self.error.source(), PollFlags::IN),
             (Ready::ERROR, self.error.sink(), PollFlags::OUT),
+            (Ready::SHOWN, self.shown.as_ref().and_then(Outgoing::source), PollFlags::IN),
+            (Ready::SHOWN, self.shown.as_ref().and_then(Outgoing::sink), PollFlags::OUT),
         ];
         let present: Vec<_> =
             places.into_iter().filter_map(|(which, fd, flags)| Some((which, fd?, flags))).collect();
         let mut fds: Vec<_> =
             present.iter().map(|(_, fd, flags)| PollFd::from_borrowed_fd(*fd, *flags)).collect();
         loop {
-            match poll(&mut fds, None) {
+            match poll(&mut fds, self.terminal_waits().then_some(&LOOK_AGAIN)) {
                 Ok(_) => break,
                 Err(Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
@@ -308,7 +403,33 @@ impl Carry<'_> {
         Ok(Ready(hot.fold(0, |ready, ((which, ..), _)| ready | which)))
     }
 
+    /// Where more input comes from: a terminal only while it is this process's to read.
+    fn typed(&self) -> Option<BorrowedFd<'_>> {
+        let readable = self.terminal.as_ref().is_none_or(Terminal::taken);
+        self.input.source().filter(|_| readable)
+    }
+
+    /// Whether the caller's terminal is gone; told once.
+    fn hung_up(&mut self) -> bool {
+        let gone = self.terminal.is_some() && self.input.ended();
+        self.terminal.take_if(|_| gone).is_some()
+    }
+
+    fn terminal_waits(&self) -> bool {
+        self.terminal.as_ref().is_some_and(Terminal::waits)
+    }
+
+    /// Whether a signal is not the workload's, but tells of the terminal or the job.
+    fn is_of_terminal(&self, number: u8) -> bool {
+        [SIGCONT, SIGTSTP, SIGWINCH].contains(&number)
+    }
+
     fn step(&mut self, ready: Ready) {
+        if ready.has(Ready::SHOWN)
+            && let Some(shown) = &mut self.shown
+        {
+            shown.step();
+        }
         if ready.has(Ready::OUTPUT) {
             self.output.step();
         }
@@ -330,6 +451,21 @@ impl Carry<'_> {
         }
     }
 
+    /// Leaves every terminal that the workload wrote to as it was.
+    fn settle(&mut self) {
+        if let (Some(terminal), Some(shown)) = (&mut self.terminal, &self.shown) {
+            if let Some((_, screen)) = shown.screen() {
+                terminal.settle(screen);
+            }
+            terminal.give_back();
+        }
+        for (fd, screen) in [&self.output, &self.error].into_iter().filter_map(Outgoing::screen) {
+            if let Ok(found) = tcgetattr(fd) {
+                settle(fd, &found, screen);
+            }
+        }
+    }
+
     /// Passes on what is left in the pipes of a sandbox that is gone. Waits for a reader that is
     /// slow until a signal ends the wait; who has ended the sandbox waits for nobody.
     fn finish(mut self, outcome: Outcome, late: Option<u8>) -> io::Result<Outcome> {
@@ -337,9 +473,17 @@ impl Carry<'_> {
         self.input = Incoming::new(None, None);
         self.output.gone();
         self.error.gone();
+        if let Some(shown) = &mut self.shown {
+            shown.gone();
+        }
         let outcome = loop {
-            let done = [self.output.finish(), self.error.finish()];
-            if done == [true, true] || matches!(outcome, Outcome::Ended(_)) {
+            let shown = self.shown.as_mut().is_none_or(Outgoing::finish);
+            if let Some(terminal) = self.terminal.as_mut().filter(|_| !shown) {
+                // Ctrl-C shall end this wait.
+                terminal.give_back();
+            }
+            let done = [self.output.finish(), self.error.finish(), shown];
+            if done == [true; 3] || matches!(outcome, Outcome::Ended(_)) {
                 break outcome;
             }
             if let Some(number) = ended {
@@ -351,6 +495,7 @@ impl Carry<'_> {
                 ended = self.signal()?.and_then(ending);
             }
         };
+        self.settle();
         let lost = |stream: &'static str, outgoing: &Outgoing<'_>| Some((stream, outgoing.lost()?));
         let lost = lost("standard output", &self.output).or(lost("standard error", &self.error));
         Ok(match lost {

@@ -43,6 +43,9 @@ pub enum StartRefusal {
         /// The known cause.
         said: Option<Cause>,
     },
+    /// A terminal was asked for, and the caller's was not given.
+    #[error("the sandbox has a terminal, and there is none of the caller's to tie it to")]
+    NoTerminal,
     /// Init went away without a word.
     #[error("cofferdam-init ended while {doing}")]
     InitDied {
@@ -90,6 +93,7 @@ impl StartRefusal {
             Self::System { .. } => "system",
             Self::Step { said: Some(said), .. } => said.code,
             Self::Step { said: None, .. } => "step-failed",
+            Self::NoTerminal => "no-terminal",
             Self::InitDied { .. } => "init-died",
         }
     }
@@ -108,6 +112,7 @@ impl StartRefusal {
             Self::Step { said: None, .. } => {
                 "run `cofferdam plan` to see the step, and report it if it should work here".into()
             }
+            Self::NoTerminal => "give the caller's terminal as input, or use pipes".into(),
             Self::InitDied { .. } => "run it again; report it if it happens twice".into(),
         }
     }

@@ -12,9 +12,14 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, Mode, OFlags, fcntl_getfl, fstat, makedev, open};
 use rustix::io::{Errno, ioctl_fionread, read, write};
 use rustix::net::{SendFlags, send};
+use rustix::termios::isatty;
+
+use crate::screen::Screen;
 
 /// As much as a pipe takes at once by default. Bytes.
 const CHUNK: usize = 64 << 10;
+/// More than a terminal holds of a workload that is gone. Bytes.
+const TERMINAL_BYTES_MAX: u64 = 1 << 20;
 /// What polls writable takes as much without waiting (`PIPE_BUF`, `pipe(7)`). Bytes.
 const WITHOUT_WAITING: usize = 4096;
 /// Opening `/dev/ptmx` anew gives another terminal (`pts(4)`): major and minor number.
@@ -99,6 +104,11 @@ impl<'a> Incoming<'a> {
         self.source.filter(|_| self.pipe.is_some() && self.chunk.is_empty())
     }
 
+    /// Whether nothing more will come.
+    pub(crate) const fn ended(&self) -> bool {
+        self.source.is_none()
+    }
+
     pub(crate) fn sink(&self) -> Option<BorrowedFd<'_>> {
         self.pipe.as_ref().map(AsFd::as_fd)
     }
@@ -143,12 +153,16 @@ pub(crate) struct Outgoing<'a> {
     /// How much of the pipe is still the workload's, once it is gone. Bytes.
     left: Option<usize>,
     lost: Option<Errno>,
+    /// What it has made of the terminal that it goes to.
+    screen: Option<Screen>,
 }
 
 impl<'a> Outgoing<'a> {
     /// `pipe` is the read end, and `O_NONBLOCK`.
     pub(crate) fn new(pipe: Option<OwnedFd>, sink: Sink<'a>) -> Self {
-        Self { pipe, chunk: Chunk::new(), way: Way::of(sink), left: None, lost: None }
+        let way = Way::of(sink);
+        let screen = way.terminal().map(|_| Screen::new());
+        Self { pipe, chunk: Chunk::new(), way, left: None, lost: None, screen }
     }
 
     /// What to wait for to read more; nothing while there is something to write.
@@ -166,6 +180,11 @@ impl<'a> Outgoing<'a> {
         self.lost.map(Errno::raw_os_error)
     }
 
+    /// The terminal that it goes to, and what it has made of it.
+    pub(crate) fn screen(&self) -> Option<(BorrowedFd<'_>, &Screen)> {
+        Some((self.way.terminal()?, self.screen.as_ref()?))
+    }
+
     /// Takes one step, after [`Outgoing::source`] or [`Outgoing::sink`] was ready.
     pub(crate) fn step(&mut self) {
         self.fill();
@@ -175,7 +194,9 @@ impl<'a> Outgoing<'a> {
     /// The workload is gone: what is in the pipe now is the last of it. Somebody else may hold the
     /// pipe open, and go on writing.
     pub(crate) fn gone(&mut self) {
-        let left = self.pipe.as_ref().map(|pipe| ioctl_fionread(pipe).unwrap_or(0));
+        // A terminal ends by itself, and does not tell how much it holds.
+        let of = |pipe| if isatty(pipe) { Ok(TERMINAL_BYTES_MAX) } else { ioctl_fionread(pipe) };
+        let left = self.pipe.as_ref().map(|pipe| of(pipe).unwrap_or(0));
         self.left = Some(left.and_then(|left| usize::try_from(left).ok()).unwrap_or(0));
     }
 
@@ -198,6 +219,9 @@ impl<'a> Outgoing<'a> {
         let goes_on = match self.chunk.fill(pipe.as_fd(), self.left.unwrap_or(CHUNK)) {
             Ok(0) => false,
             Ok(length) => {
+                if let Some(screen) = &mut self.screen {
+                    screen.follow(self.chunk.pending());
+                }
                 self.left = self.left.map(|left| left.saturating_sub(length));
                 true
             }
@@ -270,6 +294,15 @@ impl<'a> Way<'a> {
         }
     }
 
+    /// What it is written to, where that is a terminal.
+    fn terminal(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Self::Own(fd) => Some(fd.as_fd()).filter(|fd| isatty(fd)),
+            Self::Shared(fd) => Some(*fd).filter(|fd| isatty(fd)),
+            Self::Memory(_) | Self::File(_) | Self::Socket(_) => None,
+        }
+    }
+
     /// Writes a beginning of `bytes`, which are not empty; `EAGAIN` where it would have to wait.
     fn take(&mut self, bytes: &[u8]) -> Result<usize, Errno> {
         let length = match self {
@@ -299,6 +332,8 @@ fn opened_anew(fd: BorrowedFd<'_>) -> Option<OwnedFd> {
     if fcntl_getfl(fd).ok()? & OFlags::ACCMODE == OFlags::RDONLY {
         return None;
     }
-    let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    // A terminal is read as well, when the workload has asked it something.
+    let access = if isatty(fd) { OFlags::RDWR } else { OFlags::WRONLY };
+    let flags = access | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     open(format!("/proc/self/fd/{}", fd.as_raw_fd()), flags, Mode::empty()).ok()
 }

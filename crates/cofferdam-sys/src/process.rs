@@ -220,3 +220,17 @@ pub fn set_blocked(signals: &SignalSet) -> io::Result<SignalSet> {
     };
     if answer == 0 { Ok(before) } else { Err(io::Error::from_raw_os_error(answer)) }
 }
+
+/// Lets `signals` through in the calling thread (`sigprocmask(2)`): one that is pending is delivered
+/// before this comes back. Gives the set that was blocked before.
+///
+/// # Errors
+/// None that a valid set can meet.
+pub fn unblock(signals: &SignalSet) -> io::Result<SignalSet> {
+    let mut before = SignalSet::empty();
+    // SAFETY: both sets are initialised; one is only read, the other is ours to write.
+    let answer = unsafe {
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const signals.0, &raw mut before.0)
+    };
+    if answer == 0 { Ok(before) } else { Err(io::Error::from_raw_os_error(answer)) }
+}

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
-use cofferdam_sandbox::Sink;
+use cofferdam_sandbox::{Sink, terminal};
 
 use crate::engine::{Engine, Options, PolicyFrom, Prepared};
 use crate::refused::Refused;
@@ -65,6 +65,7 @@ fn options(what: &What) -> Result<Options, Refused> {
         grants: what.grants.clone(),
         variables: what.variables.clone(),
         audit: what.audit.clone(),
+        streams: terminal::streams(io::stdin().as_fd(), io::stdout().as_fd(), io::stderr().as_fd()),
     })
 }
 
@@ -115,6 +116,11 @@ fn run(what: &What, engine: Option<Result<Engine, Refused>>) -> ExitCode {
     };
     let signals = signals::forwarded();
     let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
+    if prepared.plan.workload.streams.has_terminal()
+        && let Ok(copy) = stdin.as_fd().try_clone_to_owned()
+    {
+        terminal::restore_on_panic(copy);
+    }
     let outcome = session.run(
         Some(stdin.as_fd()),
         Sink::Descriptor(stdout.as_fd()),

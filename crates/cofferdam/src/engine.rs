@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use cofferdam_audit::{Event, ExitKind, Log};
 use cofferdam_plan::plan::Argument;
-use cofferdam_plan::{Host, Plan, compile};
+use cofferdam_plan::{Host, Plan, Task, compile};
 use cofferdam_policy::facts::Facts;
 use cofferdam_policy::model::Policy;
 use cofferdam_policy::{document, resolve};
@@ -55,6 +55,10 @@ pub struct Options {
     pub variables: Vec<String>,
     /// The audit log, in place of the one in the state directory.
     pub audit: Option<PathBuf>,
+    /// What the command's streams are: pipes, or a terminal of the sandbox's own
+    /// ([`cofferdam_sandbox::terminal::streams`]). With a terminal, [`Session::run`] needs the
+    /// caller's as its input.
+    pub streams: cofferdam_plan::plan::Streams,
 }
 
 impl std::fmt::Debug for Options {
@@ -67,6 +71,7 @@ impl std::fmt::Debug for Options {
             .field("grants", &self.grants)
             .field("variables", &names.collect::<Vec<_>>())
             .field("audit", &self.audit)
+            .field("streams", &self.streams)
             .finish()
     }
 }
@@ -195,7 +200,8 @@ impl Engine {
         let host = probe::host();
         let policy = resolve(&document, &facts)?;
         let command = options.command.iter().cloned().map(|word| Argument(word.into_vec()));
-        let plan = compile(&policy, &host, command.collect())?;
+        let task = Task { command: command.collect(), streams: options.streams };
+        let plan = compile(&policy, &host, task)?;
         outside(&audit, &policy, &facts)?;
         Ok(Prepared { facts, host, policy, plan, audit })
     }
@@ -285,11 +291,18 @@ impl Session<'_> {
         signals: Option<BorrowedFd<'_>>,
     ) -> Result<Outcome, Refused> {
         let Self { prepared, mut log, mut preparing, started } = self;
-        // The start is on record. Init takes this order up when its last step is done.
-        let ordered = preparing.go();
+        let terminal = prepared.plan.workload.streams.has_terminal();
+        // The start is on record. Init takes this order up when its last step is done; a terminal
+        // has to be set up in between.
+        let early = if terminal { Ok(()) } else { preparing.go() };
         // Where init is gone already, what it said last is the better reason.
-        let built = preparing.ready(&prepared.plan, &prepared.host);
-        if let Err(refusal) = built.and(ordered) {
+        let built = preparing.ready(&prepared.plan, &prepared.host).and(early);
+        let late = built.and_then(|()| match input.filter(|_| terminal) {
+            Some(callers) => preparing.resemble(callers).and_then(|()| preparing.go()),
+            None if terminal => Err(StartRefusal::NoTerminal),
+            None => Ok(()),
+        });
+        if let Err(refusal) = late {
             return Err(recorded(&mut log, refusal)?);
         }
         log.append(&Event::Ready {})?;

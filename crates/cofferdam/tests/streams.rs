@@ -434,11 +434,11 @@ for make in (os.pipe, fifo, local, terminal):
 #[test]
 fn ignored_signals_stay_ignored() {
     let place = Place::new();
-    let script = "import signal, sys
-def heard(number, frame): print(signal.Signals(number).name[3:], flush=True)
+    let script = "import os, signal, sys
+def heard(number, frame): os.write(1, signal.Signals(number).name[3:].encode() + b'\\n')
 for name in ('HUP', 'INT', 'QUIT'): signal.signal(getattr(signal, 'SIG' + name), heard)
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(9))
-print('ready', flush=True)
+os.write(1, b'ready\\n')
 while True: signal.pause()";
     for name in ["HUP", "INT", "QUIT"] {
         for ignored in [true, false] {

@@ -80,6 +80,8 @@ enum Check {
     SocketOption,
     /// No typing into a terminal, no line disciplines, no file attributes.
     Ioctl,
+    /// Which group a terminal hears (`TIOCSPGRP`), nothing else.
+    Foreground,
     /// No leases: a lease on a file of the host would make the host wait.
     Fcntl,
     /// Limits of the caller alone, but for that of core dumps: see [`Check::CoreLimit`].
@@ -91,9 +93,9 @@ enum Check {
     NotInit {
         pid: u8,
     },
-    /// As [`Check::NotInit`], for calls that name processes by kind and number: these two kinds.
+    /// As [`Check::NotInit`], for calls that name processes by kind and number: processes and
+    /// groups by number, and never this kind, all of a user's.
     Priority {
-        process: u32,
         user: u32,
     },
     /// The native personality and those that only change what `uname` says.
@@ -207,6 +209,7 @@ fn judge(check: Check) -> Fragment {
             argument(1, emit::equal(0, option(&[16, 17]), tcp))
         }
         Check::Ioctl => ioctl(),
+        Check::Foreground => argument(1, emit::equal(0x5410, allow(), refuse())),
         Check::Fcntl => {
             /// `F_SETDELEG`, a lease on a directory, came with Linux 6.19.
             const LEASES: [u32; 2] = [1024, 1040];
@@ -221,10 +224,11 @@ fn judge(check: Check) -> Fragment {
         }
         Check::CoreLimit => argument(0, emit::equal(RLIMIT_CORE, granted(), allow())),
         Check::NotInit { pid } => argument(pid, emit::equal(INIT_PID, refuse(), allow())),
-        Check::Priority { process, user } => {
-            // A group is no way to init: its own is the engine's, which has no number inside.
+        Check::Priority { user } => {
+            // Init, or the group that it leads where the sandbox has a terminal. Nobody of the
+            // workload is in that group or may join it, so 0 is never it.
             let one = argument(1, emit::equal(INIT_PID, refuse(), allow()));
-            argument(0, emit::equal(process, one, emit::equal(user, refuse(), allow())))
+            argument(0, emit::equal(user, refuse(), one))
         }
         // PER_LINUX, PER_LINUX32, UNAME26 with either, ADDR_NO_RANDOMIZE, and the question.
         Check::Personality => {

@@ -4,8 +4,9 @@ use std::os::fd::OwnedFd;
 
 use cofferdam_sys::process::{SignalSet, is_ignored, set_blocked, signal_fd};
 
-/// `SIGHUP`, `SIGINT`, `SIGQUIT`, `SIGTERM` (`signal(7)`).
-const FORWARDED: [i32; 4] = [1, 2, 3, 15];
+/// `SIGHUP`, `SIGINT`, `SIGQUIT`, `SIGTERM`; and of jobs and terminals `SIGCONT`, `SIGTSTP`,
+/// `SIGWINCH` (`signal(7)`).
+const FORWARDED: [i32; 7] = [1, 2, 3, 15, 18, 20, 28];
 
 /// Blocks the signals and gives a descriptor that delivers them. `None` where the kernel refuses:
 /// they then end cofferdam at once, and the sandbox with it.

@@ -19,7 +19,41 @@ fn no_terminal_no_typing() {
     let python = format!("/usr/bin/python3 {}", script.display());
     on_terminal(&place, &python).works("the terminal opens outside");
     let run = format!("{} run --quiet -- {python}", programs().join("cofferdam").display());
-    on_terminal(&place, &run).fails(&["ENXIO", "ENODEV"], "there is none inside");
+    on_terminal(&place, &format!("{run} < /dev/null"))
+        .fails(&["ENXIO", "ENODEV"], "there is none inside");
+}
+
+/// With a terminal for its input the workload has one of its own, and nobody can type into it but
+/// the person.
+#[test]
+fn its_own_terminal_takes_no_typing() {
+    let place = Place::new();
+    for (request, high) in [("0x5412", 0), ("0x5412", 1), ("0x5423", 0), ("0x541C", 0)] {
+        let types = format!(
+            "fd = os.open('/dev/tty', os.O_RDWR)\ncall(16, fd, {request} | {high} << 32, ctypes.create_string_buffer(b'x'))"
+        );
+        let script = place.write("home/src/app/type_in.py", &crate::support::python(&types));
+        let python = format!("/usr/bin/python3 {}", script.display());
+        let run = format!("{} run --quiet -- {python}", programs().join("cofferdam").display());
+        on_terminal(&place, &run).fails(&["EPERM"], request);
+    }
+    let script = place.write(
+        "home/src/app/pid.py",
+        &crate::support::python(
+            "assert os.getsid(0) == 1 and os.getpgrp() == os.getpid(), 'a group of its own'\n\
+             os.tcsetpgrp(0, os.getpgrp())\n\
+             pid = os.fork()\n\
+             if pid == 0: os.setpgid(0, 0); os._exit(0)\n\
+             assert os.waitpid(pid, 0)[1] == 0\n\
+             for act in (lambda: os.setpgid(0, 1), lambda: os.setpriority(os.PRIO_PGRP, 1, 19)):\n    \
+                 try: act()\n    \
+                 except PermissionError: continue\n    \
+                 raise OSError('into the group of pid 1')",
+        ),
+    );
+    let python = format!("/usr/bin/python3 {}", script.display());
+    let run = format!("{} run --quiet -- {python}", programs().join("cofferdam").display());
+    on_terminal(&place, &run).works("groups of its own, and not that of pid 1");
 }
 
 #[test]
