@@ -127,6 +127,7 @@ fn run(what: &What, engine: Option<Result<Engine, Refused>>) -> ExitCode {
         Sink::Descriptor(stderr.as_fd()),
         signals.as_ref().map(AsFd::as_fd),
     );
+    drop(signals);
     match outcome {
         Ok(outcome) => {
             say.ended(&outcome, &prepared);
