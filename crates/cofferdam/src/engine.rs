@@ -125,16 +125,18 @@ impl Engine {
     /// An engine whose programs lie beside the running one.
     ///
     /// # Errors
-    /// `cofferdam-init` is not there.
+    /// `cofferdam-init` is not there, or this is inside a sandbox of ours already.
     pub fn new() -> Result<Self, Refused> {
+        outermost()?;
         Ok(Self { programs: Programs::beside_this_one()?, waiting: Mutex::default() })
     }
 
     /// An engine whose programs lie in `directory`, for a program that embeds it.
     ///
     /// # Errors
-    /// `cofferdam-init` is not there.
+    /// `cofferdam-init` is not there, or this is inside a sandbox of ours already.
     pub fn with_programs(directory: &Path) -> Result<Self, Refused> {
+        outermost()?;
         Ok(Self { programs: Programs::in_directory(directory)?, waiting: Mutex::default() })
     }
 
@@ -314,6 +316,14 @@ impl Session<'_> {
             Err(source) => Err(Refused::Unrecorded { status: outcome.status(), source }),
         }
     }
+}
+
+/// An inner sandbox could only be weaker than the one around it, and would fail in its set-up.
+fn outermost() -> Result<(), cofferdam_plan::Refusal> {
+    if probe::is_inside() {
+        return Err(cofferdam_plan::Refusal::Nested { mark: probe::MARK });
+    }
+    Ok(())
 }
 
 /// Puts a refusal on record; gives it back as ours.

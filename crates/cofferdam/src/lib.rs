@@ -14,6 +14,7 @@
 #![cfg(target_os = "linux")]
 
 pub mod cli;
+mod doctor;
 mod engine;
 mod places;
 mod refused;

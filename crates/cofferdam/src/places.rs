@@ -144,7 +144,7 @@ impl Places {
 }
 
 /// The group of a user alone (as most distributions make one) is no others.
-fn others_may_write(seen: &Metadata, caller: &Caller) -> bool {
+pub(crate) fn others_may_write(seen: &Metadata, caller: &Caller) -> bool {
     let private = seen.gid() == caller.gid() && caller.gid() == caller.uid();
     let bits = if private { 0o002 } else { 0o022 };
     seen.mode() & bits != 0 || ![0, caller.uid()].contains(&seen.uid())
