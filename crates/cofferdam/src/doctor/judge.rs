@@ -38,6 +38,8 @@ pub(crate) struct Evidence {
     trace: Answers,
     limits: limits::Found,
     install: Option<own::Fault>,
+    /// One of ours, or a directory above, whose owner this user namespace does not know.
+    stranger: Option<PathBuf>,
     /// One of our programs in the tree that a run started here may write.
     program_inside: Option<PathBuf>,
     audit: Result<PathBuf, Refused>,
@@ -94,6 +96,7 @@ impl Evidence {
             idmap,
             limits: limits::find(),
             install,
+            stranger: own::stranger(&ours),
             program_inside: own::inside(&programs, caller).cloned(),
             audit: audit.and_then(|log| recordable(log, caller)),
             core_pattern: pattern.unwrap_or_default().trim().to_owned(),

@@ -24,6 +24,26 @@ pub(super) fn fault(paths: &[PathBuf], caller: &Caller) -> Option<Fault> {
     })
 }
 
+/// The owner that a user namespace shows where it has not the true one (`user_namespaces(7)`).
+const OVERFLOW: u32 = 65_534;
+
+/// The first of `paths`, or of the directories above, whose owner this user namespace does not have.
+pub(super) fn stranger(paths: &[PathBuf]) -> Option<PathBuf> {
+    let is = |path: &&Path| fs::metadata(path).is_ok_and(|seen| is_stranger(&seen));
+    paths.iter().find_map(|path| path.ancestors().find(is)).map(Path::to_owned)
+}
+
+fn is_stranger(seen: &fs::Metadata) -> bool {
+    let users = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    seen.uid() == OVERFLOW && users.split_whitespace().nth(2) != Some("4294967295")
+}
+
+fn is_others(seen: &fs::Metadata, caller: &Caller) -> bool {
+    // Nobody of this namespace is that owner; the others are kept out by the mode.
+    let kept = is_stranger(seen) && seen.mode() & 0o022 == 0;
+    !kept && others_may_write(seen, caller)
+}
+
 fn of(path: &Path, caller: &Caller) -> Option<Fault> {
     let seen = fs::metadata(path).ok()?;
     let at = path.display();
@@ -33,14 +53,15 @@ fn of(path: &Path, caller: &Caller) -> Option<Fault> {
             remedy: format!("no program of ours needs that: chmod u-s,g-s {at}"),
         });
     }
-    others_may_write(&seen, caller).then(|| shared(path, &seen))
+    is_others(&seen, caller).then(|| shared(path, &seen))
 }
 
 /// In a directory with the sticky bit everybody keeps their own names.
 fn of_directory(path: &Path, caller: &Caller) -> Option<Fault> {
     let seen = fs::metadata(path).ok()?;
-    let sticky = seen.mode() & 0o1000 != 0 && [0, caller.uid()].contains(&seen.uid());
-    (!sticky && others_may_write(&seen, caller)).then(|| shared(path, &seen))
+    let sticky = seen.mode() & 0o1000 != 0
+        && ([0, caller.uid()].contains(&seen.uid()) || is_stranger(&seen));
+    (!sticky && is_others(&seen, caller)).then(|| shared(path, &seen))
 }
 
 fn shared(path: &Path, seen: &fs::Metadata) -> Fault {

@@ -111,7 +111,8 @@ pub(super) fn tell<T: Display, E: Into<io::Error>>(name: &str, what: Result<T, E
         }
     };
     // Shorter than PIPE_BUF, so it is written whole.
-    worked && rustix::io::write(rustix::stdio::stdout(), line.as_bytes()).is_ok()
+    let told = rustix::io::write(rustix::stdio::stdout(), line.as_bytes()).is_ok();
+    worked && told
 }
 
 /// The hidden side of the command line: tries what `words` name, in this process.
@@ -126,7 +127,7 @@ pub(crate) fn answer(words: &[String]) {
             tell("listener", seccomp::set_filter_listening(&ALLOW_ALL).map(|_| ""));
         }
         ["idmap", path, ids] => try_idmap(Path::new(path), parse_ids(ids)),
-        ["terminal"] => drop(try_terminal()),
+        ["terminal"] => std::mem::forget(try_terminal()),
         ["trace"] => {
             let memory = rustix::process::getppid().map(|parent| {
                 fs::File::open(format!("/proc/{}/mem", parent.as_raw_nonzero())).map(|_| "")
@@ -170,8 +171,9 @@ fn namespaces(ids: (u32, u32)) {
     }
     let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     tell("private", mount_change("/", private).map(|()| ""));
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-    let tree = open_tree(CWD, "/", flags);
+    // With all that is below: what an outer mount namespace hides so stays hidden.
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::AT_RECURSIVE;
+    let tree = open_tree(CWD, "/", flags | OpenTreeFlags::OPEN_TREE_CLOEXEC);
     if let Ok(tree) = &tree {
         let restricted = set_attributes(tree.as_fd(), Attributes::READ_ONLY, Reach::One);
         tell("mount-setattr", restricted.map(|()| ""));
@@ -199,15 +201,18 @@ fn namespaces(ids: (u32, u32)) {
             tell("proc", own.map(|_| ""));
             exit_now(0)
         }
-        Ok(Forked::Parent(pid)) => {
-            let pid = rustix::process::Pid::from_raw(pid);
-            let wait = || rustix::process::waitpid(pid, rustix::process::WaitOptions::empty());
-            while let Err(rustix::io::Errno::INTR) = wait() {}
-        }
+        Ok(Forked::Parent(pid)) => reap(pid),
         Err(error) => {
             tell("proc", Err::<&str, _>(error));
         }
     }
+}
+
+/// Waits for the end of a child, and takes it.
+fn reap(pid: i32) {
+    let pid = rustix::process::Pid::from_raw(pid);
+    let wait = || rustix::process::waitpid(pid, rustix::process::WaitOptions::empty());
+    while let Err(rustix::io::Errno::INTR) = wait() {}
 }
 
 /// A file system of its own, attached nowhere.
@@ -296,7 +301,8 @@ fn try_idmap(path: &Path, (uid, gid): (u32, u32)) {
     if !tell("mount", unshare(Namespaces::MOUNT).map(|()| "")) {
         return;
     }
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::AT_RECURSIVE;
+    let flags = flags | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     let mapped = || -> io::Result<()> {
         let tree = open_tree(CWD, path, flags)?;
         let (mut wait, done) = io::pipe()?;
@@ -306,9 +312,11 @@ fn try_idmap(path: &Path, (uid, gid): (u32, u32)) {
                 exit_now(u8::from(wait.read(&mut [0]).is_err()))
             }
             Forked::Parent(pid) => {
-                map_ids(&pid.to_string(), (0, 0), (uid, gid))?;
-                let namespace = fs::File::open(format!("/proc/{pid}/ns/user"))?;
-                set_idmap(tree.as_fd(), namespace.as_fd())
+                let mapped = map_ids(&pid.to_string(), (0, 0), (uid, gid));
+                let namespace = fs::File::open(format!("/proc/{pid}/ns/user"));
+                drop(done);
+                reap(pid);
+                mapped.and_then(|()| set_idmap(tree.as_fd(), namespace?.as_fd()))
             }
         }
     };

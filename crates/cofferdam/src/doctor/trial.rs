@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
-use cofferdam_sandbox::{Caller, Sink};
+use cofferdam_sandbox::{Caller, Outcome, Sink};
 use rustix::fs::{StatVfsMountFlags, statvfs};
 
 use super::inside::{LEAK, SPACES, connect, space};
@@ -89,6 +89,8 @@ impl Drop for Place {
 /// What came of it.
 #[derive(Debug)]
 pub(super) struct Trial {
+    /// How the workload ended, where it is not as it should.
+    pub(super) fault: Option<String>,
     /// What the workload said.
     pub(super) inside: Answers,
     /// Namespaces of this process, by [`SPACES`].
@@ -154,12 +156,18 @@ pub(super) fn hold(place: &Place, engine: &Engine) -> Result<Trial, Refused> {
         drop(done);
         outcome
     });
-    outcome?;
+    let fault = match outcome? {
+        Outcome::Exited(0) => None,
+        Outcome::Failed { doing, errno } => {
+            Some(format!("cannot {doing}: {}", cofferdam_sandbox::refusal::errno_text(errno)))
+        }
+        other => Some(format!("the workload ended with status {}", other.status())),
+    };
     let leaked = fs::symlink_metadata(path(LEAK)).is_ok();
     let (no_control, outside) = (controls(&place.root, port), SPACES.map(|name| space(name).ok()));
     let inside = Answers::parse(&String::from_utf8_lossy(&said));
     drop(listener);
-    Ok(Trial { inside, outside: outside.into(), no_control, leaked })
+    Ok(Trial { fault, inside, outside: outside.into(), no_control, leaked })
 }
 
 /// The same acts without a wall.

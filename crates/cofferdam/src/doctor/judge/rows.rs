@@ -169,6 +169,10 @@ impl Evidence {
     fn wall(&self) -> Row {
         let ended = [Want::Works("write-work"), Want::Works("end")];
         match &self.trial {
+            Ok(Trial { fault: Some(fault), .. }) => Row::absent(
+                format!("a sandbox was built, but {fault}"),
+                "start cofferdam outside of the sandbox or filter that forbids it",
+            ),
             Ok(_) => self.of_trial(
                 "a sandbox was built as `run` builds it, and a workload ran to its end in it",
                 &ended,
@@ -202,9 +206,17 @@ impl Evidence {
         if let Some(fault) = &self.install {
             return Row::absent(fault.what.clone(), fault.remedy.clone());
         }
+        let found = "programs, policy and state are the caller's or root's alone";
+        if let Some(stranger) = &self.stranger {
+            return Row::weaker(
+                "no other user of this user namespace may change programs, policy and state",
+                format!("who owns {} cannot be told from inside it", stranger.display()),
+                "look at its owner outside of the container",
+            );
+        }
         match &self.program_inside {
             Some(program) => Row::weaker(
-                "programs, policy and state are the caller's or root's alone",
+                found,
                 format!(
                     "{} lies in the current directory: the workload of a run here has it \
                      read-only, but for what you build or install there next",
@@ -212,7 +224,7 @@ impl Evidence {
                 ),
                 "install cofferdam elsewhere (~/.cargo/bin, /usr/local/bin), and work with that one",
             ),
-            None => Row::enforced("programs, policy and state are the caller's or root's alone"),
+            None => Row::enforced(found),
         }
     }
 
