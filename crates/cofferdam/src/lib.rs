@@ -18,6 +18,7 @@ mod doctor;
 mod engine;
 mod places;
 mod refused;
+mod trace;
 
 pub use cofferdam_audit as audit;
 pub use cofferdam_plan as plan;

@@ -1,6 +1,11 @@
 //! `cofferdam doctor` against reality: in each situation its answer is right, and `run` refuses for
 //! the reason that it names.
-#![expect(clippy::unwrap_used, reason = "panics are how tests fail")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "panics are how tests fail"
+)]
 
 mod support;
 

@@ -120,12 +120,24 @@ pub(super) struct What {
     /// Speak JSON, one object a line
     #[arg(long)]
     json: bool,
+    #[cfg(debug_assertions)]
+    #[command(flatten)]
+    tracing: Tracing,
     /// Whether a refusal goes on record.
     #[arg(skip)]
     pub(super) records: bool,
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "CMD")]
     pub(super) command: Vec<OsString>,
+}
+
+/// What release builds do not have; read before all other words.
+#[cfg(debug_assertions)]
+#[derive(Args, Clone, Debug)]
+struct Tracing {
+    /// Say when each phase of the start was done, in microseconds (not in release builds)
+    #[arg(long)]
+    trace_start: bool,
 }
 
 impl What {

@@ -161,7 +161,13 @@ pub(super) fn hold(place: &Place, engine: &Engine) -> Result<Trial, Refused> {
         Outcome::Failed { doing, errno } => {
             Some(format!("cannot {doing}: {}", cofferdam_sandbox::refusal::errno_text(errno)))
         }
-        other => Some(format!("the workload ended with status {}", other.status())),
+        ended @ (Outcome::Exited(_)
+        | Outcome::Signaled(_)
+        | Outcome::NotStarted(_)
+        | Outcome::Killed { .. }
+        | Outcome::Ended(_)
+        | Outcome::OutputLost { .. }
+        | Outcome::Lost) => Some(format!("the workload ended with status {}", ended.status())),
     };
     let leaked = fs::symlink_metadata(path(LEAK)).is_ok();
     let (no_control, outside) = (controls(&place.root, port), SPACES.map(|name| space(name).ok()));
