@@ -434,8 +434,9 @@ for make in (os.pipe, fifo, local, terminal):
 #[test]
 fn ignored_signals_stay_ignored() {
     let place = Place::new();
-    let script = "import signal, sys
-def heard(number, frame): print(signal.Signals(number).name[3:], flush=True)
+    // Without the buffer of `print`: the signal may come while that is at work.
+    let script = "import os, signal, sys
+def heard(number, frame): os.write(1, (signal.Signals(number).name[3:] + chr(10)).encode())
 for name in ('HUP', 'INT', 'QUIT'): signal.signal(getattr(signal, 'SIG' + name), heard)
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(9))
 print('ready', flush=True)
