@@ -113,18 +113,24 @@ fn agree(place: &Place, around: &str, row: &str, code: &str) {
 
 const NOTHING: &str = "exec \"$@\"";
 
-/// Below a filter that answers one system call with an error.
-fn without(number: u32, errno: u16) -> Situation {
+/// A program that puts a filter on, which answers one system call with an error, and becomes the
+/// command of its arguments.
+fn filter(place: &Place, number: u32, errno: u16) -> String {
     let body = format!(
-        "import struct\n\
-         f = [(0x20, 0, 0, 0), (0x15, 0, 1, {number}), (6, 0, 0, 0x50000 | {errno}), (6, 0, 0, 0x7fff0000)]\n\
-         b = ctypes.create_string_buffer(b''.join(struct.pack('<HBBI', *i) for i in f))\n\
-         p = ctypes.create_string_buffer(struct.pack('<HxxxxxxQ', len(f), ctypes.addressof(b)))\n\
-         call(157, 38, 1, 0, 0, 0)\n\
-         call(157, 22, 2, p)\n\
-         os.execv(sys.argv[1], sys.argv[1:])"
+        "import struct
+f = [(0x20, 0, 0, 0), (0x15, 0, 1, {number}), (6, 0, 0, 0x50000 | {errno}), (6, 0, 0, 0x7fff0000)]
+b = ctypes.create_string_buffer(b''.join(struct.pack('<HBBI', *i) for i in f))
+p = ctypes.create_string_buffer(struct.pack('<HxxxxxxQ', len(f), ctypes.addressof(b)))
+call(157, 38, 1, 0, 0, 0)
+call(157, 22, 2, p)
+os.execv(sys.argv[1], sys.argv[1:])"
     );
-    format!("exec /usr/bin/python3 -c '{}' \"$@\"", python(&body).replace('\'', "\""))
+    let script = place.write(&format!("out/filter-{number}-{errno}.py"), &python(&body));
+    format!("/usr/bin/python3 {}", script.display())
+}
+
+fn without(place: &Place, number: u32, errno: u16) -> Situation {
+    format!("exec {} \"$@\"", filter(place, number, errno))
 }
 
 /// Below a supervisor to which `landlock_create_ruleset` goes where it asks for the ABI: it answers
@@ -162,9 +168,14 @@ while True:
 
 /// An ordinary user of a container, after its root has done `before`.
 fn contained(before: &str) -> Situation {
+    contained_by(before, "")
+}
+
+/// The same, started by one more program.
+fn contained_by(before: &str, program: &str) -> Situation {
     format!(
         "exec unshare -Urmpf --mount-proc sh -c '{before} && \
-         exec unshare -U --map-user=1000 --map-group=1000 \"$@\"' sh \"$@\""
+         exec unshare -U --map-user=1000 --map-group=1000 {program} \"$@\"' sh \"$@\""
     )
 }
 
@@ -218,10 +229,88 @@ fn what_a_container_takes_away_is_named() {
     doctor(&place, &plain).holds().says("fresh-proc", "enforced", "");
     assert_eq!(run(&place, &plain), None, "an open container");
 
-    let denied = without(272, 1);
+    let denied = without(&place, 272, 1);
     agree(&place, &denied, "user-namespaces", "userns-seccomp");
     let around = doctor(&place, &denied).all["around"].to_string();
     assert!(around.contains("seccomp=unconfined"), "{around}");
+}
+
+/// Ubuntu's setting, in a container whose `/proc/sys/kernel` is the test's.
+#[test]
+fn apparmor_is_named_with_its_two_commands() {
+    let place = Place::new();
+    let around = |value: u8| {
+        let setting = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns";
+        let before = format!("mount -t tmpfs none /proc/sys/kernel && echo {value} > {setting}");
+        contained_by(&before, &filter(&place, 272, 1))
+    };
+    agree(&place, &around(1), "user-namespaces", "userns-apparmor");
+    let (_, hint) = run(&place, &around(1)).unwrap();
+    for part in ["doctor --apparmor-profile", "sudo apparmor_parser -r /etc/apparmor.d/cofferdam"] {
+        assert!(hint.contains(part), "{hint}");
+    }
+    agree(&place, &around(0), "user-namespaces", "userns-seccomp");
+}
+
+/// What a security module says of an outer container's mounts.
+#[test]
+fn a_confined_container_is_named() {
+    let place = Place::new();
+    let (code, hint) = run(&place, &without(&place, 165, 13)).unwrap();
+    assert_eq!(code, "mounts-confined");
+    assert!(hint.contains("apparmor=unconfined") && hint.contains("label=disable"), "{hint}");
+    let answer = doctor(&place, &without(&place, 165, 13));
+    answer.does_not_hold().says("wall", "absent", "mounts-confined");
+    answer.says("namespaces", "absent", "private").says("user-namespaces", "enforced", "");
+}
+
+/// Where no file of a temporary directory may be executed, the workload is the installed program.
+#[test]
+fn temporary_directories_need_not_execute() {
+    let place = Place::new();
+    let tmpfs = "mount -t tmpfs -o noexec,mode=1777 none";
+    let around = contained(&format!("{tmpfs} $TMPDIR && {tmpfs} /var/tmp"));
+    doctor(&place, &around).holds().says("view", "enforced", "");
+    let closed = "exec unshare -Urm sh -c 'for at in $TMPDIR /var/tmp; do \
+                  mount -t tmpfs -o ro none $at; done; cd $W; exec \"$@\"' sh \"$@\"";
+    let ran = finish(&mut command(&place, closed, &["doctor", "--json"]));
+    ran.refused("cannot-diagnose", "nowhere to try");
+    let gone = "mkdir gone && cd gone && rmdir ../gone && exec \"$@\"";
+    let ran = finish(&mut command(&place, gone, &["doctor", "--json"]));
+    ran.refused("no-working-directory", "as `run` says");
+}
+
+/// Root in root's own directory, on a file system without idmapped mounts.
+#[test]
+fn what_cannot_be_idmapped_is_named() {
+    if !is_root() {
+        println!("not run: an ordinary user needs no idmapped mounts");
+        return;
+    }
+    let place = Place::new();
+    let overlay = |at: &str| {
+        format!(
+            "mkdir -p $OUT/{at}/u $OUT/{at}/w $OUT/{at}/m && mount -t overlay -o \
+             lowerdir=$OUT,upperdir=$OUT/{at}/u,workdir=$OUT/{at}/w none $OUT/{at}/m && cd $OUT/{at}/m"
+        )
+    };
+    let around = format!(
+        "exec unshare -m sh -c 'mount -t tmpfs none $OUT && {} && export TMPDIR=$PWD && exec \"$@\"' \
+         sh \"$@\"",
+        overlay("o")
+    );
+    let answer = doctor(&place, &around);
+    let words = answer.row("idmapped-mounts").to_string();
+    if words.contains("\"enforced\"") {
+        println!("not run: overlayfs takes idmapped mounts here");
+        return;
+    }
+    answer.does_not_hold().says("idmapped-mounts", "absent", "chown");
+    answer.says("view", "enforced", "").says("wall", "absent", "cannot-idmap");
+    let around = around.replace("exec \"$@\"'", "shift 6; exec $BIN run --json -- true'");
+    let mut command = command(&place, &around, &["1", "2", "3", "4", "5"]);
+    let ran = finish(command.env("BIN", programs().join("cofferdam")));
+    ran.refused("cannot-idmap", "as `run` says");
 }
 
 #[test]
@@ -238,13 +327,28 @@ fn a_missing_piece_of_the_kernel_is_named() {
         ("landlock_create_ruleset", 444, enosys, "landlock"),
         ("setsid", 112, eperm, "wall"),
     ] {
-        let around = without(number, errno);
+        let around = without(&place, number, errno);
         assert!(run(&place, &around).is_some(), "{what}: `run` is refused");
         let answer = doctor(&place, &around);
         answer.does_not_hold().says("wall", "absent", "").says(row, "absent", "");
     }
-    agree(&place, &without(444, enosys), "landlock", "landlock-missing");
-    doctor(&place, &without(9999, eperm)).holds();
+    agree(&place, &without(&place, 444, enosys), "landlock", "landlock-missing");
+    doctor(&place, &without(&place, 9999, eperm)).holds();
+}
+
+/// A filter that answers "done" and does nothing: what a call says is not what holds.
+#[test]
+fn what_only_says_that_it_is_done_is_absent() {
+    let place = Place::new();
+    for (what, number, row, words) in [
+        ("landlock_restrict_self", 446, "landlock", "read-outside worked"),
+        ("seccomp", 317, "seccomp", "setuid-mode worked"),
+        ("mount_setattr", 442, "detached-mounts", "write-kept failed otherwise"),
+    ] {
+        let around = without(&place, number, 0);
+        assert_eq!(run(&place, &around), None, "{what}: `run` cannot know");
+        doctor(&place, &around).does_not_hold().says(row, "absent", words);
+    }
 }
 
 #[test]
@@ -347,6 +451,13 @@ fn our_own_files_are_looked_at() {
     fs::write(bin.join("cofferdam-init"), "#!/bin/sh\nexit 0\n").unwrap();
     fs::set_permissions(bin.join("cofferdam-init"), fs::Permissions::from_mode(0o755)).unwrap();
     ask().does_not_hold().says("wall", "absent", "`run` is refused here");
+    let mut bytes = fs::read(programs().join("cofferdam-init")).unwrap();
+    let build = cofferdam::plan::BUILD.as_bytes();
+    let at: Vec<_> = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(build)).collect();
+    at.iter().for_each(|at| bytes[at + build.len() - 1] = b'z');
+    assert!(!at.is_empty(), "init knows its build");
+    fs::write(bin.join("cofferdam-init"), bytes).unwrap();
+    ask().does_not_hold().says("programs", "absent", "install all programs of one build");
     copied("cofferdam-init");
     ask().holds().says("programs", "enforced", "").says("install", "enforced", "");
 

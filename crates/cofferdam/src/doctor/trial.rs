@@ -18,7 +18,7 @@ use crate::engine::{Engine, Options, PolicyFrom};
 use crate::refused::Refused;
 
 /// Long enough for a busy machine; the workload takes a few milliseconds.
-const PATIENCE: Duration = Duration::from_millis(1_000);
+const PATIENCE: Duration = Duration::from_millis(1_500);
 /// `struct signalfd_siginfo` (`signalfd(2)`): its size, and the number of `SIGKILL`, which comes
 /// first in it.
 const SIGNAL_RECORD: usize = 128;
@@ -38,18 +38,26 @@ pub(super) struct Place {
 impl Place {
     /// Makes it, for `owner` where root makes it for somebody.
     pub(super) fn make(owner: Option<(u32, u32)>) -> io::Result<Self> {
-        let starts = |folder: &&PathBuf| {
+        let starts = |folder: &PathBuf| {
             let seen = statvfs(folder.as_path());
             seen.is_ok_and(|seen| !seen.f_flag.contains(StatVfsMountFlags::NOEXEC))
         };
-        let folders = [std::env::temp_dir(), "/var/tmp".into()];
-        let executes = folders.iter().find(starts);
-        let folder = fs::canonicalize(executes.unwrap_or(&folders[0]))?;
         let mut name = [0_u8; 8];
         rustix::rand::getrandom(&mut name[..], rustix::rand::GetRandomFlags::empty())?;
-        let name = u64::from_ne_bytes(name);
-        let root = folder.join(format!("cofferdam-doctor-{name:016x}"));
-        fs::DirBuilder::new().mode(0o755).create(&root)?;
+        let name = format!("cofferdam-doctor-{:016x}", u64::from_ne_bytes(name));
+        let make = |folder: &PathBuf| {
+            let root = fs::canonicalize(folder)?.join(&name);
+            fs::DirBuilder::new().mode(0o755).create(&root)?;
+            Ok(root)
+        };
+        // Where a program may be started, if there is such a place.
+        let mut folders = [std::env::temp_dir(), "/var/tmp".into()];
+        folders.sort_by_key(|folder| !starts(folder));
+        let [first, second] = &folders;
+        let (root, executes) = match make(first) {
+            Ok(root) => (root, starts(first)),
+            Err(error) => (make(second).map_err(|_: io::Error| error)?, starts(second)),
+        };
         // From here on it is removed, whatever fails.
         let mut place = Self { root, program: None };
         let at = |name: &str| place.root.join(name);
@@ -62,7 +70,7 @@ impl Place {
             fs::set_permissions(at(name), fs::Permissions::from_mode(0o644))?;
         }
         let program = at("work/cofferdam");
-        if executes.is_some() {
+        if executes {
             fs::copy("/proc/self/exe", &program)?;
             fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
         }
@@ -70,11 +78,11 @@ impl Place {
             for name in ["", "work", "kept", "canary", "kept/file"] {
                 chown(at(name), Some(uid), Some(gid))?;
             }
-            if executes.is_some() {
+            if executes {
                 chown(&program, Some(uid), Some(gid))?;
             }
         }
-        place.program = executes.map(|_| program);
+        place.program = executes.then_some(program);
         Ok(place)
     }
 }
