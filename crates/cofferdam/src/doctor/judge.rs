@@ -5,7 +5,7 @@
 
 mod rows;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use cofferdam_plan::Host;
 use cofferdam_sandbox::{Caller, Programs, probe as look};
@@ -34,6 +34,8 @@ pub(crate) struct Evidence {
     seccomp: Answers,
     notify: Answers,
     idmap: Answers,
+    /// The directory of `idmap`.
+    shown: PathBuf,
     terminal: Answers,
     trace: Answers,
     limits: limits::Found,
@@ -65,8 +67,12 @@ impl Evidence {
             Err(refused) if refused.code() == "nested" => Answers::default(),
             Err(_) => ask(["namespaces", &pair]),
         };
+        // The home, and what is above it, is no workspace.
+        let works = !caller.home.starts_with(&caller.cwd);
+        let above = place.root.parent().map(Path::to_owned).unwrap_or_default();
+        let shown = if works { caller.cwd.clone() } else { above };
         let idmap = if stands_in {
-            ask(["idmap".as_ref(), caller.cwd.as_os_str(), pair.as_ref()])
+            ask(["idmap".as_ref(), shown.as_os_str(), pair.as_ref()])
         } else {
             Answers::default()
         };
@@ -94,6 +100,7 @@ impl Evidence {
             terminal: ask(["terminal"]),
             trace: ask(["trace"]),
             idmap,
+            shown,
             limits: limits::find(),
             install,
             stranger: own::stranger(&ours),

@@ -91,15 +91,15 @@ fn around(host: &Host) -> Vec<String> {
     let masked: Vec<_> = masked.filter(|at| at.starts_with("/proc/")).collect();
     if let Some(first) = masked.first() {
         lines.push(format!(
-            "{} places of /proc are mounted over, {first} first, so no fresh one can be had: \
-             docker --security-opt systempaths=unconfined, podman --security-opt unmask=ALL",
+            "/proc is mounted over in places ({first}, {} in all), so no fresh one can be had: docker \
+             --security-opt systempaths=unconfined, podman --security-opt unmask=ALL",
             masked.len()
         ));
     }
     let users: Vec<_> = text("/proc/self/uid_map").lines().map(words).collect();
     if users != [["0", "0", "4294967295"].map(str::to_owned).to_vec()] {
         let count = users.iter().filter_map(|line| line.get(2)?.parse::<u64>().ok()).sum::<u64>();
-        lines.push(format!("in a user namespace that has {count} users"));
+        lines.push(format!("in a user namespace, number of its users: {count}"));
     }
     let label = text("/proc/self/attr/current");
     let label = label.trim_matches(['\0', '\n', ' ']);

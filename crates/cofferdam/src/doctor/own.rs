@@ -74,5 +74,7 @@ fn shared(path: &Path, seen: &fs::Metadata) -> Fault {
 
 /// The first of `paths` that lies in the tree which a run started here may write.
 pub(super) fn inside<'p>(paths: &'p [PathBuf], caller: &Caller) -> Option<&'p PathBuf> {
-    paths.iter().find(|path| path.starts_with(&caller.cwd))
+    // A run in the home itself is refused for other reasons.
+    let works = !caller.home.starts_with(&caller.cwd);
+    paths.iter().find(|path| works && path.starts_with(&caller.cwd))
 }

@@ -337,13 +337,11 @@ impl Evidence {
         if !self.stands_in {
             return Row::not_needed("the workload's user owns its files itself");
         }
+        let shown = self.shown.display();
         match self.idmap.of("idmap") {
-            Some(Ok(_)) => Row::enforced("the current directory can be shown to root's stand-in"),
+            Some(Ok(_)) => Row::enforced(format!("{shown} can be shown to root's stand-in")),
             Some(Err(errno)) => Row::absent(
-                format!(
-                    "the current directory cannot be shown to root's stand-in: {}",
-                    errno_text(errno)
-                ),
+                format!("{shown} cannot be shown to root's stand-in: {}", errno_text(errno)),
                 "run as the user who works there, give it to one (chown), or move it to ext4, xfs, \
                  btrfs or tmpfs",
             ),
