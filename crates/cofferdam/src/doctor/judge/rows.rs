@@ -325,7 +325,7 @@ impl Evidence {
     }
 
     fn detached_mounts(&self) -> Row {
-        // Landlock, the second wall, would say EACCES.
+        // Any other reason would be another wall's.
         let wants = [Want::Works("read-kept"), Want::Fails("write-kept", &[EROFS])];
         self.of_trial("trees were cloned, made read-only and moved by descriptor", &wants, || {
             let names = ["open-tree", "mount-setattr", "tmpfs", "move-mount"];
