@@ -17,6 +17,7 @@ const NEEDS: &[(&str, &str)] = &[
     ("/usr/bin/script", "bsdutils"),
     ("/usr/bin/unshare", "util-linux"),
     ("/usr/bin/ps", "procps"),
+    ("/usr/bin/strace", "strace"),
 ];
 
 /// One profile for everything, so that everything is built once.

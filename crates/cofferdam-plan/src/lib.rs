@@ -20,7 +20,7 @@ pub mod wire;
 pub use cofferdam_policy::{facts, judge, model, view};
 pub use coverage::{Coverage, Extent};
 pub use host::Host;
-pub use native::{Task, compile};
+pub use native::{Task, compile, landlock};
 pub use plan::{Plan, Step, Workload};
 pub use refusal::Refusal;
 

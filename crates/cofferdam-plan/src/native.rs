@@ -3,7 +3,7 @@
 //! Says *why* each step is there; `cofferdam-init` knows *how*.
 
 mod cover;
-mod landlock;
+pub mod landlock;
 
 use std::path::{Path, PathBuf};
 

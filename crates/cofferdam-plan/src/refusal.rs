@@ -10,6 +10,11 @@ pub enum Refusal {
     },
     /// Landlock is missing or switched off.
     LandlockMissing,
+    /// It is started inside a sandbox of ours.
+    Nested {
+        /// What tells so.
+        mark: &'static str,
+    },
     /// A kernel setting forbids user namespaces.
     UserNamespacesOff {
         /// Path of the setting.
@@ -35,6 +40,7 @@ impl Refusal {
         match self {
             Self::WrongMachine { .. } => "wrong-machine",
             Self::LandlockMissing => "landlock-missing",
+            Self::Nested { .. } => "nested",
             Self::UserNamespacesOff { .. } => "userns-off",
             Self::NoStandIn => "no-stand-in",
             Self::DeviceMissing { .. } => "device-missing",
@@ -51,6 +57,10 @@ impl Refusal {
                  with it"
                     .into()
             }
+            Self::Nested { mark } => format!(
+                "run the command directly: an inner sandbox cannot be stronger than the one around \
+                 it; if this is none, {mark} is not ours: as root, remove it"
+            ),
             Self::UserNamespacesOff { sysctl, wanted, .. } => {
                 format!("as root: echo {wanted} > {sysctl}")
             }
@@ -71,6 +81,9 @@ impl std::fmt::Display for Refusal {
         match self {
             Self::WrongMachine { machine } => write!(out, "no native jail for {machine}"),
             Self::LandlockMissing => out.write_str("the kernel has no Landlock, the second wall"),
+            Self::Nested { mark } => {
+                write!(out, "cofferdam runs inside cofferdam already: {mark} is there")
+            }
             Self::UserNamespacesOff { sysctl, value, .. } => {
                 write!(out, "user namespaces are forbidden here: {sysctl} is {value}")
             }

@@ -34,6 +34,15 @@ pub fn host() -> Host {
     }
 }
 
+/// What every sandbox of ours has at its root, and the host has not: only root could make it there.
+pub const MARK: &str = "/.cofferdam/hidden-directory";
+
+/// Whether this process runs inside a sandbox of ours already.
+#[must_use]
+pub fn is_inside() -> bool {
+    fs::symlink_metadata(MARK).is_ok()
+}
+
 fn number(path: &str) -> Option<u64> {
     fs::read_to_string(path).ok()?.trim().parse().ok()
 }

@@ -168,6 +168,15 @@ fn cause(plan: &Plan, host: &Host, failed: &Step, (doing, errno): (&str, i32)) -
     if entering && errno == EPERM {
         return Some(forbidden(host));
     }
+    // A filter and a setting say EPERM; this is what a module's profile of a container says.
+    if entering && errno == EACCES {
+        return Some(cause(
+            "mounts-confined",
+            "mounts are forbidden here by a security module of an outer container".into(),
+            "start that container without its profile (docker, podman: --security-opt \
+             apparmor=unconfined, or label=disable for SELinux)",
+        ));
+    }
     if let (Step::Open(opening), true) = (failed, doing.starts_with("idmap")) {
         let path = opening.path.display();
         let why = errno_text(errno);
@@ -193,8 +202,8 @@ fn cause(plan: &Plan, host: &Host, failed: &Step, (doing, errno): (&str, i32)) -
         cause(
             "proc-masked",
             "an outer container hides parts of /proc, so the kernel gives no fresh one".into(),
-            "start the outer container with its /proc unmasked (docker, podman: --security-opt \
-             systempaths=unconfined)",
+            "start the outer container with its /proc unmasked (docker: --security-opt \
+             systempaths=unconfined; podman: --security-opt unmask=ALL)",
         )
     })
 }
@@ -220,8 +229,9 @@ fn forbidden(host: &Host) -> Cause {
         return Cause {
             code: "userns-apparmor",
             message: message("AppArmor"),
-            hint: "as root: echo 0 > /proc/sys/kernel/apparmor_restrict_unprivileged_userns; or \
-                   load an AppArmor profile that allows `userns` for cofferdam-init"
+            hint: "load the profile for cofferdam-init: cofferdam doctor --apparmor-profile | sudo tee \
+                   /etc/apparmor.d/cofferdam; then: sudo apparmor_parser -r \
+                   /etc/apparmor.d/cofferdam"
                 .into(),
         };
     }
@@ -270,7 +280,7 @@ mod tests {
             (
                 Host { apparmor_restrict_userns: Some(1), outer_seccomp: 2, ..host() },
                 "userns-apparmor",
-                "apparmor_restrict_unprivileged_userns",
+                "sudo apparmor_parser -r /etc/apparmor.d/cofferdam",
             ),
             (
                 Host { apparmor_restrict_userns: Some(0), outer_seccomp: 2, ..host() },

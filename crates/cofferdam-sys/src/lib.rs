@@ -8,6 +8,7 @@ pub mod landlock;
 pub mod mount;
 pub mod process;
 pub mod seccomp;
+pub mod terminal;
 
 use std::io;
 

@@ -17,6 +17,14 @@ impl Namespaces {
     pub const MOUNT: Self = Self(libc::CLONE_NEWNS);
     /// A network namespace.
     pub const NETWORK: Self = Self(libc::CLONE_NEWNET);
+    /// A pid namespace.
+    pub const PID: Self = Self(libc::CLONE_NEWPID);
+    /// An IPC namespace.
+    pub const IPC: Self = Self(libc::CLONE_NEWIPC);
+    /// A namespace of the machine's name.
+    pub const UTS: Self = Self(libc::CLONE_NEWUTS);
+    /// A cgroup namespace (Linux 4.6).
+    pub const CGROUP: Self = Self(libc::CLONE_NEWCGROUP);
     /// Mount, pid, IPC, UTS and cgroup namespaces (the last: Linux 4.6).
     pub const OTHERS: Self = Self(
         libc::CLONE_NEWNS

@@ -1,8 +1,9 @@
 //! Seccomp filters (`seccomp(2)`, Linux 3.17): puts on bytes that the plan assembled.
 
 use std::io;
+use std::os::fd::{FromRawFd, OwnedFd};
 
-use crate::check;
+use crate::{check, new_fd};
 
 /// Puts a filter on the calling thread and what it starts, for good.
 ///
@@ -12,6 +13,21 @@ use crate::check;
 /// # Errors
 /// `EINVAL`: the program is not valid. `EACCES`: `no_new_privs` is not set.
 pub fn set_filter(program: &[u8]) -> io::Result<()> {
+    install(program, 0).map(drop)
+}
+
+/// Puts a filter on as [`set_filter`] does, and gives the descriptor on which the calls arrive that
+/// the filter hands to a supervisor (`seccomp_unotify(2)`, Linux 5.0).
+///
+/// # Errors
+/// Those of [`set_filter`]. `EBUSY`: a filter above this one has such a descriptor already.
+pub fn set_filter_listening(program: &[u8]) -> io::Result<OwnedFd> {
+    let fd = new_fd(install(program, libc::SECCOMP_FILTER_FLAG_NEW_LISTENER)?)?;
+    // SAFETY: the kernel has just created `fd` for this call, so nothing else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+fn install(program: &[u8], flags: libc::c_ulong) -> io::Result<libc::c_long> {
     let filter: Vec<libc::sock_filter> = program
         .as_chunks::<8>()
         .0
@@ -28,7 +44,7 @@ pub fn set_filter(program: &[u8]) -> io::Result<()> {
     let program = libc::sock_fprog { len, filter: filter.as_ptr().cast_mut() };
     // SAFETY: `program` names `len` instructions of `filter`, alive until the call is over.
     let answer = unsafe {
-        libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const program)
+        libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const program)
     };
-    check(answer).map(drop)
+    check(answer)
 }

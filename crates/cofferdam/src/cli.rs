@@ -1,6 +1,7 @@
 //! The command line: words in, one Engine call, words out.
 
 mod arguments;
+mod doctor;
 mod say;
 mod signals;
 
@@ -14,6 +15,7 @@ use cofferdam_sandbox::{Sink, terminal};
 
 use crate::engine::{Engine, Options, PolicyFrom, Prepared};
 use crate::refused::Refused;
+use crate::trace::Trace;
 use arguments::{Arguments, AuditCommand, Command, What};
 use say::Say;
 
@@ -24,19 +26,23 @@ const REFUSED: u8 = 125;
 #[must_use]
 pub fn main() -> ExitCode {
     // Init loads while the command line is read; what does not need it lets it go again.
-    let engine = warm();
+    let trace = Trace::asked_by(std::env::args_os().skip(1));
+    let engine = warm(&trace);
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => return usage(&error),
     };
-    match arguments.command {
+    let status = match arguments.command {
         Command::Run(mut what) => {
             what.records = true;
             run(&what, engine)
         }
         Command::Plan(what) => plan(&what, engine),
         Command::Audit(AuditCommand::Verify { file, json }) => verify(file.as_deref(), json),
-    }
+        Command::Doctor(what) => doctor::doctor(&what),
+    };
+    say::trace(&trace);
+    status
 }
 
 /// Says what `--help` asks for, or what is wrong with the words.
@@ -70,10 +76,10 @@ fn options(what: &What) -> Result<Options, Refused> {
 }
 
 /// An engine with init started, for the two commands that build a sandbox.
-fn warm() -> Option<Result<Engine, Refused>> {
+fn warm(trace: &Trace) -> Option<Result<Engine, Refused>> {
     let builds = std::env::args_os().nth(1).is_some_and(|word| word == "run" || word == "plan");
     let engine = || {
-        let engine = Engine::new()?;
+        let engine = Engine::new()?.traced(trace.clone());
         engine.warm()?;
         Ok(engine)
     };

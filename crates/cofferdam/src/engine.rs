@@ -21,6 +21,7 @@ use serde_json::value::RawValue;
 
 use crate::places::{Places, Read};
 use crate::refused::Refused;
+use crate::trace::Trace;
 
 /// Where the policy text comes from.
 #[derive(Clone, Debug, Default)]
@@ -116,6 +117,7 @@ pub struct Session<'p> {
     log: Log,
     preparing: Preparing,
     started: Instant,
+    trace: Trace,
 }
 
 /// cofferdam as a library.
@@ -124,23 +126,39 @@ pub struct Engine {
     programs: Programs,
     /// Started ahead by [`Engine::warm`].
     waiting: Mutex<Option<Waiting>>,
+    trace: Trace,
 }
 
 impl Engine {
     /// An engine whose programs lie beside the running one.
     ///
     /// # Errors
-    /// `cofferdam-init` is not there.
+    /// `cofferdam-init` is not there, or this is inside a sandbox of ours already.
     pub fn new() -> Result<Self, Refused> {
-        Ok(Self { programs: Programs::beside_this_one()?, waiting: Mutex::default() })
+        outermost()?;
+        Ok(Self {
+            programs: Programs::beside_this_one()?,
+            waiting: Mutex::default(),
+            trace: Trace::default(),
+        })
     }
 
     /// An engine whose programs lie in `directory`, for a program that embeds it.
     ///
     /// # Errors
-    /// `cofferdam-init` is not there.
+    /// `cofferdam-init` is not there, or this is inside a sandbox of ours already.
     pub fn with_programs(directory: &Path) -> Result<Self, Refused> {
-        Ok(Self { programs: Programs::in_directory(directory)?, waiting: Mutex::default() })
+        outermost()?;
+        Ok(Self {
+            programs: Programs::in_directory(directory)?,
+            waiting: Mutex::default(),
+            trace: Trace::default(),
+        })
+    }
+
+    /// The same engine, which tells `trace` when each phase of a start is done.
+    pub(crate) fn traced(self, trace: Trace) -> Self {
+        Self { trace, ..self }
     }
 
     /// Starts `cofferdam-init` ahead of the next sandbox: it loads while the policy is read. It
@@ -151,6 +169,7 @@ impl Engine {
     pub fn warm(&self) -> Result<(), Refused> {
         let started = Waiting::start(&self.programs)?;
         *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = Some(started);
+        self.trace.done("init spawned");
         Ok(())
     }
 
@@ -158,7 +177,9 @@ impl Engine {
     fn build(&self, prepared: &Prepared) -> Result<Preparing, StartRefusal> {
         let warm = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
         let waiting = warm.map_or_else(|| Waiting::start(&self.programs), Ok)?;
-        waiting.build(&prepared.plan, prepared.policy.person.ids)
+        let preparing = waiting.build(&prepared.plan, prepared.policy.person.ids)?;
+        self.trace.done("plan handed over");
+        Ok(preparing)
     }
 
     /// Reads Facts and Host, and decides everything. Starts nothing.
@@ -197,11 +218,15 @@ impl Engine {
             writable: resolve::writable_trees(&document, &home, &caller.cwd),
         };
         let facts = caller.look((person, home), &wanted, passes, own)?;
+        self.trace.done("facts");
         let host = probe::host();
+        self.trace.done("host");
         let policy = resolve(&document, &facts)?;
+        self.trace.done("policy");
         let command = options.command.iter().cloned().map(|word| Argument(word.into_vec()));
         let task = Task { command: command.collect(), streams: options.streams };
         let plan = compile(&policy, &host, task)?;
+        self.trace.done("plan compiled");
         outside(&audit, &policy, &facts)?;
         Ok(Prepared { facts, host, policy, plan, audit })
     }
@@ -214,7 +239,9 @@ impl Engine {
     pub fn rehearse(&self, prepared: &Prepared) -> Result<(), Refused> {
         Log::check(&prepared.audit)?;
         let mut preparing = self.build(prepared)?;
-        Ok(preparing.ready(&prepared.plan, &prepared.host)?)
+        preparing.ready(&prepared.plan, &prepared.host)?;
+        self.trace.done("init ready");
+        Ok(())
     }
 
     /// Starts to build the sandbox and puts the start on record; the workload waits for
@@ -225,11 +252,14 @@ impl Engine {
     pub fn start<'p>(&self, prepared: &'p Prepared) -> Result<Session<'p>, Refused> {
         let started = Instant::now();
         let mut log = Log::open(&prepared.audit, session_name())?;
+        self.trace.done("log opened");
         let preparing = self.build(prepared);
         // While init builds, the record is written; nothing runs before both are done.
         log.append(&start_event(prepared)?)?;
+        self.trace.done("start recorded");
+        let trace = self.trace.clone();
         match preparing {
-            Ok(preparing) => Ok(Session { prepared, log, preparing, started }),
+            Ok(preparing) => Ok(Session { prepared, log, preparing, started, trace }),
             Err(refusal) => Err(recorded(&mut log, refusal)?),
         }
     }
@@ -290,11 +320,12 @@ impl Session<'_> {
         error: Sink<'_>,
         signals: Option<BorrowedFd<'_>>,
     ) -> Result<Outcome, Refused> {
-        let Self { prepared, mut log, mut preparing, started } = self;
+        let Self { prepared, mut log, mut preparing, started, trace } = self;
         let terminal = prepared.plan.workload.streams.has_terminal();
         // The start is on record. Init takes this order up when its last step is done; a terminal
         // has to be set up in between.
         let early = if terminal { Ok(()) } else { preparing.go() };
+        trace.done("go");
         // Where init is gone already, what it said last is the better reason.
         let built = preparing.ready(&prepared.plan, &prepared.host).and(early);
         let late = built.and_then(|()| match input.filter(|_| terminal) {
@@ -305,6 +336,7 @@ impl Session<'_> {
         if let Err(refusal) = late {
             return Err(recorded(&mut log, refusal)?);
         }
+        trace.done("init ready");
         log.append(&Event::Ready {})?;
         let running = preparing.into_running();
         let mut unrecorded = None;
@@ -321,12 +353,21 @@ impl Session<'_> {
         let streams = Streams { input, output, error, signals };
         let outcome = running.wait(streams, &mut fell);
         let outcome = outcome.unwrap_or(Outcome::Lost);
+        trace.done("exit");
         let ended = log.append(&end_event(&outcome, started));
         match unrecorded.map_or(ended, Err) {
             Ok(()) => Ok(outcome),
             Err(source) => Err(Refused::Unrecorded { status: outcome.status(), source }),
         }
     }
+}
+
+/// An inner sandbox could only be weaker than the one around it, and would fail in its set-up.
+fn outermost() -> Result<(), cofferdam_plan::Refusal> {
+    if probe::is_inside() {
+        return Err(cofferdam_plan::Refusal::Nested { mark: probe::MARK });
+    }
+    Ok(())
 }
 
 /// Puts a refusal on record; gives it back as ours.

@@ -14,9 +14,11 @@
 #![cfg(target_os = "linux")]
 
 pub mod cli;
+mod doctor;
 mod engine;
 mod places;
 mod refused;
+mod trace;
 
 pub use cofferdam_audit as audit;
 pub use cofferdam_plan as plan;

@@ -47,17 +47,20 @@ impl Places {
         let place = |variable: &str, default: &str| {
             caller.directory(variable).unwrap_or_else(|| home.join(default)).join(OWN)
         };
-        let (config, state) = (place("XDG_CONFIG_HOME", CONFIG), place("XDG_STATE_HOME", STATE));
-        let (mut links, _) = way_to(&config);
-        links.extend(way_to(&state).0);
-        Self { config: real_path(config), state: real_path(state), links }
+        let (mut links, config) = resolved(place("XDG_CONFIG_HOME", CONFIG));
+        let (more, state) = resolved(place("XDG_STATE_HOME", STATE));
+        links.extend(more);
+        Self { config, state, links }
     }
 
     /// These, and those of the workload's user, whose home is `home`.
     pub(crate) fn and_of(&self, home: &Path) -> Vec<PathBuf> {
-        let theirs = [CONFIG, STATE].map(|place| real_path(home.join(place).join(OWN)));
+        let theirs = [CONFIG, STATE].map(|place| home.join(place).join(OWN));
+        // The same words need no second look.
+        let theirs = theirs.into_iter().filter(|at| *at != self.config && *at != self.state);
+        let theirs = theirs.map(real_path);
         let mut places = vec![self.config.clone(), self.state.clone()];
-        places.extend(theirs.into_iter().filter(|at| *at != self.config && *at != self.state));
+        places.extend(theirs.filter(|at| *at != self.config && *at != self.state));
         places
     }
 
@@ -66,7 +69,10 @@ impl Places {
         let path =
             asked.map_or_else(|| self.state.join("audit.jsonl"), |path| caller.cwd.join(path));
         // The last name is not followed: a log that is a link is refused when it is opened.
-        let folder = real_path(path.parent().unwrap_or(Path::new("/")).to_owned());
+        let folder = match asked {
+            Some(_) => real_path(path.parent().unwrap_or(Path::new("/")).to_owned()),
+            None => self.state.clone(),
+        };
         let upwards = folder.components().any(|part| part == Component::ParentDir);
         match path.file_name() {
             Some(name) if !upwards => Ok(folder.join(name)),
@@ -144,10 +150,18 @@ impl Places {
 }
 
 /// The group of a user alone (as most distributions make one) is no others.
-fn others_may_write(seen: &Metadata, caller: &Caller) -> bool {
+pub(crate) fn others_may_write(seen: &Metadata, caller: &Caller) -> bool {
     let private = seen.gid() == caller.gid() && caller.gid() == caller.uid();
     let bits = if private { 0o002 } else { 0o022 };
     seen.mode() & bits != 0 || ![0, caller.uid()].contains(&seen.uid())
+}
+
+/// The links on the way to `path`, and its real path. Each directory is looked at once: where there
+/// is no link and no way up, the path is its own real one.
+fn resolved(path: PathBuf) -> (Vec<PathBuf>, PathBuf) {
+    let (links, end) = way_to(&path);
+    let upwards = path.components().any(|part| part == Component::ParentDir);
+    if links.is_empty() && !upwards { (links, end) } else { (links, real_path(path)) }
 }
 
 /// Every symbolic link on the way to `path`, by its real path, and where the way ends: a workload
@@ -162,7 +176,10 @@ fn way_to(path: &Path) -> (Vec<PathBuf>, PathBuf) {
     let mut rest = parts(path);
     while let Some(part) = rest.pop() {
         let next = match part.as_encoded_bytes() {
-            b"/" => PathBuf::from("/"),
+            b"/" => {
+                at = PathBuf::from("/");
+                continue;
+            }
             b"." => continue,
             b".." => at.parent().unwrap_or(Path::new("/")).to_owned(),
             _ => at.join(&part),

@@ -92,6 +92,20 @@ pub enum Refused {
     /// What was asked for could not be told.
     #[error("the answer cannot be written to standard output")]
     Unanswered(#[source] io::Error),
+    /// `doctor` itself cannot do its work.
+    #[error("cannot {doing}, so nothing can be tried")]
+    Diagnosis {
+        /// What it was doing.
+        doing: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The path of this installation has a meaning of its own in an AppArmor profile.
+    #[error("no AppArmor profile can name {}", path.display())]
+    NoProfile {
+        /// The path.
+        path: PathBuf,
+    },
     /// A flag that only has one value in this release.
     #[error("--network {asked} is not in this release")]
     Network {
@@ -120,6 +134,8 @@ impl Refused {
             Self::PolicyFile { .. } => "policy-file",
             Self::OthersPolicy { .. } => "policy-of-another",
             Self::Unanswered(_) => "answer-lost",
+            Self::Diagnosis { .. } => "cannot-diagnose",
+            Self::NoProfile { .. } => "no-profile",
             Self::Network { .. } => "network-not-yet",
         }
     }
@@ -174,6 +190,12 @@ impl Refused {
             }
             Self::Unanswered(source) => {
                 format!("the system said: {}; make room where it goes", system_words(source))
+            }
+            Self::Diagnosis { source, .. } => {
+                format!("the system said: {}; TMPDIR may name another place", system_words(source))
+            }
+            Self::NoProfile { .. } => {
+                "install cofferdam in /usr/local/bin, or anywhere by a path of plain letters".into()
             }
             Self::Network { .. } => "use --network none, which is the default".into(),
         }

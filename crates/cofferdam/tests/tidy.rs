@@ -137,6 +137,7 @@ const PROGRAMS: &[&str] = &[
     "broken",
     "containment",
     "crash",
+    "doctor",
     "fuzz",
     "kernel",
     "records",

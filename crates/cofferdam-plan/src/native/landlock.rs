@@ -6,8 +6,10 @@ use cofferdam_policy::facts::Kind;
 use cofferdam_policy::model::{Grant, Mode, Policy};
 
 const EXECUTE: u64 = 1 << 0;
-const WRITE_FILE: u64 = 1 << 1;
-const READ_FILE: u64 = 1 << 2;
+/// Opening a file for writing, ABI 1.
+pub const WRITE_FILE: u64 = 1 << 1;
+/// Opening a file for reading, ABI 1.
+pub const READ_FILE: u64 = 1 << 2;
 const READ_DIR: u64 = 1 << 3;
 const MAKE_CHAR: u64 = 1 << 6;
 /// Everything of ABI 1 (Linux 5.13).
@@ -15,9 +17,9 @@ const FIRST: u64 = (1 << 13) - 1;
 /// Moving between directories, ABI 2 (Linux 5.19).
 const REFER: u64 = 1 << 13;
 /// `truncate(2)`, ABI 3 (Linux 6.2).
-const TRUNCATE: u64 = 1 << 14;
+pub const TRUNCATE: u64 = 1 << 14;
 /// `ioctl(2)` on devices, ABI 5 (Linux 6.10).
-const IOCTL_DEV: u64 = 1 << 15;
+pub const IOCTL_DEV: u64 = 1 << 15;
 /// Abstract sockets and signals, ABI 6 (Linux 6.12).
 const SCOPES: u64 = 0b11;
 
@@ -37,7 +39,8 @@ pub(super) fn workload_rules(abi: u32) -> Vec<(PathBuf, u64)> {
 }
 
 /// Every right that this ABI can deny.
-pub(super) const fn handled(abi: u32) -> u64 {
+#[must_use]
+pub const fn handled(abi: u32) -> u64 {
     let mut rights = FIRST;
     if abi >= 2 {
         rights |= REFER;
@@ -52,7 +55,8 @@ pub(super) const fn handled(abi: u32) -> u64 {
 }
 
 /// The scopes that this ABI has.
-pub(super) const fn scoped(abi: u32) -> u64 {
+#[must_use]
+pub const fn scoped(abi: u32) -> u64 {
     if abi >= 6 { SCOPES } else { 0 }
 }
 

@@ -53,6 +53,32 @@ pub(super) enum Command {
     /// Look at the audit log
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Try each guarantee on this machine, and say what to do where one does not hold
+    #[command(after_help = AFTER_DOCTOR)]
+    Doctor(Doctor),
+}
+
+const AFTER_DOCTOR: &str = "Examples:
+  cofferdam doctor
+  cofferdam doctor --json
+  cofferdam doctor --apparmor-profile | sudo tee /etc/apparmor.d/cofferdam
+
+A sandbox is built and a workload run in it that tries what must fail. Nothing is left behind and
+nothing is recorded. Exit status: 0 when all holds that the wall needs, 1 when something does not,
+125 when that cannot be found out.";
+
+/// What `doctor` is asked for.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Doctor {
+    /// Answer in JSON
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Print the AppArmor profile for this installation instead
+    #[arg(long, conflicts_with = "json")]
+    pub(super) apparmor_profile: bool,
+    /// Try one thing in this process; doctor starts itself with it.
+    #[arg(long, hide = true, num_args = 1.., allow_hyphen_values = true)]
+    pub(super) probe: Vec<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -94,12 +120,24 @@ pub(super) struct What {
     /// Speak JSON, one object a line
     #[arg(long)]
     json: bool,
+    #[cfg(debug_assertions)]
+    #[command(flatten)]
+    tracing: Tracing,
     /// Whether a refusal goes on record.
     #[arg(skip)]
     pub(super) records: bool,
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "CMD")]
     pub(super) command: Vec<OsString>,
+}
+
+/// What release builds do not have; read before all other words.
+#[cfg(debug_assertions)]
+#[derive(Args, Clone, Debug)]
+struct Tracing {
+    /// Say when each phase of the start was done, in microseconds (not in release builds)
+    #[arg(long)]
+    trace_start: bool,
 }
 
 impl What {

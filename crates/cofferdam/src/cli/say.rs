@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::engine::Prepared;
 use crate::refused::Refused;
+use crate::trace::Trace;
 
 /// How to speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -204,6 +205,13 @@ pub(super) fn usage(error: &clap::Error) {
     let hint = if undashed { dashes } else { "see `cofferdam run --help`" };
     let object = json!({"event": "refusal", "code": "usage", "message": said, "hint": hint});
     to_stderr(&object.to_string());
+}
+
+/// What `--trace-start` asked for, after everything else.
+pub(super) fn trace(trace: &Trace) {
+    if let Some(text) = trace.text() {
+        to_stderr(text.trim_end());
+    }
 }
 
 /// Whether standard error takes colors, and its width. Without a terminal nothing is wrapped:

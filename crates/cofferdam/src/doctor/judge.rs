@@ -1,0 +1,180 @@
+//! From what was tried to an answer for each guarantee.
+//!
+//! Where the sandbox stood, the answers are the workload's; where it did not, single probes tell
+//! which piece is missing.
+
+mod rows;
+
+use std::path::{Path, PathBuf};
+
+use cofferdam_plan::Host;
+use cofferdam_sandbox::{Caller, Programs, probe as look};
+
+use super::limits;
+use super::own;
+use super::probe::{Answers, ask};
+use super::trial::{self, Place, Trial};
+use super::{Finding, Guarantee, State};
+use crate::engine::{Engine, PolicyFrom};
+use crate::places::Places;
+use crate::refused::Refused;
+
+/// Everything that was tried.
+pub(crate) struct Evidence {
+    pub(super) host: Host,
+    /// The workload's user.
+    ids: (u32, u32),
+    caller_is_root: bool,
+    /// Whether root's stand-in would need idmapped mounts in this directory.
+    stands_in: bool,
+    trial: Result<Trial, Refused>,
+    /// What init does, each thing by itself; empty where the sandbox stood.
+    singles: Answers,
+    landlock: Answers,
+    seccomp: Answers,
+    notify: Answers,
+    idmap: Answers,
+    /// The directory of `idmap`.
+    shown: PathBuf,
+    terminal: Answers,
+    trace: Answers,
+    limits: limits::Found,
+    install: Option<own::Fault>,
+    /// One of ours, or a directory above, whose owner this user namespace does not know.
+    stranger: Option<PathBuf>,
+    /// One of our programs in the tree that a run started here may write.
+    program_inside: Option<PathBuf>,
+    audit: Result<PathBuf, Refused>,
+    core_pattern: String,
+}
+
+impl Evidence {
+    pub(super) fn gather(caller: &Caller) -> Result<Self, Refused> {
+        let (ids, owner) = trial::owner(caller);
+        let stands_in = caller.uid() == 0 && owner.is_none();
+        let failed = |source| Refused::Diagnosis { doing: "make a directory to try in", source };
+        let place = Place::make(owner).map_err(failed)?;
+        let pair = format!("{}:{}", ids.0, ids.1);
+        let mut trial = held(&place);
+        // Only the place cannot be idmapped: all else is tried as its owner.
+        if stands_in && trial.as_ref().is_err_and(|refused| refused.code() == "cannot-idmap") {
+            let theirs = Place::make(Some(ids)).map_err(failed)?;
+            trial = held(&theirs);
+        }
+        let root = place.root.as_os_str();
+        let singles = match &trial {
+            Ok(_) => Answers::default(),
+            Err(refused) if refused.code() == "nested" => Answers::default(),
+            Err(_) => ask(["namespaces", &pair]),
+        };
+        // The home, and what is above it, is no workspace.
+        let works = !caller.home.starts_with(&caller.cwd);
+        let above = place.root.parent().map(Path::to_owned).unwrap_or_default();
+        let shown = if works { caller.cwd.clone() } else { above };
+        let idmap = if stands_in {
+            ask(["idmap".as_ref(), shown.as_os_str(), pair.as_ref()])
+        } else {
+            Answers::default()
+        };
+        let programs = Programs::beside_this_one().map(|programs| programs.paths);
+        let programs = programs.unwrap_or_default();
+        let places = Places::of(caller);
+        let audit = places.log(None, caller);
+        let mut ours = programs.clone();
+        ours.extend([places.config.join("policy.toml"), places.state.clone()]);
+        let mut install = own::fault(&ours, caller);
+        // What reading the policy refuses is of the same kind.
+        if let (None, Err(refused)) = (&install, places.read(&PolicyFrom::User, caller)) {
+            install = Some(own::Fault { what: refused.to_string(), remedy: refused.hint() });
+        }
+        let pattern = std::fs::read_to_string("/proc/sys/kernel/core_pattern");
+        Ok(Self {
+            host: look::host(),
+            ids,
+            caller_is_root: caller.uid() == 0,
+            stands_in,
+            singles,
+            landlock: ask(["landlock".as_ref(), root]),
+            seccomp: ask(["seccomp".as_ref(), place.root.join("moded").as_os_str()]),
+            notify: ask(["notify"]),
+            terminal: ask(["terminal"]),
+            trace: ask(["trace"]),
+            idmap,
+            shown,
+            limits: limits::find(),
+            install,
+            stranger: own::stranger(&ours),
+            program_inside: own::inside(&programs, caller).cloned(),
+            audit: audit.and_then(|log| recordable(log, caller)),
+            core_pattern: pattern.unwrap_or_default().trim().to_owned(),
+            trial,
+        })
+    }
+
+    /// Whether this runs inside a sandbox of ours: what is missing here is missing on purpose.
+    pub(super) fn is_nested(&self) -> bool {
+        self.trial.as_ref().is_err_and(|refused| refused.code() == "nested")
+    }
+
+    /// The answer to one guarantee.
+    pub(super) fn judge(&self, guarantee: Guarantee) -> Finding {
+        let row = if self.is_nested() && guarantee != Guarantee::Outermost {
+            Row::unknown("this is inside a sandbox of cofferdam's")
+        } else {
+            self.row(guarantee)
+        };
+        let Row { state, found, remedy } = row;
+        Finding { guarantee, state, found, remedy }
+    }
+}
+
+/// A sandbox at `place`, and what its workload said.
+fn held(place: &Place) -> Result<Trial, Refused> {
+    trial::hold(place, &Engine::new()?)
+}
+
+/// The log, where a run that is started here could record in it.
+fn recordable(log: PathBuf, caller: &Caller) -> Result<PathBuf, Refused> {
+    cofferdam_audit::Log::check(&log)?;
+    // A run in the home itself is refused for other reasons.
+    if log.starts_with(&caller.cwd) && !caller.home.starts_with(&caller.cwd) {
+        return Err(Refused::AuditInside { log, tree: caller.cwd.clone() });
+    }
+    Ok(log)
+}
+
+/// An answer before its name is put to it.
+struct Row {
+    state: State,
+    found: String,
+    remedy: Option<String>,
+}
+
+impl Row {
+    fn enforced(found: impl Into<String>) -> Self {
+        Self { state: State::Enforced, found: found.into(), remedy: None }
+    }
+
+    fn weaker(
+        found: impl Into<String>,
+        open: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        let state = State::Weaker { open: open.into() };
+        Self { state, found: found.into(), remedy: Some(remedy.into()) }
+    }
+
+    fn absent(found: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { state: State::Absent, found: found.into(), remedy: Some(remedy.into()) }
+    }
+
+    fn unknown(why: impl Into<String>) -> Self {
+        let found = format!("not tried: {}", why.into());
+        let remedy = "repair what is absent first, then ask again".into();
+        Self { state: State::Unknown, found, remedy: Some(remedy) }
+    }
+
+    fn not_needed(found: impl Into<String>) -> Self {
+        Self { state: State::NotNeeded, found: found.into(), remedy: None }
+    }
+}

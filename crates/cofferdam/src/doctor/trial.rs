@@ -1,0 +1,207 @@
+//! A real run: a sandbox of the Engine's, and in it a workload that tries what must fail.
+
+use std::fs;
+use std::io::{self, Write};
+use std::net::TcpListener;
+use std::os::fd::AsFd;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
+
+use cofferdam_sandbox::{Caller, Outcome, Sink};
+use rustix::fs::{StatVfsMountFlags, statvfs};
+
+use super::inside::{LEAK, SPACES, connect, space};
+use super::probe::Answers;
+use crate::engine::{Engine, Options, PolicyFrom};
+use crate::refused::Refused;
+
+/// Long enough for a busy machine; the workload takes a few milliseconds.
+const PATIENCE: Duration = Duration::from_millis(1_500);
+/// `struct signalfd_siginfo` (`signalfd(2)`): its size, and the number of `SIGKILL`, which comes
+/// first in it.
+const SIGNAL_RECORD: usize = 128;
+const SIGKILL: u8 = 9;
+/// Nothing but what every policy has.
+const POLICY: &str = "version = 1\n";
+
+/// A directory of its own, removed at the end:
+/// `canary` (outside of the view), `kept/file` (read-only), `work` (the workspace).
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) root: PathBuf,
+    /// This program in the workspace; `None` where no file there may be executed.
+    program: Option<PathBuf>,
+}
+
+impl Place {
+    /// Makes it, for `owner` where root makes it for somebody.
+    pub(super) fn make(owner: Option<(u32, u32)>) -> io::Result<Self> {
+        let starts = |folder: &PathBuf| {
+            let seen = statvfs(folder.as_path());
+            seen.is_ok_and(|seen| !seen.f_flag.contains(StatVfsMountFlags::NOEXEC))
+        };
+        let mut name = [0_u8; 8];
+        rustix::rand::getrandom(&mut name[..], rustix::rand::GetRandomFlags::empty())?;
+        let name = format!("cofferdam-doctor-{:016x}", u64::from_ne_bytes(name));
+        let make = |folder: &PathBuf| {
+            let root = fs::canonicalize(folder)?.join(&name);
+            fs::DirBuilder::new().mode(0o755).create(&root)?;
+            Ok(root)
+        };
+        // Where a program may be started, if there is such a place.
+        let mut folders = [std::env::temp_dir(), "/var/tmp".into()];
+        folders.sort_by_key(|folder| !starts(folder));
+        let [first, second] = &folders;
+        let (root, executes) = match make(first) {
+            Ok(root) => (root, starts(first)),
+            Err(error) => (make(second).map_err(|_: io::Error| error)?, starts(second)),
+        };
+        // From here on it is removed, whatever fails.
+        let mut place = Self { root, program: None };
+        let at = |name: &str| place.root.join(name);
+        for name in ["work", "kept"] {
+            fs::create_dir(at(name))?;
+            fs::set_permissions(at(name), fs::Permissions::from_mode(0o755))?;
+        }
+        for name in ["canary", "kept/file"] {
+            fs::write(at(name), "nothing that matters\n")?;
+            fs::set_permissions(at(name), fs::Permissions::from_mode(0o644))?;
+        }
+        let program = at("work/cofferdam");
+        if executes {
+            fs::copy("/proc/self/exe", &program)?;
+            fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
+        }
+        if let Some((uid, gid)) = owner {
+            for name in ["", "work", "kept", "canary", "kept/file"] {
+                chown(at(name), Some(uid), Some(gid))?;
+            }
+            if executes {
+                chown(&program, Some(uid), Some(gid))?;
+            }
+        }
+        place.program = executes.then_some(program);
+        Ok(place)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // What cannot be removed is empty but for a few bytes of no meaning.
+        fs::remove_dir_all(&self.root).unwrap_or(());
+    }
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub(super) struct Trial {
+    /// How the workload ended, where it is not as it should.
+    pub(super) fault: Option<String>,
+    /// What the workload said.
+    pub(super) inside: Answers,
+    /// Namespaces of this process, by [`SPACES`].
+    pub(super) outside: Vec<Option<String>>,
+    /// Acts that must fail inside and do not even work outside: nothing was shown of them.
+    pub(super) no_control: Vec<&'static str>,
+    /// Whether what the workload wrote beside its workspace came out.
+    pub(super) leaked: bool,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// What `run` would refuse here, or a fault of the place.
+pub(super) fn hold(place: &Place, engine: &Engine) -> Result<Trial, Refused> {
+    let failed = |doing: &'static str| move |source| Refused::Diagnosis { doing, source };
+    let listener = TcpListener::bind("127.0.0.1:0").map_err(failed("listen on the loopback"))?;
+    let port = listener.local_addr().map_err(failed("listen on the loopback"))?.port();
+    let path = |name: &str| place.root.join(name);
+    let program = match &place.program {
+        Some(program) => program.clone(),
+        None => fs::read_link("/proc/self/exe").map_err(failed("find this program"))?,
+    };
+    let command = [
+        program.clone().into_os_string(),
+        "doctor".into(),
+        "--probe".into(),
+        "inside".into(),
+        place.root.clone().into_os_string(),
+        port.to_string().into(),
+    ];
+    let mut grants = vec![format!("{}:ro", path("kept").display())];
+    if place.program.is_none() {
+        grants.push(format!("{}:ro", program.display()));
+    }
+    let options = Options {
+        policy: PolicyFrom::Text { name: "the doctor's".into(), text: POLICY.into() },
+        workspace: Some(format!("{}:rw", path("work").display())),
+        grants,
+        audit: Some(path("audit.jsonl")),
+        ..Options::command(command)
+    };
+    let prepared = engine.prepare(&options)?;
+    let session = engine.start(&prepared)?;
+    let mut said = Vec::new();
+    let mut errors = Vec::new();
+    let (alarm, rings) = io::pipe().map_err(failed("make a pipe"))?;
+    let (done, waits) = channel::<()>();
+    let outcome = std::thread::scope(|scope| {
+        // A workload that hangs is asked to end as by a signal of the person.
+        scope.spawn(move || {
+            let mut rings = rings;
+            while let Err(RecvTimeoutError::Timeout) = waits.recv_timeout(PATIENCE) {
+                let mut record = [0; SIGNAL_RECORD];
+                if let Some(number) = record.first_mut() {
+                    *number = SIGKILL;
+                }
+                rings.write_all(&record).unwrap_or(());
+            }
+        });
+        let (output, error) = (Sink::Collect(&mut said), Sink::Collect(&mut errors));
+        let outcome = session.run(None, output, error, Some(alarm.as_fd()));
+        drop(done);
+        outcome
+    });
+    let fault = match outcome? {
+        Outcome::Exited(0) => None,
+        Outcome::Failed { doing, errno } => {
+            Some(format!("cannot {doing}: {}", cofferdam_sandbox::refusal::errno_text(errno)))
+        }
+        ended @ (Outcome::Exited(_)
+        | Outcome::Signaled(_)
+        | Outcome::NotStarted(_)
+        | Outcome::Killed { .. }
+        | Outcome::Ended(_)
+        | Outcome::OutputLost { .. }
+        | Outcome::Lost) => Some(format!("the workload ended with status {}", ended.status())),
+    };
+    let leaked = fs::symlink_metadata(path(LEAK)).is_ok();
+    let (no_control, outside) = (controls(&place.root, port), SPACES.map(|name| space(name).ok()));
+    let inside = Answers::parse(&String::from_utf8_lossy(&said));
+    drop(listener);
+    Ok(Trial { fault, inside, outside: outside.into(), no_control, leaked })
+}
+
+/// The same acts without a wall.
+fn controls(place: &Path, port: u16) -> Vec<&'static str> {
+    let file = place.join("outside");
+    let mode = |mode| fs::set_permissions(&file, fs::Permissions::from_mode(mode));
+    let acts = [
+        ("canary", fs::read(place.join("canary")).is_ok()),
+        (LEAK, fs::write(&file, "").is_ok()),
+        ("setuid-mode", mode(0o4755).and_then(|()| mode(0o644)).is_ok()),
+        ("write-kept", fs::write(place.join("kept/outside"), "").is_ok()),
+        ("host-loopback", connect(port).is_ok()),
+    ];
+    acts.iter().filter(|(_, worked)| !worked).map(|(name, _)| *name).collect()
+}
+
+/// The workload's user where `run` is started here, and whom root makes the place for.
+pub(super) fn owner(caller: &Caller) -> ((u32, u32), Option<(u32, u32)>) {
+    use cofferdam_plan::facts::Ids;
+    let (person, _) = caller.person(&caller.cwd);
+    let owner = matches!(person.ids, Ids::Owner { .. }).then(|| person.ids.pair());
+    (person.ids.pair(), owner)
+}

@@ -1,0 +1,101 @@
+//! What a start does and does not do: its phases, its processes, and what it never asks the kernel.
+#![expect(clippy::unwrap_used, reason = "panics are how tests fail")]
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use support::{Place, finish, is_root, programs};
+
+const STRACE: &str = "/usr/bin/strace";
+/// All that is counted, and what processes begin and end with.
+const TRACED: &str =
+    "trace=process,fsync,fdatasync,sync,syncfs,sync_file_range,msync,getdents64,getdents";
+/// What forces data to a disk, and what lists a directory.
+const SYNCS: &[&str] = &["fsync(", "fdatasync(", "sync(", "syncfs(", "sync_file_range(", "msync("];
+const LISTS: &[&str] = &["getdents64(", "getdents("];
+/// The engine, init's first process, pid 1, the workload, and for root's stand-in the holder of the
+/// namespace for idmapped mounts.
+fn processes_max() -> usize {
+    if is_root() { 5 } else { 4 }
+}
+
+/// The traced calls of a run of `words`.
+fn traced(place: &Place, words: &[&str]) -> String {
+    let log = place.root.join("trace");
+    let mut command = place.command(STRACE);
+    command.args(["-f", "-q", "-o"]).arg(&log);
+    command.args(["-e", TRACED]);
+    command.arg(programs().join("cofferdam"));
+    finish(command.args(["run", "--quiet", "--"]).args(words)).works("a traced run");
+    fs::read_to_string(log).unwrap()
+}
+
+/// How many of the lines begin one of `calls`.
+fn count(trace: &str, calls: &[&str]) -> usize {
+    let call =
+        |line: &str| line.split_once(' ').map_or("", |(_, call)| call.trim_start()).to_owned();
+    trace.lines().map(call).filter(|line| calls.iter().any(|name| line.starts_with(name))).count()
+}
+
+fn processes(trace: &str) -> usize {
+    trace.lines().filter_map(|line| line.split(' ').next()).collect::<BTreeSet<_>>().len()
+}
+
+#[test]
+fn nothing_needless_is_done() {
+    if !fs::exists(STRACE).unwrap() {
+        println!("not run: {STRACE} is not installed here");
+        return;
+    }
+    let place = Place::new();
+    for number in 0..100 {
+        place.write(&format!("home/src/app/sub{number}/file"), "");
+    }
+    let trace = traced(&place, &["/usr/bin/true"]);
+    assert_eq!(count(&trace, SYNCS), 0, "nothing is forced to a disk:\n{trace}");
+    assert_eq!(count(&trace, LISTS), 0, "no directory is listed:\n{trace}");
+    assert!(processes(&trace) <= processes_max(), "{}:\n{trace}", processes(&trace));
+
+    let script = "sync sub1/file; ls > /dev/null; true";
+    let trace = traced(&place, &["/bin/sh", "-c", script]);
+    assert_eq!(count(&trace, SYNCS), 1, "the control: the workload's own are seen:\n{trace}");
+    assert!(count(&trace, LISTS) > 0, "the control:\n{trace}");
+    assert!(processes(&trace) > processes_max(), "the control:\n{trace}");
+}
+
+#[test]
+fn phases_are_told_when_asked_for() {
+    let place = Place::new();
+    let run = |options: &[&str]| {
+        let mut command = place.command(programs().join("cofferdam"));
+        finish(command.arg("run").args(options).args(["--", "true", "--trace-start"]))
+    };
+    let said = run(&[]).works("not asked for").err;
+    assert!(!said.contains("start:"), "{said}");
+    let said = run(&["--trace-start"]).works("asked for").err;
+    let phases = [
+        "init spawned",
+        "facts",
+        "host",
+        "policy",
+        "plan compiled",
+        "log opened",
+        "plan handed over",
+        "start recorded",
+        "go",
+        "init ready",
+        "exit",
+    ];
+    let lines: Vec<_> = said.lines().collect();
+    assert_eq!(lines.len(), phases.len(), "{said}");
+    let mut before = 0;
+    for (line, phase) in lines.iter().zip(phases) {
+        let words: Vec<_> = line.split_whitespace().collect();
+        assert!(line.starts_with("start: ") && line.ends_with(phase), "{phase}: {line}");
+        let at: u64 = words[1].parse().unwrap();
+        assert!(at >= before, "{said}");
+        before = at;
+    }
+}
