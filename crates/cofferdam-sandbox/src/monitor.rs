@@ -411,8 +411,7 @@ impl Carry<'_> {
 
     /// Whether the caller's terminal is gone; told once.
     fn hung_up(&mut self) -> bool {
-        let gone = self.terminal.is_some() && self.input.ended();
-        self.terminal.take_if(|_| gone).is_some()
+        self.input.has_ended() && self.terminal.is_some()
     }
 
     fn terminal_waits(&self) -> bool {

@@ -91,12 +91,13 @@ pub(crate) struct Incoming<'a> {
     pipe: Option<OwnedFd>,
     source: Option<BorrowedFd<'a>>,
     chunk: Chunk,
+    ended: bool,
 }
 
 impl<'a> Incoming<'a> {
     /// `pipe` is the write end, and `O_NONBLOCK`.
     pub(crate) fn new(pipe: Option<OwnedFd>, source: Option<BorrowedFd<'a>>) -> Self {
-        Self { pipe: pipe.filter(|_| source.is_some()), source, chunk: Chunk::new() }
+        Self { pipe: pipe.filter(|_| source.is_some()), source, chunk: Chunk::new(), ended: false }
     }
 
     /// What to wait for to read more; nothing while the workload has not taken what was read.
@@ -104,9 +105,9 @@ impl<'a> Incoming<'a> {
         self.source.filter(|_| self.pipe.is_some() && self.chunk.is_empty())
     }
 
-    /// Whether nothing more will come.
-    pub(crate) const fn ended(&self) -> bool {
-        self.source.is_none()
+    /// Whether the source came to its end since this was asked last.
+    pub(crate) const fn has_ended(&mut self) -> bool {
+        std::mem::replace(&mut self.ended, false)
     }
 
     pub(crate) fn sink(&self) -> Option<BorrowedFd<'_>> {
@@ -126,9 +127,9 @@ impl<'a> Incoming<'a> {
         }
         if source_ready && let Some(source) = self.source {
             match self.chunk.fill(source, CHUNK) {
-                Ok(0) => self.source = None,
-                Ok(_) | Err(Errno::INTR | Errno::AGAIN) => {}
-                Err(_) => self.source = None,
+                Ok(length) if length > 0 => {}
+                Err(Errno::INTR | Errno::AGAIN) => {}
+                Ok(_) | Err(_) => (self.source, self.ended) = (None, true),
             }
         }
         if let Some(pipe) = self.pipe.as_ref().filter(|_| !self.chunk.is_empty()) {
