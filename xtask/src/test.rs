@@ -17,6 +17,9 @@ const NEEDS: &[(&str, &str)] = &[
     ("/usr/bin/script", "bsdutils"),
     ("/usr/bin/unshare", "util-linux"),
     ("/usr/bin/ps", "procps"),
+    ("/usr/bin/mandoc", "mandoc"),
+    ("/usr/bin/zsh", "zsh"),
+    ("/usr/bin/fish", "fish"),
 ];
 
 /// One profile for everything, so that everything is built once.

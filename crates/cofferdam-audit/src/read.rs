@@ -119,7 +119,8 @@ struct Walk<'v> {
     lost: u64,
     records: u64,
     torn: u64,
-    sessions: BTreeSet<String>,
+    /// By the beginning of their names' hashes: a name may be as long as a record.
+    sessions: BTreeSet<u128>,
     broken: Option<Broken>,
 }
 
@@ -213,9 +214,7 @@ impl Walk<'_> {
         };
         self.records += 1;
         self.lost = 0;
-        if !self.sessions.contains(record.session.as_ref()) {
-            self.sessions.insert(record.session.clone().into_owned());
-        }
+        self.sessions.insert(record::short_hash(record.session.as_bytes()));
         self.head = record.head();
         if let Some(problem) = problem.clone() {
             self.broken.get_or_insert(Broken { line: number, problem });

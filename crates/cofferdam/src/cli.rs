@@ -1,10 +1,13 @@
 //! The command line: words in, one Engine call, words out.
 
 mod arguments;
+mod pages;
 mod say;
+mod show;
 mod signals;
+mod version;
 
-use std::io;
+use std::io::{self, IsTerminal as _};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::ExitCode;
@@ -14,7 +17,8 @@ use cofferdam_sandbox::Sink;
 
 use crate::engine::{Engine, Options, PolicyFrom, Prepared};
 use crate::refused::Refused;
-use arguments::{Arguments, AuditCommand, Command, What};
+use crate::shell::Input;
+use arguments::{Arguments, AuditCommand, Command, Program, What};
 use say::Say;
 
 /// Refusal, usage error or a failure of our own.
@@ -34,8 +38,30 @@ pub fn main() -> ExitCode {
             what.records = true;
             run(&what, engine)
         }
+        Command::Shell(mut what) => {
+            (what.program, what.records) = (Program::Shell, true);
+            run(&what, engine)
+        }
         Command::Plan(what) => plan(&what, engine),
+        Command::Audit(AuditCommand::Show(what)) => show::show(&what),
         Command::Audit(AuditCommand::Verify { file, json }) => verify(file.as_deref(), json),
+        Command::Completions { shell } => answered(say::to_stdout(&pages::completions(shell))),
+        Command::Man { directory: None } => {
+            answered(pages::page().and_then(|page| say::to_stdout(&page)))
+        }
+        Command::Man { directory: Some(directory) } => answered(pages::write(&directory)),
+        Command::Version { json } => answered(say::to_stdout(&version::facts(json))),
+    }
+}
+
+/// The status of a command that only answers.
+fn answered(result: Result<(), Refused>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(refused) => {
+            Say::new(say::Output::Text).refused(&refused);
+            ExitCode::from(REFUSED)
+        }
     }
 }
 
@@ -45,13 +71,11 @@ fn usage(error: &clap::Error) -> ExitCode {
         say::usage(error);
         return ExitCode::from(REFUSED);
     }
-    match say::to_stdout(error.to_string().trim_end()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(refused) => {
-            Say::new(say::Output::Text).refused(&refused);
-            ExitCode::from(REFUSED)
-        }
-    }
+    // `-V` is answered by its line alone.
+    let all = error.kind() == clap::error::ErrorKind::DisplayVersion
+        && std::env::args_os().any(|word| word == "--version");
+    let text = if all { version::facts(false) } else { error.to_string() };
+    answered(say::to_stdout(text.trim_end()))
 }
 
 fn options(what: &What) -> Result<Options, Refused> {
@@ -68,9 +92,10 @@ fn options(what: &What) -> Result<Options, Refused> {
     })
 }
 
-/// An engine with init started, for the two commands that build a sandbox.
+/// An engine with init started, for the commands that build a sandbox.
 fn warm() -> Option<Result<Engine, Refused>> {
-    let builds = std::env::args_os().nth(1).is_some_and(|word| word == "run" || word == "plan");
+    let first = std::env::args_os().nth(1);
+    let builds = first.is_some_and(|word| word == "run" || word == "plan" || word == "shell");
     let engine = || {
         let engine = Engine::new()?;
         engine.warm()?;
@@ -84,7 +109,13 @@ fn prepare(
     engine: Option<Result<Engine, Refused>>,
 ) -> Result<(Engine, Prepared), Refused> {
     let engine = engine.unwrap_or_else(Engine::new)?;
-    let prepared = options(what).and_then(|options| engine.prepare(&options));
+    let prepared = options(what).and_then(|options| match what.program {
+        Program::Named => engine.prepare(&options),
+        Program::Shell if io::stdin().is_terminal() => {
+            engine.prepare_shell(&options, Input::Terminal)
+        }
+        Program::Shell => engine.prepare_shell(&options, Input::Other),
+    });
     match prepared {
         Ok(prepared) => Ok((engine, prepared)),
         Err(refused) => {

@@ -17,6 +17,7 @@ pub mod cli;
 mod engine;
 mod places;
 mod refused;
+mod shell;
 
 pub use cofferdam_audit as audit;
 pub use cofferdam_plan as plan;
@@ -24,3 +25,4 @@ pub use cofferdam_policy as policy;
 pub use cofferdam_sandbox::{Outcome, Sink, Streams};
 pub use engine::{Collected, Engine, Options, PolicyFrom, Prepared, Session};
 pub use refused::Refused;
+pub use shell::Input;

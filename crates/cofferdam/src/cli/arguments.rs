@@ -1,16 +1,21 @@
 //! What the command line takes: one module for each family of commands, each with its own help.
 
 mod audit;
+mod pages;
 mod run;
+
+use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-pub(super) use audit::AuditCommand;
-pub(super) use run::What;
+use super::version;
+pub(super) use audit::{AuditCommand, Show};
+pub(super) use pages::Shell;
+pub(super) use run::{Program, What};
 
 /// Contains a command: it can work in the workspace and nowhere else.
 #[derive(Debug, Parser)]
-#[command(name = "cofferdam", version, max_term_width = 100, after_help = AFTER)]
+#[command(name = "cofferdam", version = version::line(), max_term_width = 100, after_help = AFTER)]
 pub(super) struct Arguments {
     #[command(subcommand)]
     pub(super) command: Command,
@@ -20,6 +25,8 @@ const AFTER: &str = "Examples:
   cofferdam run -- make test              work here, see no secrets, reach no network
   cofferdam run --workspace ~/src/app -- claude
   cofferdam plan -- make test             what run would do, and who holds each rule
+  cofferdam shell                         look around inside
+  cofferdam audit show --last 20          what happened
   cofferdam audit verify                  is the record whole?
 
 Exit status: the command's own; 125 refused or failed, 126 not executable, 127 not found,
@@ -30,12 +37,35 @@ pub(super) enum Command {
     /// Run a command inside the wall
     #[command(after_help = run::AFTER_RUN)]
     Run(What),
+    /// Open a shell inside the wall: bash where it is in view, else /bin/sh
+    #[command(after_help = run::AFTER_SHELL)]
+    #[command(mut_arg("command", |word| word.required(false).value_name("WORD").help("Words for the shell")))]
+    Shell(What),
     /// Show exactly what `run` would do, and refuse as it would
     #[command(after_help = run::AFTER_PLAN)]
     Plan(What),
     /// Look at the audit log
     #[command(subcommand, after_help = audit::AFTER)]
     Audit(AuditCommand),
+    /// Print completions of this command line for a shell
+    #[command(after_help = pages::AFTER_COMPLETIONS)]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print the manual page, or write those of all commands into a directory
+    #[command(after_help = pages::AFTER_MAN)]
+    Man {
+        /// Where to write them; made if it is not there
+        directory: Option<PathBuf>,
+    },
+    /// Print the version, and what a bug report needs of the machine
+    #[command(after_help = pages::AFTER_VERSION)]
+    Version {
+        /// Answer in JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! `cofferdam run` and `cofferdam plan`: what to run, and where.
+//! `cofferdam run`, `plan` and `shell`: what to run, and where.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -18,6 +18,13 @@ signal again within two seconds ends the sandbox.
 
 Exit status: the command's own; 125 refused or failed, 126 not executable, 127 not found,
 128+n ended by signal n.";
+
+pub(super) const AFTER_SHELL: &str = "Examples:
+  cofferdam shell                         in the working directory
+  cofferdam shell --grant ~/data:ro
+  cofferdam shell -- -c 'ls -la ~'        words for the shell
+
+The prompt begins with `(cofferdam)`. Exit status: the shell's own; 125 refused or failed.";
 
 pub(super) const AFTER_PLAN: &str = "Examples:
   cofferdam plan -- make test             the view, the environment, who holds each clause
@@ -52,12 +59,25 @@ pub(in crate::cli) struct What {
     /// Speak JSON, one object a line
     #[arg(long)]
     json: bool,
+    /// What the words after `--` are.
+    #[arg(skip)]
+    pub(in crate::cli) program: Program,
     /// Whether a refusal goes on record.
     #[arg(skip)]
     pub(in crate::cli) records: bool,
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "CMD")]
     pub(in crate::cli) command: Vec<OsString>,
+}
+
+/// What runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::cli) enum Program {
+    /// The words are the command.
+    #[default]
+    Named,
+    /// A shell gets the words.
+    Shell,
 }
 
 impl What {

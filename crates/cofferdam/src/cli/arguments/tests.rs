@@ -1,6 +1,5 @@
 //! Every command, those that come later too, has help that holds: a sentence, a text for every flag
 //! and word, and examples that are command lines of ours.
-#![expect(clippy::panic, reason = "helpers of tests are not covered by the exemption for tests")]
 
 use clap::{CommandFactory, Parser};
 
