@@ -12,13 +12,12 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::Parser;
 use cofferdam_sandbox::Sink;
 
 use crate::engine::{Engine, Options, PolicyFrom, Prepared};
 use crate::refused::Refused;
 use crate::shell::Input;
-use arguments::{Arguments, AuditCommand, Command, Program, What};
+use arguments::{Arguments, AuditCommand, Command, Inside, Program, What, builds};
 use say::Say;
 
 /// Refusal, usage error or a failure of our own.
@@ -29,20 +28,20 @@ const REFUSED: u8 = 125;
 pub fn main() -> ExitCode {
     // Init loads while the command line is read; what does not need it lets it go again.
     let engine = warm();
-    let arguments = match Arguments::try_parse() {
-        Ok(arguments) => arguments,
+    let command = match Arguments::read() {
+        Ok(command) => command,
         Err(error) => return usage(&error),
     };
-    match arguments.command {
-        Command::Run(mut what) => {
+    match command {
+        Command::Inside(Inside::Run(mut what)) => {
             what.records = true;
             run(&what, engine)
         }
-        Command::Shell(mut what) => {
+        Command::Inside(Inside::Shell(mut what)) => {
             (what.program, what.records) = (Program::Shell, true);
             run(&what, engine)
         }
-        Command::Plan(what) => plan(&what, engine),
+        Command::Inside(Inside::Plan(what)) => plan(&what, engine),
         Command::Audit(AuditCommand::Show(what)) => show::show(&what),
         Command::Audit(AuditCommand::Verify { file, json }) => verify(file.as_deref(), json),
         Command::Completions { shell } => answered(say::to_stdout(&pages::completions(shell))),
@@ -94,14 +93,12 @@ fn options(what: &What) -> Result<Options, Refused> {
 
 /// An engine with init started, for the commands that build a sandbox.
 fn warm() -> Option<Result<Engine, Refused>> {
-    let first = std::env::args_os().nth(1);
-    let builds = first.is_some_and(|word| word == "run" || word == "plan" || word == "shell");
     let engine = || {
         let engine = Engine::new()?;
         engine.warm()?;
         Ok(engine)
     };
-    builds.then(engine)
+    builds().then(engine)
 }
 
 fn prepare(

@@ -168,12 +168,14 @@ fn line(place: &Place, line: &[&str]) -> String {
 
 /// How many lines of a terminal a line takes, broken between words and indented by four.
 fn rows(line: &str) -> usize {
-    let (mut rows, mut width) = (1, 0);
-    for word in line.split(' ').map(|word| word.chars().count()) {
+    let mut words = line.split(' ').map(|word| word.chars().count());
+    let (mut rows, mut width) = (1, words.next().unwrap_or(0));
+    for word in words {
         if width + 1 + word > COLUMNS {
-            (rows, width) = (rows + 1, 4);
+            (rows, width) = (rows + 1, 4 + word);
+        } else {
+            width += 1 + word;
         }
-        width += 1 + word;
     }
     rows
 }
@@ -183,8 +185,7 @@ fn has_the_shape(name: &str, text: &str) {
     if text.starts_with('{') {
         return assert_eq!(text.lines().count(), 1, "{name}: {text}");
     }
-    let rows =
-        text.lines().map(|line| line.chars().count().div_ceil(COLUMNS).max(1)).sum::<usize>();
+    let rows: usize = text.lines().map(rows).sum();
     assert!(rows <= ROWS_MAX, "{name}: {rows} rows: {text}");
     let first = text.lines().next().unwrap_or_default();
     assert!(first.starts_with("cofferdam: refused: ") && first.ends_with(']'), "{name}: {text}");

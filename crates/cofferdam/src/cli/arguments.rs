@@ -11,7 +11,7 @@ use clap::{Parser, Subcommand};
 use super::version;
 pub(super) use audit::{AuditCommand, Show};
 pub(super) use pages::Shell;
-pub(super) use run::{Program, What};
+pub(super) use run::{Inside, Program, What};
 
 /// Contains a command: it can work in the workspace and nowhere else.
 #[derive(Debug, Parser)]
@@ -19,6 +19,33 @@ pub(super) use run::{Program, What};
 pub(super) struct Arguments {
     #[command(subcommand)]
     pub(super) command: Command,
+}
+
+/// The commands that build a sandbox, alone: describing all others takes a part of a start.
+#[derive(Debug, Parser)]
+#[command(name = "cofferdam")]
+struct Short {
+    #[command(subcommand)]
+    command: Inside,
+}
+
+impl Arguments {
+    /// The words of this process.
+    ///
+    /// # Errors
+    /// They are no command line, or ask for help.
+    pub(super) fn read() -> Result<Command, clap::Error> {
+        // What the part does not take the whole does, or says why not.
+        let short = builds().then(Short::try_parse).and_then(Result::ok);
+        let whole = || Self::try_parse().map(|arguments| arguments.command);
+        short.map_or_else(whole, |short| Ok(Command::Inside(short.command)))
+    }
+}
+
+/// Whether the first word of this process is a command that builds a sandbox.
+pub(super) fn builds() -> bool {
+    let first = std::env::args_os().nth(1);
+    first.is_some_and(|word| word == "run" || word == "plan" || word == "shell")
 }
 
 const AFTER: &str = "Examples:
@@ -34,16 +61,8 @@ Exit status: the command's own; 125 refused or failed, 126 not executable, 127 n
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Run a command inside the wall
-    #[command(after_help = run::AFTER_RUN)]
-    Run(What),
-    /// Open a shell inside the wall: bash where it is in view, else /bin/sh
-    #[command(after_help = run::AFTER_SHELL)]
-    #[command(mut_arg("command", |word| word.required(false).value_name("WORD").help("Words for the shell")))]
-    Shell(What),
-    /// Show exactly what `run` would do, and refuse as it would
-    #[command(after_help = run::AFTER_PLAN)]
-    Plan(What),
+    #[command(flatten)]
+    Inside(Inside),
     /// Look at the audit log
     #[command(subcommand, after_help = audit::AFTER)]
     Audit(AuditCommand),

@@ -3,11 +3,11 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 
 use crate::cli::say::Output;
 
-pub(super) const AFTER_RUN: &str = "Examples:
+const AFTER_RUN: &str = "Examples:
   cofferdam run -- make test
   cofferdam run --grant ~/data:ro --env CI=1 -- ./train --epochs 3
   cofferdam run --workspace ~/src/app:ro -- rg pattern
@@ -19,18 +19,33 @@ signal again within two seconds ends the sandbox.
 Exit status: the command's own; 125 refused or failed, 126 not executable, 127 not found,
 128+n ended by signal n.";
 
-pub(super) const AFTER_SHELL: &str = "Examples:
+const AFTER_SHELL: &str = "Examples:
   cofferdam shell                         in the working directory
   cofferdam shell --grant ~/data:ro
   cofferdam shell -- -c 'ls -la ~'        words for the shell
 
 The prompt begins with `(cofferdam)`. Exit status: the shell's own; 125 refused or failed.";
 
-pub(super) const AFTER_PLAN: &str = "Examples:
+const AFTER_PLAN: &str = "Examples:
   cofferdam plan -- make test             the view, the environment, who holds each clause
   cofferdam plan --json -- make test      the same with every step, for machines
 
 Nothing is run and nothing is recorded. Exit status: 0, or 125 where `run` would refuse.";
+
+/// Commands that build a sandbox.
+#[derive(Debug, Subcommand)]
+pub(in crate::cli) enum Inside {
+    /// Run a command inside the wall
+    #[command(after_help = AFTER_RUN)]
+    Run(What),
+    /// Open a shell inside the wall: bash where it is in view, else /bin/sh
+    #[command(after_help = AFTER_SHELL)]
+    #[command(mut_arg("command", |word| word.required(false).value_name("WORD").help("Words for the shell")))]
+    Shell(What),
+    /// Show exactly what `run` would do, and refuse as it would
+    #[command(after_help = AFTER_PLAN)]
+    Plan(What),
+}
 
 /// What to run, and where.
 #[derive(Args, Clone, Debug)]
