@@ -65,6 +65,20 @@ fn a_prompt_says_that_one_is_inside() {
     assert!(asked.err.contains("(cofferdam) "), "{asked:?}");
     let piped = shell(&place, &[], "echo an-answer\n").works("a script");
     assert_eq!((piped.out.as_str(), piped.err.as_str()), ("an-answer\n", ""), "no prompt");
+    // On a terminal it is interactive by itself.
+    let program = programs().join("cofferdam").display().to_string();
+    let mut script = place.command("script");
+    script.args(["-qec", &format!("{program} shell"), "/dev/null"]);
+    let script = script.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    let mut script = script.expect("script starts");
+    let typed = script.stdin.as_mut().map(|input| input.write_all(b"exit 6\n"));
+    assert!(matches!(typed, Some(Ok(()))), "typed");
+    let ended = script.wait_with_output().expect("it ends");
+    let said = String::from_utf8_lossy(&ended.stdout).into_owned();
+    assert_eq!(ended.status.code(), Some(6), "{said}");
+    assert!(said.contains("(cofferdam) "), "{said}");
+    let log = fs::read_to_string(place.audit_log()).expect("a log");
+    assert_eq!(log.matches("sh\",\"-i\"],").count(), 2, "asked for, and on a terminal");
     // Even where start files of a home set another one, and in a shell that the shell starts.
     place.write("home/src/app/rc", "PS1='other> '\n");
     let other = shell(&place, &["--", "--rcfile", "rc", "-i"], "exit\n").works("start files");

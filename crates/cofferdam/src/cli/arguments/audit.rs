@@ -16,8 +16,9 @@ const AFTER_SHOW: &str = "Examples:
   cofferdam audit show --kind refusal --kind exit --since 2026-11-01 --until 2026-12-01
   cofferdam audit show --json | jq .event.kind
 
-A line that does not verify begins with `!`, and is shown whatever the filters say. Exit status: 0,
-1 where the chain does not hold, 125 where the log cannot be read.";
+A line that does not verify begins with `!`, and is shown whatever the filters say.
+
+Exit status: 0, 1 where the chain does not hold, 125 where the log cannot be read.";
 
 const AFTER_VERIFY: &str = "Examples:
   cofferdam audit verify                  the log of this user

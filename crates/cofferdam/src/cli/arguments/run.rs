@@ -24,13 +24,17 @@ const AFTER_SHELL: &str = "Examples:
   cofferdam shell --grant ~/data:ro
   cofferdam shell -- -c 'ls -la ~'        words for the shell
 
-The prompt begins with `(cofferdam)`. Exit status: the shell's own; 125 refused or failed.";
+The prompt begins with `(cofferdam)`.
+
+Exit status: the shell's own; 125 refused or failed.";
 
 const AFTER_PLAN: &str = "Examples:
   cofferdam plan -- make test             the view, the environment, who holds each clause
   cofferdam plan --json -- make test      the same with every step, for machines
 
-Nothing is run and nothing is recorded. Exit status: 0, or 125 where `run` would refuse.";
+Nothing is run and nothing is recorded.
+
+Exit status: 0, or 125 where `run` would refuse.";
 
 /// Commands that build a sandbox.
 #[derive(Debug, Subcommand)]
