@@ -23,7 +23,7 @@ clean() {
 trap clean EXIT
 trap 'exit 130' INT TERM
 
-suites="containment kernel crash agrees broken streams records"
+suites="containment kernel crash agrees broken streams records faces"
 mkdir "$stage/bin" "$stage/tests" || exit 1
 cargo build --profile ci --locked -q || exit 1
 # Paths of what was built, from cargo itself.
@@ -110,6 +110,9 @@ person() {
 
     tests "$who" records
     say "$line, record" "$who" $? "the log lies outside of every view, and verify says what it finds ($ran tests)"
+
+    tests "$who" faces
+    say "$line, faces" "$who" $? "shell, audit show, completions, manual pages and version ($ran tests)"
 
     tests "$who" containment home_and_projects p15 k28 k06 k18 k12 k10 f31 f32 k22 network
     say 3 "$who" $? "what peers leave open is closed: home, projects, environment, setuid, sockets, keyctl, perf, userfaultfd, io_uring, namespaces, mounts, /proc/sys, terminals ($ran attacks)"

@@ -18,6 +18,9 @@ const NEEDS: &[(&str, &str)] = &[
     ("/usr/bin/unshare", "util-linux"),
     ("/usr/bin/ps", "procps"),
     ("/usr/bin/strace", "strace"),
+    ("/usr/bin/mandoc", "mandoc"),
+    ("/usr/bin/zsh", "zsh"),
+    ("/usr/bin/fish", "fish"),
 ];
 
 /// One profile for everything, so that everything is built once.

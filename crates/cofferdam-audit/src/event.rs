@@ -15,10 +15,9 @@ pub enum Event {
         host: Box<RawValue>,
         /// What was decided from the text.
         policy: Box<RawValue>,
-        /// What init was told to do.
+        /// What init was told to do; the command is in its `workload`, and nowhere else: a long
+        /// one would fill the record twice.
         plan: Box<RawValue>,
-        /// Program and arguments; bytes that are not UTF-8 are replaced.
-        command: Vec<String>,
     },
     /// Every wall stands; the workload is about to run.
     Ready {},

@@ -8,11 +8,17 @@
 //! Nothing here calls `fsync(2)`: a record survives the end of every process, not a power cut.
 
 mod event;
+mod filter;
 mod log;
+mod read;
 mod record;
+mod tell;
 mod verify;
 
 pub use event::{Event, ExitKind};
+pub use filter::{Filter, Moment};
 pub use log::{Log, LogError, system_words};
-pub use record::{FIRST_PREV, MAX_RECORD_BYTES};
+pub use read::{Line, Reading};
+pub use record::{FIRST_PREV, MAX_RECORD_BYTES, Record};
+pub use tell::tell;
 pub use verify::{Broken, Problem, Verified, verify};

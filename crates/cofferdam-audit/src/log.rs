@@ -342,7 +342,7 @@ impl Log {
             // Whole but for its newline.
             self.write(*end, b"\n")?;
             *end += 1;
-            return Ok(read.head);
+            return Ok(read.head());
         }
         let start = *end - u64::try_from(torn.len()).map_err(|_| damaged())?;
         let head = self.head_at(start)?;
@@ -362,7 +362,7 @@ impl Log {
         let Some(before_newline) = end.checked_sub(1) else { return Ok(Head::empty()) };
         let line = self.line_before(before_newline)?;
         let read = record::read(&line);
-        read.map(|read| read.head).ok_or_else(|| LogError::Damaged { path: self.path.clone() })
+        read.map(|read| read.head()).ok_or_else(|| LogError::Damaged { path: self.path.clone() })
     }
 
     /// What stands between the last newline before `end` and `end`.

@@ -1,7 +1,9 @@
 //! The bytes of a record, and the one reading of them.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use crate::event::Event;
@@ -27,14 +29,30 @@ impl Head {
     }
 }
 
-/// A line that was read and whose own hash holds.
+/// A record as it stands in a line. What its event holds stays text until somebody asks: a plan is
+/// long.
 #[derive(Debug)]
-pub(crate) struct Read {
-    pub(crate) head: Head,
-    pub(crate) prev: String,
-    pub(crate) session: String,
+pub struct Record<'l> {
+    pub(crate) hash: Cow<'l, str>,
+    pub(crate) prev: Cow<'l, str>,
+    /// Number of the record, from 1.
+    pub seq: u64,
+    /// The run it belongs to.
+    pub session: Cow<'l, str>,
+    /// When it was written: RFC 3339, UTC, milliseconds.
+    pub time: Cow<'l, str>,
+    /// What happened, in a word.
+    pub kind: String,
+    /// What happened, as JSON.
+    pub event: &'l RawValue,
     /// Length and hash of the line that this record calls torn, if it is of that kind.
     pub(crate) torn: Option<(u64, String)>,
+}
+
+impl Record<'_> {
+    pub(crate) fn head(&self) -> Head {
+        Head { seq: self.seq, hash: self.hash.clone().into_owned() }
+    }
 }
 
 pub(crate) fn hex_sha256(parts: &[&[u8]]) -> String {
@@ -43,6 +61,12 @@ pub(crate) fn hex_sha256(parts: &[&[u8]]) -> String {
         hasher.update(part);
     }
     hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Tells texts apart, in less room than they take.
+pub(crate) fn short_hash(text: &[u8]) -> u128 {
+    let bytes = Sha256::digest(text);
+    bytes.iter().take(16).fold(0, |hash, byte| hash << 8 | u128::from(*byte))
 }
 
 /// A line begins with its own hash: these bytes, 64 hexadecimal digits, `",`. The hash covers
@@ -63,14 +87,29 @@ struct Written<'r> {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Found {
-    hash: String,
-    prev: String,
+struct Found<'l> {
+    #[serde(borrow)]
+    hash: Cow<'l, str>,
+    #[serde(borrow)]
+    prev: Cow<'l, str>,
     seq: u64,
-    session: String,
-    #[serde(rename = "time")]
-    _time: String,
-    event: Value,
+    #[serde(borrow)]
+    session: Cow<'l, str>,
+    #[serde(borrow)]
+    time: Cow<'l, str>,
+    #[serde(borrow)]
+    event: &'l RawValue,
+}
+
+#[derive(Deserialize)]
+struct Kind {
+    kind: String,
+}
+
+#[derive(Deserialize)]
+struct Torn {
+    bytes: u64,
+    sha256: String,
 }
 
 /// The record after `last`, as a line with its newline.
@@ -89,21 +128,27 @@ pub(crate) fn line(
     Ok((Head { seq, hash }, bytes))
 }
 
-/// Reads a line without its newline; `None` unless it is a record whose hash covers its bytes.
-pub(crate) fn read(line: &[u8]) -> Option<Read> {
-    let (hash, rest) = line.strip_prefix(BEGIN)?.split_at_checked(DIGITS)?;
-    let rest = rest.strip_prefix(AFTER)?;
-    if hex_sha256(&[rest]).as_bytes() != hash {
-        return None;
-    }
-    let found: Found = serde_json::from_slice(line).ok()?;
-    let torn = match found.event.get("kind")?.as_str()? {
-        "torn" => Some((
-            found.event.get("bytes")?.as_u64()?,
-            found.event.get("sha256")?.as_str()?.to_owned(),
-        )),
+/// Whether a line without its newline begins with the hash of the bytes after it.
+fn holds(line: &[u8]) -> bool {
+    let parts = line.strip_prefix(BEGIN).and_then(|line| line.split_at_checked(DIGITS));
+    let Some((hash, rest)) = parts else { return false };
+    let rest = rest.strip_prefix(AFTER);
+    rest.is_some_and(|rest| hex_sha256(&[rest]).as_bytes() == hash)
+}
+
+/// What a line says, if it has the form of a record: it may not hold.
+pub(crate) fn parse(line: &[u8]) -> Option<Record<'_>> {
+    let Found { hash, prev, seq, session, time, event } = serde_json::from_slice(line).ok()?;
+    let Kind { kind } = serde_json::from_str(event.get()).ok()?;
+    let torn = match kind.as_str() {
+        "torn" => Some(serde_json::from_str(event.get()).ok()?),
         _ => None,
     };
-    let Found { hash, prev, seq, session, .. } = found;
-    Some(Read { head: Head { seq, hash }, prev, session, torn })
+    let torn = torn.map(|Torn { bytes, sha256 }| (bytes, sha256));
+    Some(Record { hash, prev, seq, session, time, kind, event, torn })
+}
+
+/// Reads a line without its newline; `None` unless it is a record whose hash covers its bytes.
+pub(crate) fn read(line: &[u8]) -> Option<Record<'_>> {
+    if holds(line) { parse(line) } else { None }
 }

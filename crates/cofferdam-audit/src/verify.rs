@@ -1,17 +1,11 @@
 //! Checks a whole log from its first byte to its last.
 
-use std::collections::BTreeSet;
 use std::fmt;
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read as _};
+use std::ops::ControlFlow;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
-use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
-use rustix::io::Errno;
-
-use crate::log::{LOCK_WAIT, system_words};
-use crate::record::{self, Head, MAX_RECORD_BYTES};
+use crate::read::{Line, Reading};
+use crate::record::MAX_RECORD_BYTES;
 
 /// A log whose chain holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,104 +63,20 @@ impl fmt::Display for Broken {
 
 impl std::error::Error for Broken {}
 
-/// Reads the log at `path` to its end while no writer writes.
+/// Reads the log at `path` to the end that it has now.
 ///
 /// # Errors
 /// The first line at which the chain does not hold.
 pub fn verify(path: &Path) -> Result<Verified, Broken> {
-    let unreadable =
-        |error: io::Error| Broken { line: 0, problem: Problem::Unreadable(system_words(&error)) };
-    // NONBLOCK: a FIFO must not keep us waiting for a writer.
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let file = open(path, flags, Mode::empty()).map_err(|error| unreadable(error.into()))?;
-    let file = File::from(file);
-    if !file.metadata().map_err(unreadable)?.is_file() {
-        let what = io::Error::other("it is not a regular file");
-        return Err(unreadable(what));
-    }
-    // Writers hold the lock for one record; readers share it.
-    let until = Instant::now() + LOCK_WAIT;
-    while let Err(error) = flock(&file, FlockOperation::NonBlockingLockShared) {
-        let busy = error == Errno::AGAIN || error == Errno::INTR;
-        if !busy || Instant::now() > until {
-            let what = if busy { io::Error::other("it is locked") } else { error.into() };
-            return Err(unreadable(what));
-        }
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    chain(BufReader::new(file)).map_err(|broken| match broken {
-        Stop::Broken(broken) => broken,
-        Stop::Io(error) => unreadable(error),
-    })
+    Reading::open(path)?.each(to_the_first)
 }
 
-#[derive(Debug)]
-enum Stop {
-    Broken(Broken),
-    Io(io::Error),
-}
-
-fn chain(mut lines: impl BufRead) -> Result<Verified, Stop> {
-    let mut head = Head::empty();
-    let mut sessions = BTreeSet::new();
-    let (mut records, mut torn, mut unfinished) = (0, 0, 0);
-    // A line that is no record, until the record after it accounts for it.
-    let mut suspect: Option<(u64, Vec<u8>)> = None;
-    for number in 1.. {
-        let broken = |line, problem| Stop::Broken(Broken { line, problem });
-        let mut line = Vec::new();
-        let limit = u64::try_from(MAX_RECORD_BYTES).unwrap_or(u64::MAX);
-        (&mut lines).take(limit).read_until(b'\n', &mut line).map_err(Stop::Io)?;
-        if line.is_empty() {
-            break;
-        }
-        if line.pop() != Some(b'\n') {
-            let more = !lines.fill_buf().map_err(Stop::Io)?.is_empty();
-            if more {
-                return Err(broken(number, Problem::TooLong));
-            }
-            unfinished = u64::try_from(line.len() + 1).unwrap_or(u64::MAX);
-            break;
-        }
-        match (record::read(&line), suspect.take()) {
-            (None, None) => suspect = Some((number, line)),
-            (None, Some((first, _))) => return Err(broken(first, Problem::Changed)),
-            (Some(read), suspect) => {
-                let accounted = match (&read.torn, &suspect) {
-                    (Some((bytes, sha256)), Some((_, line))) => {
-                        u64::try_from(line.len()) == Ok(*bytes)
-                            && record::hex_sha256(&[line]) == *sha256
-                    }
-                    (None, None) => true,
-                    (None, Some(_)) | (Some(_), None) => false,
-                };
-                if !accounted {
-                    let at = suspect.map_or(number, |(first, _)| first);
-                    return Err(broken(at, Problem::Changed));
-                }
-                if read.prev != head.hash || read.head.seq != head.seq + 1 {
-                    return Err(broken(number, Problem::Chain));
-                }
-                torn += u64::from(read.torn.is_some());
-                records += 1;
-                sessions.insert(read.session);
-                head = read.head;
-            }
-        }
-    }
-    match suspect {
-        Some((line, _)) => Err(Stop::Broken(Broken { line, problem: Problem::Changed })),
-        None => {
-            Ok(Verified { records, torn, sessions: sessions.len(), head: head.hash, unfinished })
-        }
-    }
+fn to_the_first(line: &Line<'_>) -> ControlFlow<()> {
+    if line.problem.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
 }
 
 /// The same over bytes in memory, for tests.
 #[cfg(test)]
 pub(crate) fn verify_bytes(bytes: &[u8]) -> Result<Verified, Broken> {
-    chain(bytes).map_err(|stop| match stop {
-        Stop::Broken(broken) => broken,
-        Stop::Io(error) => Broken { line: 0, problem: Problem::Unreadable(error.to_string()) },
-    })
+    crate::read::walk(bytes, &mut to_the_first)
 }

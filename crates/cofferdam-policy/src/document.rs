@@ -194,6 +194,17 @@ impl Document {
     }
 }
 
+impl Document {
+    /// A variable of the sandbox's own, unless a rule of the person's passes or sets it.
+    pub fn add_own_variable(&mut self, name: &str, value: &str) {
+        let passed = self.variables.iter().any(|pattern| matches(&pattern.value, name));
+        if !passed && self.set.iter().all(|set| set.value.name != name) {
+            let setting = Setting { name: name.to_owned(), value: value.to_owned() };
+            self.set.push(Located::built_in(setting, Clause::built_in("environment")));
+        }
+    }
+}
+
 impl<T> Located<T> {
     fn built_in(value: T, clause: Clause) -> Self {
         Self { value, span: 0..0, flag: None, clause }

@@ -4,8 +4,6 @@ use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource};
-
 use crate::document::{Source, TEXT_BYTES_MAX};
 use crate::model::Clause;
 use crate::read::ENTRIES_MAX;
@@ -303,6 +301,17 @@ impl PolicyError {
         Some(before.rsplit('\n').next().unwrap_or_default().chars().count() + 1)
     }
 
+    /// The file's name, its whole text, and the byte range of the fault in it.
+    pub(crate) fn place(&self) -> Option<(&str, &str, Range<usize>)> {
+        let place = self.place.as_deref()?;
+        Some((&place.source.name, &place.source.text, place.span.clone()))
+    }
+
+    /// What is wrong, in words alone.
+    pub(crate) fn without_place(&self) -> String {
+        self.fault.to_string()
+    }
+
     fn before(&self) -> Option<&str> {
         let place = self.place.as_ref()?;
         place.source.text.get(..place.span.start)
@@ -320,62 +329,6 @@ impl fmt::Display for PolicyError {
 }
 
 impl std::error::Error for PolicyError {}
-
-/// What miette draws.
-#[derive(Debug)]
-struct Report<'e> {
-    error: &'e PolicyError,
-    source: Option<NamedSource<String>>,
-}
-
-impl fmt::Display for Report<'_> {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "refused: {}", printable(&self.error.fault.to_string()))
-    }
-}
-
-impl std::error::Error for Report<'_> {}
-
-impl Diagnostic for Report<'_> {
-    fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        Some(Box::new(self.error.code()))
-    }
-
-    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        Some(Box::new(printable(&self.error.hint())))
-    }
-
-    fn source_code(&self) -> Option<&dyn miette::SourceCode> {
-        self.source.as_ref().map(|source| source as &dyn miette::SourceCode)
-    }
-
-    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        let place = self.error.place.as_ref()?;
-        let span = LabeledSpan::new(Some("here".into()), place.span.start, place.span.len());
-        Some(Box::new(std::iter::once(span)))
-    }
-}
-
-/// The error with file, line, caret and help, for a terminal of `width` columns.
-#[must_use]
-pub fn render(error: &PolicyError, color: bool, width: usize) -> String {
-    let theme = if color { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
-    let source = error
-        .place
-        .as_ref()
-        .map(|place| NamedSource::new(printable(&place.source.name), place.source.text.clone()));
-    let handler = GraphicalReportHandler::new_themed(theme)
-        .with_width(width)
-        .with_break_words(false)
-        .with_links(false)
-        .with_context_lines(1);
-    let mut text = String::new();
-    let report = Report { error, source };
-    match handler.render_report(&mut text, &report) {
-        Ok(()) => text,
-        Err(fmt::Error) => format!("{error}\n  help: {}\n", error.hint()),
-    }
-}
 
 /// `text` without what a terminal would obey: control characters and those that turn the
 /// direction of writing. Every replaced character keeps its length in bytes.

@@ -17,6 +17,8 @@ pub mod document;
 mod error;
 pub mod facts;
 pub mod judge;
+#[cfg(feature = "text")]
+mod message;
 pub mod model;
 #[cfg(feature = "text")]
 mod read;
@@ -27,9 +29,11 @@ pub mod view;
 #[cfg(feature = "text")]
 pub use document::{Document, Source};
 #[cfg(feature = "text")]
-pub use error::{PolicyError, printable, render};
+pub use error::{PolicyError, printable};
 pub use facts::{Facts, Kind, Person, Seen};
 pub use judge::{Act, Request, Rules, Verdict, decide};
+#[cfg(feature = "text")]
+pub use message::{Message, render};
 pub use model::{Clause, Grant, Guarded, Isolation, Mode, Origin, Policy, Variable};
 #[cfg(feature = "text")]
 pub use resolve::resolve;

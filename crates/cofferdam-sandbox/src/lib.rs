@@ -6,6 +6,7 @@
 
 pub mod facts;
 pub mod launch;
+pub mod machine;
 pub mod monitor;
 pub mod probe;
 pub mod refusal;

@@ -2,21 +2,24 @@
 
 mod arguments;
 mod doctor;
+mod pages;
 mod say;
+mod show;
 mod signals;
+mod version;
 
-use std::io;
+use std::io::{self, IsTerminal as _};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::Parser;
 use cofferdam_sandbox::{Sink, terminal};
 
 use crate::engine::{Engine, Options, PolicyFrom, Prepared};
 use crate::refused::Refused;
+use crate::shell::Input;
 use crate::trace::Trace;
-use arguments::{Arguments, AuditCommand, Command, What};
+use arguments::{Arguments, AuditCommand, Command, Inside, Program, What, builds};
 use say::Say;
 
 /// Refusal, usage error or a failure of our own.
@@ -28,21 +31,47 @@ pub fn main() -> ExitCode {
     // Init loads while the command line is read; what does not need it lets it go again.
     let trace = Trace::asked_by(std::env::args_os().skip(1));
     let engine = warm(&trace);
-    let arguments = match Arguments::try_parse() {
-        Ok(arguments) => arguments,
+    let command = match Arguments::read() {
+        Ok(command) => command,
         Err(error) => return usage(&error),
     };
-    let status = match arguments.command {
-        Command::Run(mut what) => {
+    let status = obey(command, engine);
+    say::trace(&trace);
+    status
+}
+
+fn obey(command: Command, engine: Option<Result<Engine, Refused>>) -> ExitCode {
+    match command {
+        Command::Inside(Inside::Run(mut what)) => {
             what.records = true;
             run(&what, engine)
         }
-        Command::Plan(what) => plan(&what, engine),
+        Command::Inside(Inside::Shell(mut what)) => {
+            (what.program, what.records) = (Program::Shell, true);
+            run(&what, engine)
+        }
+        Command::Inside(Inside::Plan(what)) => plan(&what, engine),
+        Command::Audit(AuditCommand::Show(what)) => show::show(&what),
         Command::Audit(AuditCommand::Verify { file, json }) => verify(file.as_deref(), json),
         Command::Doctor(what) => doctor::doctor(&what),
-    };
-    say::trace(&trace);
-    status
+        Command::Completions { shell } => answered(say::to_stdout(&pages::completions(shell))),
+        Command::Man { directory: None } => {
+            answered(pages::page().and_then(|page| say::to_stdout(&page)))
+        }
+        Command::Man { directory: Some(directory) } => answered(pages::write(&directory)),
+        Command::Version { json } => answered(say::to_stdout(&version::facts(json))),
+    }
+}
+
+/// The status of a command that only answers.
+fn answered(result: Result<(), Refused>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(refused) => {
+            Say::new(say::Output::Text).refused(&refused);
+            ExitCode::from(REFUSED)
+        }
+    }
 }
 
 /// Says what `--help` asks for, or what is wrong with the words.
@@ -51,13 +80,11 @@ fn usage(error: &clap::Error) -> ExitCode {
         say::usage(error);
         return ExitCode::from(REFUSED);
     }
-    match say::to_stdout(error.to_string().trim_end()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(refused) => {
-            Say::new(say::Output::Text).refused(&refused);
-            ExitCode::from(REFUSED)
-        }
-    }
+    // `-V` is answered by its line alone.
+    let all = error.kind() == clap::error::ErrorKind::DisplayVersion
+        && std::env::args_os().any(|word| word == "--version");
+    let text = if all { version::facts(false) } else { error.to_string() };
+    answered(say::to_stdout(text.trim_end()))
 }
 
 fn options(what: &What) -> Result<Options, Refused> {
@@ -75,15 +102,14 @@ fn options(what: &What) -> Result<Options, Refused> {
     })
 }
 
-/// An engine with init started, for the two commands that build a sandbox.
+/// An engine with init started, for the commands that build a sandbox.
 fn warm(trace: &Trace) -> Option<Result<Engine, Refused>> {
-    let builds = std::env::args_os().nth(1).is_some_and(|word| word == "run" || word == "plan");
     let engine = || {
         let engine = Engine::new()?.traced(trace.clone());
         engine.warm()?;
         Ok(engine)
     };
-    builds.then(engine)
+    builds().then(engine)
 }
 
 fn prepare(
@@ -91,7 +117,13 @@ fn prepare(
     engine: Option<Result<Engine, Refused>>,
 ) -> Result<(Engine, Prepared), Refused> {
     let engine = engine.unwrap_or_else(Engine::new)?;
-    let prepared = options(what).and_then(|options| engine.prepare(&options));
+    let prepared = options(what).and_then(|options| match what.program {
+        Program::Named => engine.prepare(&options),
+        Program::Shell if io::stdin().is_terminal() => {
+            engine.prepare_shell(&options, Input::Terminal)
+        }
+        Program::Shell => engine.prepare_shell(&options, Input::Other),
+    });
     match prepared {
         Ok(prepared) => Ok((engine, prepared)),
         Err(refused) => {

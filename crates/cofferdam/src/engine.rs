@@ -187,6 +187,15 @@ impl Engine {
     /// # Errors
     /// What `run` would refuse before it starts anything.
     pub fn prepare(&self, options: &Options) -> Result<Prepared, Refused> {
+        self.prepare_with(options, &[])
+    }
+
+    /// The same with variables of our own, where no rule of the person's says otherwise.
+    pub(crate) fn prepare_with(
+        &self,
+        options: &Options,
+        own: &[(&str, &str)],
+    ) -> Result<Prepared, Refused> {
         if options.command.first().is_none_or(|word| word.is_empty()) {
             return Err(Refused::EmptyCommand);
         }
@@ -201,6 +210,9 @@ impl Engine {
         }
         for variable in &options.variables {
             document.add_variable(variable)?;
+        }
+        for (name, value) in own {
+            document.add_own_variable(name, value);
         }
         let workspace = resolve::workspace_path(&document, &caller.home, &caller.cwd);
         let (person, home) = caller.person(&workspace);
@@ -407,13 +419,11 @@ fn start_event(prepared: &Prepared) -> Result<Event, Refused> {
     fn json(value: &impl serde::Serialize) -> Result<Box<RawValue>, Refused> {
         serde_json::value::to_raw_value(value).map_err(Refused::Unrecordable)
     }
-    let words = prepared.plan.workload.command.iter();
     Ok(Event::Start {
         facts: json(&prepared.facts)?,
         host: json(&prepared.host)?,
         policy: json(&prepared.policy)?,
         plan: json(&prepared.plan)?,
-        command: words.map(|word| String::from_utf8_lossy(&word.0).into_owned()).collect(),
     })
 }
 
@@ -438,7 +448,8 @@ fn end_event(outcome: &Outcome, started: Instant) -> Event {
     let note = match outcome {
         Outcome::Exited(_) | Outcome::Signaled(_) => None,
         Outcome::NotStarted(errno) => {
-            Some(format!("the program could not be started: errno {errno}"))
+            let why = cofferdam_sandbox::refusal::errno_text(*errno);
+            Some(format!("the program could not be started: {why}"))
         }
         Outcome::Killed { fallen } => {
             Some(format!("killed: the guard over {} fell", fallen.display()))

@@ -18,6 +18,7 @@ mod doctor;
 mod engine;
 mod places;
 mod refused;
+mod shell;
 mod trace;
 
 pub use cofferdam_audit as audit;
@@ -26,3 +27,4 @@ pub use cofferdam_policy as policy;
 pub use cofferdam_sandbox::{Outcome, Sink, Streams};
 pub use engine::{Collected, Engine, Options, PolicyFrom, Prepared, Session};
 pub use refused::Refused;
+pub use shell::Input;

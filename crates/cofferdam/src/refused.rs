@@ -106,6 +106,25 @@ pub enum Refused {
         /// The path.
         path: PathBuf,
     },
+    /// A log that was to be shown.
+    #[error("cannot read the audit log {}: {why}", path.display())]
+    LogUnread {
+        /// The log.
+        path: PathBuf,
+        /// What the system said.
+        why: String,
+    },
+    /// Nothing lies between two times.
+    #[error("--since is later than --until, so nothing lies between them")]
+    TimesCrossed,
+    /// A manual page cannot be written.
+    #[error("cannot write the manual pages to {}", path.display())]
+    Pages {
+        /// The directory or file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// A flag that only has one value in this release.
     #[error("--network {asked} is not in this release")]
     Network {
@@ -136,6 +155,9 @@ impl Refused {
             Self::Unanswered(_) => "answer-lost",
             Self::Diagnosis { .. } => "cannot-diagnose",
             Self::NoProfile { .. } => "no-profile",
+            Self::LogUnread { .. } => "audit-unread",
+            Self::TimesCrossed => "times-crossed",
+            Self::Pages { .. } => "pages-unwritten",
             Self::Network { .. } => "network-not-yet",
         }
     }
@@ -196,6 +218,14 @@ impl Refused {
             }
             Self::NoProfile { .. } => {
                 "install cofferdam in /usr/local/bin, or anywhere by a path of plain letters".into()
+            }
+            Self::LogUnread { .. } => {
+                "the first `cofferdam run` makes it; another one: cofferdam audit show FILE".into()
+            }
+            Self::TimesCrossed => "exchange them; 2h is later than 3h, for both are ago".into(),
+            Self::Pages { source, .. } => {
+                let why = system_words(source);
+                format!("the system said: {why}; name a directory that you can write")
             }
             Self::Network { .. } => "use --network none, which is the default".into(),
         }

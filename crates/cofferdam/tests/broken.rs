@@ -102,8 +102,34 @@ const CASES: &[(&str, Option<&str>, &[&str])] = &[
     ("quiet-and-json", None, &["--quiet", "--json"]),
 ];
 
-/// The words of a message, with places named and drawings shortened: nothing of it depends on
-/// where the test runs.
+/// Name and words of command lines that run nothing.
+const LINES: &[(&str, &[&str])] = &[
+    ("shell-undashed", &["shell", "-c", "true"]),
+    ("shell-of-the-system", &["shell", "--workspace", "/etc"]),
+    ("show-no-log", &["audit", "show"]),
+    ("show-no-such-log", &["audit", "show", "$OUT/none.jsonl"]),
+    ("show-directory", &["audit", "show", "$OUT"]),
+    ("show-fifo", &["audit", "show", "$OUT/fifo"]),
+    ("show-since", &["audit", "show", "--since", "yesterday"]),
+    ("show-until", &["audit", "show", "--until", "2026-13-01"]),
+    ("show-crossed", &["audit", "show", "--since", "1h", "--until", "2h"]),
+    ("show-none", &["audit", "show", "--last", "0"]),
+    ("show-session", &["audit", "show", "--session", "mine"]),
+    ("show-kind", &["audit", "show", "--kind", "Refusal"]),
+    ("show-full-and-json", &["audit", "show", "--full", "--last", "1", "--json"]),
+    ("audit-unknown", &["audit", "shwo"]),
+    ("completions-for-nobody", &["completions"]),
+    ("completions-unknown", &["completions", "tcsh"]),
+    ("man-over-a-file", &["man", "$OUT/canary"]),
+    ("version-unknown-flag", &["version", "--yaml"]),
+    ("no-such-command", &["rum", "--", "true"]),
+];
+
+/// Most lines of a message on a terminal of 80 columns.
+const ROWS_MAX: usize = 6;
+const COLUMNS: usize = 80;
+
+/// The words of a message, with places named: nothing of it depends on where the test runs.
 fn plain(place: &Place, text: &str) -> String {
     let mut out = String::new();
     for (path, name) in
@@ -112,20 +138,59 @@ fn plain(place: &Place, text: &str) -> String {
         let text = if out.is_empty() { text.to_owned() } else { out };
         out = text.replace(&path.display().to_string(), name);
     }
-    let mut lines = String::new();
-    for line in out.lines() {
-        let mut line = line.trim_end().to_owned();
-        // The caret's place follows the length of a path.
-        if line.contains('·') {
-            line = line.split_whitespace().collect::<Vec<_>>().join(" ");
-            while line.contains("──") {
-                line = line.replace("──", "─");
-            }
+    // The carets' number follows the length of a path.
+    let mut lines: Vec<String> = out.lines().map(str::to_owned).collect();
+    for line in lines.iter_mut().filter(|line| line.trim_matches([' ', '|', '^']).is_empty()) {
+        while line.contains("^^^^") {
+            *line = line.replace("^^^^", "^^^");
         }
-        lines.push_str(&line);
-        lines.push('\n');
     }
-    lines
+    lines.join("\n") + "\n"
+}
+
+fn words(place: &Place, words: &[&str]) -> Vec<String> {
+    let named = |word: &&str| {
+        word.replace("$W", &place.work.display().to_string())
+            .replace("$H", &place.home.display().to_string())
+            .replace("$OUT", &place.out.display().to_string())
+            .replace("$R", &place.root.display().to_string())
+    };
+    words.iter().map(named).collect()
+}
+
+/// What a command line says that runs nothing.
+fn line(place: &Place, line: &[&str]) -> String {
+    let mut command = place.command(programs().join("cofferdam"));
+    let ran = finish(command.args(words(place, line)));
+    assert_eq!((ran.status, ran.out.as_str()), (Some(125), ""), "{line:?}: {ran:?}");
+    plain(place, &ran.err)
+}
+
+/// How many lines of a terminal a line takes, broken between words and indented by four.
+fn rows(line: &str) -> usize {
+    let mut words = line.split(' ').map(|word| word.chars().count());
+    let (mut rows, mut width) = (1, words.next().unwrap_or(0));
+    for word in words {
+        if width + 1 + word > COLUMNS {
+            (rows, width) = (rows + 1, 4 + word);
+        } else {
+            width += 1 + word;
+        }
+    }
+    rows
+}
+
+/// The shape that all have; what is for machines is one line.
+fn has_the_shape(name: &str, text: &str) {
+    if text.starts_with('{') {
+        return assert_eq!(text.lines().count(), 1, "{name}: {text}");
+    }
+    let rows: usize = text.lines().map(rows).sum();
+    assert!(rows <= ROWS_MAX, "{name}: {rows} rows: {text}");
+    let first = text.lines().next().unwrap_or_default();
+    assert!(first.starts_with("cofferdam: refused: ") && first.ends_with(']'), "{name}: {text}");
+    let last = text.lines().next_back().unwrap_or_default();
+    assert!(last.starts_with("  help: "), "{name}: {text}");
 }
 
 fn message(place: &Place, policy: Option<&str>, flags: &[&str], verb: &str) -> String {
@@ -134,14 +199,7 @@ fn message(place: &Place, policy: Option<&str>, flags: &[&str], verb: &str) -> S
     if let Some(text) = policy {
         command.arg("--policy").arg(place.write("policy.toml", text));
     }
-    for flag in flags {
-        let flag = flag
-            .replace("$W", &place.work.display().to_string())
-            .replace("$H", &place.home.display().to_string())
-            .replace("$OUT", &place.out.display().to_string())
-            .replace("$R", &place.root.display().to_string());
-        command.arg(flag);
-    }
+    command.args(words(place, flags));
     let ran = finish(command.args(["--", "touch", "started"]));
     assert_eq!(ran.status, Some(125), "{policy:?} {flags:?}: {ran:?}");
     assert_eq!(ran.out, "", "{policy:?} {flags:?}: nothing on standard output");
@@ -165,6 +223,15 @@ fn each_fault_has_its_message() {
             "{name}: plan refuses as run does"
         );
         assert!(texts.insert(text.clone()), "{name}: a message of its own: {text}");
+        has_the_shape(name, &text);
+        write!(got, "=== {name}\n{text}").unwrap();
+    }
+    for (name, words) in LINES {
+        let place = Place::new();
+        place.outside("mkfifo $OUT/fifo").works("prepare");
+        let text = line(&place, words);
+        assert!(texts.insert(text.clone()), "{name}: a message of its own: {text}");
+        has_the_shape(name, &text);
         write!(got, "=== {name}\n{text}").unwrap();
     }
     assert!(texts.len() >= 20);
@@ -190,6 +257,7 @@ fn messages_obey_no_escape_sequence() {
         (None, &["--workspace", "/nowhere/\u{1b}[31m"]),
         (None, &["--audit", "/proc/none/\u{1b}[31m/x"]),
         (None, &["--network", "\u{1b}[31m"]),
+        (None, &["--un\u{1b}[31mknown"]),
     ] {
         let text = message(&place, policy, flags, "run");
         assert!(!text.chars().any(|c| c.is_control() && c != '\n' && c != '\t'), "{text:?}");

@@ -14,7 +14,10 @@ mod support;
 
 use std::fmt::Debug;
 use std::fs;
+use std::ops::ControlFlow;
+use std::path::Path;
 
+use cofferdam::audit::{Broken, Reading, Verified, tell};
 use cofferdam::plan::message::{Order, Report};
 use cofferdam::plan::wire::{Wire, decode, encode};
 use cofferdam::plan::{BUILD, Plan};
@@ -168,6 +171,24 @@ fn every_policy_text_is_read_or_refused_in_place() {
     assert!(read > 0 && refused > 0, "{read} {refused}");
 }
 
+/// Shows a log to its end: what is not marked is a line of the sample, and what is told of any line
+/// is one line, without what a terminal obeys.
+fn shown(path: &Path, sample: &[u8]) -> Result<Verified, Broken> {
+    let lines: Vec<&[u8]> = sample.split(|byte| *byte == b'\n').collect();
+    let mut next = 1;
+    let reading = Reading::open(path)?;
+    reading.each(|line| {
+        assert!(line.number >= next, "each line once, in order");
+        next = line.number + 1;
+        assert!(line.problem.is_some() || lines.contains(&line.bytes), "{line:?}");
+        for text in line.record.iter().flat_map(tell) {
+            assert!(text.len() < 4_000 && !text.contains(['\n', '\r', '\t']), "{text:?}");
+            assert!(!printable(&text).chars().any(char::is_control), "{text:?}");
+        }
+        ControlFlow::Continue(())
+    })
+}
+
 /// A changed log that still verifies is the beginning of the real one.
 #[test]
 fn a_changed_log_is_no_log() {
@@ -181,7 +202,9 @@ fn a_changed_log_is_no_log() {
     for _ in 0..rounds() {
         let bytes = random.changed(&sample);
         fs::write(&path, &bytes).unwrap();
-        match cofferdam::audit::verify(&path) {
+        let verdict = cofferdam::audit::verify(&path);
+        assert_eq!(shown(&path, &sample), verdict, "a reader is told the same");
+        match verdict {
             Ok(_) => {
                 // What a writer left unfinished at the end is told apart, and may be anything.
                 let end = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);

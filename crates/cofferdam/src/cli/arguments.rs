@@ -1,151 +1,97 @@
-//! What the command line takes.
+//! What the command line takes: one module for each family of commands, each with its own help.
 
-use std::ffi::OsString;
+mod audit;
+mod doctor;
+mod pages;
+mod run;
+
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
-use super::say::Output;
+use super::version;
+pub(super) use audit::{AuditCommand, Show};
+pub(super) use doctor::Doctor;
+pub(super) use pages::Shell;
+pub(super) use run::{Inside, Program, What};
 
 /// Contains a command: it can work in the workspace and nowhere else.
 #[derive(Debug, Parser)]
-#[command(name = "cofferdam", version, max_term_width = 100, after_help = AFTER)]
+#[command(name = "cofferdam", version = version::line(), max_term_width = 100, after_help = AFTER)]
 pub(super) struct Arguments {
     #[command(subcommand)]
     pub(super) command: Command,
+}
+
+/// The commands that build a sandbox, alone: describing all others takes a part of a start.
+#[derive(Debug, Parser)]
+#[command(name = "cofferdam")]
+struct Short {
+    #[command(subcommand)]
+    command: Inside,
+}
+
+impl Arguments {
+    /// The words of this process.
+    ///
+    /// # Errors
+    /// They are no command line, or ask for help.
+    pub(super) fn read() -> Result<Command, clap::Error> {
+        // What the part does not take the whole does, or says why not.
+        let short = builds().then(Short::try_parse).and_then(Result::ok);
+        let whole = || Self::try_parse().map(|arguments| arguments.command);
+        short.map_or_else(whole, |short| Ok(Command::Inside(short.command)))
+    }
+}
+
+/// Whether the first word of this process is a command that builds a sandbox.
+pub(super) fn builds() -> bool {
+    let first = std::env::args_os().nth(1);
+    first.is_some_and(|word| word == "run" || word == "plan" || word == "shell")
 }
 
 const AFTER: &str = "Examples:
   cofferdam run -- make test              work here, see no secrets, reach no network
   cofferdam run --workspace ~/src/app -- claude
   cofferdam plan -- make test             what run would do, and who holds each rule
+  cofferdam shell                         look around inside
+  cofferdam doctor                        does this machine hold the wall?
+  cofferdam audit show --last 20          what happened
   cofferdam audit verify                  is the record whole?
 
 Exit status: the command's own; 125 refused or failed, 126 not executable, 127 not found,
 128+n ended by signal n.";
 
-const AFTER_RUN: &str = "Examples:
-  cofferdam run -- make test
-  cofferdam run --grant ~/data:ro --env CI=1 -- ./train --epochs 3
-  cofferdam run --workspace ~/src/app:ro -- rg pattern
-  while read name; do cofferdam run -- ./check \"$name\" < /dev/null; done < names
-
-Standard input goes to the command. A first signal (Ctrl-C, TERM, HUP) goes to it too; the same
-signal again within two seconds ends the sandbox.
-
-Exit status: the command's own; 125 refused or failed, 126 not executable, 127 not found,
-128+n ended by signal n.";
-
-const AFTER_PLAN: &str = "Examples:
-  cofferdam plan -- make test             the view, the environment, who holds each clause
-  cofferdam plan --json -- make test      the same with every step, for machines
-
-Nothing is run and nothing is recorded. Exit status: 0, or 125 where `run` would refuse.";
-
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Run a command inside the wall
-    #[command(after_help = AFTER_RUN)]
-    Run(What),
-    /// Show exactly what `run` would do, and refuse as it would
-    #[command(after_help = AFTER_PLAN)]
-    Plan(What),
+    #[command(flatten)]
+    Inside(Inside),
     /// Look at the audit log
-    #[command(subcommand)]
+    #[command(subcommand, after_help = audit::AFTER)]
     Audit(AuditCommand),
     /// Try each guarantee on this machine, and say what to do where one does not hold
-    #[command(after_help = AFTER_DOCTOR)]
+    #[command(after_help = doctor::AFTER)]
     Doctor(Doctor),
-}
-
-const AFTER_DOCTOR: &str = "Examples:
-  cofferdam doctor
-  cofferdam doctor --json
-  cofferdam doctor --apparmor-profile | sudo tee /etc/apparmor.d/cofferdam
-
-A sandbox is built and a workload run in it that tries what must fail. Nothing is left behind and
-nothing is recorded. Exit status: 0 when all holds that the wall needs, 1 when something does not,
-125 when that cannot be found out.";
-
-/// What `doctor` is asked for.
-#[derive(Args, Clone, Debug)]
-pub(super) struct Doctor {
-    /// Answer in JSON
-    #[arg(long)]
-    pub(super) json: bool,
-    /// Print the AppArmor profile for this installation instead
-    #[arg(long, conflicts_with = "json")]
-    pub(super) apparmor_profile: bool,
-    /// Try one thing in this process; doctor starts itself with it.
-    #[arg(long, hide = true, num_args = 1.., allow_hyphen_values = true)]
-    pub(super) probe: Vec<String>,
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum AuditCommand {
-    /// Check the hash chain; exit 1 when it does not hold
-    Verify {
-        /// The log; the one in the state directory by default
-        file: Option<PathBuf>,
+    /// Print completions of this command line for a shell
+    #[command(after_help = pages::AFTER_COMPLETIONS)]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print the manual page, or write those of all commands into a directory
+    #[command(after_help = pages::AFTER_MAN)]
+    Man {
+        /// Where to write them; made if it is not there
+        directory: Option<PathBuf>,
+    },
+    /// Print the version, and what a bug report needs of the machine
+    #[command(after_help = pages::AFTER_VERSION)]
+    Version {
         /// Answer in JSON
         #[arg(long)]
         json: bool,
     },
 }
 
-/// What to run, and where.
-#[derive(Args, Clone, Debug)]
-pub(super) struct What {
-    /// Policy file in place of the user's ($XDG_CONFIG_HOME/cofferdam/policy.toml)
-    #[arg(long, value_name = "FILE")]
-    pub(super) policy: Option<PathBuf>,
-    /// Directory to work in; MODE is rw or ro
-    #[arg(long, value_name = "PATH[:MODE]")]
-    pub(super) workspace: Option<String>,
-    /// One more tree to see; MODE is rw or ro. May be given more than once
-    #[arg(long = "grant", value_name = "PATH:MODE")]
-    pub(super) grants: Vec<String>,
-    /// Pass a variable, or set one. May be given more than once
-    #[arg(long = "env", value_name = "NAME[=VALUE]")]
-    pub(super) variables: Vec<String>,
-    /// The network inside: none
-    #[arg(long, value_name = "none")]
-    pub(super) network: Option<String>,
-    /// Audit log in place of the one in the state directory
-    #[arg(long, value_name = "FILE")]
-    pub(super) audit: Option<PathBuf>,
-    /// Say nothing but refusals
-    #[arg(long, conflicts_with = "json")]
-    quiet: bool,
-    /// Speak JSON, one object a line
-    #[arg(long)]
-    json: bool,
-    #[cfg(debug_assertions)]
-    #[command(flatten)]
-    tracing: Tracing,
-    /// Whether a refusal goes on record.
-    #[arg(skip)]
-    pub(super) records: bool,
-    /// The command and its arguments
-    #[arg(last = true, required = true, value_name = "CMD")]
-    pub(super) command: Vec<OsString>,
-}
-
-/// What release builds do not have; read before all other words.
-#[cfg(debug_assertions)]
-#[derive(Args, Clone, Debug)]
-struct Tracing {
-    /// Say when each phase of the start was done, in microseconds (not in release builds)
-    #[arg(long)]
-    trace_start: bool,
-}
-
-impl What {
-    pub(super) fn output(&self) -> Output {
-        match (self.json, self.quiet) {
-            (true, _) => Output::Json,
-            (false, true) => Output::Quiet,
-            (false, false) => Output::Text,
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -1,16 +1,22 @@
 //! Everything that `cofferdam` says in its own name: refusals and notes on standard error, answers
 //! on standard output.
 
+use std::ffi::OsString;
 use std::io::IsTerminal;
+use std::ops::ControlFlow;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
+use clap::CommandFactory;
+use clap::error::ErrorKind;
 use cofferdam_audit::{Broken, Verified};
+use cofferdam_policy::Message;
 use cofferdam_sandbox::Outcome;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::{Errno, write};
 use serde_json::{Value, json};
 
+use super::arguments::Arguments;
 use crate::engine::Prepared;
 use crate::refused::Refused;
 use crate::trace::Trace;
@@ -50,12 +56,41 @@ impl Say {
             }
             return to_stderr(&object.to_string());
         }
+        let (color, columns) = terminal();
         if let Refused::Policy(error) = refused {
-            let (color, width) = terminal();
-            return to_stderr(cofferdam_policy::render(error, color, width).trim_end());
+            return to_stderr(&cofferdam_policy::render(error, color, columns));
         }
-        let text = format!("cofferdam: refused: {refused}\n  help: {}", refused.hint());
-        to_stderr(&cofferdam_policy::printable(&text));
+        let (what, hint) = (format!("refused: {refused}"), refused.hint());
+        let message = Message { what: &what, code: refused.code(), between: &[], hint: &hint };
+        to_stderr(&message.text(color, columns));
+    }
+
+    /// A note, in the shape of everything else.
+    fn note(&self, event: &str, message: &Message<'_>) {
+        if self.output == Output::Json {
+            let Message { what, code, hint, .. } = message;
+            let object = json!({"event": event, "code": code, "message": what, "hint": hint});
+            return to_stderr(&object.to_string());
+        }
+        let (color, columns) = terminal();
+        to_stderr(&message.text(color, columns));
+    }
+
+    /// After a log was shown that does not hold.
+    pub(super) fn broken(&self, path: &Path, broken: &Broken) {
+        let what = format!("{}: {broken}", path.display());
+        let hint = "what is before that line holds; move the log aside and keep it";
+        let message = Message { what: &what, code: "audit-broken", between: &[], hint };
+        self.note("broken", &message);
+    }
+
+    /// After a log was shown of which nothing was asked for.
+    pub(super) fn nothing_matches(&self, path: &Path, log: &Verified, kinds: &[String]) {
+        let what = format!("nothing in {} matches", path.display());
+        let (records, kinds) = (log.records, kinds.join(", "));
+        let hint = format!("it has {records} records; their kinds are: {kinds}");
+        let message = Message { what: &what, code: "audit-no-match", between: &[], hint: &hint };
+        self.note("nothing", &message);
     }
 
     /// The note after the workload, where there is something to say.
@@ -118,8 +153,7 @@ impl Say {
                 .to_string(),
             ),
             Output::Quiet | Output::Text => {
-                let text = format!("cofferdam: {text}\n  help: {hint}");
-                to_stderr(&cofferdam_policy::printable(&text));
+                self.note("exit", &Message { what: &text, code, between: &[], hint });
             }
         }
     }
@@ -181,30 +215,71 @@ impl Say {
     }
 }
 
-/// What is wrong with the words, as clap says it, or as one object where JSON was asked for.
+/// What is wrong with the words, in our own shape, or as one object where JSON was asked for.
 pub(super) fn usage(error: &clap::Error) {
     let words: Vec<_> = std::env::args_os().skip(1).collect();
     let ours = words.iter().take_while(|word| *word != "--");
     let json = ours.clone().any(|word| word == "--json");
-    // The commonest mistake: the command without the two dashes that end our own words.
-    let undashed = error.kind() == clap::error::ErrorKind::UnknownArgument
-        && ours.count() == words.len()
-        && words.first().is_some_and(|word| word == "run" || word == "plan");
-    let dashes = "put `--` before the command: cofferdam run -- CMD";
-    if !json {
-        // With the stream closed there is nobody to tell.
-        drop(error.print());
-        if undashed {
-            to_stderr(&format!("\n  tip: {dashes}"));
-        }
-        return;
-    }
     let text = error.to_string();
-    let said = text.lines().next().unwrap_or_default();
-    let said = said.strip_prefix("error: ").unwrap_or(said);
-    let hint = if undashed { dashes } else { "see `cofferdam run --help`" };
-    let object = json!({"event": "refusal", "code": "usage", "message": said, "hint": hint});
-    to_stderr(&object.to_string());
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand && !json {
+        // Nothing was asked: the help is the answer.
+        return to_stderr(&text);
+    }
+    // The commonest mistake: the command without the two dashes that end our own words.
+    let unknown = error.kind() == ErrorKind::UnknownArgument && ours.count() == words.len();
+    let undashed = match words.first().and_then(|word| word.to_str()).filter(|_| unknown) {
+        Some("run" | "plan") => Some("put `--` before the command: cofferdam run -- CMD"),
+        Some("shell") => Some("put `--` before the shell's own words: cofferdam shell -- -c CMD"),
+        Some(_) | None => None,
+    };
+    let told = Usage::of(&text);
+    let hint = match (undashed, told.tip) {
+        (Some(undashed), _) => undashed.to_owned(),
+        (None, Some(tip)) => tip,
+        (None, None) => format!("see `{} --help`", asked(&words)),
+    };
+    if json {
+        let object =
+            json!({"event": "refusal", "code": "usage", "message": told.what, "hint": hint});
+        return to_stderr(&object.to_string());
+    }
+    let (color, columns) = terminal();
+    let what = format!("refused: {}", told.what);
+    let between = told.usage.map(|usage| format!("  usage: {usage}"));
+    let message = Message { what: &what, code: "usage", between: between.as_slice(), hint: &hint };
+    to_stderr(&message.text(color, columns));
+}
+
+/// The command that was meant, as far as the words name one.
+fn asked(words: &[OsString]) -> String {
+    let (mut command, mut path) = (Arguments::command(), "cofferdam".to_owned());
+    for word in words {
+        let Some(below) = command.find_subcommand(word).cloned() else { break };
+        path = format!("{path} {}", below.get_name());
+        command = below;
+    }
+    path
+}
+
+/// What clap says, taken apart: paragraphs that begin with `error:`, `tip:` and `Usage:`.
+struct Usage {
+    what: String,
+    tip: Option<String>,
+    usage: Option<String>,
+}
+
+impl Usage {
+    fn of(text: &str) -> Self {
+        let lines: Vec<String> = text
+            .split("\n\n")
+            .map(|part| part.split_whitespace().collect::<Vec<_>>().join(" "))
+            .collect();
+        let part = |start: &str| lines.iter().find_map(|line| line.strip_prefix(start));
+        let usage = part("Usage: ").map(str::to_owned);
+        // Several tips are one paragraph; the first is the nearest.
+        let tip = part("tip: ").and_then(|tips| tips.split(" tip: ").next()).map(str::to_owned);
+        Self { what: part("error: ").unwrap_or_default().to_owned(), tip, usage }
+    }
 }
 
 /// What `--trace-start` asked for, after everything else.
@@ -228,7 +303,49 @@ fn terminal() -> (bool, usize) {
 
 /// With a stream closed there is nobody to tell.
 fn to_stderr(text: &str) {
-    write_line(std::io::stderr().as_fd(), text).unwrap_or(());
+    write_line(std::io::stderr().as_fd(), text.trim_end()).unwrap_or(());
+}
+
+/// An answer of many lines, written as it grows.
+#[derive(Debug)]
+pub(super) struct Answer {
+    kept: Vec<u8>,
+    failed: Option<Errno>,
+}
+
+impl Answer {
+    /// How much is kept before it is written. Bytes.
+    const KEPT_MAX: usize = 1 << 16;
+
+    pub(super) const fn new() -> Self {
+        Self { kept: Vec::new(), failed: None }
+    }
+
+    /// Adds a line; breaks off where nobody gets it any more.
+    pub(super) fn line(&mut self, line: &[u8]) -> ControlFlow<()> {
+        self.kept.extend_from_slice(line);
+        self.kept.push(b'\n');
+        if self.kept.len() >= Self::KEPT_MAX { self.write() } else { ControlFlow::Continue(()) }
+    }
+
+    fn write(&mut self) -> ControlFlow<()> {
+        let written = write_all(std::io::stdout().as_fd(), &self.kept);
+        self.kept.clear();
+        self.failed = self.failed.or(written.err());
+        if self.failed.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    /// Writes the rest. Whether the reader went away, which is no fault: it has enough.
+    pub(super) fn finish(mut self) -> Result<bool, Refused> {
+        if self.failed.is_none() && !self.kept.is_empty() && self.write().is_continue() {
+            return Ok(false);
+        }
+        match self.failed {
+            None => Ok(false),
+            Some(Errno::PIPE) => Ok(true),
+            Some(error) => Err(Refused::Unanswered(error.into())),
+        }
+    }
 }
 
 /// An answer that nobody got is no success; a reader that went away has enough.
@@ -239,11 +356,14 @@ pub(super) fn to_stdout(text: &str) -> Result<(), Refused> {
     }
 }
 
-/// Writes the whole line, to an `O_NONBLOCK` descriptor too. The streams of the standard library
-/// give up there, and hold a closed one for a success.
 fn write_line(fd: BorrowedFd<'_>, text: &str) -> Result<(), Errno> {
-    let line = format!("{text}\n");
-    let mut rest = line.as_bytes();
+    write_all(fd, format!("{text}\n").as_bytes())
+}
+
+/// Writes everything, to an `O_NONBLOCK` descriptor too. The streams of the standard library give up
+/// there, and hold a closed one for a success.
+fn write_all(fd: BorrowedFd<'_>, bytes: &[u8]) -> Result<(), Errno> {
+    let mut rest = bytes;
     while !rest.is_empty() {
         match write(fd, rest) {
             Ok(0) => return Err(Errno::IO),

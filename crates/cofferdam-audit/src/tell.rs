@@ -1,0 +1,242 @@
+//! A record in a few words, for a person.
+//!
+//! What is told is short whatever the record holds, and one line for each part: a newline that an
+//! attacker wrote does not begin a new one. It is not made safe for a terminal here.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::record::Record;
+
+/// Longest line that is told. Letters.
+const LETTERS_MAX: usize = 400;
+/// Longest value of an event whose kind is not known here. Letters.
+const VALUE_MAX: usize = 120;
+
+/// What happened: a line, and perhaps another one that says more.
+#[must_use]
+pub fn tell(record: &Record<'_>) -> Vec<String> {
+    let event = record.event.get();
+    let known = match record.kind.as_str() {
+        "start" => start(event),
+        "ready" => Some(vec![String::new()]),
+        "exit" => exit(event),
+        "refusal" => refusal(event),
+        "mount-fell" => mount_fell(event),
+        "torn" => record.torn.as_ref().map(|(bytes, _)| {
+            vec![format!("{bytes} bytes of a record that its writer, killed, never finished")]
+        }),
+        _ => None,
+    };
+    let lines = known.unwrap_or_else(|| vec![anything(event)]);
+    lines.into_iter().map(|line| short(&line, LETTERS_MAX)).collect()
+}
+
+#[derive(Deserialize)]
+struct Start<'e> {
+    #[serde(borrow)]
+    plan: Plan<'e>,
+    #[serde(borrow)]
+    policy: Policy<'e>,
+}
+
+#[derive(Deserialize)]
+struct Plan<'e> {
+    #[serde(borrow)]
+    wall: Cow<'e, str>,
+    #[serde(borrow)]
+    workload: Workload<'e>,
+}
+
+#[derive(Deserialize)]
+struct Workload<'e> {
+    #[serde(borrow)]
+    command: Vec<Cow<'e, str>>,
+}
+
+#[derive(Deserialize)]
+struct Policy<'e> {
+    #[serde(borrow)]
+    workspace: Workspace<'e>,
+}
+
+#[derive(Deserialize)]
+struct Workspace<'e> {
+    #[serde(borrow)]
+    path: Cow<'e, str>,
+}
+
+fn start(event: &str) -> Option<Vec<String>> {
+    let Start { plan, policy } = serde_json::from_str(event).ok()?;
+    let words: Vec<String> = plan.workload.command.iter().map(|word| quoted(word)).collect();
+    let wall = one_line(&plan.wall);
+    let place = format!("in {}, {wall}", quoted(&policy.workspace.path));
+    Some(vec![words.join(" "), place])
+}
+
+fn exit(event: &str) -> Option<Vec<String>> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    enum Outcome {
+        Code(u8),
+        Signal(i32),
+    }
+    #[derive(Deserialize)]
+    struct Exit {
+        outcome: Outcome,
+        duration_ms: u64,
+        note: Option<String>,
+    }
+    let Exit { outcome, duration_ms, note } = serde_json::from_str(event).ok()?;
+    let how = match outcome {
+        Outcome::Code(code) => format!("status {code}"),
+        Outcome::Signal(signal) => format!("signal {signal}"),
+    };
+    let note = note.map(|note| format!(": {}", one_line(&note))).unwrap_or_default();
+    Some(vec![format!("{how} after {}{note}", duration(duration_ms))])
+}
+
+fn duration(ms: u64) -> String {
+    let tenths = (ms + 50) / 100;
+    match ms {
+        0..1_000 => format!("{ms} ms"),
+        1_000..59_950 => format!("{}.{} s", tenths / 10, tenths % 10),
+        _ => format!("{} min {} s", (ms + 500) / 60_000, (ms + 500) / 1_000 % 60),
+    }
+}
+
+fn refusal(event: &str) -> Option<Vec<String>> {
+    #[derive(Deserialize)]
+    struct Refusal {
+        code: String,
+        message: String,
+        hint: String,
+    }
+    let Refusal { code, message, hint } = serde_json::from_str(event).ok()?;
+    let what = format!("{} [{}]", one_line(&message), one_line(&code));
+    Some(vec![what, format!("help: {}", one_line(&hint))])
+}
+
+fn mount_fell(event: &str) -> Option<Vec<String>> {
+    #[derive(Deserialize)]
+    struct Fell {
+        path: String,
+        action: String,
+    }
+    let Fell { path, action } = serde_json::from_str(event).ok()?;
+    Some(vec![format!("{} lost its guard: {}", quoted(&path), one_line(&action))])
+}
+
+/// An event of a kind that this release does not know: its fields.
+fn anything(event: &str) -> String {
+    let Ok(Value::Object(fields)) = serde_json::from_str(event) else { return String::new() };
+    let told = fields.iter().filter(|(name, _)| *name != "kind").map(|(name, value)| {
+        let value = match value {
+            Value::String(text) => quoted(text),
+            Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::Array(_)
+            | Value::Object(_) => value.to_string(),
+        };
+        format!("{} {}", quoted(name), short(&value, VALUE_MAX))
+    });
+    told.collect::<Vec<_>>().join(", ")
+}
+
+/// A word as it is where nothing in it has a meaning to a shell or a terminal, else in quotes.
+fn quoted(word: &str) -> String {
+    let plain = |letter: char| letter.is_alphanumeric() || "-_./:=,+@%~^".contains(letter);
+    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("{word:?}") }
+}
+
+fn one_line(text: &str) -> String {
+    text.replace(['\n', '\r', '\t'], " ")
+}
+
+fn short(text: &str, most: usize) -> String {
+    let letters = text.chars().count();
+    if letters <= most {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().take(most).collect();
+    format!("{kept}… ({} more letters)", letters - most)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::parse;
+
+    #[test]
+    fn a_record_in_words() {
+        for (event, want, why) in [
+            (
+                r#"{"kind":"start","facts":{},"policy":{"workspace":{"path":"/a b","x":1}},"plan":{"wall":"process/native","workload":{"command":["sh","-c","rm -rf /\nx",""],"search":[]}}}"#,
+                &["sh -c \"rm -rf /\\nx\" \"\"", "in \"/a b\", process/native"][..],
+                "a newline in a word begins no line",
+            ),
+            (r#"{"kind":"start","old":1}"#, &["old 1"], "a form that is not known"),
+            (r#"{"kind":"ready"}"#, &[""], "nothing more to say"),
+            (
+                r#"{"kind":"exit","outcome":{"code":3},"duration_ms":999}"#,
+                &["status 3 after 999 ms"],
+                "",
+            ),
+            (
+                r#"{"kind":"exit","outcome":{"signal":9},"duration_ms":1450,"note":"by\nit"}"#,
+                &["signal 9 after 1.5 s: by it"],
+                "a note",
+            ),
+            (
+                r#"{"kind":"exit","outcome":{"code":0},"duration_ms":59949}"#,
+                &["status 0 after 59.9 s"],
+                "",
+            ),
+            (
+                r#"{"kind":"exit","outcome":{"code":0},"duration_ms":3600000}"#,
+                &["status 0 after 60 min 0 s"],
+                "",
+            ),
+            (
+                r#"{"kind":"refusal","code":"c","message":"m\tm","hint":"h"}"#,
+                &["m m [c]", "help: h"],
+                "",
+            ),
+            (
+                r#"{"kind":"mount-fell","path":"/a","guard":"kill","action":"x"}"#,
+                &["/a lost its guard: x"],
+                "",
+            ),
+            (
+                r#"{"kind":"torn","bytes":7,"sha256":"00"}"#,
+                &["7 bytes of a record that its writer, killed, never finished"],
+                "",
+            ),
+            (
+                r#"{"kind":"limit","what":"memory","bytes":5,"more":{"a":[1]}}"#,
+                &["bytes 5, more {\"a\":[1]}, what memory"],
+                "a kind to come",
+            ),
+        ] {
+            let line = format!(
+                r#"{{"hash":"","prev":"","seq":1,"session":"s","time":"t","event":{event}}}"#
+            );
+            assert_eq!(tell(&parse(line.as_bytes()).unwrap()), want, "{event}: {why}");
+        }
+    }
+
+    #[test]
+    fn it_is_short() {
+        let event =
+            format!(r#"{{"kind":"x","a":"{}","b":"{}"}}"#, "y".repeat(9_000), "z".repeat(500));
+        let line =
+            format!(r#"{{"hash":"","prev":"","seq":1,"session":"s","time":"t","event":{event}}}"#);
+        let told = tell(&parse(line.as_bytes()).unwrap());
+        assert_eq!(told.len(), 1);
+        assert!(told[0].chars().count() < 2 * VALUE_MAX + 80, "{told:?}");
+        assert!(told[0].contains("(8880 more letters)"), "{told:?}");
+    }
+}

@@ -1,0 +1,122 @@
+//! `cofferdam run`, `plan` and `shell`: what to run, and where.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use crate::cli::say::Output;
+
+const AFTER_RUN: &str = "Examples:
+  cofferdam run -- make test
+  cofferdam run --grant ~/data:ro --env CI=1 -- ./train --epochs 3
+  cofferdam run --workspace ~/src/app:ro -- rg pattern
+  while read name; do cofferdam run -- ./check \"$name\" < /dev/null; done < names
+
+Standard input goes to the command. A first signal (Ctrl-C, TERM, HUP) goes to it too; the same
+signal again within two seconds ends the sandbox.
+
+Exit status: the command's own; 125 refused or failed, 126 not executable, 127 not found,
+128+n ended by signal n.";
+
+const AFTER_SHELL: &str = "Examples:
+  cofferdam shell                         in the working directory
+  cofferdam shell --grant ~/data:ro
+  cofferdam shell -- -c 'ls -la ~'        words for the shell
+
+The prompt begins with `(cofferdam)`.
+
+Exit status: the shell's own; 125 refused or failed.";
+
+const AFTER_PLAN: &str = "Examples:
+  cofferdam plan -- make test             the view, the environment, who holds each clause
+  cofferdam plan --json -- make test      the same with every step, for machines
+
+Nothing is run and nothing is recorded.
+
+Exit status: 0, or 125 where `run` would refuse.";
+
+/// Commands that build a sandbox.
+#[derive(Debug, Subcommand)]
+pub(in crate::cli) enum Inside {
+    /// Run a command inside the wall
+    #[command(after_help = AFTER_RUN)]
+    Run(What),
+    /// Open a shell inside the wall: bash where it is in view, else /bin/sh
+    #[command(after_help = AFTER_SHELL)]
+    #[command(mut_arg("command", |word| word.required(false).value_name("WORD").help("Words for the shell")))]
+    Shell(What),
+    /// Show exactly what `run` would do, and refuse as it would
+    #[command(after_help = AFTER_PLAN)]
+    Plan(What),
+}
+
+/// What to run, and where.
+#[derive(Args, Clone, Debug)]
+pub(in crate::cli) struct What {
+    /// Policy file in place of the user's ($XDG_CONFIG_HOME/cofferdam/policy.toml)
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) policy: Option<PathBuf>,
+    /// Directory to work in; MODE is rw or ro
+    #[arg(long, value_name = "PATH[:MODE]")]
+    pub(in crate::cli) workspace: Option<String>,
+    /// One more tree to see; MODE is rw or ro. May be given more than once
+    #[arg(long = "grant", value_name = "PATH:MODE")]
+    pub(in crate::cli) grants: Vec<String>,
+    /// Pass a variable, or set one. May be given more than once
+    #[arg(long = "env", value_name = "NAME[=VALUE]")]
+    pub(in crate::cli) variables: Vec<String>,
+    /// The network inside: none
+    #[arg(long, value_name = "none")]
+    pub(in crate::cli) network: Option<String>,
+    /// Audit log in place of the one in the state directory
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) audit: Option<PathBuf>,
+    /// Say nothing but refusals
+    #[arg(long, conflicts_with = "json")]
+    quiet: bool,
+    /// Speak JSON, one object a line
+    #[arg(long)]
+    json: bool,
+    #[cfg(debug_assertions)]
+    #[command(flatten)]
+    tracing: Tracing,
+    /// What the words after `--` are.
+    #[arg(skip)]
+    pub(in crate::cli) program: Program,
+    /// Whether a refusal goes on record.
+    #[arg(skip)]
+    pub(in crate::cli) records: bool,
+    /// The command and its arguments
+    #[arg(last = true, required = true, value_name = "CMD")]
+    pub(in crate::cli) command: Vec<OsString>,
+}
+
+/// What release builds do not have; read before all other words.
+#[cfg(debug_assertions)]
+#[derive(Args, Clone, Debug)]
+struct Tracing {
+    /// Say when each phase of the start was done, in microseconds (not in release builds)
+    #[arg(long)]
+    trace_start: bool,
+}
+
+/// What runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::cli) enum Program {
+    /// The words are the command.
+    #[default]
+    Named,
+    /// A shell gets the words.
+    Shell,
+}
+
+impl What {
+    pub(in crate::cli) fn output(&self) -> Output {
+        match (self.json, self.quiet) {
+            (true, _) => Output::Json,
+            (false, true) => Output::Quiet,
+            (false, false) => Output::Text,
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Which cofferdam this is, and what a bug report needs of the machine: no name of a person, no
+//! path of theirs.
+
+use std::fmt::Write as _;
+use std::sync::LazyLock;
+
+use cofferdam_plan::{BUILD, Host};
+use cofferdam_sandbox::machine::{self, Machine};
+use cofferdam_sandbox::probe;
+use serde_json::json;
+
+/// Version and build: the digest of the sources that make the wall.
+pub(super) fn line() -> &'static str {
+    static LINE: LazyLock<String> =
+        LazyLock::new(|| format!("{} (build {})", env!("CARGO_PKG_VERSION"), build()));
+    &LINE
+}
+
+fn build() -> &'static str {
+    BUILD.rsplit_once('-').map_or(BUILD, |(_, build)| build)
+}
+
+/// The same with what was read of the machine.
+pub(super) fn facts(json: bool) -> String {
+    let (host, machine) = (probe::host(), machine::machine());
+    if json {
+        let object = json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "build": build(),
+            "host": serde_json::to_value(&host).unwrap_or_default(),
+            "machine": {
+                "distribution": machine.distribution,
+                "security_modules": machine.security_modules,
+                "cgroups": machine.cgroups.as_str(),
+                "cgroups_delegated": machine.delegated,
+                "container": machine.container,
+                "root": machine.root,
+            },
+        });
+        return object.to_string();
+    }
+    let mut text = format!("cofferdam {}\n", line());
+    for (name, value) in rows(&host, &machine) {
+        // Writing to a String cannot fail.
+        writeln!(text, "{name:<16} {value}").unwrap_or(());
+    }
+    cofferdam_policy::printable(text.trim_end())
+}
+
+fn rows(host: &Host, machine: &Machine) -> [(&'static str, String); 10] {
+    let setting = |value: Option<u64>| value.map_or("absent".to_owned(), |value| value.to_string());
+    let or_none =
+        |list: &[String]| if list.is_empty() { "none seen".into() } else { list.join(", ") };
+    [
+        ("kernel", format!("{} {} {}", host.system, host.release, host.machine)),
+        ("distribution", machine.distribution.clone().unwrap_or_else(|| "unknown".into())),
+        ("security modules", or_none(&machine.security_modules)),
+        (
+            "landlock",
+            match host.landlock_abi {
+                0 => "missing".into(),
+                abi => format!("ABI {abi}"),
+            },
+        ),
+        (
+            "user namespaces",
+            format!(
+                "max_user_namespaces {}, unprivileged_userns_clone {}, \
+                 apparmor_restrict_unprivileged_userns {}",
+                setting(host.max_user_namespaces),
+                setting(host.unprivileged_userns_clone),
+                setting(host.apparmor_restrict_userns)
+            ),
+        ),
+        ("ptrace_scope", setting(host.yama_ptrace_scope)),
+        (
+            "outer seccomp",
+            match host.outer_seccomp {
+                0 => "none".into(),
+                mode => format!("mode {mode}"),
+            },
+        ),
+        (
+            "cgroups",
+            format!(
+                "{}, {}",
+                machine.cgroups.as_str(),
+                if machine.delegated {
+                    "own v2 group writable"
+                } else {
+                    "own v2 group not writable"
+                }
+            ),
+        ),
+        ("container", or_none(&machine.container)),
+        ("started as", if machine.root { "root" } else { "an ordinary user" }.into()),
+    ]
+}
