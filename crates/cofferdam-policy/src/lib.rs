@@ -19,9 +19,13 @@ pub mod facts;
 pub mod judge;
 pub mod model;
 #[cfg(feature = "text")]
+pub mod presets;
+#[cfg(feature = "text")]
 mod read;
 #[cfg(feature = "text")]
 pub mod resolve;
+#[cfg(feature = "text")]
+pub mod show;
 pub mod view;
 
 #[cfg(feature = "text")]
@@ -31,5 +35,7 @@ pub use error::{PolicyError, printable, render};
 pub use facts::{Facts, Kind, Person, Seen};
 pub use judge::{Act, Request, Rules, Verdict, decide};
 pub use model::{Clause, Grant, Guarded, Isolation, Mode, Origin, Policy, Variable};
+#[cfg(feature = "text")]
+pub use read::keys;
 #[cfg(feature = "text")]
 pub use resolve::resolve;

@@ -64,6 +64,7 @@ fn options(what: &What) -> Result<Options, Refused> {
         workspace: what.workspace.clone(),
         grants: what.grants.clone(),
         variables: what.variables.clone(),
+        presets: what.presets.clone(),
         audit: what.audit.clone(),
     })
 }

@@ -79,6 +79,9 @@ pub(super) struct What {
     /// One more tree to see; MODE is rw or ro. May be given more than once
     #[arg(long = "grant", value_name = "PATH:MODE")]
     pub(super) grants: Vec<String>,
+    /// What a toolchain or an agent needs, by name (node, rust, codex, ...). May be given more than once
+    #[arg(long = "preset", value_name = "NAME")]
+    pub(super) presets: Vec<String>,
     /// Pass a variable, or set one. May be given more than once
     #[arg(long = "env", value_name = "NAME[=VALUE]")]
     pub(super) variables: Vec<String>,
