@@ -1,6 +1,7 @@
 //! The command line: words in, one Engine call, words out.
 
 mod arguments;
+mod policy;
 mod say;
 mod signals;
 
@@ -36,6 +37,7 @@ pub fn main() -> ExitCode {
         }
         Command::Plan(what) => plan(&what, engine),
         Command::Audit(AuditCommand::Verify { file, json }) => verify(file.as_deref(), json),
+        Command::Policy(command) => policy::obey(&command),
     }
 }
 

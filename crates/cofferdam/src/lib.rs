@@ -16,6 +16,7 @@
 pub mod cli;
 mod engine;
 mod places;
+pub mod project;
 mod refused;
 
 pub use cofferdam_audit as audit;

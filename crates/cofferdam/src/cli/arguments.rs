@@ -53,6 +53,9 @@ pub(super) enum Command {
     /// Look at the audit log
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Write, check and look at policies
+    #[command(subcommand)]
+    Policy(super::policy::PolicyCommand),
 }
 
 #[derive(Debug, Subcommand)]
