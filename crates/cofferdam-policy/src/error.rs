@@ -8,6 +8,7 @@ use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, Na
 
 use crate::document::{Source, TEXT_BYTES_MAX};
 use crate::model::Clause;
+use crate::presets;
 use crate::read::ENTRIES_MAX;
 
 /// One situation.
@@ -194,6 +195,9 @@ impl Fault {
                 format!("the presets are: {}", known.join(", "))
             }
             Self::PresetBroken { .. } => "report it; until then, leave the preset out".into(),
+            Self::ExtendsLater { asked } if presets::ALL.iter().any(|p| p.name == asked) => {
+                format!("write \"preset:{asked}\"")
+            }
             Self::ExtendsLater { .. } => {
                 "write \"preset:NAME\"; other files and layers come in a later release".into()
             }

@@ -86,7 +86,7 @@ pub(crate) fn add(document: &mut Document, name: &str, clause: &Clause) -> Resul
         let names = ALL.iter().map(|preset| &preset.name);
         return Err(Fault::PresetUnknown {
             asked: name.into(),
-            nearest: read::nearest(name, names.clone()),
+            nearest: read::nearest(name.strip_prefix(PREFIX).unwrap_or(name), names.clone()),
             known: names.map(|name| (*name).to_owned()).collect(),
         });
     };

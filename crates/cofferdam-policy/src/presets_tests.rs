@@ -81,7 +81,7 @@ fn a_clause_names_its_preset_and_line() {
     assert_eq!(python.clause.to_string(), "extends[0] (preset:uv:4)");
     assert_eq!(uv.clause.to_string(), "--preset (command line)");
     let set = uv.set.iter().find(|set| set.value.name == "UV_OFFLINE").unwrap();
-    assert_eq!(set.clause.to_string(), "environment.set.UV_OFFLINE (preset:uv:8)");
+    assert_eq!(set.clause.to_string(), "environment.set.UV_OFFLINE (preset:uv:9)");
     assert_eq!(python.grants.first().unwrap().clause.file, "preset:python");
 }
 

@@ -264,12 +264,13 @@ impl Reader<'_> {
     /// `extends = ["preset:NAME", ...]`: nothing else can be extended in this release.
     fn extends(&self, value: &Value<'_>, document: &mut Document) -> Result<(), PolicyError> {
         for (index, entry) in self.list("extends", value)?.iter().enumerate() {
-            let text = self.text("extends", entry)?;
+            let rule = format!("extends[{index}]");
+            let text = self.text(&rule, entry)?;
             let Some(name) = text.strip_prefix(presets::PREFIX) else {
                 let fault = Fault::ExtendsLater { asked: text.into() };
                 return Err(self.fault(fault, entry.span()));
             };
-            let clause = self.clause(&format!("extends[{index}]"), entry);
+            let clause = self.clause(&rule, entry);
             presets::add(document, name, &clause)
                 .map_err(|fault| self.fault(fault, entry.span()))?;
         }

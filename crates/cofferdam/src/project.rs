@@ -135,7 +135,11 @@ fn replace(folder: BorrowedFd<'_>, text: &str) -> io::Result<()> {
         Err(error) => return Err(error.into()),
     }
     write(folder, NEW, text)?;
-    Ok(renameat(folder, NEW, folder, FILE)?)
+    let renamed = renameat(folder, NEW, folder, FILE);
+    if renamed.is_err() {
+        unlinkat(folder, NEW, AtFlags::empty()).unwrap_or(());
+    }
+    Ok(renamed?)
 }
 
 /// The policy's text, for a person to read and change.

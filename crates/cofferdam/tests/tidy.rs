@@ -132,8 +132,19 @@ const NO_PATH: &[&str] = &[concat!("/wo", "rk/"), concat!("/ro", "ot/.cargo")];
 /// Documents whose claims name tests.
 const DOCUMENTS: &[&str] = &["ARCHITECTURE.md", "SPECIFICATION.md", "THREATS.md"];
 /// Test programs of crates/cofferdam, as documents name them.
-const PROGRAMS: &[&str] =
-    &["agrees", "broken", "containment", "crash", "fuzz", "kernel", "records", "streams", "tidy"];
+const PROGRAMS: &[&str] = &[
+    "agrees",
+    "broken",
+    "containment",
+    "crash",
+    "fuzz",
+    "kernel",
+    "policies",
+    "presets",
+    "records",
+    "streams",
+    "tidy",
+];
 /// Crates with tests of their own, as documents name them, `cofferdam-` before or not.
 const CRATES: &[&str] = &["audit", "init", "plan", "policy", "sandbox", "sys"];
 
