@@ -25,7 +25,7 @@ fn write_text(out: &mut String, policy: &Policy, plan: &Plan) -> std::fmt::Resul
     }
     writeln!(out, "starts in  {}", plan.workload.directory.display())?;
     if !policy.presets.is_empty() {
-        let names: Vec<&str> = policy.presets.iter().map(|(name, _)| name.as_str()).collect();
+        let names: Vec<&str> = policy.presets.iter().map(|preset| preset.name.as_str()).collect();
         writeln!(out, "presets    {}", names.join(", "))?;
     }
     writeln!(out, "\nview")?;

@@ -125,6 +125,16 @@ pub struct LeftOut {
     pub real: PathBuf,
 }
 
+/// A preset that holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
+pub struct Extended {
+    /// The preset's name.
+    pub name: String,
+    /// The rule that asks for it: the person's, or that of a preset which extends it.
+    pub clause: Clause,
+}
+
 /// A grant that is not in the view, because its rule can do without.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize))]
@@ -247,8 +257,8 @@ pub struct Policy {
     pub root_links: Vec<(PathBuf, PathBuf)>,
     /// Toolchains that are not in the view, because a symbolic link leads to them.
     pub left_out: Vec<LeftOut>,
-    /// Presets in the order in which they hold: a name, and the rule that asks for it.
-    pub presets: Vec<(String, Clause)>,
+    /// Presets in the order in which they hold.
+    pub presets: Vec<Extended>,
     /// Grants that are not in the view, because they may be absent.
     pub missing: Vec<Missing>,
     /// Files that the private home begins with, sorted by path; none lies in a granted tree.

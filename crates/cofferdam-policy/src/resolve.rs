@@ -152,7 +152,7 @@ pub fn resolve(document: &Document, facts: &Facts) -> Result<Policy, PolicyError
         replaced,
         root_links,
         left_out,
-        presets: document.presets.iter().map(|p| (p.name.into(), p.clause.clone())).collect(),
+        presets: document.presets.iter().map(preset::extended).collect(),
         missing,
         seeds,
         home: facts.home.clone(),

@@ -15,8 +15,8 @@ pub fn text(policy: &Policy) -> String {
 
 fn write_text(out: &mut String, policy: &Policy) -> std::fmt::Result {
     writeln!(out, "isolation   process   {}", policy.isolation_clause)?;
-    for (name, clause) in &policy.presets {
-        writeln!(out, "preset      {name}   {clause}")?;
+    for preset in &policy.presets {
+        writeln!(out, "preset      {}   {}", preset.name, preset.clause)?;
     }
     writeln!(out, "\nfilesystem")?;
     for grant in [&policy.workspace].into_iter().chain(&policy.grants) {

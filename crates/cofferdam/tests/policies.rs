@@ -168,7 +168,7 @@ fn show_names_where_each_rule_comes_from() {
     assert!(!shown.contains("hush"), "a value of the person's is not shown");
     let json = policy(&place, &["show", "--json", "p.toml"]).works("for machines").out;
     let object: serde_json::Value = serde_json::from_str(&json).unwrap();
-    assert_eq!(object["presets"][1][0], "uv");
+    assert_eq!(object["presets"][1]["name"], "uv");
     assert!(!json.contains("hush"), "nor there");
     let users = policy(&place, &["show"]).works("the user's").out;
     assert!(users.starts_with("policy      built-in\n"), "{users}");

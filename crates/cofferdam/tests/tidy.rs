@@ -130,7 +130,8 @@ const NO_WORD: &[(&str, &str)] = &[
 const NO_PATH: &[&str] = &[concat!("/wo", "rk/"), concat!("/ro", "ot/.cargo")];
 
 /// Documents whose claims name tests.
-const DOCUMENTS: &[&str] = &["ARCHITECTURE.md", "SPECIFICATION.md", "THREATS.md"];
+const DOCUMENTS: &[&str] =
+    &["ARCHITECTURE.md", "SPECIFICATION.md", "THREATS.md", "docs/presets.md"];
 /// Test programs of crates/cofferdam, as documents name them.
 const PROGRAMS: &[&str] = &[
     "agrees",

@@ -4,11 +4,15 @@
 use std::path::{Path, PathBuf};
 
 use super::{Resolver, absolute, held, named};
-use crate::document::{Located, Presence};
+use crate::document::{GrantText, Located, Presence};
 use crate::error::{Fault, PolicyError};
 use crate::facts::Kind;
-use crate::model::{Clause, Grant, Missing, Mode, Origin, Seed, Shown, Variable};
-use crate::presets::PREFIX;
+use crate::model::{Clause, Extended, Grant, Missing, Mode, Origin, Seed, Shown, Variable};
+use crate::presets::{PREFIX, Preset};
+
+pub(super) fn extended(preset: &Preset) -> Extended {
+    Extended { name: preset.name.into(), clause: preset.clause.clone() }
+}
 
 pub(super) fn missing(path: PathBuf, why: &str, clause: &Clause) -> Missing {
     Missing { path, why: why.into(), clause: clause.clone() }
@@ -33,7 +37,7 @@ impl Resolver<'_> {
         grants: &[Grant],
         workspace: &Grant,
     ) -> Result<(), PolicyError> {
-        let narrows = |grant: &&Located<crate::document::GrantText>| {
+        let narrows = |grant: &&Located<GrantText>| {
             let text = &grant.value;
             text.presence == Presence::Optional && text.mode == Mode::ReadOnly
         };
@@ -78,11 +82,7 @@ impl Resolver<'_> {
 
     /// The grant, or why there is none. Nothing is followed through a symbolic link: a workload
     /// that once could write beside it may have made it.
-    fn preset_grant(
-        &self,
-        text: &Located<crate::document::GrantText>,
-        path: PathBuf,
-    ) -> Result<Grant, String> {
+    fn preset_grant(&self, text: &Located<GrantText>, path: PathBuf) -> Result<Grant, String> {
         if let Some(why) = self.facts.unseen.get(&path) {
             return Err(format!("cannot be looked at: {why}"));
         }

@@ -133,13 +133,13 @@ fn check(file: Option<&Path>, output: Output) -> Result<(), Refused> {
             "file": source,
             "workspace": policy.workspace.path,
             "mode": policy.workspace.mode,
-            "presets": policy.presets.iter().map(|(name, _)| name).collect::<Vec<_>>(),
+            "presets": policy.presets.iter().map(|preset| &preset.name).collect::<Vec<_>>(),
             "grants": granted(&policy),
             "left_out": policy.missing.len(),
         });
         return to_stdout(&object.to_string());
     }
-    let presets: Vec<&str> = policy.presets.iter().map(|(name, _)| name.as_str()).collect();
+    let presets: Vec<&str> = policy.presets.iter().map(|preset| preset.name.as_str()).collect();
     to_stdout(&printable(&format!(
         "{source}: ok\n{} is {}; {} more granted, {} left out; presets: {}; network: none",
         policy.workspace.path.display(),
