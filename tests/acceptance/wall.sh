@@ -23,7 +23,7 @@ clean() {
 trap clean EXIT
 trap 'exit 130' INT TERM
 
-suites="containment kernel crash agrees broken streams records faces"
+suites="containment kernel crash agrees broken streams records faces presets policies"
 mkdir "$stage/bin" "$stage/tests" || exit 1
 cargo build --profile ci --locked -q || exit 1
 # Paths of what was built, from cargo itself.
@@ -126,6 +126,10 @@ person() {
     say 7 "$who" $? "plan agrees with what happens: $(grep -h 'accesses under' "$stage/log")"
     tests "$who" broken
     say 8 "$who" $? "$(grep -c '^=== ' "$here/crates/cofferdam/tests/broken.golden") broken policies and command lines, each with its message"
+    tests "$who" policies
+    say "8, policy" "$who" $? "policy init, check, show and schema ($ran tests)"
+    tests "$who" presets
+    say "8, presets" "$who" $? "each preset with its toolchain, where that is installed ($ran tests)"
 }
 
 cp tests/acceptance/tools.sh "$stage/tools.sh" && chmod 755 "$stage/tools.sh"

@@ -9,6 +9,7 @@
 )]
 
 mod bench;
+mod presets;
 mod test;
 
 use std::process::ExitCode;
@@ -21,6 +22,8 @@ tasks:
   bench start [--pairs N]
                        start time, memory and throughput against bubblewrap, alternating;
                        prints the table of SPECIFICATION.md
+  presets              every toolchain and agent that a preset is for, from Debian, npm and PyPI
+                       into target/presets, and the tests of presets with them (1.5 GB)
   fuzz [--rounds N]    the test program `fuzz` for longer: N changes of each sample (300000)
 ";
 
@@ -36,6 +39,7 @@ fn main() -> ExitCode {
         },
         // For the bench's own use, inside bubblewrap: not in the help.
         [bench::WALLS, plan, "--", command @ ..] => bench::under_walls(plan, command),
+        ["presets"] => presets::run(),
         ["fuzz"] => test::fuzz(300_000),
         ["fuzz", "--rounds", rounds] => match rounds.parse() {
             Ok(rounds @ 1..=1_000_000_000) => test::fuzz(rounds),

@@ -8,8 +8,10 @@ const NEEDS: &[(&str, &str)] = &[
     ("/usr/bin/python3", "python3"),
     ("/usr/lib/python3.11/ensurepip", "python3-venv"),
     ("/usr/lib/python3/dist-packages/pytest", "python3-pytest"),
+    ("/usr/lib/python3/dist-packages/jsonschema", "python3-jsonschema"),
     ("/usr/bin/git", "git"),
     ("/usr/bin/node", "nodejs"),
+    ("/usr/bin/ruby", "ruby"),
     ("/usr/bin/make", "make"),
     ("/usr/bin/gcc", "gcc"),
     ("/usr/bin/sqlite3", "sqlite3"),
@@ -94,13 +96,13 @@ pub(crate) fn fuzz(rounds: u32) -> Result<(), String> {
     )
 }
 
-fn cargo_test() -> Command {
+pub(crate) fn cargo_test() -> Command {
     let mut command = Command::new("cargo");
     command.args(["test", "-q"]).args(PROFILE);
     command
 }
 
-fn step(name: &str, command: &mut Command) -> Result<(), String> {
+pub(crate) fn step(name: &str, command: &mut Command) -> Result<(), String> {
     println!("== {name}");
     let status = command.stdin(Stdio::null()).status();
     match status {
@@ -112,8 +114,13 @@ fn step(name: &str, command: &mut Command) -> Result<(), String> {
 
 /// Installs what is missing, as root; says what is missing otherwise.
 fn packages() -> Result<(), String> {
+    install(NEEDS)
+}
+
+/// The same for a list of files, each with its package.
+pub(crate) fn install(needs: &[(&str, &'static str)]) -> Result<(), String> {
     let missing = || {
-        let absent = NEEDS.iter().filter(|(file, _)| !Path::new(file).exists());
+        let absent = needs.iter().filter(|(file, _)| !Path::new(file).exists());
         absent.map(|(_, package)| *package).collect::<Vec<_>>()
     };
     let wanted = missing();

@@ -115,7 +115,7 @@ fn openings(policy: &Policy, stand_in: bool) -> Vec<Opening> {
         // The system's trees are for everybody; what is root's own must look like the stand-in's.
         let idmap = match (stand_in, grant.origin) {
             (false, _) | (true, Origin::System) => Idmap::None,
-            (true, Origin::Toolchain) => Idmap::IfPossible,
+            (true, Origin::Toolchain | Origin::Preset) => Idmap::IfPossible,
             (true, Origin::Granted | Origin::Workspace) => Idmap::Required,
         };
         let expect = Expect::Inode { dev: grant.seen.dev, ino: grant.seen.ino };
@@ -249,6 +249,11 @@ fn view(policy: &Policy, openings: &[Opening]) -> Vec<Step> {
     for opening in openings {
         let (target, guard) = (opening.target.clone(), Guard::Kill);
         mounts.push((target.clone(), 1, Step::Attach { target, guard }));
+    }
+    // Small files of presets, in the private home: it is mounted before what has its path in front.
+    for seed in &policy.seeds {
+        let (path, content) = (seed.path.clone(), seed.content.clone());
+        mounts.push((path.clone(), 1, Step::File { path, content, mode: 0o644 }));
     }
     let mut pin = |path: &Path, expect| {
         if !mounts.iter().any(|(at, order, _)| at == path && *order == 2) {

@@ -24,6 +24,10 @@ fn write_text(out: &mut String, policy: &Policy, plan: &Plan) -> std::fmt::Resul
         writeln!(out, "command    {}", words.join(" "))?;
     }
     writeln!(out, "starts in  {}", plan.workload.directory.display())?;
+    if !policy.presets.is_empty() {
+        let names: Vec<&str> = policy.presets.iter().map(|preset| preset.name.as_str()).collect();
+        writeln!(out, "presets    {}", names.join(", "))?;
+    }
     writeln!(out, "\nview")?;
     for grant in [&policy.workspace].into_iter().chain(&policy.grants) {
         let why = match grant.origin {
@@ -31,9 +35,22 @@ fn write_text(out: &mut String, policy: &Policy, plan: &Plan) -> std::fmt::Resul
             Origin::Granted => "granted",
             Origin::System => "system",
             Origin::Toolchain => "toolchain",
+            Origin::Preset => "preset",
         };
         let (mode, path) = (grant.mode.as_str(), grant.path.display());
         writeln!(out, "  {mode:<10}  {why:<9}  {path}   {}", grant.clause)?;
+    }
+    for gone in &policy.missing {
+        writeln!(
+            out,
+            "  left out    optional   {}, which {}   {}",
+            gone.path.display(),
+            gone.why,
+            gone.clause
+        )?;
+    }
+    for seed in &policy.seeds {
+        writeln!(out, "  private     made       {}   {}", seed.path.display(), seed.clause)?;
     }
     writeln!(out, "  private     fresh      {}, /tmp, /var/tmp, /dev/shm", policy.home.display())?;
     writeln!(out, "\nenvironment")?;

@@ -78,6 +78,13 @@ const TREES: &[Row] = &[
     ("/home/u/app/target/cofferdam-init", Kind::File, None),
 ];
 
+/// A tree of a preset, one that a link leads to; the others of `java` and `codex` are absent.
+const OF_PRESETS: &[Row] = &[
+    ("/home/u/.m2/repository", Kind::Directory, None),
+    ("/home/u/.jdks", Kind::Link, Some("srv/data")),
+    ("/srv/data", Kind::Directory, None),
+];
+
 fn facts(caller: &Caller, rows: &[Row]) -> Facts {
     let mut paths = BTreeMap::new();
     for (number, (path, kind, link)) in (1..).zip(MACHINE.iter().chain(rows)) {
@@ -228,6 +235,16 @@ fn trees_in_trees() {
 fn a_workspace_that_stays_as_it_is() {
     let text = "[filesystem]\nworkspace = { path = '.', mode = 'read-only' }\n";
     check("read-only", &planned(text, &facts(&ORDINARY, PROTECTED), &host()));
+}
+
+/// A tree to read, one that is left out, a file of the home; and a grant that is absent.
+#[test]
+fn presets_and_what_may_be_absent() {
+    let caller = Caller { uid: 0, owner: 0, groups: &[0] };
+    let text = "extends = ['preset:java', 'preset:codex']\n[filesystem]\ngrant = [\n\
+                { path = '/srv/none', mode = 'read-write', optional = true },\n]\n\
+                [environment]\nset = { GIT_CONFIG_COUNT = '0' }\n";
+    check("presets", &planned(text, &facts(&caller, OF_PRESETS), &host()));
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use crate::error::{Fault, PolicyError};
 use crate::model::{Clause, Isolation, Mode};
+use crate::presets::{self, Preset};
 use crate::read;
 use crate::view;
 
@@ -69,6 +70,17 @@ pub struct GrantText {
     pub path: String,
     /// What may be done.
     pub mode: Mode,
+    /// Whether the rule can do without what it names.
+    pub presence: Presence,
+}
+
+/// What follows when nothing is at a granted path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// A refusal.
+    Required,
+    /// It is left out, and the plan says so.
+    Optional,
 }
 
 /// A variable with a value that somebody wrote down. `Debug` shows the name.
@@ -105,6 +117,9 @@ pub struct Document {
     pub set: Vec<Located<Setting>>,
     /// `network`; none.
     pub network: Clause,
+    /// `extends`, then `--preset`: what each brings, in order, with what it extends before it. All
+    /// of it comes before the text: single values of the text win, lists are joined.
+    pub presets: Vec<Preset>,
 }
 
 impl Document {
@@ -126,7 +141,8 @@ impl Document {
 
     fn defaults(source: Source) -> Self {
         let default = |name: &str| Clause::built_in(name);
-        let workspace = GrantText { path: ".".into(), mode: Mode::ReadWrite };
+        let presence = Presence::Required;
+        let workspace = GrantText { path: ".".into(), mode: Mode::ReadWrite, presence };
         let names = view::DEFAULT_VARIABLES.iter();
         Self {
             source,
@@ -139,7 +155,22 @@ impl Document {
                 .collect(),
             set: Vec::new(),
             network: default("network"),
+            presets: Vec::new(),
         }
+    }
+
+    /// `--preset NAME`, after the text's.
+    ///
+    /// # Errors
+    /// There is no preset of that name.
+    pub fn add_preset(&mut self, name: &str) -> Result<(), PolicyError> {
+        let flag = Flag::new("--preset", name);
+        presets::add(self, name, &Clause::flag("--preset")).map_err(|fault| flag.fault(fault))
+    }
+
+    /// Every name or prefix of a variable that passes: the text's and the flags', then the presets'.
+    pub fn passed(&self) -> impl Iterator<Item = &Located<String>> {
+        self.variables.iter().chain(self.presets.iter().flat_map(|preset| &preset.variables))
     }
 
     /// `--workspace PATH[:MODE]`, in place of the text's.
@@ -152,7 +183,8 @@ impl Document {
             Some((path, mode)) => (path, flag.mode(mode)?),
             None => (words, Mode::ReadWrite),
         };
-        self.workspace = flag.located(GrantText { path: flag.path(path)?, mode });
+        let presence = Presence::Required;
+        self.workspace = flag.located(GrantText { path: flag.path(path)?, mode, presence });
         Ok(())
     }
 
@@ -166,7 +198,8 @@ impl Document {
             return Err(flag.fault(Fault::ModeMissing));
         };
         let mode = flag.mode(mode)?;
-        self.grants.push(flag.located(GrantText { path: flag.path(path)?, mode }));
+        let presence = Presence::Required;
+        self.grants.push(flag.located(GrantText { path: flag.path(path)?, mode, presence }));
         Ok(())
     }
 

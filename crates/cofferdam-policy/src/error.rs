@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::document::{Source, TEXT_BYTES_MAX};
 use crate::model::Clause;
+use crate::presets;
 use crate::read::ENTRIES_MAX;
 
 /// One situation.
@@ -30,6 +31,12 @@ pub(crate) enum Fault {
     VersionMissing,
     #[error("version {got} of the policy language is unknown")]
     VersionUnknown { got: String },
+    #[error("no preset is called `{asked}`")]
+    PresetUnknown { asked: String, nearest: Option<String>, known: Vec<String> },
+    #[error("the preset `{name}` of this program is broken: {why}")]
+    PresetBroken { name: String, why: String },
+    #[error("`{asked}` cannot be extended in this release")]
+    ExtendsLater { asked: String },
     #[error("isolation `{asked}` is not in this release")]
     IsolationLater { asked: String },
     #[error("unknown isolation `{asked}`")]
@@ -87,6 +94,8 @@ pub(crate) enum Fault {
     ReservedPath { path: PathBuf, place: PathBuf },
     #[error("{} is too wide for a grant: {why}", path.display())]
     GrantTooWide { path: PathBuf, why: String },
+    #[error("{} may be absent, and would be writable then: it lies in {}", path.display(), tree.display())]
+    OptionalInside { path: PathBuf, tree: PathBuf },
     #[error("{} is neither a regular file nor a directory", path.display())]
     NotRegular { path: PathBuf },
     #[error("the protected name {} is a symbolic link", path.display())]
@@ -120,6 +129,9 @@ impl Fault {
             Self::TooMany { .. } => "too-many-entries",
             Self::VersionMissing => "version-missing",
             Self::VersionUnknown { .. } => "version-unknown",
+            Self::PresetUnknown { .. } => "preset-unknown",
+            Self::PresetBroken { .. } => "preset-broken",
+            Self::ExtendsLater { .. } => "extends-not-yet",
             Self::IsolationLater { .. } => "isolation-not-yet",
             Self::IsolationUnknown { .. } => "isolation-unknown",
             Self::Home { .. } => "home-not-yet",
@@ -147,6 +159,7 @@ impl Fault {
             Self::WorkspaceTooWide { .. } => "workspace-too-wide",
             Self::ReservedPath { .. } => "reserved-path",
             Self::GrantTooWide { .. } => "grant-too-wide",
+            Self::OptionalInside { .. } => "optional-inside",
             Self::NotRegular { .. } => "not-regular",
             Self::GuardedLink { .. } => "guarded-link",
             Self::GuardedHardLink { .. } => "guarded-hard-link",
@@ -173,6 +186,19 @@ impl Fault {
             Self::TooMany { .. } => "grant a directory that holds them".into(),
             Self::VersionMissing => "begin the policy with `version = 1`".into(),
             Self::VersionUnknown { .. } => "this release reads `version = 1`".into(),
+            Self::PresetUnknown { nearest: Some(nearest), .. } => {
+                format!("did you mean `{nearest}`?")
+            }
+            Self::PresetUnknown { nearest: None, known, .. } => {
+                format!("the presets are: {}", known.join(", "))
+            }
+            Self::PresetBroken { .. } => "report it; until then, leave the preset out".into(),
+            Self::ExtendsLater { asked } if presets::ALL.iter().any(|p| p.name == asked) => {
+                format!("write \"preset:{asked}\"")
+            }
+            Self::ExtendsLater { .. } => {
+                "write \"preset:NAME\"; other files and layers come in a later release".into()
+            }
             Self::IsolationLater { .. } => {
                 "this release has `process`; it does not stand in for another wall by itself".into()
             }
@@ -229,6 +255,9 @@ impl Fault {
             }
             Self::ReservedPath { .. } => "remove the rule".into(),
             Self::GrantTooWide { .. } => "grant the directory that is needed, below it".into(),
+            Self::OptionalInside { .. } => {
+                "leave `optional` out: what keeps others from writing must be there".into()
+            }
             Self::NotRegular { .. } => "name a regular file or a directory".into(),
             Self::GuardedLink { .. } => {
                 "replace the link by what it leads to: what it points at cannot be guarded".into()

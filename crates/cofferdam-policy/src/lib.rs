@@ -21,9 +21,13 @@ pub mod judge;
 mod message;
 pub mod model;
 #[cfg(feature = "text")]
+pub mod presets;
+#[cfg(feature = "text")]
 mod read;
 #[cfg(feature = "text")]
 pub mod resolve;
+#[cfg(feature = "text")]
+pub mod show;
 pub mod view;
 
 #[cfg(feature = "text")]
@@ -35,5 +39,7 @@ pub use judge::{Act, Request, Rules, Verdict, decide};
 #[cfg(feature = "text")]
 pub use message::{Message, render};
 pub use model::{Clause, Grant, Guarded, Isolation, Mode, Origin, Policy, Variable};
+#[cfg(feature = "text")]
+pub use read::keys;
 #[cfg(feature = "text")]
 pub use resolve::resolve;

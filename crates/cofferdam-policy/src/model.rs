@@ -83,6 +83,8 @@ pub enum Origin {
     System,
     /// A toolchain in the home that exists on this machine.
     Toolchain,
+    /// Named by a preset that the person chose.
+    Preset,
 }
 
 /// One tree of the host that the workload sees, at the same place.
@@ -121,6 +123,40 @@ pub struct LeftOut {
     pub path: PathBuf,
     /// The same thing by a path without symbolic links.
     pub real: PathBuf,
+}
+
+/// A preset that holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
+pub struct Extended {
+    /// The preset's name.
+    pub name: String,
+    /// The rule that asks for it: the person's, or that of a preset which extends it.
+    pub clause: Clause,
+}
+
+/// A grant that is not in the view, because its rule can do without.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
+pub struct Missing {
+    /// What would be granted.
+    pub path: PathBuf,
+    /// Why it is not: `does not exist`, or what stands there instead.
+    pub why: String,
+    /// The rule that names it.
+    pub clause: Clause,
+}
+
+/// A small file of a preset's in the private home.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
+pub struct Seed {
+    /// Absolute, in the home.
+    pub path: PathBuf,
+    /// Its whole text; the same for everybody, so there is no secret in it.
+    pub content: String,
+    /// The preset that brings it.
+    pub clause: Clause,
 }
 
 /// A name below a writable tree that exists and that the workload must never change.
@@ -221,6 +257,12 @@ pub struct Policy {
     pub root_links: Vec<(PathBuf, PathBuf)>,
     /// Toolchains that are not in the view, because a symbolic link leads to them.
     pub left_out: Vec<LeftOut>,
+    /// Presets in the order in which they hold.
+    pub presets: Vec<Extended>,
+    /// Grants that are not in the view, because they may be absent.
+    pub missing: Vec<Missing>,
+    /// Files that the private home begins with, sorted by path; none lies in a granted tree.
+    pub seeds: Vec<Seed>,
     /// The private home: made fresh for each run.
     pub home: PathBuf,
     /// The clause of the home.

@@ -8,10 +8,10 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::document::{Document, GrantText, Located, Setting, Source};
+use crate::document::{Document, GrantText, Located, Presence, Setting, Source};
 use crate::error::{Fault, PolicyError};
 use crate::model::{Clause, Isolation, Mode};
-use crate::view;
+use crate::{presets, view};
 
 /// Most entries in one list of a policy: more is a mistake, and each costs a mount.
 pub(crate) const ENTRIES_MAX: usize = 256;
@@ -25,8 +25,8 @@ struct Table {
 
 const TOP: Table = Table {
     name: "",
-    now: &["version", "isolation", "filesystem", "environment", "network"],
-    later: &["extends", "oversight", "jail", "credentials", "limits", "output", "audit", "trust"],
+    now: &["version", "extends", "isolation", "filesystem", "environment", "network"],
+    later: &["oversight", "jail", "credentials", "limits", "output", "audit", "trust"],
 };
 const FILESYSTEM: Table = Table {
     name: "filesystem",
@@ -36,8 +36,18 @@ const FILESYSTEM: Table = Table {
 const ENVIRONMENT: Table = Table { name: "environment", now: &["allow", "set"], later: &[] };
 const NETWORK: Table =
     Table { name: "network", now: &[], later: &["allow", "listen", "local", "dns"] };
-const GRANT: Table = Table { name: "filesystem.grant", now: &["path", "mode"], later: &[] };
+const GRANT: Table =
+    Table { name: "filesystem.grant", now: &["path", "mode", "optional"], later: &[] };
 const WORKSPACE: Table = Table { name: "filesystem.workspace", now: &["path", "mode"], later: &[] };
+
+/// Every table of the language; one that is missing here is missing in the published schema.
+const TABLES: &[&Table] = &[&TOP, &FILESYSTEM, &WORKSPACE, &GRANT, &ENVIRONMENT, &NETWORK];
+
+/// The keys that each table has in this release, by the table's name (empty for the top).
+/// Tables whose keys a person chooses (`environment.set`) are not among them.
+pub fn keys() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
+    TABLES.iter().map(|table| (table.name, table.now))
+}
 
 type Value<'i> = Spanned<DeValue<'i>>;
 
@@ -56,6 +66,9 @@ pub(crate) fn into(document: &mut Document, source: &Source) -> Result<(), Polic
     let top = parsed.get_ref();
     reader.keys(top, &TOP)?;
     reader.version(top)?;
+    if let Some(value) = top.get("extends") {
+        reader.extends(value, document)?;
+    }
     if let Some(value) = top.get("isolation") {
         let clause = reader.clause("isolation", value);
         document.isolation = reader.located(reader.isolation(value)?, value, clause);
@@ -235,7 +248,33 @@ impl Reader<'_> {
             (None, Some(mode)) => mode,
             (None, None) => return Err(self.fault(Fault::ModeMissing, value.span())),
         };
-        Ok(GrantText { path: text, mode })
+        let presence = self.presence(found)?;
+        Ok(GrantText { path: text, mode, presence })
+    }
+
+    fn presence(&self, found: &DeTable<'_>) -> Result<Presence, PolicyError> {
+        let Some(value) = found.get("optional") else { return Ok(Presence::Required) };
+        match value.get_ref().as_bool() {
+            Some(true) => Ok(Presence::Optional),
+            Some(false) => Ok(Presence::Required),
+            None => Err(self.wrong("filesystem.grant.optional", "a boolean", value)),
+        }
+    }
+
+    /// `extends = ["preset:NAME", ...]`: nothing else can be extended in this release.
+    fn extends(&self, value: &Value<'_>, document: &mut Document) -> Result<(), PolicyError> {
+        for (index, entry) in self.list("extends", value)?.iter().enumerate() {
+            let rule = format!("extends[{index}]");
+            let text = self.text(&rule, entry)?;
+            let Some(name) = text.strip_prefix(presets::PREFIX) else {
+                let fault = Fault::ExtendsLater { asked: text.into() };
+                return Err(self.fault(fault, entry.span()));
+            };
+            let clause = self.clause(&rule, entry);
+            presets::add(document, name, &clause)
+                .map_err(|fault| self.fault(fault, entry.span()))?;
+        }
+        Ok(())
     }
 
     fn environment(&self, table: &DeTable<'_>, document: &mut Document) -> Result<(), PolicyError> {
@@ -271,7 +310,10 @@ impl Reader<'_> {
 }
 
 /// The known key that is nearest to `name`, if one is near at all.
-fn nearest<'k>(name: &str, known: impl Iterator<Item = &'k &'static str>) -> Option<String> {
+pub(crate) fn nearest<'k>(
+    name: &str,
+    known: impl Iterator<Item = &'k &'static str>,
+) -> Option<String> {
     known
         .map(|key| (strsim::damerau_levenshtein(name, key), *key))
         .filter(|(distance, key)| *distance <= 1 + key.len() / 3)

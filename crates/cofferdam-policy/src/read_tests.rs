@@ -21,6 +21,13 @@ fn what_the_language_has() {
     for (text, why) in [
         ("version = 1", "the shortest policy"),
         ("version = 1\nisolation = 'process'", "the one wall of this release"),
+        ("version = 1\nextends = []", "no preset"),
+        ("version = 1\nextends = ['preset:uv', 'preset:git', 'preset:uv']", "twice is once"),
+        (
+            "version = 1\n[filesystem]\n\
+             grant = [{ path = '/a', mode = 'read-write', optional = true }]",
+            "one that may be absent",
+        ),
         ("version = 1\n[filesystem]\nhome = \"private\"", "the one home"),
         ("version = 1\n[network]", "no network, written out"),
         ("version = 1\nnetwork = {}", "the same, inline"),
@@ -49,6 +56,9 @@ fn what_it_refuses() {
         ("version = 1\nversion = 1".into(), "policy-not-toml", 2, 1, "twice"),
         ("version = 1\n[filesytem]".into(), "unknown-key", 2, 2, "a misspelt table"),
         ("version = 1\nlimits = {}".into(), "key-not-yet", 2, 1, "known, and not enforced yet"),
+        ("version = 1\nextends = ['preset:x']".into(), "preset-unknown", 2, 12, "no such preset"),
+        ("version = 1\nextends = ['/etc/p']".into(), "extends-not-yet", 2, 12, "no other file"),
+        ("version = 1\nextends = [[]]".into(), "wrong-type", 2, 12, "a name"),
         ("version = 1\nisolation = 'vm'".into(), "isolation-not-yet", 2, 13, "a later wall"),
         ("version = 1\nisolation = 'docker'".into(), "isolation-unknown", 2, 13, "none of ours"),
         (
@@ -67,6 +77,13 @@ fn what_it_refuses() {
             3,
             34,
             "short forms are flags",
+        ),
+        (
+            fs("grant = [{ path = '/a', mode = 'read-only', optional = 0 }]"),
+            "wrong-type",
+            3,
+            56,
+            "yes or no",
         ),
         (fs("grant = [{ path = '/opt' }]"), "mode-missing", 3, 10, "a grant says how far it goes"),
         (fs("grant = [{ mode = 'read-only' }]"), "path-missing", 3, 10, "of what"),
@@ -126,7 +143,11 @@ fn the_command_line() {
     type Set = fn(&mut Document, &str) -> Result<(), crate::PolicyError>;
     let (workspace, grant, env): (Set, Set, Set) =
         (Document::set_workspace, Document::add_grant, Document::add_variable);
+    let preset: Set = Document::add_preset;
     for (set, words, want, why) in [
+        (preset, "rust", None, "a preset"),
+        (preset, "", Some("preset-unknown"), "no name"),
+        (preset, "preset:rust", Some("preset-unknown"), "the name alone"),
         (workspace, "/a", None, "read-write by default"),
         (workspace, "/a:ro", None, "the short form"),
         (workspace, "/a:read-only", None, "the long form"),
@@ -168,8 +189,8 @@ fn patterns_never_cover_a_secret() {
 #[test]
 fn no_text_makes_it_panic() {
     // Each prefix and each single change of a policy that has everything.
-    let whole = "version = 1\nisolation='process'\n[filesystem]\nworkspace={path='.'}\n\
-                 grant=[{path='/a',mode='read-only'}]\n[environment]\nallow=['A']\nset={B='c'}\n[network]";
+    let whole = "version = 1\nextends=['preset:go']\nisolation='process'\n[filesystem]\nworkspace={path='.'}\n\
+                 grant=[{path='/a',mode='read-only',optional=true}]\n[environment]\nallow=['A']\nset={B='c'}\n[network]";
     assert!(parse(whole).is_ok());
     for at in 0..whole.len() {
         drop(parse(&whole[..at]));

@@ -4,15 +4,18 @@
 //! error at the line that names it.
 
 mod guard;
+mod preset;
 mod width;
 
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
-use crate::document::{Document, GrantText, Located, Setting, matches};
+use crate::document::{Document, GrantText, Located, Presence, Setting, matches};
 use crate::error::{Fault, PolicyError};
 use crate::facts::{Facts, Kind, Seen};
-use crate::model::{Clause, Grant, LeftOut, Mode, Origin, Policy, Replaced, Shown, Variable};
+use crate::model::{
+    Clause, Grant, LeftOut, Missing, Mode, Origin, Policy, Replaced, Shown, Variable,
+};
 use crate::view;
 
 /// The workspace's path as written in `document`, made absolute.
@@ -46,6 +49,7 @@ pub fn wanted_paths(document: &Document, home: &Path, cwd: &Path) -> BTreeSet<Pa
     let mut paths: BTreeSet<PathBuf> = document
         .grants
         .iter()
+        .chain(document.presets.iter().flat_map(|preset| &preset.grants))
         .map(|grant| absolute(&grant.value.path, home, cwd))
         .chain(view::TOOLCHAINS.iter().map(|name| home.join(name)))
         .collect();
@@ -94,7 +98,7 @@ pub fn resolve(document: &Document, facts: &Facts) -> Result<Policy, PolicyError
     let resolver = Resolver { document, facts };
     resolver.home()?;
     let workspace = resolver.workspace()?;
-    let mut grants = resolver.grants(&workspace)?;
+    let (mut grants, mut missing) = resolver.grants(&workspace)?;
     let mut workspace = workspace;
     // At equal paths the most restrictive wins, the workspace being one grant among them.
     grants.retain(|grant| {
@@ -112,7 +116,10 @@ pub fn resolve(document: &Document, facts: &Facts) -> Result<Policy, PolicyError
         .filter(|tree| !named(&grants, &workspace, &tree.path))
         .chain(toolchains.into_iter().filter(|t| !held(&grants, &workspace, &t.path)))
         .collect();
+    let (of_presets, lacking) = resolver.presets(&grants, &workspace, &built_in);
+    missing.extend(lacking);
     grants.extend(built_in);
+    grants.extend(of_presets);
     grants.sort_by(|a, b| a.path.cmp(&b.path));
     let trees = guard::Writable::of(&grants, &workspace);
     let (guarded, unguarded) = resolver.guarded(&trees, &workspace)?;
@@ -125,6 +132,7 @@ pub fn resolve(document: &Document, facts: &Facts) -> Result<Policy, PolicyError
         workspace.path.clone()
     };
     let environment = resolver.environment(&grants, &workspace);
+    let seeds = resolver.seeds(&grants, &workspace);
     let withheld = facts
         .environment_names
         .iter()
@@ -144,6 +152,9 @@ pub fn resolve(document: &Document, facts: &Facts) -> Result<Policy, PolicyError
         replaced,
         root_links,
         left_out,
+        presets: document.presets.iter().map(preset::extended).collect(),
+        missing,
+        seeds,
         home: facts.home.clone(),
         home_clause: document.home.clone(),
         person: facts.person.clone(),
@@ -261,12 +272,16 @@ impl Resolver<'_> {
         Ok(grant)
     }
 
-    fn grants(&self, workspace: &Grant) -> Result<Vec<Grant>, PolicyError> {
-        let mut grants: Vec<Grant> = Vec::new();
+    fn grants(&self, workspace: &Grant) -> Result<(Vec<Grant>, Vec<Missing>), PolicyError> {
+        let (mut grants, mut missing): (Vec<Grant>, Vec<Missing>) = Default::default();
         for text in &self.document.grants {
             let path = absolute(&text.value.path, &self.facts.home, &self.facts.cwd);
             if let Some(why) = self.too_wide(&path) {
                 return Err(self.fault(Fault::GrantTooWide { path, why }, text));
+            }
+            if text.value.presence == Presence::Optional && self.is_absent(&path) {
+                missing.push(preset::missing(path, "does not exist", &text.clause));
+                continue;
             }
             let grant = self.granted(text, Origin::Granted)?;
             if workspace.path != grant.path && workspace.path.starts_with(&grant.path) {
@@ -280,7 +295,8 @@ impl Resolver<'_> {
             }
         }
         self.unprotected(&grants, workspace)?;
-        Ok(grants)
+        self.no_optional_guard(&grants, workspace)?;
+        Ok((grants, missing))
     }
 
     /// No writable grant lies at or below a protected name of another writable tree, or of the
@@ -374,10 +390,12 @@ impl Resolver<'_> {
         let known = |name: &str| {
             view::DEFAULT_VARIABLES.contains(&name) || view::LOCALE_VARIABLES.contains(&name)
         };
-        for pattern in &self.document.variables {
+        self.set_by_presets(&mut variables);
+        for pattern in self.document.passed() {
             let passed = self.facts.environment.0.iter();
             let passed = passed.filter(|(name, _)| matches(&pattern.value, name));
             for (name, value) in passed {
+                preset::give_way(&mut variables, name, pattern);
                 if variables.iter().all(|variable| variable.name != *name) {
                     variables.push(Variable {
                         name: name.clone(),

@@ -65,6 +65,7 @@ pub const PROTECTED: &[&str] = &[
     ".git/commondir",
     ".claude",
     ".codex",
+    ".cofferdam",
     ".vscode",
     ".idea",
     ".mcp.json",

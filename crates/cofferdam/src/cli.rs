@@ -3,6 +3,7 @@
 mod arguments;
 mod doctor;
 mod pages;
+mod policy;
 mod say;
 mod show;
 mod signals;
@@ -53,6 +54,7 @@ fn obey(command: Command, engine: Option<Result<Engine, Refused>>) -> ExitCode {
         Command::Inside(Inside::Plan(what)) => plan(&what, engine),
         Command::Audit(AuditCommand::Show(what)) => show::show(&what),
         Command::Audit(AuditCommand::Verify { file, json }) => verify(file.as_deref(), json),
+        Command::Policy(command) => policy::obey(&command),
         Command::Doctor(what) => doctor::doctor(&what),
         Command::Completions { shell } => answered(say::to_stdout(&pages::completions(shell))),
         Command::Man { directory: None } => {
@@ -97,6 +99,7 @@ fn options(what: &What) -> Result<Options, Refused> {
         workspace: what.workspace.clone(),
         grants: what.grants.clone(),
         variables: what.variables.clone(),
+        presets: what.presets.clone(),
         audit: what.audit.clone(),
         streams: terminal::streams(io::stdin().as_fd(), io::stdout().as_fd(), io::stderr().as_fd()),
     })

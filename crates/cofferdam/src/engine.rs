@@ -54,6 +54,8 @@ pub struct Options {
     pub grants: Vec<String>,
     /// `NAME` or `NAME=VALUE`, in addition to the policy's environment.
     pub variables: Vec<String>,
+    /// Names of presets, after those that the policy extends.
+    pub presets: Vec<String>,
     /// The audit log, in place of the one in the state directory.
     pub audit: Option<PathBuf>,
     /// What the command's streams are: pipes, or a terminal of the sandbox's own
@@ -71,6 +73,7 @@ impl std::fmt::Debug for Options {
             .field("workspace", &self.workspace)
             .field("grants", &self.grants)
             .field("variables", &names.collect::<Vec<_>>())
+            .field("presets", &self.presets)
             .field("audit", &self.audit)
             .field("streams", &self.streams)
             .finish()
@@ -96,6 +99,19 @@ pub struct Prepared {
     /// What will be done.
     pub plan: Plan,
     /// Where it will be recorded.
+    pub audit: PathBuf,
+}
+
+/// A policy on this machine: what was read and decided before the machine's own part.
+#[derive(Debug)]
+pub struct Resolved {
+    /// What was read of the caller's side.
+    pub facts: Facts,
+    /// What was decided from the text.
+    pub policy: Policy,
+    /// The policy's file as errors name it, or `built-in`.
+    pub source: String,
+    /// Where a run would be recorded.
     pub audit: PathBuf,
 }
 
@@ -194,11 +210,36 @@ impl Engine {
     pub(crate) fn prepare_with(
         &self,
         options: &Options,
-        own: &[(&str, &str)],
+        own_variables: &[(&str, &str)],
     ) -> Result<Prepared, Refused> {
         if options.command.first().is_none_or(|word| word.is_empty()) {
             return Err(Refused::EmptyCommand);
         }
+        let resolved = self.resolve_with(options, own_variables)?;
+        let Resolved { facts, policy, audit, source: _ } = resolved;
+        let host = probe::host();
+        self.trace.done("host");
+        let command = options.command.iter().cloned().map(|word| Argument(word.into_vec()));
+        let task = Task { command: command.collect(), streams: options.streams };
+        let plan = compile(&policy, &host, task)?;
+        self.trace.done("plan compiled");
+        Ok(Prepared { facts, host, policy, plan, audit })
+    }
+
+    /// Reads the policy and Facts, and decides what the policy means here. Starts nothing, and asks
+    /// nothing of the machine that only a sandbox needs; the command is not looked at.
+    ///
+    /// # Errors
+    /// What `run` would refuse in the policy, or because of what is where.
+    pub fn resolve(&self, options: &Options) -> Result<Resolved, Refused> {
+        self.resolve_with(options, &[])
+    }
+
+    fn resolve_with(
+        &self,
+        options: &Options,
+        own_variables: &[(&str, &str)],
+    ) -> Result<Resolved, Refused> {
         let caller = Caller::read()?;
         let places = Places::of(&caller);
         let Read { mut document, files: policy_files } = places.read(&options.policy, &caller)?;
@@ -211,16 +252,18 @@ impl Engine {
         for variable in &options.variables {
             document.add_variable(variable)?;
         }
-        for (name, value) in own {
+        for preset in &options.presets {
+            document.add_preset(preset)?;
+        }
+        for (name, value) in own_variables {
             document.add_own_variable(name, value);
         }
         let workspace = resolve::workspace_path(&document, &caller.home, &caller.cwd);
         let (person, home) = caller.person(&workspace);
         let audit = places.log(options.audit.as_deref(), &caller)?;
         let wanted = resolve::wanted_paths(&document, &home, &caller.cwd);
-        let passes = |name: &str| {
-            document.variables.iter().any(|pattern| document::matches(&pattern.value, name))
-        };
+        let passes =
+            |name: &str| document.passed().any(|pattern| document::matches(&pattern.value, name));
         let own = Own {
             places: places.and_of(&home),
             programs: self.programs.paths.clone(),
@@ -231,16 +274,10 @@ impl Engine {
         };
         let facts = caller.look((person, home), &wanted, passes, own)?;
         self.trace.done("facts");
-        let host = probe::host();
-        self.trace.done("host");
         let policy = resolve(&document, &facts)?;
         self.trace.done("policy");
-        let command = options.command.iter().cloned().map(|word| Argument(word.into_vec()));
-        let task = Task { command: command.collect(), streams: options.streams };
-        let plan = compile(&policy, &host, task)?;
-        self.trace.done("plan compiled");
         outside(&audit, &policy, &facts)?;
-        Ok(Prepared { facts, host, policy, plan, audit })
+        Ok(Resolved { facts, policy, source: document.source.name, audit })
     }
 
     /// Builds the sandbox of `prepared` and takes it down again, without a workload or a record:

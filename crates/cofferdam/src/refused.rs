@@ -83,6 +83,26 @@ pub enum Refused {
         /// Whether a person named it.
         named: bool,
     },
+    /// The project has a policy already.
+    #[error("{} is there already", path.display())]
+    PolicyExists {
+        /// The policy.
+        path: PathBuf,
+    },
+    /// A project's policy cannot be written.
+    #[error("cannot write {}", path.display())]
+    PolicyUnwritable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A directory that is no project, since nothing could be run in it.
+    #[error("{} is no project: it is or holds the home directory", path.display())]
+    ProjectTooWide {
+        /// The directory.
+        path: PathBuf,
+    },
     /// `HOME` is another user's and has a policy, which is not root's.
     #[error("HOME is another user's, whose policy {} is not root's", path.display())]
     OthersPolicy {
@@ -151,6 +171,9 @@ impl Refused {
             Self::ConfigInside { .. } => "config-inside",
             Self::PolicyShared { .. } => "policy-shared",
             Self::PolicyFile { .. } => "policy-file",
+            Self::PolicyExists { .. } => "policy-exists",
+            Self::PolicyUnwritable { .. } => "policy-unwritable",
+            Self::ProjectTooWide { .. } => "project-too-wide",
             Self::OthersPolicy { .. } => "policy-of-another",
             Self::Unanswered(_) => "answer-lost",
             Self::Diagnosis { .. } => "cannot-diagnose",
@@ -204,6 +227,15 @@ impl Refused {
                  --policy FILE",
                 system_words(source)
             ),
+            Self::PolicyExists { .. } => "read it; --force puts a new one in its place".into(),
+            Self::PolicyUnwritable { source, .. } => format!(
+                "the system said: {}; name a directory that is yours, without links: cofferdam \
+                 policy init DIR",
+                system_words(source)
+            ),
+            Self::ProjectTooWide { .. } => {
+                "cd into the project, or name it: cofferdam policy init DIR".into()
+            }
             Self::OthersPolicy { path } => {
                 format!(
                     "name it if it shall hold: --policy {}; or set HOME: sudo -H",

@@ -3,6 +3,8 @@
 //! The messages are in `broken.golden`; `UPDATE_GOLDEN=1` writes it anew, and the diff is the
 //! review.
 
+#[path = "broken/schema.rs"]
+mod schema;
 #[path = "support/mod.rs"]
 mod support;
 
@@ -98,6 +100,43 @@ const CASES: &[(&str, Option<&str>, &[&str])] = &[
     ("network", None, &["--network", "host"]),
     ("policy-not-there", None, &["--policy", "$OUT/none.toml"]),
     ("policy-directory", None, &["--policy", "$OUT"]),
+    ("preset-misspelt", Some("version = 1\nextends = [\"preset:git\", \"preset:pyton\"]\n"), &[]),
+    ("preset-unknown", Some("version = 1\nextends = [\"preset:cobol\"]\n"), &[]),
+    ("extends-file", Some("version = 1\nextends = [\"./base.toml\"]\n"), &[]),
+    ("extends-no-prefix", Some("version = 1\nextends = [\"node\"]\n"), &[]),
+    ("extends-string", Some("version = 1\nextends = \"preset:node\"\n"), &[]),
+    ("extends-number", Some("version = 1\nextends = [1]\n"), &[]),
+    ("preset-flag", None, &["--preset", "nodejs"]),
+    ("preset-flag-prefix", None, &["--preset", "preset:rust"]),
+    (
+        "optional-no-boolean",
+        Some(
+            "version = 1\n[filesystem]\n\
+             grant = [{ path = \"/opt\", mode = \"read-only\", optional = \"yes\" }]\n",
+        ),
+        &[],
+    ),
+    (
+        "optional-workspace",
+        Some("version = 1\n[filesystem]\nworkspace = { path = \".\", optional = true }\n"),
+        &[],
+    ),
+    (
+        "optional-guard",
+        Some(
+            "version = 1\n[filesystem]\n\
+             grant = [{ path = \"./vendor\", mode = \"read-only\", optional = true }]\n",
+        ),
+        &[],
+    ),
+    (
+        "optional-home",
+        Some(
+            "version = 1\n[filesystem]\n\
+             grant = [{ path = \"~\", mode = \"read-only\", optional = true }]\n",
+        ),
+        &[],
+    ),
     ("unknown-flag", None, &["--writable"]),
     ("quiet-and-json", None, &["--quiet", "--json"]),
 ];

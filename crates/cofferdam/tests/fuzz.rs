@@ -141,6 +141,8 @@ const POLICIES: &[&str] = &[
     "version = 1\nisolation = \"process\"\n",
     "version = 1\n[filesystem]\nworkspace = { path = \".\", mode = \"read-write\" }\n\
      grant = [{ path = \"~/data\", mode = \"read-only\" }]\nhome = \"private\"\n",
+    "version = 1\nextends = [\"preset:uv\", \"preset:codex\"]\n[filesystem]\n\
+     grant = [{ path = \"~/data\", mode = \"read-only\", optional = true }]\n",
     "version = 1\n[environment]\nallow = [\"TERM\", \"LC_*\"]\nset = { CI = \"1\" }\n[network]\n",
     "version = 1\n# \u{1b}[2J \u{202e}\u{e9}\n[[filesystem.grant]]\npath = \"/opt/\u{e9}\"\nmode = \"read-only\"\n",
 ];

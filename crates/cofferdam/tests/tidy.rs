@@ -130,8 +130,14 @@ const NO_WORD: &[(&str, &str)] = &[
 const NO_PATH: &[&str] = &[concat!("/wo", "rk/"), concat!("/ro", "ot/.cargo")];
 
 /// Documents whose claims name tests.
-const DOCUMENTS: &[&str] =
-    &["ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "SPECIFICATION.md", "THREATS.md"];
+const DOCUMENTS: &[&str] = &[
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "SPECIFICATION.md",
+    "THREATS.md",
+    "docs/presets.md",
+];
 /// Test programs of crates/cofferdam, as documents name them.
 const PROGRAMS: &[&str] = &[
     "agrees",
@@ -142,6 +148,8 @@ const PROGRAMS: &[&str] = &[
     "faces",
     "fuzz",
     "kernel",
+    "policies",
+    "presets",
     "records",
     "streams",
     "terminal",

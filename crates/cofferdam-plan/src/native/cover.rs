@@ -19,6 +19,7 @@ pub(super) fn rows(policy: &Policy, host: &Host) -> Vec<Coverage> {
     ];
     let asked = |grant: &&Grant| grant.origin == Origin::Granted;
     rows.extend(policy.grants.iter().filter(asked).map(|grant| tree(grant, host)));
+    rows.extend(of_presets(policy, host));
     rows.extend(built_in_trees(policy));
     rows.push(row(
         &Clause::built_in("filesystem"),
@@ -79,6 +80,21 @@ fn tree(grant: &Grant, host: &Host) -> Coverage {
         _ => Extent::Enforced,
     };
     row(&grant.clause, &says, mechanisms, extent)
+}
+
+/// Trees and files of presets, and what may be absent and is.
+fn of_presets(policy: &Policy, host: &Host) -> Vec<Coverage> {
+    let trees = policy.grants.iter().filter(|grant| grant.origin == Origin::Preset);
+    let mut rows: Vec<Coverage> = trees.map(|grant| tree(grant, host)).collect();
+    for gone in &policy.missing {
+        let says = format!("{} is not in the view: it {}", gone.path.display(), gone.why);
+        rows.push(row(&gone.clause, &says, &["mount view", "Landlock"], Extent::Enforced));
+    }
+    for seed in &policy.seeds {
+        let says = format!("{} is made in the private home", seed.path.display());
+        rows.push(row(&seed.clause, &says, &["a file of the fresh home"], Extent::Enforced));
+    }
+    rows
 }
 
 /// The system's trees and the toolchains, a row each kind.

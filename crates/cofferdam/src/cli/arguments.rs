@@ -69,6 +69,9 @@ pub(super) enum Command {
     /// Look at the audit log
     #[command(subcommand, after_help = audit::AFTER)]
     Audit(AuditCommand),
+    /// Write, check and look at policies
+    #[command(subcommand, after_help = super::policy::AFTER)]
+    Policy(super::policy::PolicyCommand),
     /// Try each guarantee on this machine, and say what to do where one does not hold
     #[command(after_help = doctor::AFTER)]
     Doctor(Doctor),

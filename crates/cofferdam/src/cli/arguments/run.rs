@@ -63,6 +63,10 @@ pub(in crate::cli) struct What {
     /// One more tree to see; MODE is rw or ro. May be given more than once
     #[arg(long = "grant", value_name = "PATH:MODE")]
     pub(in crate::cli) grants: Vec<String>,
+    /// What a toolchain or an agent needs, by name (node, rust, codex, ...). May be given more than
+    /// once
+    #[arg(long = "preset", value_name = "NAME")]
+    pub(in crate::cli) presets: Vec<String>,
     /// Pass a variable, or set one. May be given more than once
     #[arg(long = "env", value_name = "NAME[=VALUE]")]
     pub(in crate::cli) variables: Vec<String>,

@@ -1,0 +1,184 @@
+//! `cofferdam policy`: write, check and look at policies. Starts nothing and records nothing.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use cofferdam_policy::{printable, show};
+use serde_json::json;
+
+use super::REFUSED;
+use super::say::{Output, Say, to_stdout};
+use crate::engine::{Engine, Options, PolicyFrom, Resolved};
+use crate::project::{self, Existing};
+use crate::refused::Refused;
+
+/// The JSON Schema (2020-12) of the policy language, as it is published.
+const SCHEMA: &str = include_str!("../../../../schema/policy.schema.json");
+
+pub(super) const AFTER: &str = "Examples:
+  cofferdam policy init                   write one to begin with
+  cofferdam policy check                  does it hold here?
+  cofferdam policy show                   every rule, and where it comes from";
+
+const AFTER_SHOW: &str = "Examples:
+  cofferdam policy show
+  cofferdam policy show --json .cofferdam/policy.toml
+
+Exit status: 0, or 125 with what `run` would say.";
+
+const AFTER_SCHEMA: &str = "Examples:
+  cofferdam policy schema > policy.schema.json";
+
+const AFTER_INIT: &str = "Examples:
+  cofferdam policy init                   here; only names of files are looked at
+  cofferdam policy init ~/src/app
+  cofferdam run --policy .cofferdam/policy.toml -- make test
+
+`run` does not read the file by itself: trust of project files comes in a later release.";
+
+const AFTER_CHECK: &str = "Examples:
+  cofferdam policy check                  the user's policy, as `run` reads it
+  cofferdam policy check .cofferdam/policy.toml
+
+Nothing is started. Exit status: 0, or 125 with what `run` would say.";
+
+#[derive(Debug, Subcommand)]
+pub(super) enum PolicyCommand {
+    /// Write a policy to begin with: .cofferdam/policy.toml
+    #[command(after_help = AFTER_INIT)]
+    Init {
+        /// The project; the working directory by default
+        dir: Option<PathBuf>,
+        /// Put it in place of one that is there
+        #[arg(long)]
+        force: bool,
+        /// Answer in JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Read a policy as `run` would in this directory, and say whether it holds
+    #[command(after_help = AFTER_CHECK)]
+    Check {
+        /// The policy; the user's by default
+        file: Option<PathBuf>,
+        /// Answer in JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show every rule that holds in this directory, and where it comes from
+    #[command(after_help = AFTER_SHOW)]
+    Show {
+        /// The policy; the user's by default
+        file: Option<PathBuf>,
+        /// Answer in JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the JSON Schema of the policy language, for editors
+    #[command(after_help = AFTER_SCHEMA)]
+    Schema,
+}
+
+pub(super) fn obey(command: &PolicyCommand) -> ExitCode {
+    let (output, done) = match command {
+        PolicyCommand::Init { dir, force, json } => {
+            let existing = if *force { Existing::Replace } else { Existing::Keep };
+            let folder = dir.as_deref().unwrap_or(Path::new("."));
+            (output(*json), init(folder, existing, output(*json)))
+        }
+        PolicyCommand::Check { file, json } => {
+            (output(*json), check(file.as_deref(), output(*json)))
+        }
+        PolicyCommand::Show { file, json } => (output(*json), show(file.as_deref(), output(*json))),
+        PolicyCommand::Schema => (Output::Text, to_stdout(SCHEMA.trim_end())),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(refused) => {
+            Say::new(output).refused(&refused);
+            ExitCode::from(REFUSED)
+        }
+    }
+}
+
+const fn output(json: bool) -> Output {
+    if json { Output::Json } else { Output::Text }
+}
+
+fn init(folder: &Path, existing: Existing, output: Output) -> Result<(), Refused> {
+    let written = project::init(folder, existing)?;
+    let path = written.path.display();
+    if output == Output::Json {
+        let presets: Vec<&str> = written.presets.iter().map(|(name, _)| *name).collect();
+        let object = json!({"event": "policy-written", "file": path.to_string(),
+                            "presets": presets, "trusted": false});
+        return to_stdout(&object.to_string());
+    }
+    let presets: Vec<String> = written
+        .presets
+        .iter()
+        .map(|(name, because)| match because {
+            Some(file) => format!("{name} ({file})"),
+            None => (*name).to_owned(),
+        })
+        .collect();
+    let there = if folder == Path::new(".") {
+        String::new()
+    } else {
+        format!("cd {} && ", folder.display())
+    };
+    to_stdout(&printable(&format!(
+        "wrote {path}\npresets: {}\n`run` does not read it until it is trusted, which comes in a \
+         later release. Use it now:\n  {there}cofferdam run --policy .cofferdam/policy.toml -- CMD",
+        presets.join(", ")
+    )))
+}
+
+/// What the policy means here.
+fn resolved(file: Option<&Path>) -> Result<Resolved, Refused> {
+    let policy = file.map_or(PolicyFrom::User, |path| PolicyFrom::File(path.to_owned()));
+    Engine::new()?.resolve(&Options { policy, ..Options::default() })
+}
+
+fn check(file: Option<&Path>, output: Output) -> Result<(), Refused> {
+    let Resolved { policy, source, .. } = resolved(file)?;
+    if output == Output::Json {
+        let object = json!({
+            "event": "policy-ok",
+            "file": source,
+            "workspace": policy.workspace.path,
+            "mode": policy.workspace.mode,
+            "presets": policy.presets.iter().map(|preset| &preset.name).collect::<Vec<_>>(),
+            "grants": granted(&policy),
+            "left_out": policy.missing.len(),
+        });
+        return to_stdout(&object.to_string());
+    }
+    let presets: Vec<&str> = policy.presets.iter().map(|preset| preset.name.as_str()).collect();
+    to_stdout(&printable(&format!(
+        "{source}: ok\n{} is {}; {} more granted, {} left out; presets: {}; network: none",
+        policy.workspace.path.display(),
+        policy.workspace.mode.as_str(),
+        granted(&policy),
+        policy.missing.len(),
+        if presets.is_empty() { "none".into() } else { presets.join(", ") },
+    )))
+}
+
+/// How many trees somebody asked for, beside the workspace.
+fn granted(policy: &cofferdam_policy::Policy) -> usize {
+    use cofferdam_policy::Origin;
+    let asked = |origin| matches!(origin, Origin::Granted | Origin::Preset);
+    policy.grants.iter().filter(|grant| asked(grant.origin)).count()
+}
+
+fn show(file: Option<&Path>, output: Output) -> Result<(), Refused> {
+    let Resolved { policy, source, .. } = resolved(file)?;
+    if output == Output::Json {
+        let object = serde_json::to_string(&policy);
+        return to_stdout(&object.map_err(|error| Refused::Unanswered(error.into()))?);
+    }
+    let text = format!("policy      {source}\n{}", show::text(&policy));
+    to_stdout(printable(&text).trim_end())
+}
