@@ -17,7 +17,7 @@ use rustix::process::{
 use rustix::termios::tcgetattr;
 
 use crate::streams::{Incoming, Outgoing, Sink, Streams};
-use crate::terminal::{Terminal, settle};
+use crate::terminal::{TAKEN_WITHIN, Terminal, settle};
 
 /// `SIGHUP`, `SIGINT`, `SIGTERM` (`signal(7)`): they ask for the end. `SIGQUIT` does too, but is
 /// also how programs are made to tell what they do (a Java thread dump), time and again.
@@ -232,6 +232,10 @@ impl Running {
                 terminal.take();
             }
             return drop(self.order(&Order::Foreground));
+        }
+        // A program that tidies the screen up before it stops has done so in what it wrote.
+        if let Some(shown) = &mut carry.shown {
+            shown.catch_up(Instant::now() + TAKEN_WITHIN);
         }
         Terminal::stop(carry.terminal.as_mut());
         self.go_on(carry);

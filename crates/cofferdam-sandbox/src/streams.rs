@@ -7,6 +7,7 @@
 use std::io::IsTerminal;
 use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, Mode, OFlags, fcntl_getfl, fstat, makedev, open};
@@ -15,6 +16,7 @@ use rustix::net::{SendFlags, send};
 use rustix::termios::isatty;
 
 use crate::screen::Screen;
+use crate::terminal::ready;
 
 /// As much as a pipe takes at once by default. Bytes.
 const CHUNK: usize = 64 << 10;
@@ -190,6 +192,21 @@ impl<'a> Outgoing<'a> {
     pub(crate) fn step(&mut self) {
         self.fill();
         self.pass();
+    }
+
+    /// Passes on all that has been written so far, as long as it is taken before `until`.
+    pub(crate) fn catch_up(&mut self, until: Instant) {
+        loop {
+            self.step();
+            if self.chunk.is_empty() {
+                self.fill();
+            }
+            match self.sink() {
+                None => return,
+                Some(sink) if ready(sink, PollFlags::OUT, until) => {}
+                Some(_) => return,
+            }
+        }
     }
 
     /// The workload is gone: what is in the pipe now is the last of it. Somebody else may hold the

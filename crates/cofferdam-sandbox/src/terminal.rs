@@ -31,7 +31,7 @@ const ANSWER_WITHIN: Duration = Duration::from_millis(500);
 /// After an answer, so long without another means that it was the last.
 const QUIET: Duration = Duration::from_millis(40);
 /// The longest wait for a terminal that takes no output.
-const TAKEN_WITHIN: Duration = Duration::from_secs(1);
+pub(crate) const TAKEN_WITHIN: Duration = Duration::from_secs(1);
 
 /// Which streams of the workload belong on a terminal of its own, given the caller's.
 ///
@@ -278,7 +278,7 @@ impl Answer {
 }
 
 /// Waits until `fd` has what `flags` say, or `until`.
-fn ready(fd: BorrowedFd<'_>, flags: PollFlags, until: Instant) -> bool {
+pub(crate) fn ready(fd: BorrowedFd<'_>, flags: PollFlags, until: Instant) -> bool {
     loop {
         let left = until.saturating_duration_since(Instant::now());
         let left = Timespec {

@@ -74,7 +74,9 @@ p.types(C + "sh -c 'echo up; read x; echo got $x' &\n"); p.prompt(); p.sees("up\
 assert b"still" in p.runs("echo still")
 p.types("fg\n"); p.sees("\n"); p.types("more\n"); p.sees("got more"); p.prompt()
 # Stopped, sent to the background, it goes on there.
-p.types(C + "sh -c 'echo up; sleep 1; echo went on; read x; echo $x-end'\n"); p.sees("up\r\n"); p.types(b"\x1a"); p.sees("Stopped"); p.prompt()
+# (Without a child: a shell that is stopped between `vfork` and `exec` waits for that child, and does not stop.)
+open("on.py", "w").write("import time\nprint('up', flush=True)\ntime.sleep(1)\nprint('went on', flush=True)\nprint(input() + '-end')\n")
+p.types(C + "/usr/bin/python3 on.py\n"); p.sees("up\r\n"); p.types(b"\x1a"); p.sees("Stopped"); p.prompt()
 p.types("bg\n"); p.prompt(); p.sees("went on"); p.types("\n"); p.prompt()
 p.types("fg\n"); p.sees("\n"); p.types("the\n"); p.sees("the-end"); p.prompt()
 "#,
