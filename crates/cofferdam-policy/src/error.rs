@@ -36,7 +36,7 @@ pub(crate) enum Fault {
     IsolationLater { asked: String },
     #[error("unknown isolation `{asked}`")]
     IsolationUnknown { asked: String },
-    #[error("home `{asked}` is not in this release")]
+    #[error("unknown home `{asked}`")]
     Home { asked: String },
     #[error("mode `{asked}` is not in this release")]
     ModeLater { asked: String },
@@ -55,6 +55,8 @@ pub(crate) enum Fault {
     PathUp { path: String },
     #[error("the path `{path}` contains a wildcard")]
     PathGlob { path: String },
+    #[error("the pattern `{path}` is not in this release")]
+    PatternLater { path: String },
     #[error("the path `{path}` names another user's home")]
     PathOtherHome { path: String },
     #[error("the path `{path}` contains `$`")]
@@ -91,8 +93,18 @@ pub(crate) enum Fault {
     GrantTooWide { path: PathBuf, why: String },
     #[error("{} is neither a regular file nor a directory", path.display())]
     NotRegular { path: PathBuf },
-    #[error("the protected name {} is a symbolic link", path.display())]
-    GuardedLink { path: PathBuf },
+    #[error("{} does not exist, and a name that is not there cannot be {verb}", path.display())]
+    NameMissing { path: PathBuf, verb: &'static str },
+    #[error("{} is the workspace itself", path.display())]
+    HidesWorkspace { path: PathBuf },
+    #[error("the hidden file {} has {links} hard links", path.display())]
+    HiddenHardLink { path: PathBuf, links: u64 },
+    #[error(
+        "a project's home is kept by the user who works there, and root is here for user {uid}"
+    )]
+    HomeOfAnother { uid: u32 },
+    #[error("the protected name {} is a symbolic link{}", path.display(), leading(real.as_deref()))]
+    GuardedLink { path: PathBuf, real: Option<PathBuf> },
     #[error("the protected file {} has {links} hard links", path.display())]
     GuardedHardLink { path: PathBuf, links: u64 },
 }
@@ -103,6 +115,10 @@ fn within(path: &Path, place: &Path, what: &str) -> String {
     } else {
         format!("{} lies in {}, which is {what}", path.display(), place.display())
     }
+}
+
+fn leading(real: Option<&Path>) -> String {
+    real.map_or_else(|| " that leads nowhere".into(), |real| format!(" to {}", real.display()))
 }
 
 fn article(name: &str) -> String {
@@ -124,7 +140,7 @@ impl Fault {
             Self::VersionUnknown { .. } => "version-unknown",
             Self::IsolationLater { .. } => "isolation-not-yet",
             Self::IsolationUnknown { .. } => "isolation-unknown",
-            Self::Home { .. } => "home-not-yet",
+            Self::Home { .. } => "home-unknown",
             Self::ModeLater { .. } => "mode-not-yet",
             Self::ModeUnknown { .. } => "mode-unknown",
             Self::ModeMissing => "mode-missing",
@@ -133,6 +149,7 @@ impl Fault {
             Self::PathControl { .. } => "path-control",
             Self::PathUp { .. } => "path-up",
             Self::PathGlob { .. } => "path-glob",
+            Self::PatternLater { .. } => "pattern-not-yet",
             Self::PathOtherHome { .. } => "path-other-home",
             Self::PathVariable { .. } => "path-variable",
             Self::VariableName { .. } => "variable-name",
@@ -150,6 +167,10 @@ impl Fault {
             Self::ReservedPath { .. } => "reserved-path",
             Self::GrantTooWide { .. } => "grant-too-wide",
             Self::NotRegular { .. } => "not-regular",
+            Self::NameMissing { .. } => "name-missing",
+            Self::HidesWorkspace { .. } => "hides-workspace",
+            Self::HiddenHardLink { .. } => "hidden-hard-link",
+            Self::HomeOfAnother { .. } => "home-of-another",
             Self::GuardedLink { .. } => "guarded-link",
             Self::GuardedHardLink { .. } => "guarded-hard-link",
         }
@@ -172,14 +193,16 @@ impl Fault {
                 "remove it: a rule that nobody enforces is refused, never ignored".into()
             }
             Self::WrongType { want, .. } => format!("write {want}"),
-            Self::TooMany { .. } => "grant a directory that holds them".into(),
+            Self::TooMany { .. } => "name a directory that holds them".into(),
             Self::VersionMissing => "begin the policy with `version = 1`".into(),
             Self::VersionUnknown { .. } => "this release reads `version = 1`".into(),
             Self::IsolationLater { .. } => {
                 "this release has `process`; it does not stand in for another wall by itself".into()
             }
             Self::IsolationUnknown { .. } => "write `process`".into(),
-            Self::Home { .. } => "write `private`: a fresh, empty home for each run".into(),
+            Self::Home { .. } => {
+                "write `private` (fresh for each run) or `project` (kept for this workspace)".into()
+            }
             Self::ModeLater { .. } | Self::ModeUnknown { .. } => {
                 "write `read-only` or `read-write` (as a flag, `ro` or `rw` will do)".into()
             }
@@ -192,6 +215,9 @@ impl Fault {
             Self::PathUp { .. } => "write the path that it leads to".into(),
             Self::PathGlob { .. } => {
                 "name each tree, or the directory that holds them; paths are literal".into()
+            }
+            Self::PatternLater { .. } => {
+                "name each path, or the directory that holds them; a name is literal".into()
             }
             Self::PathOtherHome { .. } => "write the absolute path".into(),
             Self::PathVariable { .. } => "variables are not expanded: write the path itself".into(),
@@ -232,6 +258,23 @@ impl Fault {
             Self::ReservedPath { .. } => "remove the rule".into(),
             Self::GrantTooWide { .. } => "grant the directory that is needed, below it".into(),
             Self::NotRegular { .. } => "name a regular file or a directory".into(),
+            Self::NameMissing { .. } => {
+                "make it, empty if you like, or remove the rule: only names that exist are held in \
+                 this release"
+                    .into()
+            }
+            Self::HidesWorkspace { .. } => {
+                "hide what is in it, by name; or work in another directory".into()
+            }
+            Self::HiddenHardLink { path, .. } => {
+                let path = path.display();
+                format!(
+                    "another name of it could be read; break the link: cp -p {path} x && mv x {path}"
+                )
+            }
+            Self::HomeOfAnother { .. } => {
+                "run as that user (sudo -u NAME cofferdam ...), or write home = \"private\"".into()
+            }
             Self::GuardedLink { .. } => {
                 "replace the link by what it leads to: what it points at cannot be guarded".into()
             }

@@ -6,10 +6,13 @@ use std::path::PathBuf;
 use cofferdam_plan::plan::Step;
 use cofferdam_plan::{Host, Plan};
 
-/// `EPERM`, `EACCES`, `ENOSPC`, `EUSERS` (`errno(3)`), as init reports them.
+/// `EPERM` and others (`errno(3)`), as init reports them.
 const EPERM: i32 = 1;
+const ENOENT: i32 = 2;
 const EACCES: i32 = 13;
+const ENOTDIR: i32 = 20;
 const ENOSPC: i32 = 28;
+const ELOOP: i32 = 40;
 const EUSERS: i32 = 87;
 
 /// The workload did not start, and nothing is left of the attempt.
@@ -140,6 +143,14 @@ fn cause(plan: &Plan, host: &Host, failed: &Step, (doing, errno): (&str, i32)) -
         return Some(cause(
             "changed-meanwhile",
             format!("cannot {doing}"),
+            "run it again; if it repeats, something replaces that path on purpose",
+        ));
+    }
+    // There, and no symbolic link, when Facts looked.
+    if let (Step::Open(_), ELOOP | ENOENT | ENOTDIR) = (failed, errno) {
+        return Some(cause(
+            "changed-meanwhile",
+            format!("cannot {doing}: changed meanwhile: {}", errno_text(errno)),
             "run it again; if it repeats, something replaces that path on purpose",
         ));
     }

@@ -1,6 +1,7 @@
 //! The command line: words in, one Engine call, words out.
 
 mod arguments;
+mod home;
 mod say;
 mod signals;
 
@@ -35,6 +36,7 @@ pub fn main() -> ExitCode {
             run(&what, engine)
         }
         Command::Plan(what) => plan(&what, engine),
+        Command::Home(command) => home::obey(&command),
         Command::Audit(AuditCommand::Verify { file, json }) => verify(file.as_deref(), json),
     }
 }
@@ -63,6 +65,8 @@ fn options(what: &What) -> Result<Options, Refused> {
         policy: what.policy.clone().map_or(PolicyFrom::User, PolicyFrom::File),
         workspace: what.workspace.clone(),
         grants: what.grants.clone(),
+        hide: what.hide.clone(),
+        protect: what.protect.clone(),
         variables: what.variables.clone(),
         audit: what.audit.clone(),
     })

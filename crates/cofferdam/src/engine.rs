@@ -19,6 +19,7 @@ use cofferdam_sandbox::{
 };
 use serde_json::value::RawValue;
 
+use crate::homes::Kept;
 use crate::places::{Places, Read};
 use crate::refused::Refused;
 
@@ -51,6 +52,10 @@ pub struct Options {
     pub workspace: Option<String>,
     /// `PATH:MODE`, in addition to the policy's grants.
     pub grants: Vec<String>,
+    /// Paths that are hidden, in addition to the policy's.
+    pub hide: Vec<String>,
+    /// Paths that stay as they are, in addition to the policy's.
+    pub protect: Vec<String>,
     /// `NAME` or `NAME=VALUE`, in addition to the policy's environment.
     pub variables: Vec<String>,
     /// The audit log, in place of the one in the state directory.
@@ -65,6 +70,8 @@ impl std::fmt::Debug for Options {
             .field("policy", &self.policy)
             .field("workspace", &self.workspace)
             .field("grants", &self.grants)
+            .field("hide", &self.hide)
+            .field("protect", &self.protect)
             .field("variables", &names.collect::<Vec<_>>())
             .field("audit", &self.audit)
             .finish()
@@ -91,6 +98,8 @@ pub struct Prepared {
     pub plan: Plan,
     /// Where it will be recorded.
     pub audit: PathBuf,
+    /// The kept home, which nobody may remove while this is here.
+    _kept: Option<Kept>,
 }
 
 /// What a workload wrote and how it ended.
@@ -173,6 +182,12 @@ impl Engine {
         for grant in &options.grants {
             document.add_grant(grant)?;
         }
+        for path in &options.hide {
+            document.add_hidden(path)?;
+        }
+        for path in &options.protect {
+            document.add_protected(path)?;
+        }
         for variable in &options.variables {
             document.add_variable(variable)?;
         }
@@ -183,6 +198,7 @@ impl Engine {
         let passes = |name: &str| {
             document.variables.iter().any(|pattern| document::matches(&pattern.value, name))
         };
+        let kept = Kept::of(&document, &person, &workspace, (&places, &caller))?;
         let own = Own {
             places: places.and_of(&home),
             programs: self.programs.paths.clone(),
@@ -190,6 +206,8 @@ impl Engine {
             log: Some(audit.clone()),
             asked: resolve::asked_trees(&document, &home, &caller.cwd),
             writable: resolve::writable_trees(&document, &home, &caller.cwd),
+            workspace,
+            kept_home: kept.as_ref().map(|kept| kept.path.clone()),
         };
         let facts = caller.look((person, home), &wanted, passes, own)?;
         let host = probe::host();
@@ -197,7 +215,8 @@ impl Engine {
         let command = options.command.iter().cloned().map(|word| Argument(word.into_vec()));
         let plan = compile(&policy, &host, command.collect())?;
         outside(&audit, &policy, &facts)?;
-        Ok(Prepared { facts, host, policy, plan, audit })
+        kept.as_ref().map_or(Ok(()), |kept| kept.make_room(&policy))?;
+        Ok(Prepared { facts, host, policy, plan, audit, _kept: kept })
     }
 
     /// Builds the sandbox of `prepared` and takes it down again, without a workload or a record:

@@ -15,6 +15,7 @@
 
 pub mod cli;
 mod engine;
+mod homes;
 mod places;
 mod refused;
 
@@ -23,4 +24,5 @@ pub use cofferdam_plan as plan;
 pub use cofferdam_policy as policy;
 pub use cofferdam_sandbox::{Outcome, Sink, Streams};
 pub use engine::{Collected, Engine, Options, PolicyFrom, Prepared, Session};
+pub use homes::{HomeError, KeptHome};
 pub use refused::Refused;

@@ -3,6 +3,8 @@
 use cofferdam_policy::facts::Ids;
 use cofferdam_policy::model::{Clause, Grant, Mode, Origin, Policy};
 
+mod names;
+
 use crate::coverage::{Coverage, Extent};
 use crate::host::Host;
 
@@ -35,12 +37,8 @@ pub(super) fn rows(policy: &Policy, host: &Host) -> Vec<Coverage> {
         },
     ));
     rows.extend(protection(policy));
-    rows.push(row(
-        &policy.home_clause,
-        "the home is private and fresh",
-        &["mount view", "Landlock"],
-        Extent::Enforced,
-    ));
+    rows.extend(names::rows(policy));
+    rows.push(names::home(policy));
     rows.push(row(
         &Clause::built_in("environment"),
         "only named variables pass",
@@ -134,10 +132,11 @@ fn protection(policy: &Policy) -> Vec<Coverage> {
         };
         paths.map(inside).collect::<Vec<_>>().join(", ")
     };
-    if !policy.guarded.is_empty() {
+    let mut built_in = policy.guarded.iter().filter(|kept| kept.clause.file == clause.file);
+    if built_in.clone().next().is_some() {
         rows.push(row(
             &clause,
-            &format!("stays as it is: {}", names(&mut policy.guarded.iter().map(|g| &g.path))),
+            &format!("stays as it is: {}", names(&mut built_in.by_ref().map(|g| &g.path))),
             &["read-only mounts, ancestors bound", "mountinfo watched: a fall kills"],
             Extent::Partly {
                 open: "when the host replaces one, the name is open until the workload is killed: \

@@ -53,6 +53,30 @@ pub(super) enum Command {
     /// Look at the audit log
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Homes that are kept for a workspace (home = "project")
+    #[command(subcommand)]
+    Home(HomeCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum HomeCommand {
+    /// Say which are kept, where, and when each was last used
+    List {
+        /// Answer in JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Remove the home of a workspace; the next run there makes a fresh one
+    Reset {
+        /// The workspace, which need not exist any more; the working directory by default
+        workspace: Option<PathBuf>,
+        /// Every kept home
+        #[arg(long, conflicts_with = "workspace")]
+        all: bool,
+        /// Answer in JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -79,6 +103,12 @@ pub(super) struct What {
     /// One more tree to see; MODE is rw or ro. May be given more than once
     #[arg(long = "grant", value_name = "PATH:MODE")]
     pub(super) grants: Vec<String>,
+    /// Close a file or directory that exists. May be given more than once
+    #[arg(long, value_name = "PATH")]
+    pub(super) hide: Vec<String>,
+    /// Keep a file or directory that exists as it is. May be given more than once
+    #[arg(long, value_name = "PATH")]
+    pub(super) protect: Vec<String>,
     /// Pass a variable, or set one. May be given more than once
     #[arg(long = "env", value_name = "NAME[=VALUE]")]
     pub(super) variables: Vec<String>,
