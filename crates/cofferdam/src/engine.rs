@@ -199,6 +199,10 @@ impl Engine {
             document.variables.iter().any(|pattern| document::matches(&pattern.value, name))
         };
         let kept = Kept::of(&document, &person, &workspace, (&places, &caller))?;
+        if let Some(kept) = &kept {
+            let ours = self.programs.paths.iter().chain(&policy_files).chain([&audit]);
+            kept.holds_none_of(ours)?;
+        }
         let own = Own {
             places: places.and_of(&home),
             programs: self.programs.paths.clone(),

@@ -100,6 +100,15 @@ impl Kept {
         Err(HomeError::InUse { workspace: workspace.to_owned() })
     }
 
+    /// Nothing that decides about a run, or records it, lies in the home.
+    pub(crate) fn holds_none_of<'p>(
+        &self,
+        mut ours: impl Iterator<Item = &'p PathBuf>,
+    ) -> Result<(), HomeError> {
+        let held = ours.find(|path| path.starts_with(&self.path));
+        held.map_or(Ok(()), |path| Err(HomeError::Holds { path: path.clone() }))
+    }
+
     /// Makes places in the home for what the view shows below it. Nothing in it is followed, and
     /// what a run left in the way is a refusal.
     pub(crate) fn make_room(&self, policy: &Policy) -> Result<(), HomeError> {
@@ -203,6 +212,10 @@ impl Engine {
         let state = Places::of(&caller).state;
         let mut found = Vec::new();
         for folder in folders(&state)? {
+            // Interrupted before it was one.
+            if statat(&folder.at, HOME, AtFlags::SYMLINK_NOFOLLOW).is_err() {
+                continue;
+            }
             let used = statat(&folder.at, LOCK, AtFlags::SYMLINK_NOFOLLOW).ok();
             let since = used.and_then(|seen| u64::try_from(seen.st_mtime).ok());
             let last_used = since.map(|since| SystemTime::UNIX_EPOCH + Duration::from_secs(since));

@@ -146,7 +146,11 @@ impl Resolver<'_> {
                 idle.push(Idle { path, why, clause });
             };
             if let Some(kept) = guarded.iter_mut().find(|kept| kept.path == name.path) {
-                kept.clause = name.clause.clone();
+                if kept.clause.file == "built-in" {
+                    kept.clause = name.clause.clone();
+                } else {
+                    needs_nothing("kept by another rule");
+                }
             } else if let Some(top) = trees.holding(&name.path) {
                 let steps = steps_down(top, name.path.strip_prefix(top).unwrap_or(&name.path));
                 guarded.extend(self.guard(&steps, &name.clause)?);
@@ -229,6 +233,12 @@ impl Resolver<'_> {
         let concealed = self.conceal(named, &trees, (&hidden, &replaced), &mut idle)?;
         // What lies behind a hidden name is not there to be held.
         let behind = |path: &Path| trees.conceal(&concealed, path);
+        for kept in guarded.iter().filter(|kept| kept.clause.file != "built-in") {
+            if behind(&kept.path) {
+                let (path, clause) = (kept.path.clone(), kept.clause.clone());
+                idle.push(Idle { path, why: "hidden with what holds it", clause });
+            }
+        }
         guarded.retain(|kept| !behind(&kept.path));
         own.retain(|kept| !behind(&kept.path));
         unguarded.retain(|path| !behind(path));

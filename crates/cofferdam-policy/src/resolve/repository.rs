@@ -103,7 +103,37 @@ impl Resolver<'_> {
             }
             let file = *kind == Kind::File && seen.links > 1;
             let file = file.then(|| format!("{} has more than one name", path.display()));
-            wrong(path, seen).or(file).or_else(|| self.too_wide(path))
+            let unguardable = || match (kind, mode) {
+                (Kind::Directory, Mode::ReadWrite) => self.unguardable(path),
+                (Kind::Directory | Kind::File | Kind::Link | Kind::Other, _) => None,
+            };
+            wrong(path, seen).or(file).or_else(|| self.too_wide(path)).or_else(unguardable)
+        })
+    }
+
+    /// Why a guard in the git directory cannot stand. In a workspace that is a refusal; here the
+    /// directory is not needed to start.
+    fn unguardable(&self, directory: &Path) -> Option<String> {
+        let all = self.facts.git_directories.iter().filter(|at| at.starts_with(directory));
+        let names = all.flat_map(|at| view::GIT_NAMES.iter().map(|name| at.join(name)));
+        names.into_iter().find_map(|path| {
+            let shown = path.display();
+            if let Some(why) = self.facts.unseen.get(&path) {
+                return Some(format!("cannot look at {shown}: {why}"));
+            }
+            let seen = self.facts.seen(&path)?;
+            let below = self.facts.paths.range(path.clone()..);
+            let below = below.take_while(|(inner, _)| inner.starts_with(&path));
+            let two = |(_, seen): (&PathBuf, &Option<Seen>)| {
+                seen.as_ref().is_some_and(|seen| seen.kind == Kind::File && seen.links > 1)
+            };
+            match seen.kind {
+                Kind::Link => Some(format!("{shown} is a symbolic link")),
+                Kind::Other => Some(format!("{shown} is no regular file")),
+                Kind::File | Kind::Directory => {
+                    below.into_iter().any(two).then(|| format!("{shown} has another name"))
+                }
+            }
         })
     }
 

@@ -37,6 +37,12 @@ pub enum HomeError {
         /// Whose home.
         workspace: PathBuf,
     },
+    /// What the workload must never change lies in it.
+    #[error("{} lies in the kept home, which the workload may change", path.display())]
+    Holds {
+        /// What.
+        path: PathBuf,
+    },
     /// A run left something in the home where a tree of the view must appear.
     #[error("in the kept home something is in the way of {}: {}", path.display(), system_words(source))]
     InTheWay {
@@ -66,6 +72,7 @@ impl HomeError {
             Self::NoDirectory { .. } => "home-no-directory",
             Self::InUse { .. } => "home-in-use",
             Self::Unknown { .. } => "home-not-kept",
+            Self::Holds { .. } => "home-holds-ours",
             Self::InTheWay { .. } => "home-in-the-way",
             Self::System { .. } => "home-system",
         }
@@ -82,6 +89,7 @@ impl HomeError {
             Self::NoDirectory { .. } => "look at what it is, and move it away".into(),
             Self::InUse { .. } => "end the sandboxes that run in that workspace first".into(),
             Self::Unknown { .. } => "`cofferdam home list` names those that are kept".into(),
+            Self::Holds { .. } => "move it out of the state directory, and name it there".into(),
             Self::InTheWay { .. } => {
                 "start that workspace's home afresh: cofferdam home reset WORKSPACE".into()
             }

@@ -54,6 +54,16 @@ fn state_is_granted_to_nobody() {
             .inside(&format!("cat {}", at.display()))
             .fails(&["No such file"], "and is not in view");
     }
+    // What decides about a run, or records it, is not in the home that it has.
+    let policy_inside = home.join("home/p.toml").display().to_string();
+    std::fs::copy(place.root.join("p.toml"), &policy_inside).unwrap();
+    place
+        .inside_with(&["--policy", &policy_inside], "true")
+        .refused("lies in the kept home", "its policy");
+    let log = home.join("home/log").display().to_string();
+    place
+        .inside_with(&["--policy", &policy, "--audit", &log], "true")
+        .refused("lies in the kept home", "its log");
     // State that a variable leads into a writable tree.
     let mut command = place.cofferdam(&["--grant", &format!("{}:rw", place.out.display())]);
     command.env("XDG_STATE_HOME", place.out.join("state")).arg("true");

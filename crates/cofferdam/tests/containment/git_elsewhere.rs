@@ -235,6 +235,16 @@ fn a_git_directory_above_is_not_always_the_workspaces() {
         "its commondir leads elsewhere",
     );
     left_out("echo gitdir: $OUT/victim/.git > $H/src/.git", "what it names says of no work tree");
+    // What could not be guarded is not shown; the workspace itself starts.
+    left_out(
+        "git init -q $H/src && rm -r $H/src/.git/hooks && ln -s $OUT $H/src/.git/hooks",
+        ".git/hooks is a symbolic link",
+    );
+    left_out("git init -q $H/src && ln $H/src/.git/config $OUT/c", ".git/config has another name");
+    left_out(
+        "git init -q $H/src && echo > $H/src/.git/hooks/a && ln $H/src/.git/hooks/a $OUT/hook",
+        ".git/hooks has another name",
+    );
     if crate::support::is_root() {
         left_out("git init -q $H/src && chown -R 4242 $H/src/.git", "belongs to user 4242, not 0");
     } else {
