@@ -112,6 +112,9 @@ fn linked(top: &Path, dot: &Path) -> Option<Nearest> {
             if named_in(&real, "commondir").as_deref() != Some(common) {
                 return not("the worktree that it names has its repository elsewhere");
             }
+            if !is_named_so(common) {
+                return not("its repository is called neither .git, NAME.git nor .bare");
+            }
             common.to_owned()
         }
         None if is_module(&real) => {
@@ -128,6 +131,13 @@ fn linked(top: &Path, dot: &Path) -> Option<Nearest> {
         return not("what it names is no repository");
     }
     Some(Ok((top.to_owned(), directory)))
+}
+
+/// Whether a directory is called as people call a git directory. A tree that a workload could write
+/// once must not become one with all that its owner keeps there.
+fn is_named_so(directory: &Path) -> bool {
+    let name = directory.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    name.ends_with(".git") || name == ".bare"
 }
 
 /// The path in the one line of a file in `directory`.

@@ -138,6 +138,13 @@ fn worktrees_and_submodules_work_by_themselves() {
         assert!(text.contains(&format!("{}, read-write", src.join(git).display())), "{at}: {text}");
         inside("cat $W/top $H/src/tree2/top").fails(&["No such file"], "other work trees");
     }
+    // Work trees beside a bare repository.
+    place
+        .outside("git clone -q --bare $W $H/src/bare/.bare && cd $H/src/bare && git --git-dir=.bare worktree add -q one && cd one && git config user.email a@example.com && git config user.name a")
+        .works("a bare repository");
+    let one = src.join("bare/one").display().to_string();
+    let mut command = place.cofferdam(&["--workspace", &one]);
+    finish(command.args(["sh", "-c", &format!("cd {one} && {WORK}")])).works("a bare repository's");
     // A submodule does not show the repository around it.
     let lib = src.join("app/vendor/lib").display().to_string();
     let mut command = place.cofferdam(&["--workspace", &lib]);
@@ -145,6 +152,53 @@ fn worktrees_and_submodules_work_by_themselves() {
         .fails(&["No such file"], "the superproject's");
     place.outside("cat $W/.git/HEAD $H/src/tree2/top").works("the control");
 }
+
+/// A git directory that names the workspace, at `@`.
+const FAKE: &str = "mkdir -p @/worktrees/x @/objects @/refs && echo ref: refs/heads/x > @/HEAD && \
+                cp @/HEAD @/worktrees/x/HEAD && echo $W/.git > @/worktrees/x/gitdir";
+
+/// What is planted; `F` and `SCRATCH` stand for [`FAKE`] in the workspace and in a granted tree.
+const PLANTED: &[(&str, &str)] = &[
+    ("its git directory", "echo gitdir: $OUT/victim/.git > .git"),
+    ("its worktree's directory", "echo gitdir: $OUT/victim/.git/worktrees/tree > .git"),
+    ("its submodule's", "echo gitdir: $OUT/victim/.git/modules/lib > .git"),
+    ("what is no git directory", "echo gitdir: $OUT > .git"),
+    ("the secrets of the home", "echo gitdir: $H/.ssh > .git"),
+    (
+        "a worktree of ours with its repository there",
+        "F && echo $OUT/victim/.git > f/worktrees/x/commondir && echo gitdir: f/worktrees/x > .git",
+    ),
+    (
+        "the same in a tree that it could write once",
+        "SCRATCH && echo $OUT/victim/.git > $OUT/scratch/worktrees/x/commondir && \
+             echo gitdir: $OUT/scratch/worktrees/x > .git",
+    ),
+    (
+        "the same by a link",
+        "F && rmdir f/objects f/refs && ln -s $OUT/victim/.git/objects f/objects && echo ../.. > f/worktrees/x/commondir && echo gitdir: f/worktrees/x > .git",
+    ),
+    (
+        "a link among our worktrees",
+        "F && rm -r f/worktrees && ln -s $OUT/victim/.git/worktrees f/worktrees && echo gitdir: f/worktrees/tree > .git",
+    ),
+    (
+        "a link to its git directory",
+        "ln -s $OUT/victim/.git l && echo gitdir: l/worktrees/tree > .git",
+    ),
+    (
+        "the worktree in our workspace, which a link makes the whole of it",
+        "mv tree t && ln -s . tree && echo gitdir: $OUT/victim/.git/worktrees/tree1 > .git",
+    ),
+    (
+        "a submodule of ours with a link",
+        "mkdir -p m/.git && ln -s $OUT/victim/.git m/.git/modules && echo gitdir: m/.git/modules > .git",
+    ),
+    (
+        "an include of ours",
+        "mkdir -p m/.git/modules/x/refs m/.git/modules/x/objects && cp $W/canary m 2>/dev/null; printf '[core]\\nworktree = ../../../..\\n[include]\\npath = $OUT/victim/.git/config\\n' > m/.git/modules/x/config && echo $OUT/victim/.git/objects > m/.git/modules/x/objects/alternates && echo ref: x > m/.git/modules/x/HEAD && echo gitdir: m/.git/modules/x > .git",
+    ),
+    ("two lines", "printf 'gitdir: $OUT/victim/.git/worktrees/tree\\ngitdir: x\\n' > .git"),
+];
 
 /// Whatever the workload of an earlier run wrote into its workspace, another project stays closed.
 #[test]
@@ -157,55 +211,33 @@ fn a_planted_git_file_shows_no_other_project() {
                   echo ref: refs/heads/x > .git/modules/lib/HEAD && \
                   printf '[core]\\n\\tworktree = ../../../lib\\n' > .git/modules/lib/config";
     place.outside(set_up).works("");
-    let treasure = "cat $OUT/victim/.git/HEAD || git --git-dir=$OUT/victim/.git show HEAD:t";
+    let treasure = "cat $OUT/victim/.git/HEAD $OUT/victim/.git/modules/lib/HEAD && \
+                    git --git-dir=$OUT/victim/.git show HEAD:t";
     place.outside(treasure).works("the control");
-    let fake = "mkdir -p W/worktrees/x W/objects W/refs && echo ref: refs/heads/x > W/HEAD && \
-                cp W/HEAD W/worktrees/x/HEAD && echo $W/.git > W/worktrees/x/gitdir";
-    for (what, plant) in [
-        ("its git directory", "echo gitdir: $OUT/victim/.git > .git"),
-        ("its worktree's directory", "echo gitdir: $OUT/victim/.git/worktrees/tree > .git"),
-        ("its submodule's", "echo gitdir: $OUT/victim/.git/modules/lib > .git"),
-        ("what is no git directory", "echo gitdir: $OUT > .git"),
-        ("the secrets of the home", "echo gitdir: $H/.ssh > .git"),
-        (
-            "a worktree of ours with its repository there",
-            "F && echo $OUT/victim/.git > f/worktrees/x/commondir && echo gitdir: f/worktrees/x > .git",
-        ),
-        (
-            "the same by a link",
-            "F && rmdir f/objects f/refs && ln -s $OUT/victim/.git/objects f/objects && echo ../.. > f/worktrees/x/commondir && echo gitdir: f/worktrees/x > .git",
-        ),
-        (
-            "a link among our worktrees",
-            "F && rm -r f/worktrees && ln -s $OUT/victim/.git/worktrees f/worktrees && echo gitdir: f/worktrees/tree > .git",
-        ),
-        (
-            "a link to its git directory",
-            "ln -s $OUT/victim/.git l && echo gitdir: l/worktrees/tree > .git",
-        ),
-        (
-            "the worktree in our workspace, which a link makes the whole of it",
-            "mv tree t && ln -s . tree && echo gitdir: $OUT/victim/.git/worktrees/tree1 > .git",
-        ),
-        (
-            "a submodule of ours with a link",
-            "mkdir -p m/.git && ln -s $OUT/victim/.git m/.git/modules && echo gitdir: m/.git/modules > .git",
-        ),
-        (
-            "an include of ours",
-            "mkdir -p m/.git/modules/x/refs m/.git/modules/x/objects && cp $W/canary m 2>/dev/null; printf '[core]\\nworktree = ../../../..\\n[include]\\npath = $OUT/victim/.git/config\\n' > m/.git/modules/x/config && echo $OUT/victim/.git/objects > m/.git/modules/x/objects/alternates && echo ref: x > m/.git/modules/x/HEAD && echo gitdir: m/.git/modules/x > .git",
-        ),
-        ("two lines", "printf 'gitdir: $OUT/victim/.git/worktrees/tree\\ngitdir: x\\n' > .git"),
-    ] {
-        let plant = plant.replace('F', &fake.replace("W/", "f/"));
-        // The workload itself does it.
-        place.inside(&plant).works(what);
+    place.outside("mkdir $OUT/scratch").works("");
+    let scratch = format!("{}/scratch:rw", place.out.display());
+    for (what, plant) in PLANTED {
+        let plant = plant.replace("F &&", &format!("{} &&", FAKE.replace("@/", "f/")));
+        let plant = plant.replace("SCRATCH", &FAKE.replace("@/", "$OUT/scratch/"));
+        // The workload itself does it, in a run that had one tree more.
+        place.inside_with(&["--grant", &scratch], &plant).works(what);
         let ran = place.inside(treasure);
         // Left out and told, or refused where not even the guards are known.
-        assert!(matches!(ran.status, Some(125 | 128)), "{what}: {ran:?}");
+        assert!(matches!(ran.status, Some(1 | 125)), "{what}: {ran:?}");
         assert!(!ran.out.contains("treasure") && !ran.out.contains("ref:"), "{what}: {ran:?}");
         place.outside("rm -rf .git f l m; test -L tree && rm tree && mv t tree; true").works("");
     }
+    // A tree that was granted once is not granted for ever by what was planted in it.
+    let plant = FAKE.replace("@/", "$OUT/scratch/")
+        + " && echo ../.. > $OUT/scratch/worktrees/x/commondir && \
+           echo gitdir: $OUT/scratch/worktrees/x > .git";
+    place.inside_with(&["--grant", &scratch], &plant).works("a repository by its looks");
+    place.outside("echo private > $OUT/scratch/later").works("");
+    let read = "cat $OUT/scratch/later";
+    place.inside_with(&["--grant", &scratch], read).works("the control");
+    place.inside(read).fails(&["No such file"], "a tree that was granted once");
+    assert!(plan(&place, &place.work.display().to_string()).contains("neither .git, NAME.git"));
+    place.outside("rm .git").works("");
     // The worktree itself is what it says.
     let tree = place.work.join("tree").display().to_string();
     let mut command = place.cofferdam(&["--workspace", &tree]);
