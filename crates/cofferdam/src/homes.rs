@@ -21,7 +21,7 @@ use cofferdam_sandbox::facts::real_path;
 use cofferdam_sandbox::{Caller, gitconfig};
 use rustix::fs::{
     AtFlags, Dir, FlockOperation, Mode, OFlags, ResolveFlags, Timespec, Timestamps, UTIME_NOW,
-    futimens, mkdirat, openat, openat2, renameat, statat, unlinkat,
+    fstat, futimens, mkdirat, openat, openat2, renameat, statat, unlinkat,
 };
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
@@ -112,6 +112,12 @@ impl Kept {
     /// Makes places in the home for what the view shows below it. Nothing in it is followed, and
     /// what a run left in the way is a refusal.
     pub(crate) fn make_room(&self, policy: &Policy) -> Result<(), HomeError> {
+        let found = policy.kept_home.as_ref().map(|kept| (kept.seen.dev, kept.seen.ino));
+        let held =
+            fstat(&self.home).map_err(|error| system("look at", &self.path)(error.into()))?;
+        if found != Some((held.st_dev, held.st_ino)) {
+            return Err(HomeError::NoDirectory { path: self.path.clone() });
+        }
         let trees = policy.grants.iter().chain([&policy.workspace]);
         let places = trees.map(|tree| (tree.path.as_path(), tree.seen.kind));
         let private = ["/tmp", "/var/tmp", "/dev/shm"].map(|at| (Path::new(at), Kind::Directory));

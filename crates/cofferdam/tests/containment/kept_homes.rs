@@ -148,6 +148,7 @@ fn a_home_in_use_stays() {
     ]))
     .unwrap();
     while !place.work.join("started").exists() {
+        assert!(first.try_wait().unwrap().is_none(), "it starts");
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
     ours(&place, &["home", "reset"]).refused("is in use", "while a sandbox uses it");

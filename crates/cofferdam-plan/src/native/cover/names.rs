@@ -56,7 +56,7 @@ fn repository(policy: &Policy) -> Vec<Coverage> {
     let shown: Vec<String> =
         shown.map(|grant| format!("{}, {}", grant.path.display(), grant.mode.as_str())).collect();
     let mut open = "its branches, stash and other work trees' indexes are as open as the \
-                    workspace's"
+                    workspace's, and other work trees look removed to `git worktree prune`"
         .to_owned();
     if let Some(top) = &repository.above {
         let top = top.display();
