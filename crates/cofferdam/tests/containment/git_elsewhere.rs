@@ -95,6 +95,30 @@ fn a_repository_in_a_parent_directory_works() {
     finish(command.args(["git", "-C", &one, "log"])).fails(&["not a git repository"], "hidden");
 }
 
+/// Root in the workspace of another: the repository must be that user's.
+#[test]
+fn a_repository_of_the_owner_works_for_root() {
+    if !crate::support::is_root() {
+        eprintln!(
+            "not run as an ordinary user: git_elsewhere: a_repository_of_the_owner_works_for_root"
+        );
+        return;
+    }
+    let place = mono();
+    let one = place.work.join("pkg/one").display().to_string();
+    let inside = |script: &str| {
+        let mut command = place.cofferdam(&["--workspace", &one]);
+        finish(command.current_dir(&one).args(["sh", "-c", script]))
+    };
+    place.outside("chown -R 4242:4242 $W && chmod 755 $R $H $H/src").works("another's project");
+    inside(WORK).works("git as its owner");
+    inside("id -u && test $(stat -c %u file) = 4242").works("who the workload is");
+    place.outside("chown -R 0:0 .git").works("the repository alone is root's");
+    inside("git log").fails(&["not a git repository"], "another's repository");
+    place.outside("chown -R 4242:4242 .git && chown 0:0 .").works("its work tree alone is root's");
+    inside("git log").fails(&["not a git repository"], "another's work tree");
+}
+
 #[test]
 fn worktrees_and_submodules_work_by_themselves() {
     let place = mono();
