@@ -4,6 +4,7 @@
 
 mod cover;
 pub mod landlock;
+mod names;
 
 use std::path::{Path, PathBuf};
 
@@ -116,7 +117,7 @@ fn openings(policy: &Policy, stand_in: bool) -> Vec<Opening> {
         let idmap = match (stand_in, grant.origin) {
             (false, _) | (true, Origin::System) => Idmap::None,
             (true, Origin::Toolchain | Origin::Preset) => Idmap::IfPossible,
-            (true, Origin::Granted | Origin::Workspace) => Idmap::Required,
+            (true, Origin::Granted | Origin::Workspace | Origin::Repository) => Idmap::Required,
         };
         let expect = Expect::Inode { dev: grant.seen.dev, ino: grant.seen.ino };
         let (path, target) = (grant.source.clone(), grant.path.clone());
@@ -133,7 +134,7 @@ fn openings(policy: &Policy, stand_in: bool) -> Vec<Opening> {
         }
     };
     let trees = policy.grants.iter().chain([&policy.workspace]).map(tree);
-    trees.chain(DEVICES.iter().map(device)).collect()
+    trees.chain(names::home(policy, stand_in)).chain(DEVICES.iter().map(device)).collect()
 }
 
 /// From the caller's namespaces into the sandbox's, with every tree of the host in hand.
@@ -181,6 +182,7 @@ fn skeleton(policy: &Policy, uid: u32, gid: u32) -> Vec<Step> {
         file("hidden-file", String::new(), 0),
     ];
     steps.extend(own.iter().map(|(name, text)| file(name, text.clone(), 0o644)));
+    steps.extend(names::ground(policy));
     steps.extend([
         directory("/run", 0o755),
         directory("/sys", 0o755),
@@ -241,8 +243,9 @@ fn view(policy: &Policy, openings: &[Opening]) -> Vec<Step> {
         (PathBuf::from("/var/tmp"), 0o1777),
         (policy.home.clone(), 0o700),
     ] {
-        // The home may be one of the private places itself.
-        if !mounts.iter().any(|(at, ..)| *at == path) {
+        // The home may be one of the private places itself, or one that is kept.
+        let kept = policy.kept_home.is_some() && path == policy.home && mode == 0o700;
+        if !kept && !mounts.iter().any(|(at, ..)| *at == path) {
             mounts.push((path.clone(), 0, Step::Tmpfs { path, mode }));
         }
     }
@@ -251,7 +254,8 @@ fn view(policy: &Policy, openings: &[Opening]) -> Vec<Step> {
         mounts.push((target.clone(), 1, Step::Attach { target, guard }));
     }
     // Small files of presets, in the private home: it is mounted before what has its path in front.
-    for seed in &policy.seeds {
+    // A kept home is written by the engine, where it is: what a run left there stays.
+    for seed in policy.seeds.iter().filter(|_| policy.kept_home.is_none()) {
         let (path, content) = (seed.path.clone(), seed.content.clone());
         mounts.push((path.clone(), 1, Step::File { path, content, mode: 0o644 }));
     }
@@ -269,6 +273,7 @@ fn view(policy: &Policy, openings: &[Opening]) -> Vec<Step> {
         mounts.push((kept.path.clone(), 3, step));
     }
     mounts.extend(etc(policy));
+    mounts.extend(names::mounts(policy));
     mounts.sort_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
     mounts.into_iter().map(|(_, _, step)| step).collect()
 }
@@ -281,7 +286,7 @@ fn bind(from: &Path, at: &Path, expect: Option<Expect>, access: Access) -> Step 
 /// bound on itself, since `rename(2)` of a mount point is `EBUSY`.
 fn pins(policy: &Policy) -> Vec<(PathBuf, Option<Expect>)> {
     let mut pins = Vec::new();
-    for kept in policy.guarded.iter().chain(&policy.own) {
+    for kept in policy.guarded.iter().chain(&policy.own).chain(&policy.concealed) {
         for (path, seen) in &kept.ancestors {
             let expect = Expect::Inode { dev: seen.dev, ino: seen.ino };
             pins.push((path.clone(), Some(expect)));
@@ -296,6 +301,13 @@ fn pins(policy: &Policy) -> Vec<(PathBuf, Option<Expect>)> {
             }
         }
     }
+    // Behind a hidden name there is nothing of the host's that could be moved.
+    pins.retain(|(path, _)| !policy.conceals(path));
+    // What is hidden must be what Facts saw: renamed meanwhile, it would be open under another name.
+    pins.extend(policy.concealed.iter().map(|name| {
+        let expect = Expect::Inode { dev: name.seen.dev, ino: name.seen.ino };
+        (name.path.clone(), Some(expect))
+    }));
     pins
 }
 

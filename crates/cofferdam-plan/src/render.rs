@@ -36,6 +36,7 @@ fn write_text(out: &mut String, policy: &Policy, plan: &Plan) -> std::fmt::Resul
             Origin::System => "system",
             Origin::Toolchain => "toolchain",
             Origin::Preset => "preset",
+            Origin::Repository => "git",
         };
         let (mode, path) = (grant.mode.as_str(), grant.path.display());
         writeln!(out, "  {mode:<10}  {why:<9}  {path}   {}", grant.clause)?;
@@ -52,7 +53,20 @@ fn write_text(out: &mut String, policy: &Policy, plan: &Plan) -> std::fmt::Resul
     for seed in &policy.seeds {
         writeln!(out, "  private     made       {}   {}", seed.path.display(), seed.clause)?;
     }
-    writeln!(out, "  private     fresh      {}, /tmp, /var/tmp, /dev/shm", policy.home.display())?;
+    match &policy.kept_home {
+        None => {
+            let home = policy.home.display();
+            writeln!(out, "  private     fresh      {home}, /tmp, /var/tmp, /dev/shm")?;
+        }
+        Some(kept) => {
+            let (home, source) = (policy.home.display(), kept.source.display());
+            writeln!(out, "  private     kept       {home}, from {source}")?;
+            writeln!(out, "  private     fresh      /tmp, /var/tmp, /dev/shm")?;
+        }
+    }
+    for name in &policy.concealed {
+        writeln!(out, "  hidden      named      {}   {}", name.path.display(), name.clause)?;
+    }
     writeln!(out, "\nenvironment")?;
     for variable in &policy.environment {
         writeln!(out, "  {}={}", variable.name, variable.shown_value())?;

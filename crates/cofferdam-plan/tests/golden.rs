@@ -14,7 +14,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use cofferdam_plan::facts::{Facts, Kind, Person, STAND_IN_ID, Seen, Values, workload_ids};
+use cofferdam_plan::facts::{
+    Enclosing, Facts, Kind, Person, STAND_IN_ID, Seen, Values, workload_ids,
+};
 use cofferdam_plan::host::{DEVICES, PROC_MASKED};
 use cofferdam_plan::plan::Argument;
 use cofferdam_plan::{Extent, Host, Plan, Step, compile, wire};
@@ -123,6 +125,8 @@ fn facts(caller: &Caller, rows: &[Row]) -> Facts {
         own_programs: own_programs.into_iter().collect(),
         policy_files: Vec::new(),
         git_directories: Vec::new(),
+        enclosing: None,
+        kept_home: None,
         environment: Values(variables.map(|(name, value)| (name.into(), value.into())).into()),
         environment_names: ["AWS_SECRET_ACCESS_KEY", "LANG", "TERM"].map(String::from).into(),
         path: ["/home/u/.cargo/bin", "/home/u/bin", "bin", "/usr/bin", "/home/u/.cargo/bin"]
@@ -245,6 +249,61 @@ fn presets_and_what_may_be_absent() {
                 { path = '/srv/none', mode = 'read-write', optional = true },\n]\n\
                 [environment]\nset = { GIT_CONFIG_COUNT = '0' }\n";
     check("presets", &planned(text, &facts(&caller, OF_PRESETS), &host()));
+}
+
+const NAMES: &[Row] = &[
+    ("/home/u/app/keys", Kind::Directory, None),
+    ("/home/u/app/keys/public", Kind::Directory, None),
+    ("/home/u/app/sub", Kind::Directory, None),
+    ("/home/u/app/sub/.env", Kind::File, None),
+    ("/home/u/app/sub/Makefile", Kind::File, None),
+    ("/srv/data", Kind::Directory, None),
+    ("/srv/other", Kind::Directory, None),
+    ("/home/u/.netrc", Kind::File, None),
+];
+
+/// Hidden, protected, shown again, and what needs nothing; in a home that is kept.
+#[test]
+fn names_that_a_person_closes() {
+    let text = "[filesystem]\nhome = 'project'\n\
+                hide = ['keys', 'sub/.env', '~/.netrc', '/srv/other']\n\
+                protect = ['sub/Makefile', '/srv/data']\n\
+                grant = [\n\
+                { path = 'keys/public', mode = 'read-only' },\n\
+                { path = '/srv/data', mode = 'read-write' },\n\
+                { path = '/srv/other', mode = 'read-only' },\n]\n";
+    let mut facts = facts(&ORDINARY, NAMES);
+    let home = PathBuf::from("/home/u/.local/state/cofferdam/homes/x/home");
+    let seen = facts.paths[Path::new("/home/u/app")].clone().map(|seen| Seen { ino: 99, ..seen });
+    facts.paths.insert(home.clone(), seen);
+    facts.kept_home = Some(home);
+    check("names", &planned(text, &facts, &host()));
+}
+
+const REPOSITORY: &[Row] = &[
+    ("/home/u/mono", Kind::Directory, None),
+    ("/home/u/mono/.git", Kind::Directory, None),
+    ("/home/u/mono/.git/hooks", Kind::Directory, None),
+    ("/home/u/mono/.git/config", Kind::File, None),
+    ("/home/u/mono/pkg", Kind::Directory, None),
+];
+
+/// The git directory of the repository around the workspace comes with its guards.
+#[test]
+fn a_repository_in_a_parent_directory() {
+    let mut facts = facts(&ORDINARY, REPOSITORY);
+    let (top, directory) = ("/home/u/mono".into(), PathBuf::from("/home/u/mono/.git"));
+    facts.git_directories = vec![directory.clone()];
+    facts.enclosing = Some(Enclosing::Found { top, directory });
+    facts.cwd = "/home/u/mono/pkg".into();
+    check("repository", &planned("", &facts, &host()));
+    // Not one that is another user's.
+    let directory = facts.paths.get_mut(Path::new("/home/u/mono/.git")).unwrap();
+    *directory = directory.clone().map(|seen| Seen { uid: 7, ..seen });
+    let plan = planned("", &facts, &host());
+    let git = plan.coverage.iter().find(|row| row.clause.name == "filesystem.git").unwrap();
+    assert!(git.says.contains("belongs to user 7, not 1000"), "{git:?}");
+    assert!(!plan.rules.entries().iter().any(|entry| entry.path.ends_with(".git")));
 }
 
 #[test]

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use crate::error::{Fault, PolicyError};
-use crate::model::{Clause, Isolation, Mode};
+use crate::model::{Clause, Home, Isolation, Mode};
 use crate::presets::{self, Preset};
 use crate::read;
 use crate::view;
@@ -109,8 +109,13 @@ pub struct Document {
     pub workspace: Located<GrantText>,
     /// `filesystem.grant`, in the order of the text, then those of the command line.
     pub grants: Vec<Located<GrantText>>,
-    /// `filesystem.home`; always private.
-    pub home: Clause,
+    /// `filesystem.hide`, then `--hide`: paths relative to the workspace, in a flag to the working
+    /// directory.
+    pub hide: Vec<Located<String>>,
+    /// `filesystem.protect`, then `--protect`, written likewise.
+    pub protect: Vec<Located<String>>,
+    /// `filesystem.home`; private where it is not written.
+    pub home: Located<Home>,
     /// `environment.allow`; the default names where it is not written. `NAME` or `PREFIX*`.
     pub variables: Vec<Located<String>>,
     /// `environment.set`, in the order of the names, then `--env NAME=VALUE`.
@@ -149,7 +154,9 @@ impl Document {
             isolation: Located::built_in(Isolation::Process, default("isolation")),
             workspace: Located::built_in(workspace, default("filesystem.workspace")),
             grants: Vec::new(),
-            home: default("filesystem.home"),
+            hide: Vec::new(),
+            protect: Vec::new(),
+            home: Located::built_in(Home::Private, default("filesystem.home")),
             variables: names
                 .map(|name| Located::built_in((*name).to_owned(), default("environment.allow")))
                 .collect(),
@@ -200,6 +207,28 @@ impl Document {
         let mode = flag.mode(mode)?;
         let presence = Presence::Required;
         self.grants.push(flag.located(GrantText { path: flag.path(path)?, mode, presence }));
+        Ok(())
+    }
+
+    /// `--hide PATH`, in addition to the text's.
+    ///
+    /// # Errors
+    /// The words are no path, or there are too many.
+    pub fn add_hidden(&mut self, words: &str) -> Result<(), PolicyError> {
+        let flag = Flag::new("--hide", words);
+        let path = flag.name(words, &self.hide)?;
+        self.hide.push(flag.located(path));
+        Ok(())
+    }
+
+    /// `--protect PATH`, in addition to the text's.
+    ///
+    /// # Errors
+    /// The words are no path, or there are too many.
+    pub fn add_protected(&mut self, words: &str) -> Result<(), PolicyError> {
+        let flag = Flag::new("--protect", words);
+        let path = flag.name(words, &self.protect)?;
+        self.protect.push(flag.located(path));
         Ok(())
     }
 
@@ -283,6 +312,14 @@ impl Flag {
 
     fn path(&self, text: &str) -> Result<String, PolicyError> {
         read::check_flag_path(text).map_err(|fault| self.fault(fault))
+    }
+
+    fn name(&self, text: &str, already: &[Located<String>]) -> Result<String, PolicyError> {
+        if already.len() >= read::ENTRIES_MAX {
+            let (key, count) = (self.name.to_owned(), already.len() + 1);
+            return Err(self.fault(Fault::TooMany { key, count }));
+        }
+        self.path(text)
     }
 
     fn mode(&self, text: &str) -> Result<Mode, PolicyError> {

@@ -41,7 +41,7 @@ pub(crate) enum Fault {
     IsolationLater { asked: String },
     #[error("unknown isolation `{asked}`")]
     IsolationUnknown { asked: String },
-    #[error("home `{asked}` is not in this release")]
+    #[error("unknown home `{asked}`")]
     Home { asked: String },
     #[error("mode `{asked}` is not in this release")]
     ModeLater { asked: String },
@@ -60,6 +60,8 @@ pub(crate) enum Fault {
     PathUp { path: String },
     #[error("the path `{path}` contains a wildcard")]
     PathGlob { path: String },
+    #[error("the pattern `{path}` is not in this release")]
+    PatternLater { path: String },
     #[error("the path `{path}` names another user's home")]
     PathOtherHome { path: String },
     #[error("the path `{path}` contains `$`")]
@@ -98,8 +100,18 @@ pub(crate) enum Fault {
     OptionalInside { path: PathBuf, tree: PathBuf },
     #[error("{} is neither a regular file nor a directory", path.display())]
     NotRegular { path: PathBuf },
-    #[error("the protected name {} is a symbolic link", path.display())]
-    GuardedLink { path: PathBuf },
+    #[error("{} does not exist, and a name that is not there cannot be {verb}", path.display())]
+    NameMissing { path: PathBuf, verb: &'static str },
+    #[error("{} is the workspace itself", path.display())]
+    HidesWorkspace { path: PathBuf },
+    #[error("the hidden file {} has {links} hard links", path.display())]
+    HiddenHardLink { path: PathBuf, links: u64 },
+    #[error(
+        "a project's home is kept by the user who works there, and root is here for user {uid}"
+    )]
+    HomeOfAnother { uid: u32 },
+    #[error("the protected name {} is a symbolic link{}", path.display(), leading(real.as_deref()))]
+    GuardedLink { path: PathBuf, real: Option<PathBuf> },
     #[error("the protected file {} has {links} hard links", path.display())]
     GuardedHardLink { path: PathBuf, links: u64 },
 }
@@ -110,6 +122,10 @@ fn within(path: &Path, place: &Path, what: &str) -> String {
     } else {
         format!("{} lies in {}, which is {what}", path.display(), place.display())
     }
+}
+
+fn leading(real: Option<&Path>) -> String {
+    real.map_or_else(|| " that leads nowhere".into(), |real| format!(" to {}", real.display()))
 }
 
 fn article(name: &str) -> String {
@@ -134,7 +150,7 @@ impl Fault {
             Self::ExtendsLater { .. } => "extends-not-yet",
             Self::IsolationLater { .. } => "isolation-not-yet",
             Self::IsolationUnknown { .. } => "isolation-unknown",
-            Self::Home { .. } => "home-not-yet",
+            Self::Home { .. } => "home-unknown",
             Self::ModeLater { .. } => "mode-not-yet",
             Self::ModeUnknown { .. } => "mode-unknown",
             Self::ModeMissing => "mode-missing",
@@ -143,6 +159,7 @@ impl Fault {
             Self::PathControl { .. } => "path-control",
             Self::PathUp { .. } => "path-up",
             Self::PathGlob { .. } => "path-glob",
+            Self::PatternLater { .. } => "pattern-not-yet",
             Self::PathOtherHome { .. } => "path-other-home",
             Self::PathVariable { .. } => "path-variable",
             Self::VariableName { .. } => "variable-name",
@@ -161,6 +178,10 @@ impl Fault {
             Self::GrantTooWide { .. } => "grant-too-wide",
             Self::OptionalInside { .. } => "optional-inside",
             Self::NotRegular { .. } => "not-regular",
+            Self::NameMissing { .. } => "name-missing",
+            Self::HidesWorkspace { .. } => "hides-workspace",
+            Self::HiddenHardLink { .. } => "hidden-hard-link",
+            Self::HomeOfAnother { .. } => "home-of-another",
             Self::GuardedLink { .. } => "guarded-link",
             Self::GuardedHardLink { .. } => "guarded-hard-link",
         }
@@ -183,7 +204,7 @@ impl Fault {
                 "remove it: a rule that nobody enforces is refused, never ignored".into()
             }
             Self::WrongType { want, .. } => format!("write {want}"),
-            Self::TooMany { .. } => "grant a directory that holds them".into(),
+            Self::TooMany { .. } => "name a directory that holds them".into(),
             Self::VersionMissing => "begin the policy with `version = 1`".into(),
             Self::VersionUnknown { .. } => "this release reads `version = 1`".into(),
             Self::PresetUnknown { nearest: Some(nearest), .. } => {
@@ -203,7 +224,9 @@ impl Fault {
                 "this release has `process`; it does not stand in for another wall by itself".into()
             }
             Self::IsolationUnknown { .. } => "write `process`".into(),
-            Self::Home { .. } => "write `private`: a fresh, empty home for each run".into(),
+            Self::Home { .. } => {
+                "write `private` (fresh for each run) or `project` (kept for this workspace)".into()
+            }
             Self::ModeLater { .. } | Self::ModeUnknown { .. } => {
                 "write `read-only` or `read-write` (as a flag, `ro` or `rw` will do)".into()
             }
@@ -216,6 +239,9 @@ impl Fault {
             Self::PathUp { .. } => "write the path that it leads to".into(),
             Self::PathGlob { .. } => {
                 "name each tree, or the directory that holds them; paths are literal".into()
+            }
+            Self::PatternLater { .. } => {
+                "name each path, or the directory that holds them; a name is literal".into()
             }
             Self::PathOtherHome { .. } => "write the absolute path".into(),
             Self::PathVariable { .. } => "variables are not expanded: write the path itself".into(),
@@ -259,6 +285,23 @@ impl Fault {
                 "leave `optional` out: what keeps others from writing must be there".into()
             }
             Self::NotRegular { .. } => "name a regular file or a directory".into(),
+            Self::NameMissing { .. } => {
+                "make it, empty if you like, or remove the rule: only names that exist are held in \
+                 this release"
+                    .into()
+            }
+            Self::HidesWorkspace { .. } => {
+                "hide what is in it, by name; or work in another directory".into()
+            }
+            Self::HiddenHardLink { path, .. } => {
+                let path = path.display();
+                format!(
+                    "another name of it could be read; break the link: cp -p {path} x && mv x {path}"
+                )
+            }
+            Self::HomeOfAnother { .. } => {
+                "run as that user (sudo -u NAME cofferdam ...), or write home = \"private\"".into()
+            }
             Self::GuardedLink { .. } => {
                 "replace the link by what it leads to: what it points at cannot be guarded".into()
             }

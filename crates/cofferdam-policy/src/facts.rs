@@ -141,6 +141,29 @@ impl std::fmt::Debug for Values {
     }
 }
 
+/// The repository that the workspace belongs to, where its `.git` is above the workspace, or is a
+/// file. What is said of it is what files on disk say of each other; whether it may be shown is
+/// decided later.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
+pub enum Enclosing {
+    /// A git directory that says itself that it belongs to the work tree at `top`.
+    Found {
+        /// The directory that has the `.git`: the workspace or one above it.
+        top: PathBuf,
+        /// What has everything that git needs: `top/.git`, or what is shared of a worktree, or the
+        /// submodule's own.
+        directory: PathBuf,
+    },
+    /// A `.git` that is not believed.
+    LeftOut {
+        /// The `.git`.
+        at: PathBuf,
+        /// Why not.
+        why: String,
+    },
+}
+
 /// Everything that the resolution of a policy may depend on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize))]
@@ -163,6 +186,10 @@ pub struct Facts {
     /// Git directories that belong to the writable trees, besides `.git` itself: of submodules and
     /// worktrees, behind a `.git` that is a file, and trees that are bare repositories.
     pub git_directories: Vec<PathBuf>,
+    /// The repository around the workspace.
+    pub enclosing: Option<Enclosing>,
+    /// The kept home of this workspace, where the policy asks for one.
+    pub kept_home: Option<PathBuf>,
     /// Variables that some clause passes, with their values.
     #[cfg_attr(feature = "json", serde(skip))]
     pub environment: Values,

@@ -158,6 +158,12 @@ impl Rules {
                         .iter()
                         .chain(&policy.own)
                         .map(|kept| entry(&kept.path, Access::Guarded, &kept.clause)),
+                )
+                .chain(
+                    policy
+                        .concealed
+                        .iter()
+                        .map(|name| entry(&name.path, Access::Hidden, &name.clause)),
                 ),
         )
     }

@@ -2,7 +2,7 @@
 //!
 //! Plain data. It can be printed, compared in a test and written to the audit log.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::facts::{Person, Seen};
 
@@ -71,6 +71,16 @@ impl Mode {
     }
 }
 
+/// Which home the workload has. Never the real one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
+pub enum Home {
+    /// In memory, empty, gone after the run.
+    Private,
+    /// One for each workspace, kept below our state.
+    Project,
+}
+
 /// Why a tree is in the view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
@@ -85,6 +95,8 @@ pub enum Origin {
     Toolchain,
     /// Named by a preset that the person chose.
     Preset,
+    /// Of the repository that the workspace belongs to and does not hold itself.
+    Repository,
 }
 
 /// One tree of the host that the workload sees, at the same place.
@@ -174,6 +186,40 @@ pub struct Guarded {
     pub clause: Clause,
 }
 
+/// A name for which nothing has to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
+pub struct Idle {
+    /// The name.
+    pub path: PathBuf,
+    /// Why: `absent anyway`.
+    pub why: &'static str,
+    /// The rule.
+    pub clause: Clause,
+}
+
+/// A home below our state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
+pub struct Kept {
+    /// Where it is on the host.
+    pub source: PathBuf,
+    /// What Facts saw there.
+    pub seen: Seen,
+}
+
+/// What of the repository around the workspace is in the view.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
+pub struct Repository {
+    /// Its trees among the grants.
+    pub shown: Vec<PathBuf>,
+    /// The top of its work tree, where that is above the workspace and not in view.
+    pub above: Option<PathBuf>,
+    /// What was left out, and why.
+    pub left_out: Option<(PathBuf, String)>,
+}
+
 /// One variable of the workload's environment.
 ///
 /// `Debug` and JSON show the value only where the language itself made it or it is one of the
@@ -247,6 +293,10 @@ pub struct Policy {
     pub unguarded: Vec<PathBuf>,
     /// Hooks that are links into what may be written: guarded as links, not for what they lead to.
     pub led_away: Vec<LeftOut>,
+    /// Names that a person hides and that would be seen otherwise.
+    pub concealed: Vec<Guarded>,
+    /// Names that a person hides or protects and that need nothing: why, in words.
+    pub idle: Vec<Idle>,
     /// Own programs and the policy's file, where they lie below a writable tree: bound read-only.
     pub own: Vec<Guarded>,
     /// Entries of `/etc` that are hidden, by their real paths, with their kind; they exist here.
@@ -263,8 +313,12 @@ pub struct Policy {
     pub missing: Vec<Missing>,
     /// Files that the private home begins with, sorted by path; none lies in a granted tree.
     pub seeds: Vec<Seed>,
-    /// The private home: made fresh for each run.
+    /// The repository around the workspace, as far as there is one.
+    pub repository: Repository,
+    /// Where the home is inside.
     pub home: PathBuf,
+    /// The kept home; `None` for one that is made fresh for each run.
+    pub kept_home: Option<Kept>,
     /// The clause of the home.
     pub home_clause: Clause,
     /// Who the workload is on the host.
@@ -277,4 +331,31 @@ pub struct Policy {
     pub withheld: Vec<String>,
     /// The clause that closes the network.
     pub network_clause: Clause,
+}
+
+impl Policy {
+    /// Whether a hidden directory lies over `path`, or `path` is hidden itself: the innermost of the
+    /// trees and hidden names that hold it is a hidden name.
+    #[must_use]
+    pub fn conceals(&self, path: &Path) -> bool {
+        let hides = self.concealed.iter().map(|name| name.path.as_path());
+        let trees = self.grants.iter().chain([&self.workspace]).map(|tree| tree.path.as_path());
+        conceals(hides, trees, path)
+    }
+}
+
+/// Whether the innermost of `hides` and `trees` that holds `path` is one of `hides`.
+pub(crate) fn conceals<'p>(
+    hides: impl Iterator<Item = &'p Path>,
+    trees: impl Iterator<Item = &'p Path>,
+    path: &Path,
+) -> bool {
+    let hidden = innermost(hides, path);
+    hidden > 0 && hidden >= innermost(trees, path)
+}
+
+/// Parts of the longest of `tops` that holds `path`; 0 where none does.
+fn innermost<'p>(tops: impl Iterator<Item = &'p Path>, path: &Path) -> usize {
+    let holding = tops.filter(|top| path.starts_with(top));
+    holding.map(|top| top.components().count()).max().unwrap_or(0)
 }

@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::document::{Document, GrantText, Located, Presence, Setting, Source};
 use crate::error::{Fault, PolicyError};
-use crate::model::{Clause, Isolation, Mode};
+use crate::model::{Clause, Home, Isolation, Mode};
 use crate::{presets, view};
 
 /// Most entries in one list of a policy: more is a mistake, and each costs a mount.
@@ -30,8 +30,8 @@ const TOP: Table = Table {
 };
 const FILESYSTEM: Table = Table {
     name: "filesystem",
-    now: &["workspace", "grant", "home"],
-    later: &["hide", "mask", "protect"],
+    now: &["workspace", "grant", "hide", "protect", "home"],
+    later: &["mask"],
 };
 const ENVIRONMENT: Table = Table { name: "environment", now: &["allow", "set"], later: &[] };
 const NETWORK: Table =
@@ -216,15 +216,40 @@ impl Reader<'_> {
             }
         }
         if let Some(value) = table.get("home") {
-            match self.text("filesystem.home", value)? {
-                "private" => document.home = self.clause("filesystem.home", value),
+            let home = match self.text("filesystem.home", value)? {
+                "private" => Home::Private,
+                "project" => Home::Project,
                 other => {
                     let fault = Fault::Home { asked: other.into() };
                     return Err(self.fault(fault, value.span()));
                 }
-            }
+            };
+            let clause = self.clause("filesystem.home", value);
+            document.home = self.located(home, value, clause);
+        }
+        if let Some(value) = table.get("hide") {
+            document.hide = self.names("filesystem.hide", value)?;
+        }
+        if let Some(value) = table.get("protect") {
+            document.protect = self.names("filesystem.protect", value)?;
         }
         Ok(())
+    }
+
+    /// Names that stay closed or as they are: paths, without modes.
+    fn names(&self, key: &str, value: &Value<'_>) -> Result<Vec<Located<String>>, PolicyError> {
+        let mut names = Vec::new();
+        for (index, entry) in self.list(key, value)?.iter().enumerate() {
+            let text = self.text(key, entry)?;
+            if is_pattern(text) {
+                let path = text.to_owned();
+                return Err(self.fault(Fault::PatternLater { path }, entry.span()));
+            }
+            let path = check_path(text).map_err(|fault| self.fault(fault, entry.span()))?;
+            let clause = self.clause(&format!("{key}[{index}]"), entry);
+            names.push(self.located(path, entry, clause));
+        }
+        Ok(names)
     }
 
     /// `{ path = "…", mode = "…" }`. Without a `default`, the mode must be written.
@@ -321,11 +346,16 @@ pub(crate) fn nearest<'k>(
         .map(|(_, key)| key.to_owned())
 }
 
+/// Whether a text looks like a pattern, which the language does not have.
+pub(crate) fn is_pattern(text: &str) -> bool {
+    text.contains(['*', '?', '[', ']', '{', '}'])
+}
+
 /// A path as policy text may have it: [`check_flag_path`], and nothing that looks like a pattern or
 /// a variable, which the language does not have.
 fn check_path(text: &str) -> Result<String, Fault> {
     let path = || text.to_owned();
-    if text.contains(['*', '?', '[', ']', '{', '}']) {
+    if is_pattern(text) {
         return Err(Fault::PathGlob { path: path() });
     }
     let checked = check_flag_path(text)?;

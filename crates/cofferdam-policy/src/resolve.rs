@@ -4,7 +4,9 @@
 //! error at the line that names it.
 
 mod guard;
+mod names;
 mod preset;
+mod repository;
 mod width;
 
 use std::collections::BTreeSet;
@@ -53,6 +55,7 @@ pub fn wanted_paths(document: &Document, home: &Path, cwd: &Path) -> BTreeSet<Pa
         .map(|grant| absolute(&grant.value.path, home, cwd))
         .chain(view::TOOLCHAINS.iter().map(|name| home.join(name)))
         .collect();
+    paths.extend(names::wanted(document, home, cwd));
     for list in [view::SYSTEM, view::ETC_HIDDEN, view::ETC_OURS] {
         paths.extend(list.iter().map(PathBuf::from));
     }
@@ -120,18 +123,16 @@ pub fn resolve(document: &Document, facts: &Facts) -> Result<Policy, PolicyError
     missing.extend(lacking);
     grants.extend(built_in);
     grants.extend(of_presets);
+    let (of_git, mut repository) = resolver.repository(&workspace, &grants);
+    grants.extend(of_git);
+    let named = resolver.names(&workspace)?;
+    named.bear_on(&mut grants, &mut workspace);
+    repository.shown.retain(|path| grants.iter().any(|grant| grant.path == *path));
     grants.sort_by(|a, b| a.path.cmp(&b.path));
-    let trees = guard::Writable::of(&grants, &workspace);
-    let (guarded, unguarded) = resolver.guarded(&trees, &workspace)?;
-    let led_away = resolver.led_away(&guarded, &trees)?;
-    let own = resolver.own_files(&trees)?;
-    let (hidden, replaced) = (hidden(facts, &grants), replaced(facts, &grants));
-    let cwd = if facts.cwd.starts_with(&workspace.path) {
-        facts.cwd.clone()
-    } else {
-        workspace.path.clone()
-    };
-    let environment = resolver.environment(&grants, &workspace);
+    let kept = resolver.held(&named, (&grants, &workspace), &repository)?;
+    let kept_home = resolver.kept_home()?;
+    let mut environment = resolver.environment(&grants, &workspace);
+    repository.variables(&mut environment);
     let seeds = resolver.seeds(&grants, &workspace);
     let withheld = facts
         .environment_names
@@ -144,21 +145,25 @@ pub fn resolve(document: &Document, facts: &Facts) -> Result<Policy, PolicyError
         isolation_clause: document.isolation.clause.clone(),
         workspace,
         grants,
-        guarded,
-        unguarded,
-        led_away,
-        own,
-        hidden,
-        replaced,
+        guarded: kept.guarded,
+        unguarded: kept.unguarded,
+        led_away: kept.led_away,
+        concealed: kept.concealed,
+        idle: kept.idle,
+        own: kept.own,
+        hidden: kept.hidden,
+        replaced: kept.replaced,
         root_links,
         left_out,
         presets: document.presets.iter().map(preset::extended).collect(),
         missing,
         seeds,
+        repository,
         home: facts.home.clone(),
-        home_clause: document.home.clone(),
+        kept_home,
+        home_clause: document.home.clause.clone(),
         person: facts.person.clone(),
-        cwd,
+        cwd: kept.cwd,
         environment,
         withheld,
         network_clause: document.network.clone(),
@@ -284,8 +289,9 @@ impl Resolver<'_> {
                 continue;
             }
             let grant = self.granted(text, Origin::Granted)?;
-            if workspace.path != grant.path && workspace.path.starts_with(&grant.path) {
-                let why = "it holds the workspace, which has its own rule".to_owned();
+            let holds = workspace.path != grant.path && workspace.path.starts_with(&grant.path);
+            if holds && grant.mode != Mode::ReadOnly {
+                let why = "it holds the workspace, around which a grant is read-only".to_owned();
                 return Err(self.fault(Fault::GrantTooWide { path: grant.path, why }, text));
             }
             match grants.iter_mut().find(|earlier| earlier.path == grant.path) {

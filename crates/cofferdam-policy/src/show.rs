@@ -26,6 +26,7 @@ fn write_text(out: &mut String, policy: &Policy) -> std::fmt::Result {
             Origin::System => "system",
             Origin::Toolchain => "toolchain",
             Origin::Preset => "preset",
+            Origin::Repository => "git",
         };
         let (mode, path) = (grant.mode.as_str(), grant.path.display());
         writeln!(out, "  {mode:<10}  {why:<9}  {path}   {}", grant.clause)?;
@@ -40,6 +41,9 @@ fn write_text(out: &mut String, policy: &Policy) -> std::fmt::Result {
     }
     for kept in policy.guarded.iter().chain(&policy.own) {
         writeln!(out, "  protected   exists     {}   {}", kept.path.display(), kept.clause)?;
+    }
+    for name in &policy.concealed {
+        writeln!(out, "  hidden      exists     {}   {}", name.path.display(), name.clause)?;
     }
     for path in &policy.unguarded {
         writeln!(out, "  protected   absent     {}", path.display())?;

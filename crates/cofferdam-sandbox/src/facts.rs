@@ -2,6 +2,7 @@
 //! jail does.
 
 mod git;
+mod repository;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -243,7 +244,9 @@ impl Caller {
         for hooks in wanted.iter().filter(|path| path.ends_with(HOOKS)) {
             looked.look_into(hooks)?;
         }
-        let git_directories = looked.git(&own.writable)?;
+        let mut git_directories = looked.git(&own.writable)?;
+        let enclosing = looked.enclosing(&own.workspace, &home, &mut git_directories)?;
+        own.kept_home.clone().map_or(Ok(()), |kept| looked.look(kept))?;
         let mut environment = BTreeMap::new();
         let mut environment_names = Vec::new();
         for (name, value) in &self.variables.0 {
@@ -271,6 +274,8 @@ impl Caller {
             own_programs: own.programs,
             policy_files: own.policy_files,
             git_directories,
+            enclosing,
+            kept_home: own.kept_home,
             environment: Values(environment),
             environment_names,
             path: path.collect(),
@@ -302,6 +307,10 @@ pub struct Own {
     pub asked: Vec<PathBuf>,
     /// Those of them that shall be written.
     pub writable: Vec<PathBuf>,
+    /// The workspace.
+    pub workspace: PathBuf,
+    /// The workspace's kept home, where the policy asks for one.
+    pub kept_home: Option<PathBuf>,
 }
 
 /// `path` without symbolic links, also where its last parts do not exist yet: those stay as they
@@ -330,8 +339,6 @@ pub fn real_path(path: PathBuf) -> PathBuf {
 const HOMES_MAX: usize = 256;
 /// Where hooks are, below a repository.
 const HOOKS: &str = ".git/hooks";
-/// More entries than anybody has hooks. One look each.
-const HOOKS_MAX: usize = 1_000;
 
 /// Everything that was looked at.
 #[derive(Default)]
@@ -370,16 +377,20 @@ impl Looked {
             }
         }
         for directory in &all {
-            utf8(directory.clone(), "a git directory")?;
-            for above in directory.ancestors() {
-                self.look(above.to_owned())?;
-            }
-            for name in view::GIT_NAMES {
-                self.look(directory.join(name))?;
-            }
-            self.look_into(&directory.join("hooks"))?;
+            self.git_directory(directory)?;
         }
         Ok(all)
+    }
+
+    fn git_directory(&mut self, directory: &Path) -> Result<(), FactsError> {
+        utf8(directory.to_owned(), "a git directory")?;
+        for above in directory.ancestors() {
+            self.look(above.to_owned())?;
+        }
+        for name in view::GIT_NAMES {
+            self.look(directory.join(name))?;
+        }
+        self.look_into(&directory.join("hooks"))
     }
 
     /// Looks at the entries of a directory that are links or have a second name. Samples never run.
@@ -388,7 +399,7 @@ impl Looked {
         if !self.paths.get(folder).is_some_and(|seen| seen.as_ref().is_some_and(is_folder)) {
             return Ok(());
         }
-        match of_more_than_one_name(folder) {
+        match git::of_more_than_one_name(folder) {
             Ok(entries) => {
                 entries.into_iter().try_for_each(|entry| self.look(utf8(entry, "a hook")?))
             }
@@ -398,33 +409,6 @@ impl Looked {
             }
         }
     }
-}
-
-/// Entries of `folder` that are links or have a second name, but for samples; or why that is not
-/// known.
-fn of_more_than_one_name(folder: &Path) -> Result<Vec<PathBuf>, String> {
-    use std::os::unix::fs::MetadataExt;
-    let words = |error: io::Error| errno_text(error.raw_os_error().unwrap_or(0));
-    let mut found = Vec::new();
-    for (number, entry) in fs::read_dir(folder).map_err(words)?.enumerate() {
-        if number >= HOOKS_MAX {
-            return Err(format!("more than {HOOKS_MAX} entries"));
-        }
-        let path = entry.map_err(words)?.path();
-        if path.extension().is_some_and(|end| end == "sample") {
-            continue;
-        }
-        let seen = match fs::symlink_metadata(&path) {
-            Ok(seen) => seen,
-            // Removed since it was listed.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            Err(error) => return Err(words(error)),
-        };
-        if seen.is_symlink() || (seen.is_file() && seen.nlink() > 1) {
-            found.push(path);
-        }
-    }
-    Ok(found)
 }
 
 fn utf8(path: PathBuf, what: &str) -> Result<PathBuf, FactsError> {

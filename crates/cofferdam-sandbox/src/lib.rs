@@ -5,6 +5,7 @@
 #![cfg(target_os = "linux")]
 
 pub mod facts;
+pub mod gitconfig;
 pub mod launch;
 pub mod machine;
 pub mod monitor;

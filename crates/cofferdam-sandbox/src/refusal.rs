@@ -6,10 +6,13 @@ use std::path::PathBuf;
 use cofferdam_plan::plan::Step;
 use cofferdam_plan::{Host, Plan};
 
-/// `EPERM`, `EACCES`, `ENOSPC`, `EUSERS` (`errno(3)`), as init reports them.
+/// `EPERM` and others (`errno(3)`), as init reports them.
 const EPERM: i32 = 1;
+const ENOENT: i32 = 2;
 const EACCES: i32 = 13;
+const ENOTDIR: i32 = 20;
 const ENOSPC: i32 = 28;
+const ELOOP: i32 = 40;
 const EUSERS: i32 = 87;
 
 /// The workload did not start, and nothing is left of the attempt.
@@ -141,10 +144,17 @@ fn workload_user(plan: &Plan) -> u32 {
 
 fn cause(plan: &Plan, host: &Host, failed: &Step, (doing, errno): (&str, i32)) -> Option<Cause> {
     let cause = |code, message: String, hint: &str| Cause { code, message, hint: hint.into() };
-    if doing.contains("changed meanwhile") {
+    // There, and no symbolic link, when Facts looked.
+    let gone = matches!((failed, errno), (Step::Open(_), ELOOP | ENOENT | ENOTDIR));
+    if gone || doing.contains("changed meanwhile") {
+        let why = if gone {
+            format!(": changed meanwhile: {}", errno_text(errno))
+        } else {
+            String::new()
+        };
         return Some(cause(
             "changed-meanwhile",
-            format!("cannot {doing}"),
+            format!("cannot {doing}{why}"),
             "run it again; if it repeats, something replaces that path on purpose",
         ));
     }
@@ -158,24 +168,8 @@ fn cause(plan: &Plan, host: &Host, failed: &Step, (doing, errno): (&str, i32)) -
             | Step::JoinNetwork
             | Step::NewRoot
     );
-    if entering && (errno == ENOSPC || errno == EUSERS) {
-        return Some(cause(
-            "userns-limit",
-            "no user namespace left: a limit of this user, or of their depth, is reached".into(),
-            "as root: echo 15000 > /proc/sys/user/max_user_namespaces; or end what holds them",
-        ));
-    }
-    if entering && errno == EPERM {
-        return Some(forbidden(host));
-    }
-    // A filter and a setting say EPERM; this is what a module's profile of a container says.
-    if entering && errno == EACCES {
-        return Some(cause(
-            "mounts-confined",
-            "mounts are forbidden here by a security module of an outer container".into(),
-            "start that container without its profile (docker, podman: --security-opt \
-             apparmor=unconfined, or label=disable for SELinux)",
-        ));
+    if let Some(cause) = entering.then(|| entered(host, errno)).flatten() {
+        return Some(cause);
     }
     if let (Step::Open(opening), true) = (failed, doing.starts_with("idmap")) {
         let path = opening.path.display();
@@ -206,6 +200,31 @@ fn cause(plan: &Plan, host: &Host, failed: &Step, (doing, errno): (&str, i32)) -
              systempaths=unconfined; podman: --security-opt unmask=ALL)",
         )
     })
+}
+
+/// Why namespaces and mounts are not to be had.
+fn entered(host: &Host, errno: i32) -> Option<Cause> {
+    let cause = |code, message: &str, hint: &str| Cause {
+        code,
+        message: message.into(),
+        hint: hint.into(),
+    };
+    match errno {
+        ENOSPC | EUSERS => Some(cause(
+            "userns-limit",
+            "no user namespace left: a limit of this user, or of their depth, is reached",
+            "as root: echo 15000 > /proc/sys/user/max_user_namespaces; or end what holds them",
+        )),
+        EPERM => Some(forbidden(host)),
+        // A filter and a setting say EPERM; this is what a module's profile of a container says.
+        EACCES => Some(cause(
+            "mounts-confined",
+            "mounts are forbidden here by a security module of an outer container",
+            "start that container without its profile (docker, podman: --security-opt \
+             apparmor=unconfined, or label=disable for SELinux)",
+        )),
+        _ => None,
+    }
 }
 
 /// The working directory is no step of the view: it is entered when that stands.

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod doctor;
+mod home;
 mod pages;
 mod policy;
 mod say;
@@ -53,6 +54,7 @@ fn obey(command: Command, engine: Option<Result<Engine, Refused>>) -> ExitCode {
         }
         Command::Inside(Inside::Plan(what)) => plan(&what, engine),
         Command::Audit(AuditCommand::Show(what)) => show::show(&what),
+        Command::Home(command) => home::obey(&command),
         Command::Audit(AuditCommand::Verify { file, json }) => verify(file.as_deref(), json),
         Command::Policy(command) => policy::obey(&command),
         Command::Doctor(what) => doctor::doctor(&what),
@@ -98,6 +100,8 @@ fn options(what: &What) -> Result<Options, Refused> {
         policy: what.policy.clone().map_or(PolicyFrom::User, PolicyFrom::File),
         workspace: what.workspace.clone(),
         grants: what.grants.clone(),
+        hide: what.hide.clone(),
+        protect: what.protect.clone(),
         variables: what.variables.clone(),
         presets: what.presets.clone(),
         audit: what.audit.clone(),

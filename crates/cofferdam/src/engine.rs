@@ -19,6 +19,7 @@ use cofferdam_sandbox::{
 };
 use serde_json::value::RawValue;
 
+use crate::homes::Kept;
 use crate::places::{Places, Read};
 use crate::refused::Refused;
 use crate::trace::Trace;
@@ -52,6 +53,10 @@ pub struct Options {
     pub workspace: Option<String>,
     /// `PATH:MODE`, in addition to the policy's grants.
     pub grants: Vec<String>,
+    /// Paths that are hidden, in addition to the policy's.
+    pub hide: Vec<String>,
+    /// Paths that stay as they are, in addition to the policy's.
+    pub protect: Vec<String>,
     /// `NAME` or `NAME=VALUE`, in addition to the policy's environment.
     pub variables: Vec<String>,
     /// Names of presets, after those that the policy extends.
@@ -72,6 +77,8 @@ impl std::fmt::Debug for Options {
             .field("policy", &self.policy)
             .field("workspace", &self.workspace)
             .field("grants", &self.grants)
+            .field("hide", &self.hide)
+            .field("protect", &self.protect)
             .field("variables", &names.collect::<Vec<_>>())
             .field("presets", &self.presets)
             .field("audit", &self.audit)
@@ -100,6 +107,8 @@ pub struct Prepared {
     pub plan: Plan,
     /// Where it will be recorded.
     pub audit: PathBuf,
+    /// The kept home, which nobody may remove while this is here.
+    _kept: Option<Kept>,
 }
 
 /// A policy on this machine: what was read and decided before the machine's own part.
@@ -113,6 +122,8 @@ pub struct Resolved {
     pub source: String,
     /// Where a run would be recorded.
     pub audit: PathBuf,
+    /// The kept home, which nobody may remove while this is here.
+    kept: Option<Kept>,
 }
 
 /// What a workload wrote and how it ended.
@@ -216,14 +227,14 @@ impl Engine {
             return Err(Refused::EmptyCommand);
         }
         let resolved = self.resolve_with(options, own_variables)?;
-        let Resolved { facts, policy, audit, source: _ } = resolved;
+        let Resolved { facts, policy, audit, source: _, kept } = resolved;
         let host = probe::host();
         self.trace.done("host");
         let command = options.command.iter().cloned().map(|word| Argument(word.into_vec()));
         let task = Task { command: command.collect(), streams: options.streams };
         let plan = compile(&policy, &host, task)?;
         self.trace.done("plan compiled");
-        Ok(Prepared { facts, host, policy, plan, audit })
+        Ok(Prepared { facts, host, policy, plan, audit, _kept: kept })
     }
 
     /// Reads the policy and Facts, and decides what the policy means here. Starts nothing, and asks
@@ -249,6 +260,12 @@ impl Engine {
         for grant in &options.grants {
             document.add_grant(grant)?;
         }
+        for path in &options.hide {
+            document.add_hidden(path)?;
+        }
+        for path in &options.protect {
+            document.add_protected(path)?;
+        }
         for variable in &options.variables {
             document.add_variable(variable)?;
         }
@@ -264,6 +281,11 @@ impl Engine {
         let wanted = resolve::wanted_paths(&document, &home, &caller.cwd);
         let passes =
             |name: &str| document.passed().any(|pattern| document::matches(&pattern.value, name));
+        let kept = Kept::of(&document, &person, &workspace, (&places, &caller))?;
+        if let Some(kept) = &kept {
+            let ours = self.programs.paths.iter().chain(&policy_files).chain([&audit]);
+            kept.holds_none_of(ours)?;
+        }
         let own = Own {
             places: places.and_of(&home),
             programs: self.programs.paths.clone(),
@@ -271,13 +293,16 @@ impl Engine {
             log: Some(audit.clone()),
             asked: resolve::asked_trees(&document, &home, &caller.cwd),
             writable: resolve::writable_trees(&document, &home, &caller.cwd),
+            workspace,
+            kept_home: kept.as_ref().map(|kept| kept.path.clone()),
         };
         let facts = caller.look((person, home), &wanted, passes, own)?;
         self.trace.done("facts");
         let policy = resolve(&document, &facts)?;
         self.trace.done("policy");
         outside(&audit, &policy, &facts)?;
-        Ok(Resolved { facts, policy, source: document.source.name, audit })
+        kept.as_ref().map_or(Ok(()), |kept| kept.make_room(&policy))?;
+        Ok(Resolved { facts, policy, source: document.source.name, audit, kept })
     }
 
     /// Builds the sandbox of `prepared` and takes it down again, without a workload or a record:

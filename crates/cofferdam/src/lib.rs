@@ -16,6 +16,7 @@
 pub mod cli;
 mod doctor;
 mod engine;
+mod homes;
 mod places;
 pub mod project;
 mod refused;
@@ -27,5 +28,6 @@ pub use cofferdam_plan as plan;
 pub use cofferdam_policy as policy;
 pub use cofferdam_sandbox::{Outcome, Sink, Streams};
 pub use engine::{Collected, Engine, Options, PolicyFrom, Prepared, Resolved, Session};
+pub use homes::{HomeError, KeptHome};
 pub use refused::Refused;
 pub use shell::Input;

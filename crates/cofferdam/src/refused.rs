@@ -8,6 +8,8 @@ use cofferdam_policy::PolicyError;
 use cofferdam_sandbox::StartRefusal;
 use cofferdam_sandbox::facts::FactsError;
 
+use crate::homes::HomeError;
+
 /// The command was not started, and nothing is left of the attempt. Exit status 125.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -109,6 +111,9 @@ pub enum Refused {
         /// The policy.
         path: PathBuf,
     },
+    /// The kept home cannot be used.
+    #[error(transparent)]
+    Home(#[from] HomeError),
     /// What was asked for could not be told.
     #[error("the answer cannot be written to standard output")]
     Unanswered(#[source] io::Error),
@@ -175,6 +180,7 @@ impl Refused {
             Self::PolicyUnwritable { .. } => "policy-unwritable",
             Self::ProjectTooWide { .. } => "project-too-wide",
             Self::OthersPolicy { .. } => "policy-of-another",
+            Self::Home(error) => error.code(),
             Self::Unanswered(_) => "answer-lost",
             Self::Diagnosis { .. } => "cannot-diagnose",
             Self::NoProfile { .. } => "no-profile",
@@ -242,6 +248,7 @@ impl Refused {
                     path.display()
                 )
             }
+            Self::Home(error) => error.hint(),
             Self::Unanswered(source) => {
                 format!("the system said: {}; make room where it goes", system_words(source))
             }

@@ -15,6 +15,8 @@
 
 #[path = "support/mod.rs"]
 mod support;
+#[path = "agrees/table.rs"]
+mod table;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -49,6 +51,19 @@ const FOLDERS: &[&str] = &[
 const GRANTABLE: &[&str] = &[
     "home/src/app/sub/deep",
     "home/src/app/vendor",
+    "out/one",
+    "out/one/inner",
+    "out/one/inner/most",
+    "out/two",
+];
+
+/// Those that a policy may hide or protect, besides a file that is accessed.
+const NAMED: &[&str] = &[
+    "home/src/app/sub",
+    "home/src/app/sub/deep",
+    "home/src/app/vendor",
+    "home/src/app/.vscode",
+    "home/src/app/.git",
     "out/one",
     "out/one/inner",
     "out/one/inner/most",
@@ -119,7 +134,7 @@ const fn word(act: Act) -> &'static str {
     }
 }
 
-fn policy(random: &mut Random, place: &Place) -> String {
+fn policy(random: &mut Random, place: &Place, accesses: &[Access]) -> String {
     let path = |below: &str| place.root.join(below).display().to_string();
     let mut grants = String::new();
     for below in GRANTABLE {
@@ -128,12 +143,23 @@ fn policy(random: &mut Random, place: &Place) -> String {
                 &format!("  {{ path = \"{}\", mode = \"{}\" }},\n", path(below), random.mode());
         }
     }
+    let mut names = |list: &str| {
+        let files = accesses.iter().filter(|access| access.below.contains("/file-"));
+        let files = files.filter(|access| access.act != Act::Create);
+        let named = NAMED.iter().copied().chain(files.map(|access| access.below.as_str()));
+        let named: Vec<String> = named
+            .filter(|_| random.below(10) == 0)
+            .map(|below| format!("\"{}\"", path(below)))
+            .collect();
+        format!("{list} = [{}]\n", named.join(", "))
+    };
+    let names = names("hide") + &names("protect");
     // Mostly writable, as people work.
     let mode = if random.below(4) == 0 { "read-only" } else { "read-write" };
     let workspace = path("home/src/app");
     format!(
         "version = 1\n[filesystem]\nworkspace = {{ path = \"{workspace}\", mode = \"{mode}\" }}\n\
-         grant = [\n{grants}]\n"
+         grant = [\n{grants}]\n{names}"
     )
 }
 
@@ -173,8 +199,8 @@ fn round(random: &mut Random, engine: &Engine) -> (usize, usize) {
     for below in FOLDERS {
         fs::create_dir_all(place.root.join(below)).unwrap_or_else(|error| panic!("{error}"));
     }
-    let text = policy(random, &place);
     let accesses = accesses(random, &place);
+    let text = policy(random, &place, &accesses);
     let copy = place.root.with_extension("copy");
     finish(place.command("cp").arg("-a").arg(&place.root).arg(&copy)).works("copy the tree");
     let control = arguments(&accesses, &copy);

@@ -62,7 +62,26 @@ const CASES: &[(&str, Option<&str>, &[&str])] = &[
         Some("version = 1\n[filesystem]\ngrant = [{ path = \"$HOME/x\", mode = \"read-only\" }]\n"),
         &[],
     ),
-    ("later-home", Some("version = 1\n[filesystem]\nhome = \"project\"\n"), &[]),
+    ("unknown-home", Some("version = 1\n[filesystem]\nhome = \"real\"\n"), &[]),
+    ("later-mask", Some("version = 1\n[filesystem]\nmask = [\".env\"]\n"), &[]),
+    ("hide-pattern", Some("version = 1\n[filesystem]\nhide = [\"**/.env\"]\n"), &[]),
+    ("hide-no-list", Some("version = 1\n[filesystem]\nhide = \".env\"\n"), &[]),
+    ("hide-with-mode", Some("version = 1\n[filesystem]\nhide = [{ path = \".env\" }]\n"), &[]),
+    ("hide-not-there", Some("version = 1\n[filesystem]\nhide = [\".env\"]\n"), &[]),
+    ("protect-not-there", Some("version = 1\n[filesystem]\nprotect = [\"Makefile\"]\n"), &[]),
+    ("protect-upwards", Some("version = 1\n[filesystem]\nprotect = [\"../x\"]\n"), &[]),
+    ("protect-other-home", Some("version = 1\n[filesystem]\nprotect = [\"~bob/x\"]\n"), &[]),
+    ("hide-workspace", Some("version = 1\n[filesystem]\nhide = [\".\"]\n"), &[]),
+    ("hide-link", None, &["--hide", "$OUT/link"]),
+    ("protect-link", None, &["--protect", "$OUT/link"]),
+    ("hide-two-names", None, &["--hide", "$OUT/two"]),
+    ("protect-two-names", None, &["--protect", "$OUT/two"]),
+    ("protect-fifo", None, &["--protect", "$OUT/fifo"]),
+    ("hide-proc", None, &["--hide", "/proc/1"]),
+    ("hide-everything", None, &["--hide", "/"]),
+    ("hide-flag-pattern", None, &["--hide", "*.pem"]),
+    ("hide-nothing", None, &["--hide", ""]),
+    ("grant-around-workspace", None, &["--grant", "$H/src:rw"]),
     (
         "secret-variable",
         Some("version = 1\n[environment]\nallow = [\"TERM\", \"GITHUB_TOKEN\"]\n"),
@@ -253,7 +272,10 @@ fn each_fault_has_its_message() {
     for (name, policy, flags) in CASES {
         let place = Place::new();
         place
-            .outside("mkfifo $OUT/fifo && ln -s $OUT/canary $OUT/link && mkdir .vscode")
+            .outside(
+                "mkfifo $OUT/fifo && ln -s $OUT/canary $OUT/link && mkdir .vscode && \
+                 echo > $OUT/two && ln $OUT/two $OUT/2",
+            )
             .works("prepare");
         let text = message(&place, *policy, flags, "run");
         assert_eq!(

@@ -144,6 +144,8 @@ const POLICIES: &[&str] = &[
     "version = 1\nextends = [\"preset:uv\", \"preset:codex\"]\n[filesystem]\n\
      grant = [{ path = \"~/data\", mode = \"read-only\", optional = true }]\n",
     "version = 1\n[environment]\nallow = [\"TERM\", \"LC_*\"]\nset = { CI = \"1\" }\n[network]\n",
+    "version = 1\n[filesystem]\nhide = [\"conf/.env\", \"~/x\"]\nprotect = [\"Makefile\"]\n\
+     home = \"project\"\n",
     "version = 1\n# \u{1b}[2J \u{202e}\u{e9}\n[[filesystem.grant]]\npath = \"/opt/\u{e9}\"\nmode = \"read-only\"\n",
 ];
 
@@ -189,6 +191,35 @@ fn shown(path: &Path, sample: &[u8]) -> Result<Verified, Broken> {
         }
         ControlFlow::Continue(())
     })
+}
+
+const GIT_CONFIGURATION: &str = "[core]\n\tbare = false\n\tworktree = ../../../a\\\\b\n\
+    [user \"x\"]\n\tname = no ; c\n[user]\n\tname = \"A \\\"B\\\" \u{e9}\" # c\n\temail = a\\\n@b\n";
+
+/// What is read of a person's git configuration is one value of one line, and is written so that it
+/// is read back as the same.
+#[test]
+fn a_value_of_gits_configuration_is_one_line() {
+    use cofferdam_sandbox::gitconfig::{entry, value};
+    let mut random = Random::new();
+    let (mut read, mut nothing) = (0_u64, 0_u64);
+    for _ in 0..rounds() {
+        let bytes = random.changed(GIT_CONFIGURATION.as_bytes());
+        let text = String::from_utf8_lossy(&bytes);
+        let found = ["name", "email"].map(|key| value(&text, "user", key));
+        if found.iter().all(Option::is_none) {
+            nothing += 1;
+        }
+        for text in found.iter().flatten() {
+            let Some(line) = entry("name", text) else { continue };
+            assert!(line.ends_with('\n') && line.matches('\n').count() == 1, "{line:?}");
+            let again = value(&format!("[user]\n{line}\temail = x\n"), "user", "name");
+            assert_eq!(again.as_ref(), Some(text), "{line:?}");
+            read += 1;
+        }
+    }
+    println!("{read} values were read, {nothing} texts had none");
+    assert!(read > 0 && nothing > 0, "{read} {nothing}");
 }
 
 /// A changed log that still verifies is the beginning of the real one.

@@ -3,6 +3,8 @@
 use cofferdam_policy::facts::Ids;
 use cofferdam_policy::model::{Clause, Grant, Mode, Origin, Policy};
 
+mod names;
+
 use crate::coverage::{Coverage, Extent};
 use crate::host::Host;
 
@@ -36,12 +38,8 @@ pub(super) fn rows(policy: &Policy, host: &Host) -> Vec<Coverage> {
         },
     ));
     rows.extend(protection(policy));
-    rows.push(row(
-        &policy.home_clause,
-        "the home is private and fresh",
-        &["mount view", "Landlock"],
-        Extent::Enforced,
-    ));
+    rows.extend(names::rows(policy));
+    rows.push(names::home(policy));
     rows.push(row(
         &Clause::built_in("environment"),
         "only named variables pass",
@@ -92,7 +90,11 @@ fn of_presets(policy: &Policy, host: &Host) -> Vec<Coverage> {
     }
     for seed in &policy.seeds {
         let says = format!("{} is made in the private home", seed.path.display());
-        rows.push(row(&seed.clause, &says, &["a file of the fresh home"], Extent::Enforced));
+        let how = match policy.kept_home {
+            None => "a file of the fresh home",
+            Some(_) => "written into the kept home where it is absent",
+        };
+        rows.push(row(&seed.clause, &says, &[how], Extent::Enforced));
     }
     rows
 }
@@ -150,10 +152,11 @@ fn protection(policy: &Policy) -> Vec<Coverage> {
         };
         paths.map(inside).collect::<Vec<_>>().join(", ")
     };
-    if !policy.guarded.is_empty() {
+    let mut built_in = policy.guarded.iter().filter(|kept| kept.clause.file == clause.file);
+    if built_in.clone().next().is_some() {
         rows.push(row(
             &clause,
-            &format!("stays as it is: {}", names(&mut policy.guarded.iter().map(|g| &g.path))),
+            &format!("stays as it is: {}", names(&mut built_in.by_ref().map(|g| &g.path))),
             &["read-only mounts, ancestors bound", "mountinfo watched: a fall kills"],
             Extent::Partly {
                 open: "when the host replaces one, the name is open until the workload is killed: \

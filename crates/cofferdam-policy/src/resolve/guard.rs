@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use super::{Resolver, steps_down};
 use crate::error::{Fault, PolicyError};
 use crate::facts::{Kind, Seen};
-use crate::model::{Clause, Grant, Guarded, LeftOut, Mode};
+use crate::model::{Clause, Grant, Guarded, LeftOut, Mode, conceals};
 use crate::view;
 
 /// The trees of the view, to ask which may be written.
@@ -21,11 +21,22 @@ impl<'g> Writable<'g> {
         writable.map(|tree| tree.path.as_path())
     }
 
-    /// The innermost tree that holds `path`, if it may be written.
-    fn holding(&self, path: &Path) -> Option<&'g Path> {
+    /// The innermost tree that holds `path`.
+    pub(super) fn innermost(&self, path: &Path) -> Option<&'g Grant> {
         let holding = self.0.iter().filter(|tree| path.starts_with(&tree.path));
-        let inner = holding.max_by_key(|tree| tree.path.components().count())?;
+        holding.max_by_key(|tree| tree.path.components().count()).copied()
+    }
+
+    /// The innermost tree that holds `path`, if it may be written.
+    pub(super) fn holding(&self, path: &Path) -> Option<&'g Path> {
+        let inner = self.innermost(path)?;
         (inner.mode == Mode::ReadWrite).then_some(inner.path.as_path())
+    }
+
+    /// Whether `path` lies behind one of the hidden names.
+    pub(super) fn conceal(&self, concealed: &[Guarded], path: &Path) -> bool {
+        let hides = concealed.iter().map(|name| name.path.as_path());
+        conceals(hides, self.0.iter().map(|tree| tree.path.as_path()), path)
     }
 }
 
@@ -63,7 +74,7 @@ impl Resolver<'_> {
     }
 
     /// What was seen at a path whose guard depends on it; not to know is a refusal.
-    fn certain(&self, path: &Path) -> Result<Option<&Seen>, PolicyError> {
+    pub(super) fn certain(&self, path: &Path) -> Result<Option<&Seen>, PolicyError> {
         match self.facts.unseen.get(path) {
             Some(why) => {
                 let (path, why) = (path.to_owned(), why.clone());
@@ -75,14 +86,21 @@ impl Resolver<'_> {
 
     /// Guards the last of `steps` if all of them exist. A file among the outer ones (`.git` in a
     /// worktree) is guarded itself: it says where the real directory is.
-    fn guard(&self, steps: &[PathBuf], clause: &Clause) -> Result<Option<Guarded>, PolicyError> {
+    pub(super) fn guard(
+        &self,
+        steps: &[PathBuf],
+        clause: &Clause,
+    ) -> Result<Option<Guarded>, PolicyError> {
         let mut ancestors = Vec::new();
         for (index, path) in steps.iter().enumerate() {
             let Some(seen) = self.certain(path)? else { return Ok(None) };
             let path = path.clone();
             let last = index + 1 == steps.len();
             match seen.kind {
-                Kind::Link => return Err(PolicyError::plain(Fault::GuardedLink { path })),
+                Kind::Link => {
+                    let real = seen.real.clone();
+                    return Err(PolicyError::plain(Fault::GuardedLink { path, real }));
+                }
                 Kind::Other => return Err(PolicyError::plain(Fault::NotRegular { path })),
                 Kind::File if seen.links > 1 => {
                     let links = seen.links;
@@ -144,7 +162,8 @@ impl Resolver<'_> {
                 return Err(PolicyError::plain(Fault::GuardedHardLink { path, links }));
             }
             if seen.kind == Kind::Link && trees.holding(path).is_some() {
-                return Err(PolicyError::plain(Fault::GuardedLink { path: path.clone() }));
+                let (path, real) = (path.clone(), seen.real.clone());
+                return Err(PolicyError::plain(Fault::GuardedLink { path, real }));
             }
             if seen.kind == Kind::File {
                 paths.push(path);

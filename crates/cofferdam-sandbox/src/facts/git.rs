@@ -1,9 +1,12 @@
 //! Finds the git directories of a writable tree, besides `.git` itself: what is in them runs when a
 //! person next uses git there. Bounded: so many looks, and never into the work tree.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 
 use super::errno_text;
 
@@ -13,8 +16,10 @@ const DIRECTORIES_MAX: usize = 256;
 const DEPTH_MAX: u32 = 8;
 /// Entries of `modules/` and `worktrees/` that are looked at.
 const ENTRIES_MAX: usize = 4_096;
+/// More entries than anybody has hooks. One look each.
+const HOOKS_MAX: usize = 1_000;
 /// A `.git` file is one line with a path. Bytes.
-const LINE_BYTES_MAX: u64 = 8 << 10;
+pub(super) const LINE_BYTES_MAX: u64 = 8 << 10;
 
 /// Why the git directories of a tree are not known.
 #[derive(Debug)]
@@ -59,8 +64,7 @@ pub(super) fn directories(top: &Path) -> Result<Vec<PathBuf>, Unknown> {
 
 /// Where a `.git` that is a file leads (`gitrepository-layout(5)`): `gitdir: PATH`, and nothing else.
 fn led_to(file: &Path, top: &Path) -> Result<Option<PathBuf>, Unknown> {
-    let mut bytes = Vec::new();
-    fs::File::open(file)?.take(LINE_BYTES_MAX).read_to_end(&mut bytes)?;
+    let bytes = beginning(file, LINE_BYTES_MAX)?.unwrap_or_default();
     let path = parse_gitdir(&bytes).ok_or_else(|| Unknown("it is no `gitdir: PATH`".into()))?;
     match fs::canonicalize(top.join(path)) {
         Ok(real) => Ok(Some(real)),
@@ -71,13 +75,10 @@ fn led_to(file: &Path, top: &Path) -> Result<Option<PathBuf>, Unknown> {
 
 /// Where a worktree's git directory says that everything shared is.
 fn common(directory: &Path) -> Result<Option<PathBuf>, Unknown> {
-    let mut text = String::new();
-    let file = match fs::File::open(directory.join("commondir")) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error.into()),
+    let Some(bytes) = beginning(&directory.join("commondir"), LINE_BYTES_MAX)? else {
+        return Ok(None);
     };
-    file.take(LINE_BYTES_MAX).read_to_string(&mut text)?;
+    let text = String::from_utf8(bytes).map_err(|_| Unknown("commondir is no text".into()))?;
     match fs::canonicalize(directory.join(text.trim_end_matches(['\n', '\r']))) {
         Ok(real) => Ok(Some(real).filter(|real| real != directory)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -87,35 +88,70 @@ fn common(directory: &Path) -> Result<Option<PathBuf>, Unknown> {
 
 /// Whether a file says what every repository's configuration says.
 fn is_git_configuration(file: &Path) -> Result<bool, Unknown> {
-    match fs::symlink_metadata(file) {
-        Ok(seen) if seen.is_file() => {}
-        Ok(_) => return Ok(false),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(error.into()),
-    }
-    let mut bytes = Vec::new();
-    match fs::File::open(file) {
-        Ok(open) => drop(open.take(LINE_BYTES_MAX).read_to_end(&mut bytes)?),
-        Err(error) => return Err(error.into()),
-    }
+    let bytes = beginning(file, LINE_BYTES_MAX)?.unwrap_or_default();
     let mut lines = bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
     Ok(lines.any(|line| line.eq_ignore_ascii_case(b"[core]")))
 }
 
-fn parse_gitdir(bytes: &[u8]) -> Option<&Path> {
+/// The first bytes of a regular file; `None` where nothing or something else is there. A workload may
+/// have put anything here: no link is followed, and nobody waits for a FIFO's other end.
+pub(super) fn beginning(path: &Path, bytes_max: u64) -> io::Result<Option<Vec<u8>>> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = match rustix::fs::open(path, flags | OFlags::CLOEXEC, Mode::empty()) {
+        Ok(fd) => File::from(fd),
+        // A link, a socket, a device that is not there.
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NXIO) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    if !file.metadata()?.is_file() {
+        return Ok(None);
+    }
+    let mut bytes = Vec::new();
+    file.take(bytes_max).read_to_end(&mut bytes)?;
+    Ok(Some(bytes))
+}
+
+pub(super) fn parse_gitdir(bytes: &[u8]) -> Option<&Path> {
     let text = std::str::from_utf8(bytes).ok()?.strip_prefix("gitdir: ")?;
     let path = text.trim_end_matches(['\n', '\r']);
     (!path.is_empty() && !path.contains(['\n', '\0'])).then(|| Path::new(path))
 }
 
+/// Entries of `folder` that are links or have a second name, but for samples; or why that is not
+/// known.
+pub(super) fn of_more_than_one_name(folder: &Path) -> Result<Vec<PathBuf>, String> {
+    use std::os::unix::fs::MetadataExt;
+    let words = |error: io::Error| errno_text(error.raw_os_error().unwrap_or(0));
+    let mut found = Vec::new();
+    for (number, entry) in fs::read_dir(folder).map_err(words)?.enumerate() {
+        if number >= HOOKS_MAX {
+            return Err(format!("more than {HOOKS_MAX} entries"));
+        }
+        let path = entry.map_err(words)?.path();
+        if path.extension().is_some_and(|end| end == "sample") {
+            continue;
+        }
+        let seen = match fs::symlink_metadata(&path) {
+            Ok(seen) => seen,
+            // Removed since it was listed.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(words(error)),
+        };
+        if seen.is_symlink() || (seen.is_file() && seen.nlink() > 1) {
+            found.push(path);
+        }
+    }
+    Ok(found)
+}
+
 #[derive(Default)]
-struct Found {
-    directories: Vec<PathBuf>,
+pub(super) struct Found {
+    pub(super) directories: Vec<PathBuf>,
     looked_at: usize,
 }
 
 impl Found {
-    fn push(&mut self, directory: PathBuf) -> Result<(), Unknown> {
+    pub(super) fn push(&mut self, directory: PathBuf) -> Result<(), Unknown> {
         if self.directories.len() >= DIRECTORIES_MAX {
             return Err(Unknown(format!("more than {DIRECTORIES_MAX} submodules and worktrees")));
         }
@@ -124,7 +160,7 @@ impl Found {
     }
 
     /// Worktrees and submodules of the git directory `at`.
-    fn below(&mut self, at: &Path) -> Result<(), Unknown> {
+    pub(super) fn below(&mut self, at: &Path) -> Result<(), Unknown> {
         for worktree in self.entries(&at.join("worktrees"))? {
             self.push(worktree)?;
         }

@@ -2,6 +2,7 @@
 
 mod audit;
 mod doctor;
+mod home;
 mod pages;
 mod run;
 
@@ -12,6 +13,7 @@ use clap::{Parser, Subcommand};
 use super::version;
 pub(super) use audit::{AuditCommand, Show};
 pub(super) use doctor::Doctor;
+pub(super) use home::HomeCommand;
 pub(super) use pages::Shell;
 pub(super) use run::{Inside, Program, What};
 
@@ -69,6 +71,9 @@ pub(super) enum Command {
     /// Look at the audit log
     #[command(subcommand, after_help = audit::AFTER)]
     Audit(AuditCommand),
+    /// Homes that are kept for a workspace (home = "project")
+    #[command(subcommand, after_help = home::AFTER)]
+    Home(HomeCommand),
     /// Write, check and look at policies
     #[command(subcommand, after_help = super::policy::AFTER)]
     Policy(super::policy::PolicyCommand),

@@ -63,6 +63,12 @@ pub(in crate::cli) struct What {
     /// One more tree to see; MODE is rw or ro. May be given more than once
     #[arg(long = "grant", value_name = "PATH:MODE")]
     pub(in crate::cli) grants: Vec<String>,
+    /// Close a file or directory that exists. May be given more than once
+    #[arg(long, value_name = "PATH")]
+    pub(in crate::cli) hide: Vec<String>,
+    /// Keep a file or directory that exists as it is. May be given more than once
+    #[arg(long, value_name = "PATH")]
+    pub(in crate::cli) protect: Vec<String>,
     /// What a toolchain or an agent needs, by name (node, rust, codex, ...). May be given more than
     /// once
     #[arg(long = "preset", value_name = "NAME")]

@@ -1,0 +1,79 @@
+//! What a person hides, and the home that is kept.
+
+use std::path::{Path, PathBuf};
+
+use cofferdam_policy::facts::Kind;
+use cofferdam_policy::model::{Grant, Guarded, Policy};
+
+use super::{EMPTY_DIRECTORY, EMPTY_FILE, OWN};
+use crate::plan::{Access, Expect, Guard, Idmap, Opening, Step};
+
+/// May be passed, not listed: what leads to a tree that shows again below a hidden directory.
+const PASSAGE: u32 = 0o111;
+
+/// The kept home, which stands where a fresh one would be.
+pub(super) fn home(policy: &Policy, stand_in: bool) -> Option<Opening> {
+    let kept = policy.kept_home.as_ref()?;
+    Some(Opening {
+        path: kept.source.clone(),
+        expect: Expect::Inode { dev: kept.seen.dev, ino: kept.seen.ino },
+        access: Access::ReadWrite,
+        idmap: if stand_in { Idmap::Required } else { Idmap::None },
+        target: policy.home.clone(),
+    })
+}
+
+/// Trees that show again right below a hidden directory.
+fn shown_in<'p>(policy: &'p Policy, name: &Guarded) -> Vec<&'p Grant> {
+    let trees = || policy.grants.iter().chain([&policy.workspace]);
+    let above = |tree: &Grant| {
+        let holders = trees().map(|tree| &tree.path);
+        let holders = holders.chain(policy.concealed.iter().map(|name| &name.path));
+        let holders = holders.filter(|at| **at != tree.path && tree.path.starts_with(at));
+        holders.max_by_key(|at| at.components().count())
+    };
+    trees().filter(|tree| above(tree) == Some(&name.path)).collect()
+}
+
+/// Our own directory that stands in for the hidden one with this index.
+fn ground_of(index: usize) -> PathBuf {
+    Path::new(OWN).join(format!("shown-{index}"))
+}
+
+/// Directories of our own for hidden ones in which something shows again: what is mounted there
+/// needs a place.
+pub(super) fn ground(policy: &Policy) -> Vec<Step> {
+    let mut steps = Vec::new();
+    for (index, name) in policy.concealed.iter().enumerate() {
+        for tree in shown_in(policy, name) {
+            let below = tree.path.strip_prefix(&name.path).unwrap_or(&tree.path);
+            let mut path = ground_of(index);
+            for part in below.components() {
+                steps.push(Step::Directory { path: path.clone(), mode: PASSAGE });
+                path.push(part);
+            }
+            steps.push(match tree.seen.kind {
+                Kind::Directory => Step::Directory { path, mode: PASSAGE },
+                Kind::File | Kind::Link | Kind::Other => {
+                    Step::File { path, content: String::new(), mode: 0 }
+                }
+            });
+        }
+    }
+    steps
+}
+
+/// The mounts over hidden names, each with its place in the order of [`super::view`].
+pub(super) fn mounts(policy: &Policy) -> Vec<(PathBuf, u8, Step)> {
+    let one = |(index, name): (usize, &Guarded)| {
+        let from = match name.seen.kind {
+            Kind::Directory if shown_in(policy, name).is_empty() => EMPTY_DIRECTORY.into(),
+            Kind::Directory => ground_of(index),
+            Kind::File | Kind::Other | Kind::Link => EMPTY_FILE.into(),
+        };
+        let (at, access) = (name.path.clone(), Access::ReadOnly);
+        let step = Step::Bind { from, at, expect: None, access, guard: Guard::Kill };
+        (name.path.clone(), 4, step)
+    };
+    policy.concealed.iter().enumerate().map(one).collect()
+}
