@@ -6,6 +6,7 @@
 use std::ops::Range;
 
 use crate::error::{Fault, PolicyError};
+use crate::limits::{Limit, Limits};
 use crate::model::{Clause, Isolation, Mode};
 use crate::read;
 use crate::view;
@@ -105,6 +106,8 @@ pub struct Document {
     pub set: Vec<Located<Setting>>,
     /// `network`; none.
     pub network: Clause,
+    /// `limits`, then `--limit NAME=VALUE`; the built-in ones where they are not written.
+    pub limits: Limits,
 }
 
 impl Document {
@@ -139,6 +142,7 @@ impl Document {
                 .collect(),
             set: Vec::new(),
             network: default("network"),
+            limits: Limits::built_in(),
         }
     }
 
@@ -190,6 +194,18 @@ impl Document {
                 self.variables.push(flag.located(name.to_owned()));
             }
         }
+        Ok(())
+    }
+
+    /// `--limit NAME=VALUE`, in place of the text's.
+    ///
+    /// # Errors
+    /// The words name no limit, or a value that is none or out of its bounds.
+    pub fn set_limit(&mut self, words: &str) -> Result<(), PolicyError> {
+        let flag = Flag::new("--limit", words);
+        let (name, value, hold) = read::limit_flag(words).map_err(|fault| flag.fault(fault))?;
+        let clause = Clause::flag(&format!("--limit {}", name.as_str()));
+        self.limits.set(name, Limit { value, hold, clause });
         Ok(())
     }
 }

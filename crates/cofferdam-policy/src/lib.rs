@@ -17,6 +17,7 @@ pub mod document;
 mod error;
 pub mod facts;
 pub mod judge;
+pub mod limits;
 pub mod model;
 #[cfg(feature = "text")]
 mod read;

@@ -3,6 +3,8 @@
 //! The TOML is read as a tree with the span of every key and value; nothing is deserialised
 //! blindly, so each fault has its place.
 
+mod limits;
+
 use std::ops::Range;
 
 use toml::Spanned;
@@ -25,8 +27,8 @@ struct Table {
 
 const TOP: Table = Table {
     name: "",
-    now: &["version", "isolation", "filesystem", "environment", "network"],
-    later: &["extends", "oversight", "jail", "credentials", "limits", "output", "audit", "trust"],
+    now: &["version", "isolation", "filesystem", "environment", "network", "limits"],
+    later: &["extends", "oversight", "jail", "credentials", "output", "audit", "trust"],
 };
 const FILESYSTEM: Table = Table {
     name: "filesystem",
@@ -70,8 +72,13 @@ pub(crate) fn into(document: &mut Document, source: &Source) -> Result<(), Polic
         reader.table(value, &NETWORK)?;
         document.network = reader.clause_at("network", key.span());
     }
+    if let Some(value) = top.get("limits") {
+        reader.limits(reader.table(value, &limits::LIMITS)?, document)?;
+    }
     Ok(())
 }
+
+pub(crate) use limits::{flag as limit_flag, form as limit_form};
 
 struct Reader<'a> {
     source: &'a Source,
@@ -271,7 +278,10 @@ impl Reader<'_> {
 }
 
 /// The known key that is nearest to `name`, if one is near at all.
-fn nearest<'k>(name: &str, known: impl Iterator<Item = &'k &'static str>) -> Option<String> {
+pub(crate) fn nearest<'k>(
+    name: &str,
+    known: impl Iterator<Item = &'k &'static str>,
+) -> Option<String> {
     known
         .map(|key| (strsim::damerau_levenshtein(name, key), *key))
         .filter(|(distance, key)| *distance <= 1 + key.len() / 3)

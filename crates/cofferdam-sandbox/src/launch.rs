@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 
 use cofferdam_plan::facts::Ids;
 use cofferdam_plan::message::{Order, Report};
+use cofferdam_plan::plan::Bounds;
 use cofferdam_plan::{BUILD, Host, Plan, wire};
 use rustix::fs::{
     MemfdFlags, Mode, OFlags, SealFlags, fcntl_add_seals, fcntl_getfl, fcntl_setfl, memfd_create,
@@ -21,6 +22,7 @@ use rustix::net::{
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
+use crate::cgroup::Group;
 use crate::monitor::Running;
 use crate::refusal::StartRefusal;
 
@@ -107,17 +109,32 @@ impl Waiting {
             input: None,
             output: None,
             error: None,
+            bounds: Bounds::default(),
+            group: None,
         };
         Ok(Self { running })
     }
 
     /// Hands `plan` over, with the workload's streams, and does not wait for what comes of it.
+    /// Everything that init starts is in `group`.
     ///
     /// # Errors
-    /// Init is gone, or there are no descriptors left.
-    pub fn build(self, plan: &Plan, ids: Ids) -> Result<Preparing, StartRefusal> {
+    /// Init is gone, or there are no descriptors left, or `group` does not take it.
+    pub fn build(
+        self,
+        plan: &Plan,
+        ids: Ids,
+        group: Option<Group>,
+    ) -> Result<Preparing, StartRefusal> {
         let Self { mut running } = self;
         let system = |doing| StartRefusal::system(doing);
+        running.bounds = plan.bounds.clone();
+        if let (Some(group), Some(first)) = (&group, &running.first) {
+            // Before it has a plan, so that all it forks is inside.
+            let held = group.set(&plan.bounds).and_then(|()| group.enter(first.id()));
+            held.map_err(system("put the sandbox in its cgroup"))?;
+        }
+        running.group = group;
         let memory = sealed(&wire::encode(plan)).map_err(system("hand the plan over"))?;
         let pipes = Pipes::new(ids).map_err(system("make pipes"))?;
         let [input, output, error] = [&pipes.input.0, &pipes.output.1, &pipes.error.1];

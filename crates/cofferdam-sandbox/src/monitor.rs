@@ -7,17 +7,22 @@ use std::process::Child;
 use std::time::{Duration, Instant};
 
 use cofferdam_plan::message::{Order, Report};
-use rustix::event::{PollFd, PollFlags, poll};
+use cofferdam_plan::plan::Bounds;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, read};
 use rustix::process::{
     Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, pidfd_send_signal, waitid,
 };
 
+use crate::cgroup::Group;
+use crate::limits::{self, Clock, Due, Hit};
 use crate::streams::{Incoming, Outgoing, Streams};
 
 /// `SIGHUP`, `SIGINT`, `SIGTERM` (`signal(7)`): they ask for the end. `SIGQUIT` does too, but is
 /// also how programs are made to tell what they do (a Java thread dump), time and again.
 const ENDING: [u8; 3] = [1, 2, 15];
+/// `SIGTERM`, for a command whose time is over.
+const SIGTERM: u8 = 15;
 /// Who asks again so soon is not content with the workload's answer.
 const AGAIN_WITHIN: Duration = Duration::from_secs(2);
 /// And who asks twice at once asked once: `timeout(1)` signals the process and then its group.
@@ -33,6 +38,9 @@ pub struct Running {
     pub(crate) input: Option<OwnedFd>,
     pub(crate) output: Option<OwnedFd>,
     pub(crate) error: Option<OwnedFd>,
+    pub(crate) bounds: Bounds,
+    /// Removed once every process in it is gone.
+    pub(crate) group: Option<Group>,
 }
 
 /// How the workload ended.
@@ -68,16 +76,29 @@ pub enum Outcome {
         /// The status it ended with itself.
         status: u8,
     },
+    /// It ran into limits, and ended with this status: 137 where a limit ended it.
+    Limited {
+        /// The status.
+        status: u8,
+        /// Which limits; at least one.
+        hits: Vec<Hit>,
+    },
     /// Init went away without a word: killed from outside.
     Lost,
 }
 
 impl Outcome {
+    /// The limits that were met, as far as the kernel tells.
+    #[must_use]
+    pub fn hits(&self) -> &[Hit] {
+        if let Self::Limited { hits, .. } = self { hits } else { &[] }
+    }
+
     /// The exit status, as `env(1)` and container tools give it.
     #[must_use]
     pub const fn status(&self) -> u8 {
         match self {
-            Self::Exited(status) => *status,
+            Self::Exited(status) | Self::Limited { status, .. } => *status,
             Self::Signaled(signal) | Self::Ended(signal) => 128 | *signal,
             Self::NotStarted(2) => 127,
             Self::NotStarted(_) => 126,
@@ -110,8 +131,15 @@ impl Running {
         // Asked for when nobody was left who could have heard it.
         let mut late = None;
         let mut stage = Stage::Reports;
+        let mut clock = Clock::start(&self.bounds, Instant::now());
         while stage != Stage::Gone {
-            let ready = carry.poll(self.end(stage))?;
+            let ready = carry.poll(self.end(stage), clock.left(Instant::now()))?;
+            match clock.due(Instant::now()) {
+                None => {}
+                // Either may have ended a moment ago.
+                Some(Due::Ask) => drop(self.order(&Order::Signal { number: SIGTERM })),
+                Some(Due::Kill) => drop(self.kill()),
+            }
             if ready.has(Ready::SIGNALS)
                 && let Some(number) = carry.signal()?
             {
@@ -131,6 +159,8 @@ impl Running {
         }
         self.reap();
         let outcome = outcome.unwrap_or(Outcome::Lost);
+        let used = self.group.as_ref().map(Group::used).unwrap_or_default();
+        let outcome = limits::judged(outcome, &self.bounds, &clock, &used);
         carry.finish(outcome, late)
     }
 
@@ -282,7 +312,7 @@ struct Carry<'a> {
 
 impl Carry<'_> {
     /// Waits until something can be done.
-    fn poll(&self, end: Option<BorrowedFd<'_>>) -> io::Result<Ready> {
+    fn poll(&self, end: Option<BorrowedFd<'_>>, left: Option<Duration>) -> io::Result<Ready> {
         let places = [
             (Ready::END, end, PollFlags::IN),
             (Ready::SIGNALS, self.signals, PollFlags::IN),
@@ -297,12 +327,11 @@ impl Carry<'_> {
             places.into_iter().filter_map(|(which, fd, flags)| Some((which, fd?, flags))).collect();
         let mut fds: Vec<_> =
             present.iter().map(|(_, fd, flags)| PollFd::from_borrowed_fd(*fd, *flags)).collect();
-        loop {
-            match poll(&mut fds, None) {
-                Ok(_) => break,
-                Err(Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
+        let left = left.and_then(|left| Timespec::try_from(left).ok());
+        match poll(&mut fds, left.as_ref()) {
+            // The caller asks again, with the time that is left then.
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
         }
         let hot = present.iter().zip(&fds).filter(|(_, fd)| !fd.revents().is_empty());
         Ok(Ready(hot.fold(0, |ready, ((which, ..), _)| ready | which)))
@@ -347,7 +376,7 @@ impl Carry<'_> {
                 let plain = matches!(outcome, Outcome::Exited(_) | Outcome::Signaled(_));
                 break if plain { Outcome::Ended(number) } else { outcome };
             }
-            if self.poll(None)?.has(Ready::SIGNALS) {
+            if self.poll(None, None)?.has(Ready::SIGNALS) {
                 ended = self.signal()?.and_then(ending);
             }
         };

@@ -43,6 +43,9 @@ pub enum StartRefusal {
         /// The known cause.
         said: Option<Cause>,
     },
+    /// The cgroup that the plan counts on cannot be made again.
+    #[error("the cgroup that the plan counts on cannot be made")]
+    GroupGone,
     /// Init went away without a word.
     #[error("cofferdam-init ended while {doing}")]
     InitDied {
@@ -90,6 +93,7 @@ impl StartRefusal {
             Self::System { .. } => "system",
             Self::Step { said: Some(said), .. } => said.code,
             Self::Step { said: None, .. } => "step-failed",
+            Self::GroupGone => "cgroup-gone",
             Self::InitDied { .. } => "init-died",
         }
     }
@@ -108,6 +112,7 @@ impl StartRefusal {
             Self::Step { said: None, .. } => {
                 "run `cofferdam plan` to see the step, and report it if it should work here".into()
             }
+            Self::GroupGone => "run it again; something else changes this cgroup".into(),
             Self::InitDied { .. } => "run it again; report it if it happens twice".into(),
         }
     }
@@ -256,6 +261,10 @@ mod tests {
             stand_in_mapped: true,
             devices: Vec::new(),
             proc_names: Vec::new(),
+            memory: 0,
+            killed_first: 0,
+            ceilings: crate::probe::ceilings(),
+            groups: None,
         }
     }
 

@@ -23,6 +23,7 @@ const REFUSED: u8 = 125;
 /// The program `cofferdam`.
 #[must_use]
 pub fn main() -> ExitCode {
+    signals::survive_long_files();
     // Init loads while the command line is read; what does not need it lets it go again.
     let engine = warm();
     let arguments = match Arguments::try_parse() {
@@ -64,6 +65,7 @@ fn options(what: &What) -> Result<Options, Refused> {
         workspace: what.workspace.clone(),
         grants: what.grants.clone(),
         variables: what.variables.clone(),
+        limits: what.limits.clone(),
         audit: what.audit.clone(),
     })
 }

@@ -15,7 +15,7 @@ use cofferdam_policy::model::Policy;
 use cofferdam_policy::{document, resolve};
 use cofferdam_sandbox::facts::Own;
 use cofferdam_sandbox::{
-    Caller, Outcome, Preparing, Programs, Sink, StartRefusal, Streams, Waiting, probe,
+    Caller, Group, Outcome, Preparing, Programs, Sink, StartRefusal, Streams, Waiting, probe,
 };
 use serde_json::value::RawValue;
 
@@ -53,6 +53,8 @@ pub struct Options {
     pub grants: Vec<String>,
     /// `NAME` or `NAME=VALUE`, in addition to the policy's environment.
     pub variables: Vec<String>,
+    /// `NAME=VALUE`, in place of the policy's limit.
+    pub limits: Vec<String>,
     /// The audit log, in place of the one in the state directory.
     pub audit: Option<PathBuf>,
 }
@@ -66,6 +68,7 @@ impl std::fmt::Debug for Options {
             .field("workspace", &self.workspace)
             .field("grants", &self.grants)
             .field("variables", &names.collect::<Vec<_>>())
+            .field("limits", &self.limits)
             .field("audit", &self.audit)
             .finish()
     }
@@ -119,6 +122,8 @@ pub struct Engine {
     programs: Programs,
     /// Started ahead by [`Engine::warm`].
     waiting: Mutex<Option<Waiting>>,
+    /// Made by [`Engine::prepare`], for the sandbox that comes next.
+    group: Mutex<Option<Group>>,
 }
 
 impl Engine {
@@ -127,7 +132,11 @@ impl Engine {
     /// # Errors
     /// `cofferdam-init` is not there.
     pub fn new() -> Result<Self, Refused> {
-        Ok(Self { programs: Programs::beside_this_one()?, waiting: Mutex::default() })
+        Ok(Self {
+            programs: Programs::beside_this_one()?,
+            waiting: Mutex::default(),
+            group: Mutex::default(),
+        })
     }
 
     /// An engine whose programs lie in `directory`, for a program that embeds it.
@@ -135,7 +144,11 @@ impl Engine {
     /// # Errors
     /// `cofferdam-init` is not there.
     pub fn with_programs(directory: &Path) -> Result<Self, Refused> {
-        Ok(Self { programs: Programs::in_directory(directory)?, waiting: Mutex::default() })
+        Ok(Self {
+            programs: Programs::in_directory(directory)?,
+            waiting: Mutex::default(),
+            group: Mutex::default(),
+        })
     }
 
     /// Starts `cofferdam-init` ahead of the next sandbox: it loads while the policy is read. It
@@ -153,7 +166,16 @@ impl Engine {
     fn build(&self, prepared: &Prepared) -> Result<Preparing, StartRefusal> {
         let warm = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
         let waiting = warm.map_or_else(|| Waiting::start(&self.programs), Ok)?;
-        waiting.build(&prepared.plan, prepared.policy.person.ids)
+        waiting.build(&prepared.plan, prepared.policy.person.ids, self.group(prepared)?)
+    }
+
+    /// The group that [`Engine::prepare`] has made, or another for one more run of the same plan.
+    fn group(&self, prepared: &Prepared) -> Result<Option<Group>, StartRefusal> {
+        let Some(planned) = &prepared.host.groups else { return Ok(None) };
+        let made = self.group.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let made = made.or_else(|| Group::make(Path::new("/"), planned.cpus));
+        let same = made.filter(|group| group.groups() == *planned);
+        same.map(Some).ok_or(StartRefusal::GroupGone)
     }
 
     /// Reads Facts and Host, and decides everything. Starts nothing.
@@ -176,6 +198,9 @@ impl Engine {
         for variable in &options.variables {
             document.add_variable(variable)?;
         }
+        for limit in &options.limits {
+            document.set_limit(limit)?;
+        }
         let workspace = resolve::workspace_path(&document, &caller.home, &caller.cwd);
         let (person, home) = caller.person(&workspace);
         let audit = places.log(options.audit.as_deref(), &caller)?;
@@ -192,8 +217,12 @@ impl Engine {
             writable: resolve::writable_trees(&document, &home, &caller.cwd),
         };
         let facts = caller.look((person, home), &wanted, passes, own)?;
-        let host = probe::host();
+        let mut host = probe::host();
         let policy = resolve(&document, &facts)?;
+        // What is planned with is what could be made.
+        let group = Group::make(Path::new("/"), policy.limits.cpus.is_some());
+        host.groups = group.as_ref().map(Group::groups);
+        *self.group.lock().unwrap_or_else(PoisonError::into_inner) = group;
         let command = options.command.iter().cloned().map(|word| Argument(word.into_vec()));
         let plan = compile(&policy, &host, command.collect())?;
         outside(&audit, &policy, &facts)?;
@@ -308,7 +337,13 @@ impl Session<'_> {
         let streams = Streams { input, output, error, signals };
         let outcome = running.wait(streams, &mut fell);
         let outcome = outcome.unwrap_or(Outcome::Lost);
-        let ended = log.append(&end_event(&outcome, started));
+        let mut ended = Ok(());
+        for hit in outcome.hits() {
+            let (limit, value) = (hit.limit.to_owned(), hit.value.clone());
+            let event = Event::Limit { limit, value, what: hit.what.clone() };
+            ended = ended.and_then(|()| log.append(&event));
+        }
+        let ended = ended.and_then(|()| log.append(&end_event(&outcome, started)));
         match unrecorded.map_or(ended, Err) {
             Ok(()) => Ok(outcome),
             Err(source) => Err(Refused::Unrecorded { status: outcome.status(), source }),
@@ -379,6 +414,7 @@ fn end_event(outcome: &Outcome, started: Instant) -> Event {
         | Outcome::Killed { .. }
         | Outcome::Failed { .. }
         | Outcome::OutputLost { .. }
+        | Outcome::Limited { .. }
         | Outcome::Lost => ExitKind::Code(outcome.status()),
     };
     let note = match outcome {
@@ -394,6 +430,10 @@ fn end_event(outcome: &Outcome, started: Instant) -> Event {
         Outcome::OutputLost { stream, errno, status } => {
             let why = cofferdam_sandbox::refusal::errno_text(*errno);
             Some(format!("{stream}: output was lost: {why}; the command's own status: {status}"))
+        }
+        Outcome::Limited { hits, .. } => {
+            let hits: Vec<String> = hits.iter().map(ToString::to_string).collect();
+            Some(hits.join("; "))
         }
         Outcome::Lost => Some("init was killed from outside".into()),
     };

@@ -21,6 +21,6 @@ mod refused;
 pub use cofferdam_audit as audit;
 pub use cofferdam_plan as plan;
 pub use cofferdam_policy as policy;
-pub use cofferdam_sandbox::{Outcome, Sink, Streams};
+pub use cofferdam_sandbox::{Hit, Outcome, Sink, Streams};
 pub use engine::{Collected, Engine, Options, PolicyFrom, Prepared, Session};
 pub use refused::Refused;

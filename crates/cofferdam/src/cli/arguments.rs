@@ -82,6 +82,9 @@ pub(super) struct What {
     /// Pass a variable, or set one. May be given more than once
     #[arg(long = "env", value_name = "NAME[=VALUE]")]
     pub(super) variables: Vec<String>,
+    /// A limit, such as memory=2GiB, processes=256 or wall_time=30m. May be given more than once
+    #[arg(long = "limit", value_name = "NAME=VALUE")]
+    pub(super) limits: Vec<String>,
     /// The network inside: none
     #[arg(long, value_name = "none")]
     pub(super) network: Option<String>,

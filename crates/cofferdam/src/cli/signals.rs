@@ -2,10 +2,20 @@
 
 use std::os::fd::OwnedFd;
 
-use cofferdam_sys::process::{SignalSet, is_ignored, set_blocked, signal_fd};
+use cofferdam_sys::process::{SignalSet, ignore, is_ignored, set_blocked, signal_fd};
 
 /// `SIGHUP`, `SIGINT`, `SIGQUIT`, `SIGTERM` (`signal(7)`).
 const FORWARDED: [i32; 4] = [1, 2, 3, 15];
+
+/// `SIGXFSZ`: sent to who writes beyond the caller's own `ulimit -f`.
+const FILE_TOO_LONG: i32 = 25;
+
+/// Lets a log that has reached the caller's own limit on file sizes be an error like a full disk,
+/// and not our death. Init gives the workload the default action again.
+pub(super) fn survive_long_files() {
+    // It cannot fail: the signal exists and can be ignored.
+    ignore(FILE_TOO_LONG).unwrap_or(());
+}
 
 /// Blocks the signals and gives a descriptor that delivers them. `None` where the kernel refuses:
 /// they then end cofferdam at once, and the sandbox with it.
