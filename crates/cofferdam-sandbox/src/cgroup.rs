@@ -36,8 +36,16 @@ const CPU: &str = "cpu";
 #[derive(Debug)]
 pub struct Group {
     version: u8,
-    /// Each directory once, with the controllers that it has.
-    places: Vec<(PathBuf, Vec<&'static str>)>,
+    /// One directory of each hierarchy.
+    places: Vec<Place>,
+}
+
+#[derive(Debug)]
+struct Place {
+    at: PathBuf,
+    controllers: Vec<&'static str>,
+    /// Whether init was started inside.
+    entered: bool,
 }
 
 /// What happened in a group.
@@ -69,15 +77,24 @@ struct Mount {
 }
 
 impl Group {
-    /// Makes a group for one sandbox, with the cpu controller where `cpus` asks for it. `None` where
-    /// this process may make none.
+    /// Makes a group for one sandbox. `None` where this process may make none.
     ///
     /// `root` is `/`, or a tree that looks like it.
     #[must_use]
-    pub fn make(root: &Path, cpus: bool) -> Option<Self> {
+    pub fn make(root: &Path) -> Option<Self> {
         let machine = Machine::read(root)?;
-        let wanted: &[&str] = if cpus { &[MEMORY, PIDS, CPU] } else { &[MEMORY, PIDS] };
-        machine.second(wanted).or_else(|| machine.first(wanted))
+        machine.second().or_else(|| machine.first(&[MEMORY, PIDS]))
+    }
+
+    /// Adds the cpu controller, where it can be had and is not there yet: in version 1 it is a
+    /// hierarchy of its own, which few need.
+    pub fn add_cpus(&mut self, root: &Path) {
+        if self.version == 1 && self.place(CPU).is_none() {
+            let more = Machine::read(root).and_then(|machine| machine.first(&[CPU]));
+            self.places.extend(
+                more.map(|mut more| std::mem::take(&mut more.places)).into_iter().flatten(),
+            );
+        }
     }
 
     /// What it can hold.
@@ -88,8 +105,39 @@ impl Group {
     }
 
     fn place(&self, controller: &str) -> Option<&Path> {
-        let place = self.places.iter().find(|(_, names)| names.contains(&controller));
-        place.map(|(at, _)| at.as_path())
+        let place = self.places.iter().find(|place| place.controllers.contains(&controller));
+        place.map(|place| place.at.as_path())
+    }
+
+    /// Starts something inside, in version 1: the calling thread goes in, and out again. Moving
+    /// another process waits for the whole machine (an RCU grace period, 5 to 15 ms); a thread that
+    /// moves itself does not (Linux 5.5). In version 2 only whole processes can be moved.
+    ///
+    /// # Errors
+    /// The thread could not come back, and is limited like the sandbox.
+    pub fn inside<T>(&mut self, start: impl FnOnce() -> T) -> io::Result<T> {
+        if self.version == 1 {
+            for place in &mut self.places {
+                place.entered = put(&place.at, "tasks", 0).is_ok();
+            }
+        }
+        let started = start();
+        for place in self.places.iter().filter(|place| place.entered) {
+            put(place.at.parent().unwrap_or(&place.at), "tasks", 0)?;
+        }
+        Ok(started)
+    }
+
+    /// The files that a process is to be written to, by [`enter`], where it was not started inside.
+    #[must_use]
+    pub fn entrances(&mut self) -> Vec<PathBuf> {
+        let missing = self.places.iter_mut().filter(|place| !place.entered);
+        missing
+            .map(|place| {
+                place.entered = true;
+                place.at.join("cgroup.procs")
+            })
+            .collect()
     }
 
     /// Sets its limits.
@@ -132,14 +180,6 @@ impl Group {
         Ok(())
     }
 
-    /// Puts a process in it; what it forks from then on is inside.
-    ///
-    /// # Errors
-    /// It is gone, or may not be moved.
-    pub fn enter(&self, process: u32) -> io::Result<()> {
-        self.places.iter().try_for_each(|(at, _)| put(at, "cgroup.procs", process))
-    }
-
     /// Which limits were met, as far as the kernel counts.
     #[must_use]
     pub fn used(&self) -> Used {
@@ -156,10 +196,18 @@ impl Group {
 
 impl Drop for Group {
     fn drop(&mut self) {
-        for (at, _) in &self.places {
-            remove(at);
+        for place in &self.places {
+            remove(&place.at);
         }
     }
+}
+
+/// Puts a process in groups; what it forks from then on is inside.
+///
+/// # Errors
+/// It is gone, or may not be moved.
+pub fn enter(entrances: &[PathBuf], process: u32) -> io::Result<()> {
+    entrances.iter().try_for_each(|file| fs::write(file, process.to_string()))
 }
 
 /// Removes an empty group. One that stays is the next start's to remove.
@@ -252,17 +300,17 @@ impl<'a> Machine<'a> {
             let parent = own.zip(mount).and_then(|((_, path), mount)| self.place(mount, path));
             let Some(parent) = parent else { continue };
             if let Some(index) = parents.iter().position(|known| *known == parent) {
-                group.places.get_mut(index)?.1.push(controller);
+                group.places.get_mut(index)?.controllers.push(controller);
             } else if let Some(at) = self.child(&parent) {
                 parents.push(parent);
-                group.places.push((at, vec![controller]));
+                group.places.push(Place { at, controllers: vec![controller], entered: false });
             }
         }
         (!group.places.is_empty()).then_some(group)
     }
 
     /// Version 2: below this process's own group where that is delegated, or for root at the top.
-    fn second(&self, wanted: &[&'static str]) -> Option<Group> {
+    fn second(&self) -> Option<Group> {
         let mount = self.mounts.iter().find(|mount| mount.kind == "cgroup2")?;
         let (_, path) = self.own.iter().find(|(controllers, _)| controllers.is_empty())?;
         let own = self.place(mount, path)?;
@@ -279,14 +327,18 @@ impl<'a> Machine<'a> {
         let mut parents = vec![own.clone()];
         parents.extend((free && own != top).then_some(top));
         for parent in parents {
-            let offered = words(&parent.join("cgroup.controllers"));
+            // At the top, what is off stays off: it is the host's.
+            let list = if parent == own { "cgroup.controllers" } else { "cgroup.subtree_control" };
+            let offered = words(&parent.join(list));
             let offered = |name: &&&'static str| offered.iter().any(|word| word == **name);
-            let names: Vec<&'static str> = wanted.iter().filter(offered).copied().collect();
+            let names: Vec<&'static str> =
+                [MEMORY, PIDS, CPU].iter().filter(offered).copied().collect();
             if !names.contains(&MEMORY) || !self.enabled(&parent, &names, parent == own, &leaf) {
                 continue;
             }
             if let Some(at) = self.child(&parent) {
-                return Some(Group { version: 2, places: vec![(at, names)] });
+                let place = Place { at, controllers: names, entered: false };
+                return Some(Group { version: 2, places: vec![place] });
             }
         }
         None

@@ -34,8 +34,8 @@ impl Fake {
         self.write(&format!("proc/{pid}/stat"), &stat);
     }
 
-    fn make(&self, cpus: bool) -> Option<Group> {
-        Group::make(&self.root, cpus)
+    fn make(&self) -> Option<Group> {
+        Group::make(&self.root)
     }
 }
 
@@ -68,7 +68,7 @@ fn version_2_in_a_delegated_scope() {
     fake.write(&format!("{scope}/cgroup.controllers"), "cpu memory pids\n");
     fake.write(&format!("{scope}/cgroup.subtree_control"), "\n");
     fake.write(&format!("{scope}/cgroup.procs"), &format!("{me}\n4000001\n"));
-    let group = fake.make(true).unwrap();
+    let mut group = fake.make().unwrap();
     let all = Groups { version: 2, memory: true, processes: true, cpus: true };
     assert_eq!(group.groups(), all);
     assert_eq!(fake.read(&format!("{scope}/cgroup.subtree_control")), "+memory +pids +cpu");
@@ -78,7 +78,10 @@ fn version_2_in_a_delegated_scope() {
     fake.write(&format!("{at}/memory.swap.max"), "max");
     fake.write(&format!("{at}/memory.oom.group"), "0");
     group.set(&bounds()).unwrap();
-    group.enter(123).unwrap();
+    assert_eq!(group.inside(|| 7).unwrap(), 7, "processes are moved, not threads");
+    assert_eq!(fake.read(&format!("{at}/tasks")), "");
+    enter(&group.entrances(), 123).unwrap();
+    assert!(group.entrances().is_empty(), "once");
     for (file, want) in [
         ("memory.max", "2147483648"),
         ("memory.swap.max", "0"),
@@ -100,8 +103,8 @@ fn version_2_in_a_delegated_scope() {
     // The next sandbox of the same engine, which is in its leaf now.
     fake.write("proc/self/cgroup", &format!("0::/user/a.scope/{}-engine\n", own_name()));
     fake.write(&format!("{scope}/cgroup.subtree_control"), "memory pids cpu\n");
-    let again = fake.make(false).unwrap();
-    assert!(again.places[0].0.ends_with(format!("a.scope/{}-0", own_name())), "{again:?}");
+    let again = fake.make().unwrap();
+    assert!(again.places[0].at.ends_with(format!("a.scope/{}-0", own_name())), "{again:?}");
 }
 
 /// Where there is nothing to be had, nothing is changed.
@@ -117,7 +120,7 @@ fn version_2_where_it_is_not_ours() {
         fake.write("sys/fs/cgroup/a/cgroup.controllers", controllers);
         fake.write("sys/fs/cgroup/a/cgroup.subtree_control", enabled);
         fake.write("sys/fs/cgroup/a/cgroup.procs", &inside);
-        assert!(fake.make(false).is_none(), "{why}");
+        assert!(fake.make().is_none(), "{why}");
         assert_eq!(fake.read("sys/fs/cgroup/a/cgroup.subtree_control"), enabled, "{why}");
         let names = fs::read_dir(fake.root.join("sys/fs/cgroup/a")).unwrap().count();
         assert_eq!(names, 3, "{why}: nothing was made");
@@ -127,7 +130,7 @@ fn version_2_where_it_is_not_ours() {
         ("1:name=systemd:/\n", "no version 2"),
         ("", "nothing at all"),
     ] {
-        assert!(Fake::new("none", own, V2).make(false).is_none(), "{why}");
+        assert!(Fake::new("none", own, V2).make().is_none(), "{why}");
     }
 }
 
@@ -143,7 +146,7 @@ fn version_2_at_the_top() {
         fake.write(&format!("{session}/cgroup.subtree_control"), "");
         fake.write(&format!("{session}/cgroup.procs"), "1\n");
         fake.write("sys/fs/cgroup/user/memory.max", bound);
-        let group = fake.make(false);
+        let group = fake.make();
         assert_eq!(group.is_some(), want, "who is bounded from outside stays so: {bound}");
         let at = fake.root.join(format!("sys/fs/cgroup/{}-0", own_name()));
         assert_eq!(at.exists(), want);
@@ -164,23 +167,31 @@ fn version_1() {
     {
         fs::create_dir(fake.root.join("cg/memory/a/b").join(name)).unwrap();
     }
-    let group = fake.make(true).unwrap();
-    let all = Groups { version: 1, memory: true, processes: true, cpus: true };
-    assert_eq!(group.groups(), all);
+    let mut group = fake.make().unwrap();
+    let most = Groups { version: 1, memory: true, processes: true, cpus: false };
+    assert_eq!(group.groups(), most);
+    let name = format!("{}-0", own_name());
+    let there = || fake.read(&format!("cg/memory/a/b/{name}/tasks"));
+    let back = || fake.read("cg/memory/a/b/tasks");
+    group.inside(|| assert_eq!((there(), back()), ("0".into(), String::new()))).unwrap();
+    assert_eq!(back(), "0", "the thread is out again");
+    group.add_cpus(&fake.root);
+    assert_eq!(group.groups(), Groups { cpus: true, ..most });
+    fs::remove_file(fake.root.join("cg/memory/a/b/tasks")).unwrap();
     let left = fs::read_dir(fake.root.join("cg/memory/a/b")).unwrap().flatten();
     let mut left: Vec<_> = left.map(|e| e.file_name().into_string().unwrap()).collect();
     left.sort();
     let mut want = vec!["cofferdam-4000002-500-0".into(), format!("{}-0", own_name()), "x".into()];
     want.sort();
     assert_eq!(left, want, "what dead engines left is gone");
-    let name = format!("{}-0", own_name());
     group.set(&bounds()).unwrap();
-    group.enter(123).unwrap();
+    enter(&group.entrances(), 123).unwrap();
     for (file, want) in [
         (format!("cg/memory/a/b/{name}/memory.limit_in_bytes"), "2147483648"),
-        (format!("cg/memory/a/b/{name}/cgroup.procs"), "123"),
+        (format!("cg/memory/a/b/{name}/cgroup.procs"), ""),
         (format!("cg/pids/{name}/pids.max"), "65"),
-        (format!("cg/pids/{name}/cgroup.procs"), "123"),
+        (format!("cg/pids/{name}/tasks"), "0"),
+        (format!("cg/cpu/mine/{name}/cgroup.procs"), "123"),
         (format!("cg/cpu/mine/{name}/cpu.cfs_period_us"), "100000"),
         (format!("cg/cpu/mine/{name}/cpu.cfs_quota_us"), "150000"),
     ] {
@@ -191,8 +202,8 @@ fn version_1() {
         "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n",
     );
     assert_eq!(group.used(), Used { killed: 3, refused: 0 });
-    let second = fake.make(false).unwrap();
-    assert!(second.places[0].0.ends_with(format!("{}-1", own_name())), "one for each sandbox");
+    let second = fake.make().unwrap();
+    assert!(second.places[0].at.ends_with(format!("{}-1", own_name())), "one for each sandbox");
     // A limit without a controller is never dropped silently.
     assert!(second.set(&bounds()).is_err());
 }

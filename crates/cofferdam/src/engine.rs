@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use cofferdam_audit::{Event, ExitKind, Log};
+use cofferdam_plan::host::Groups;
 use cofferdam_plan::plan::Argument;
 use cofferdam_plan::{Host, Plan, compile};
 use cofferdam_policy::facts::Facts;
@@ -122,8 +123,6 @@ pub struct Engine {
     programs: Programs,
     /// Started ahead by [`Engine::warm`].
     waiting: Mutex<Option<Waiting>>,
-    /// Made by [`Engine::prepare`], for the sandbox that comes next.
-    group: Mutex<Option<Group>>,
 }
 
 impl Engine {
@@ -132,11 +131,7 @@ impl Engine {
     /// # Errors
     /// `cofferdam-init` is not there.
     pub fn new() -> Result<Self, Refused> {
-        Ok(Self {
-            programs: Programs::beside_this_one()?,
-            waiting: Mutex::default(),
-            group: Mutex::default(),
-        })
+        Ok(Self { programs: Programs::beside_this_one()?, waiting: Mutex::default() })
     }
 
     /// An engine whose programs lie in `directory`, for a program that embeds it.
@@ -144,11 +139,7 @@ impl Engine {
     /// # Errors
     /// `cofferdam-init` is not there.
     pub fn with_programs(directory: &Path) -> Result<Self, Refused> {
-        Ok(Self {
-            programs: Programs::in_directory(directory)?,
-            waiting: Mutex::default(),
-            group: Mutex::default(),
-        })
+        Ok(Self { programs: Programs::in_directory(directory)?, waiting: Mutex::default() })
     }
 
     /// Starts `cofferdam-init` ahead of the next sandbox: it loads while the policy is read. It
@@ -165,17 +156,25 @@ impl Engine {
     /// Init with the plan of `prepared` in hand.
     fn build(&self, prepared: &Prepared) -> Result<Preparing, StartRefusal> {
         let warm = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let waiting = warm.map_or_else(|| Waiting::start(&self.programs), Ok)?;
-        waiting.build(&prepared.plan, prepared.policy.person.ids, self.group(prepared)?)
+        let mut waiting = warm.map_or_else(|| Waiting::start(&self.programs), Ok)?;
+        let planned = prepared.host.groups;
+        if waiting.groups(planned.is_some_and(|groups| groups.cpus)) != planned {
+            return Err(StartRefusal::GroupGone);
+        }
+        waiting.build(&prepared.plan, prepared.policy.person.ids)
     }
 
-    /// The group that [`Engine::prepare`] has made, or another for one more run of the same plan.
-    fn group(&self, prepared: &Prepared) -> Result<Option<Group>, StartRefusal> {
-        let Some(planned) = &prepared.host.groups else { return Ok(None) };
-        let made = self.group.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let made = made.or_else(|| Group::make(Path::new("/"), planned.cpus));
-        let same = made.filter(|group| group.groups() == *planned);
-        same.map(Some).ok_or(StartRefusal::GroupGone)
+    /// What the group of the next sandbox holds: init's, where it waits, or one made to find out.
+    fn groups(&self, cpus: bool) -> Option<Groups> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(waiting) = &mut *waiting {
+            return waiting.groups(cpus);
+        }
+        let mut group = Group::make(Path::new("/"))?;
+        if cpus {
+            group.add_cpus(Path::new("/"));
+        }
+        Some(group.groups())
     }
 
     /// Reads Facts and Host, and decides everything. Starts nothing.
@@ -220,9 +219,7 @@ impl Engine {
         let mut host = probe::host();
         let policy = resolve(&document, &facts)?;
         // What is planned with is what could be made.
-        let group = Group::make(Path::new("/"), policy.limits.cpus.is_some());
-        host.groups = group.as_ref().map(Group::groups);
-        *self.group.lock().unwrap_or_else(PoisonError::into_inner) = group;
+        host.groups = self.groups(policy.limits.cpus.is_some());
         let command = options.command.iter().cloned().map(|word| Argument(word.into_vec()));
         let plan = compile(&policy, &host, command.collect())?;
         outside(&audit, &policy, &facts)?;
