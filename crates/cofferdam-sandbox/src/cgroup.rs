@@ -210,6 +210,12 @@ pub fn enter(entrances: &[PathBuf], process: u32) -> io::Result<()> {
     entrances.iter().try_for_each(|file| fs::write(file, process.to_string()))
 }
 
+/// Names this process and no other, ever.
+pub(crate) fn own_name(root: &Path) -> Option<String> {
+    let me = std::process::id();
+    Some(format!("{me}-{}", born(root, me)?))
+}
+
 /// Removes an empty group. One that stays is the next start's to remove.
 fn remove(at: &Path) {
     for _ in 0..REMOVAL_TRIES {

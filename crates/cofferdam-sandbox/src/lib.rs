@@ -11,6 +11,7 @@ mod limits;
 pub mod monitor;
 pub mod probe;
 pub mod refusal;
+pub mod scope;
 mod streams;
 
 pub use cgroup::Group;

@@ -42,12 +42,22 @@ pub fn host() -> Host {
     }
 }
 
-/// Of the machine (`proc_meminfo(5)`). Bytes.
+/// Of the machine (`proc_meminfo(5)`), or of the group that bounds this process, where that has its
+/// usual place: a container's is smaller than its machine. Bytes.
 fn memory() -> u64 {
     let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
     let kib = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
-    kib.unwrap_or(0).saturating_mul(1_024)
+    let machine = kib.unwrap_or(0).saturating_mul(1_024);
+    let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let own = groups.lines().filter_map(|line| match line.splitn(3, ':').collect::<Vec<_>>()[..] {
+        [_, "", path] => Some(format!("/sys/fs/cgroup{path}/memory.max")),
+        [_, "memory", path] => Some(format!("/sys/fs/cgroup/memory{path}/memory.limit_in_bytes")),
+        _ => None,
+    });
+    let top = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
+    let bounds = own.chain(top.map(str::to_owned)).filter_map(|path| number(&path));
+    bounds.fold(machine, u64::min)
 }
 
 /// Of this process (`getrlimit(2)`).

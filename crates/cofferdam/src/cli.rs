@@ -11,6 +11,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use cofferdam_sandbox::Sink;
+use cofferdam_sandbox::scope::Scope;
 
 use crate::engine::{Engine, Options, PolicyFrom, Prepared};
 use crate::refused::Refused;
@@ -90,6 +91,17 @@ fn prepare(
     match prepared {
         Ok(prepared) => Ok((engine, prepared)),
         Err(refused) => {
+            let unheld =
+                matches!(&refused, Refused::Host(cofferdam_plan::Refusal::LimitUnheld { .. }));
+            let engine = match unheld.then(Scope::find).flatten() {
+                None => engine,
+                Some(scope) => {
+                    // With its init, which would be a stranger's child.
+                    drop(engine);
+                    drop(scope.enter());
+                    Engine::new()?
+                }
+            };
             if what.records {
                 // The refusal itself is what the person must hear, on record or not.
                 drop(engine.record_refusal(&refused, what.audit.as_deref()));

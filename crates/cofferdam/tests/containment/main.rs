@@ -51,3 +51,4 @@ mod l09_root_gives_way;
 mod limits;
 mod network_closed;
 mod p15_environment;
+mod scopes;
