@@ -333,13 +333,16 @@ impl<'a> Machine<'a> {
         let mut parents = vec![own.clone()];
         parents.extend((free && own != top).then_some(top));
         for parent in parents {
-            // At the top, what is off stays off: it is the host's.
-            let list = if parent == own { "cgroup.controllers" } else { "cgroup.subtree_control" };
-            let offered = words(&parent.join(list));
-            let offered = |name: &&&'static str| offered.iter().any(|word| word == **name);
-            let names: Vec<&'static str> =
-                [MEMORY, PIDS, CPU].iter().filter(offered).copied().collect();
-            if !names.contains(&MEMORY) || !self.enabled(&parent, &names, parent == own, &leaf) {
+            let listed = |file: &str| -> Vec<&'static str> {
+                let list = words(&parent.join(file));
+                let has = |name: &&'static str| list.iter().any(|word| word == name);
+                [MEMORY, PIDS, CPU].into_iter().filter(has).collect()
+            };
+            // What is off stays off, but in a group that is ours alone.
+            let all = listed("cgroup.controllers");
+            let alone = parent == own && all.contains(&MEMORY) && self.enable(&parent, &all, &leaf);
+            let names = if alone { all } else { listed("cgroup.subtree_control") };
+            if !names.contains(&MEMORY) {
                 continue;
             }
             if let Some(at) = self.child(&parent) {
@@ -350,9 +353,8 @@ impl<'a> Machine<'a> {
         None
     }
 
-    /// Whether children of `parent` have the controllers `names`; where `parent` is our `own` group
-    /// and nobody else is in it, they get them. Others' groups stay as they are.
-    fn enabled(&self, parent: &Path, names: &[&str], own: bool, leaf: &str) -> bool {
+    /// Gives children of `parent` the controllers `names`, where nobody but us is in it.
+    fn enable(&self, parent: &Path, names: &[&str], leaf: &str) -> bool {
         let control = parent.join("cgroup.subtree_control");
         let enabled = words(&control);
         let missing: Vec<_> =
@@ -361,8 +363,7 @@ impl<'a> Machine<'a> {
             return true;
         }
         let inside = words(&parent.join("cgroup.procs"));
-        let ours = inside.iter().all(|process| self.is_ours(process));
-        if !own || !ours {
+        if !inside.iter().all(|process| self.is_ours(process)) {
             return false;
         }
         // Processes are in leaves only (`cgroups(7)`, no internal processes).

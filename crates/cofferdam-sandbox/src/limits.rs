@@ -64,6 +64,12 @@ impl Clock {
         self.next.map(|(at, _)| at.saturating_duration_since(now))
     }
 
+    /// How long a slow reader is waited for once the time is over: a grace of its own. For ever
+    /// where it is not.
+    pub(crate) fn patience(&self, now: Instant) -> Option<Instant> {
+        self.done.and_then(|_| now.checked_add(self.grace))
+    }
+
     /// What is due now, once.
     pub(crate) fn due(&mut self, now: Instant) -> Option<Due> {
         let (_, due) = self.next.filter(|(at, _)| *at <= now)?;

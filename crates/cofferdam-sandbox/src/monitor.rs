@@ -161,7 +161,7 @@ impl Running {
         let outcome = outcome.unwrap_or(Outcome::Lost);
         let used = self.group.as_ref().map(Group::used).unwrap_or_default();
         let outcome = limits::judged(outcome, &self.bounds, &clock, &used);
-        carry.finish(outcome, late)
+        carry.finish(outcome, late, clock.patience(Instant::now()))
     }
 
     /// What tells that this stage is over. The socket ends a moment before the last processes do,
@@ -360,8 +360,13 @@ impl Carry<'_> {
     }
 
     /// Passes on what is left in the pipes of a sandbox that is gone. Waits for a reader that is
-    /// slow until a signal ends the wait; who has ended the sandbox waits for nobody.
-    fn finish(mut self, outcome: Outcome, late: Option<u8>) -> io::Result<Outcome> {
+    /// slow until a signal ends the wait, or `until`; who has ended the sandbox waits for nobody.
+    fn finish(
+        mut self,
+        outcome: Outcome,
+        late: Option<u8>,
+        until: Option<Instant>,
+    ) -> io::Result<Outcome> {
         let mut ended = late;
         self.input = Incoming::new(None, None);
         self.output.gone();
@@ -376,7 +381,11 @@ impl Carry<'_> {
                 let plain = matches!(outcome, Outcome::Exited(_) | Outcome::Signaled(_));
                 break if plain { Outcome::Ended(number) } else { outcome };
             }
-            if self.poll(None, None)?.has(Ready::SIGNALS) {
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                break outcome;
+            }
+            if self.poll(None, left)?.has(Ready::SIGNALS) {
                 ended = self.signal()?.and_then(ending);
             }
         };

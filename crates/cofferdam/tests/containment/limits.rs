@@ -55,6 +55,32 @@ fn time_is_over() {
     assert_eq!(events(&place).len(), 3);
 }
 
+/// Nor does a reader that stalls put the end off.
+#[test]
+fn time_is_over_for_readers_too() {
+    let place = Place::new();
+    let limits = ["--limit", "wall_time=1s", "--limit", "grace=1s"];
+    let mut engine = place
+        .cofferdam(&limits)
+        .arg("yes")
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let begin = std::time::Instant::now();
+    let status = loop {
+        if let Some(status) = engine.try_wait().unwrap() {
+            break status;
+        }
+        if begin.elapsed() > std::time::Duration::from_secs(30) {
+            engine.kill().unwrap();
+            panic!("it waits for a reader");
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    };
+    assert_eq!(status.code(), Some(137));
+}
+
 #[test]
 fn a_file_that_is_too_long() {
     let place = Place::new();
