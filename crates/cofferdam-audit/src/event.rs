@@ -49,6 +49,15 @@ pub enum Event {
         /// What was done.
         action: String,
     },
+    /// A limit was met.
+    Limit {
+        /// Its name in `[limits]`.
+        limit: String,
+        /// Its value, as the language writes it.
+        value: String,
+        /// What happened.
+        what: String,
+    },
     /// The line before this record was never finished: its writer died. It is no record.
     Torn {
         /// Its length without the newline. Bytes.

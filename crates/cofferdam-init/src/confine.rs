@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::PathBuf;
 
+use cofferdam_plan::plan;
 use cofferdam_sys::landlock;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::process::{DumpableBehavior, Gid, Resource, Rlimit, Uid};
@@ -50,6 +51,19 @@ pub(crate) fn map_ids(process: &str, inside: (u32, u32), outside: (u32, u32)) ->
 pub(crate) fn no_core_dumps() -> io::Result<()> {
     let none = Rlimit { current: Some(1), maximum: Some(1) };
     Ok(rustix::process::setrlimit(Resource::Core, none)?)
+}
+
+/// Limits what this process and its children may use, each for itself.
+pub(crate) fn limit(resource: plan::Resource, soft: u64, hard: u64) -> Result<(), Failed> {
+    let (kind, what) = match resource {
+        plan::Resource::Processes => (Resource::Nproc, "processes"),
+        plan::Resource::OpenFiles => (Resource::Nofile, "open files"),
+        plan::Resource::FileSize => (Resource::Fsize, "the size of files"),
+        plan::Resource::Data => (Resource::Data, "memory"),
+    };
+    let some = |value| (value != u64::MAX).then_some(value);
+    let limit = Rlimit { current: some(soft), maximum: some(hard) };
+    rustix::process::setrlimit(kind, limit).doing(format_args!("limit {what}"))
 }
 
 /// Drops every capability from every set.

@@ -87,8 +87,12 @@ impl<'a> Stage<'a> {
             Step::Directory { path, mode } => self.root()?.directory(path, *mode),
             Step::File { path, content, mode } => self.root()?.file(path, content, *mode),
             Step::Link { path, to } => self.root()?.link(path, to),
-            Step::Tmpfs { path, mode } => self.root()?.tmpfs(path, *mode),
-            Step::Devpts { path } => self.root()?.devpts(path),
+            Step::Tmpfs { path, mode, bytes, files } => {
+                self.root()?.tmpfs(path, *mode, (*bytes, *files))
+            }
+            Step::Devpts { path, terminals } => self.root()?.devpts(path, *terminals),
+            Step::Limit { resource, soft, hard } => confine::limit(*resource, *soft, *hard),
+            Step::KilledFirst { score } => killed_first(*score),
             Step::Proc { path } => self.root()?.proc(path),
             Step::Attach { target, guard } => self.attach(target, *guard),
             Step::Bind { from, at, expect, access, guard } => {
@@ -201,6 +205,15 @@ fn map_own_ids(uid: u32, gid: u32) -> Result<(), Failed> {
     let mapped = confine::map_ids("self", (uid, gid), (uid, gid)).doing("map user and group");
     confine::set_dumpable(Dumpable::No).doing("close the id maps")?;
     mapped
+}
+
+/// The same: `/proc/self/oom_score_adj` belongs to whom the process does.
+fn killed_first(score: u32) -> Result<(), Failed> {
+    let doing = "be the first to be killed for memory";
+    confine::set_dumpable(Dumpable::Yes).doing(doing)?;
+    let told = std::fs::write("/proc/self/oom_score_adj", score.to_string()).doing(doing);
+    confine::set_dumpable(Dumpable::No).doing(doing)?;
+    told
 }
 
 /// A user namespace in which the disk's 0 is the stand-in. It is born with a child, which ends as

@@ -28,6 +28,8 @@ const HOLD: OFlags = OFlags::PATH.union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW)
 
 /// Most bytes that the root itself holds: a handful of small files of ours.
 const ROOT_BYTES: &str = "1m";
+/// Names in it: ours, and a place for each mount.
+const ROOT_FILES: &str = "65536";
 
 /// A tree of the host, checked and cloned, not attached yet.
 #[derive(Debug)]
@@ -111,7 +113,7 @@ pub(crate) struct NewRoot {
 impl NewRoot {
     /// Makes an empty root and puts it above the old one, which paths still lead to.
     pub(crate) fn make() -> Result<Self, Failed> {
-        let root = memory(0o755, Some(ROOT_BYTES)).doing("make an empty root")?;
+        let root = memory(0o755, ROOT_BYTES, ROOT_FILES).doing("make an empty root")?;
         let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
         move_mount(&root, "", CWD, "/", flags).doing("put the new root up")?;
         let own = vec![fstat(&root).doing("look at the new root")?.st_dev];
@@ -193,23 +195,29 @@ impl NewRoot {
         made().doing(format_args!("make the link {}", path.display()))
     }
 
-    pub(crate) fn tmpfs(&mut self, path: &Path, mode: u32) -> Result<(), Failed> {
+    pub(crate) fn tmpfs(
+        &mut self,
+        path: &Path,
+        mode: u32,
+        (bytes, files): (u64, u64),
+    ) -> Result<(), Failed> {
         let mut made = || -> io::Result<()> {
             let at = self.ensure(path)?;
-            let mount = memory(mode, None)?;
+            let mount = memory(mode, &bytes.to_string(), &files.to_string())?;
             self.own.push(fstat(&mount)?.st_dev);
             Ok(move_onto(mount.as_fd(), at.as_fd())?)
         };
         made().doing(format_args!("mount a private {}", path.display()))
     }
 
-    pub(crate) fn devpts(&self, path: &Path) -> Result<(), Failed> {
+    pub(crate) fn devpts(&self, path: &Path, terminals: u32) -> Result<(), Failed> {
         let made = || -> io::Result<()> {
             let at = self.ensure(path)?;
             let fs = fsopen("devpts", FsOpenFlags::FSOPEN_CLOEXEC)?;
             fsconfig_set_flag(fs.as_fd(), "newinstance")?;
             fsconfig_set_string(fs.as_fd(), "ptmxmode", "0666")?;
             fsconfig_set_string(fs.as_fd(), "mode", "0620")?;
+            fsconfig_set_string(fs.as_fd(), "max", terminals.to_string())?;
             fsconfig_create(fs.as_fd())?;
             let flags = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
             let mount = fsmount(fs.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, flags)?;
@@ -290,12 +298,11 @@ impl NewRoot {
     }
 }
 
-fn memory(mode: u32, size: Option<&str>) -> io::Result<OwnedFd> {
+fn memory(mode: u32, bytes: &str, files: &str) -> io::Result<OwnedFd> {
     let fs = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
     fsconfig_set_string(fs.as_fd(), "mode", format!("{mode:o}"))?;
-    if let Some(size) = size {
-        fsconfig_set_string(fs.as_fd(), "size", size)?;
-    }
+    fsconfig_set_string(fs.as_fd(), "size", bytes)?;
+    fsconfig_set_string(fs.as_fd(), "nr_inodes", files)?;
     fsconfig_create(fs.as_fd())?;
     let flags = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
     Ok(fsmount(fs.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, flags)?)

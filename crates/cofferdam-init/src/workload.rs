@@ -15,6 +15,8 @@ use crate::{Connected, Doing, Failed, confine};
 
 /// `SIGPIPE` (`signal(7)`): Rust programs ignore it, others expect to die of it.
 const SIGPIPE: i32 = 13;
+/// The engine ignores it, so that a full log is an error and not its death; others die of it.
+const SIGXFSZ: i32 = 25;
 /// `ENOENT` and `EACCES`, as `execve(2)` gives them.
 const ENOENT: i32 = 2;
 const EACCES: i32 = 13;
@@ -58,6 +60,7 @@ pub(crate) fn become_workload(
     close_on_exec_from(3).doing("close what is not the workload's")?;
     rustix::process::umask(umask);
     default_action(SIGPIPE).doing("restore SIGPIPE")?;
+    default_action(SIGXFSZ).doing("restore SIGXFSZ")?;
     set_blocked(&SignalSet::empty()).doing("unblock signals")?;
     for step in &plan.setup {
         if let Step::Seccomp { program } = step {

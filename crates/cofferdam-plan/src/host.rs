@@ -28,6 +28,79 @@ pub struct Host {
     pub devices: Vec<String>,
     /// Names below `/proc` that exist, from the list the plan masks.
     pub proc_names: Vec<String>,
+    /// Memory of the machine, or of the control group this process is in. Bytes; 0: not known.
+    pub memory: u64,
+    /// `/proc/self/oom_score_adj` where that is above 0 (`proc_pid_oom_score_adj(5)`).
+    pub killed_first: u32,
+    /// The caller's own resource limits.
+    pub ceilings: Ceilings,
+    /// The control group that was made for this sandbox.
+    pub groups: Option<Groups>,
+}
+
+impl Host {
+    /// Whether the kernel's release is at least `major.minor`.
+    #[must_use]
+    pub fn at_least(&self, major: u32, minor: u32) -> bool {
+        let mut numbers = self.release.split(|letter: char| !letter.is_ascii_digit());
+        let mut next = || numbers.next().and_then(|number| number.parse::<u32>().ok()).unwrap_or(0);
+        (next(), next()) >= (major, minor)
+    }
+}
+
+/// A resource limit of the caller's (`getrlimit(2)`); [`NO_CEILING`] where there is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
+pub struct Ceiling {
+    /// What holds.
+    pub soft: u64,
+    /// What it may be raised to.
+    pub hard: u64,
+}
+
+/// `RLIM_INFINITY`.
+pub const NO_CEILING: u64 = u64::MAX;
+
+/// The caller's resource limits, as far as a plan sets them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
+pub struct Ceilings {
+    /// `RLIMIT_NPROC`.
+    pub processes: Ceiling,
+    /// `RLIMIT_NOFILE`.
+    pub open_files: Ceiling,
+    /// `RLIMIT_FSIZE`. Bytes.
+    pub file_size: Ceiling,
+    /// `RLIMIT_DATA`. Bytes.
+    pub data: Ceiling,
+}
+
+/// What a control group of our own can hold; it exists when this says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
+pub struct Groups {
+    /// 1 or 2 (`cgroups(7)`).
+    pub version: u8,
+    /// The memory controller.
+    pub memory: bool,
+    /// The pids controller.
+    pub processes: bool,
+    /// The cpu controller.
+    pub cpus: bool,
+}
+
+impl Groups {
+    pub(crate) const fn memory_file(&self) -> &'static str {
+        if self.version == 1 { "cgroup v1 memory.limit_in_bytes" } else { "cgroup v2 memory.max" }
+    }
+
+    pub(crate) const fn processes_file(&self) -> &'static str {
+        if self.version == 1 { "cgroup v1 pids.max" } else { "cgroup v2 pids.max" }
+    }
+
+    pub(crate) const fn cpu_file(&self) -> &'static str {
+        if self.version == 1 { "cgroup v1 cpu.cfs_quota_us" } else { "cgroup v2 cpu.max" }
+    }
 }
 
 /// Device files that the workload gets, with major and minor number (`Documentation/admin-guide/

@@ -17,7 +17,7 @@ pub mod render;
 pub mod seccomp;
 pub mod wire;
 
-pub use cofferdam_policy::{facts, judge, model, view};
+pub use cofferdam_policy::{facts, judge, limits, model, view};
 pub use coverage::{Coverage, Extent};
 pub use host::Host;
 pub use native::{Task, compile, landlock};

@@ -4,6 +4,7 @@
 
 mod cover;
 pub mod landlock;
+mod limits;
 mod names;
 
 use std::path::{Path, PathBuf};
@@ -57,16 +58,19 @@ pub fn compile(policy: &Policy, host: &Host, task: impl Into<Task>) -> Result<Pl
     if stand_in && !host.stand_in_mapped {
         return Err(Refusal::NoStandIn);
     }
+    let held = limits::held(policy, host)?;
     let openings = openings(policy, stand_in);
-    let mut setup = entry(policy.person.ids, uid, gid, &openings);
+    let mut setup = entry(policy.person.ids, (uid, gid), held.killed_first, &openings);
     setup.push(Step::Hostname { name: HOSTNAME.into() });
     setup.push(Step::NewRoot);
-    setup.extend(skeleton(policy, uid, gid));
-    setup.extend(view(policy, &openings));
+    setup.extend(skeleton(policy, uid, gid, &held));
+    setup.extend(view(policy, &openings, held.private));
     setup.extend(proc(host));
     setup.push(Step::Pivot);
     setup.push(Step::JoinNetwork);
-    setup.extend(confinement(policy, host));
+    setup.extend(confinement(policy, host, held.steps));
+    let mut coverage = cover::rows(policy, host);
+    coverage.extend(held.rows);
     Ok(Plan {
         build: BUILD.into(),
         wall: "process/native".into(),
@@ -78,8 +82,9 @@ pub fn compile(policy: &Policy, host: &Host, task: impl Into<Task>) -> Result<Pl
             directory: policy.cwd.clone(),
             streams,
         },
-        coverage: cover::rows(policy, host),
+        coverage,
         rules: Rules::of(policy),
+        bounds: held.bounds,
     })
 }
 
@@ -138,14 +143,15 @@ fn openings(policy: &Policy, stand_in: bool) -> Vec<Opening> {
 }
 
 /// From the caller's namespaces into the sandbox's, with every tree of the host in hand.
-fn entry(ids: Ids, uid: u32, gid: u32, openings: &[Opening]) -> Vec<Step> {
+fn entry(ids: Ids, (uid, gid): (u32, u32), killed_first: u32, openings: &[Opening]) -> Vec<Step> {
     let opens = openings.iter().cloned().map(Step::Open);
     let unshare = Step::Unshare { spaces: Spaces::Inside };
     // `network = none` leaves one interface, the sandbox's own loopback, without any route. Making
     // the namespace and bringing lo up takes the kernel longer (0.3 to 1 ms) than any other step,
     // so it goes on while pid 1 builds the view.
     let fork = Step::Fork { aside: vec![Aside::Network, Aside::Loopback] };
-    let inside = [unshare, Step::MapIds { uid, gid }, fork, Step::MakePrivate];
+    let last = Step::KilledFirst { score: killed_first };
+    let inside = [unshare, Step::MapIds { uid, gid }, last, fork, Step::MakePrivate];
     match ids {
         Ids::Caller { .. } => inside.into_iter().chain(opens).collect(),
         Ids::Owner { .. } => {
@@ -167,7 +173,7 @@ fn entry(ids: Ids, uid: u32, gid: u32, openings: &[Opening]) -> Vec<Step> {
 }
 
 /// Directories, links and files of our own in the new root.
-fn skeleton(policy: &Policy, uid: u32, gid: u32) -> Vec<Step> {
+fn skeleton(policy: &Policy, uid: u32, gid: u32, held: &limits::Held) -> Vec<Step> {
     let directory = |path: &str, mode| Step::Directory { path: path.into(), mode };
     let file = |name: &str, content: String, mode| Step::File {
         path: Path::new(OWN).join(name),
@@ -193,8 +199,8 @@ fn skeleton(policy: &Policy, uid: u32, gid: u32) -> Vec<Step> {
         link("/dev/stdout", "/proc/self/fd/1"),
         link("/dev/stderr", "/proc/self/fd/2"),
         link("/dev/ptmx", "pts/ptmx"),
-        Step::Devpts { path: "/dev/pts".into() },
-        Step::Tmpfs { path: "/dev/shm".into(), mode: 0o1777 },
+        Step::Devpts { path: "/dev/pts".into(), terminals: held.terminals },
+        tmpfs("/dev/shm".into(), 0o1777, held.private),
     ]);
     // An entry that leads into /run (resolv.conf, mostly) is written there: /run is ours.
     for ours in policy.replaced.iter().filter(|ours| ours.at.starts_with("/run")) {
@@ -209,6 +215,10 @@ fn skeleton(policy: &Policy, uid: u32, gid: u32) -> Vec<Step> {
             .map(|(path, to)| Step::Link { path: path.clone(), to: to.clone() }),
     );
     steps
+}
+
+fn tmpfs(path: PathBuf, mode: u32, private: limits::Private) -> Step {
+    Step::Tmpfs { path, mode, bytes: private.bytes, files: private.files }
 }
 
 /// Our own files of `/etc`, by name.
@@ -235,7 +245,7 @@ fn etc_files(policy: &Policy, uid: u32, gid: u32) -> [(&'static str, String); 5]
 }
 
 /// The mounts of the view, outer before inner.
-fn view(policy: &Policy, openings: &[Opening]) -> Vec<Step> {
+fn view(policy: &Policy, openings: &[Opening], private: limits::Private) -> Vec<Step> {
     // At one path: first what is there, then the pin that keeps its name, then the guard.
     let mut mounts: Vec<(PathBuf, u8, Step)> = Vec::new();
     for (path, mode) in [
@@ -246,7 +256,7 @@ fn view(policy: &Policy, openings: &[Opening]) -> Vec<Step> {
         // The home may be one of the private places itself, or one that is kept.
         let kept = policy.kept_home.is_some() && path == policy.home && mode == 0o700;
         if !kept && !mounts.iter().any(|(at, ..)| *at == path) {
-            mounts.push((path.clone(), 0, Step::Tmpfs { path, mode }));
+            mounts.push((path.clone(), 0, tmpfs(path, mode, private)));
         }
     }
     for opening in openings {
@@ -348,9 +358,9 @@ fn proc(host: &Host) -> Vec<Step> {
 }
 
 /// The walls that the process itself carries; every mount is done, Landlock would forbid more.
-fn confinement(policy: &Policy, host: &Host) -> Vec<Step> {
+fn confinement(policy: &Policy, host: &Host, limits: Vec<Step>) -> Vec<Step> {
     let abi = host.landlock_abi;
-    vec![
+    let walls = vec![
         Step::NoCoreDumps,
         Step::NoNewPrivileges,
         Step::Landlock { handled: landlock::handled(abi), rules: landlock::rules(policy, abi) },
@@ -362,7 +372,9 @@ fn confinement(policy: &Policy, host: &Host) -> Vec<Step> {
         },
         Step::Seccomp { program: seccomp::bytes(&seccomp::workload()) },
         Step::InitSeccomp { program: seccomp::bytes(&seccomp::init()) },
-    ]
+    ];
+    // Init carries them too, and has opened and written what it needs.
+    walls.into_iter().chain(limits).collect()
 }
 
 /// Where a command without a slash is looked for.

@@ -23,6 +23,26 @@ pub struct Plan {
     pub coverage: Vec<Coverage>,
     /// What the judge answers inside.
     pub rules: Rules,
+    /// What the engine holds from outside, and watches.
+    pub bounds: Bounds,
+}
+
+/// Limits that init has no part in: of the control group, and of time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
+pub struct Bounds {
+    /// Memory of the control group. Bytes.
+    pub memory: Option<u64>,
+    /// Processes of the control group, init among them.
+    pub processes: Option<u64>,
+    /// Processors of the control group. Thousandths.
+    pub cpus: Option<u64>,
+    /// Size of a file, which init sets: a signal tells that it was met. Bytes.
+    pub file_size: Option<u64>,
+    /// From the start of the command. Seconds.
+    pub wall_time: Option<u64>,
+    /// From there to the kill. Seconds.
+    pub grace: u64,
 }
 
 /// The program that the sandbox is for.
@@ -172,6 +192,20 @@ pub enum Aside {
     Loopback,
 }
 
+/// What a process may use only so much of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
+pub enum Resource {
+    /// Processes of this user in its namespace (`RLIMIT_NPROC`; the namespace alone: Linux 5.14).
+    Processes,
+    /// Descriptors (`RLIMIT_NOFILE`).
+    OpenFiles,
+    /// Bytes of a file (`RLIMIT_FSIZE`).
+    FileSize,
+    /// Bytes of private memory that can be written (`RLIMIT_DATA`).
+    Data,
+}
+
 /// A tree or file of the host to take hold of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize))]
@@ -214,6 +248,12 @@ pub enum Step {
         uid: u32,
         /// Group.
         gid: u32,
+    },
+    /// When the machine has no memory left, the kernel kills this and its children before others
+    /// (`proc_pid_oom_score_adj(5)`); raising it is everybody's right.
+    KilledFirst {
+        /// Thousandths of the memory that count as used, 1 to 1,000.
+        score: u32,
     },
     /// Fork; the child is pid 1 of the new pid namespace and goes on. The parent does what is in
     /// `aside` meanwhile, hands its network namespace over, and ends.
@@ -270,11 +310,17 @@ pub enum Step {
         path: PathBuf,
         /// Permission bits of its root.
         mode: u32,
+        /// Most that all files in it hold. Bytes.
+        bytes: u64,
+        /// Most files, directories and links.
+        files: u64,
     },
     /// Mount a private instance of the pseudo-terminal file system.
     Devpts {
         /// Where; the directory is made.
         path: PathBuf,
+        /// Most terminals at one time.
+        terminals: u32,
     },
     /// Mount the process file system of the new pid namespace, read-only.
     Proc {
@@ -305,6 +351,15 @@ pub enum Step {
     Pivot,
     /// No core dumps, not even to a program of the host's (hard limit of one byte, `core(5)`).
     NoCoreDumps,
+    /// Limit what each process may use (`setrlimit(2)`), init among them.
+    Limit {
+        /// Of what.
+        resource: Resource,
+        /// What holds; `u64::MAX` for no limit.
+        soft: u64,
+        /// What a process may raise it to.
+        hard: u64,
+    },
     /// No privilege through `execve(2)` from here on.
     NoNewPrivileges,
     /// First Landlock layer, for init and the workload.

@@ -1,5 +1,7 @@
 //! Why no plan can be made for this machine.
 
+use cofferdam_policy::model::Clause;
+
 /// One situation that a person can meet, before anything was started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -26,6 +28,15 @@ pub enum Refusal {
     },
     /// Root of a user namespace that maps no other user: it has nobody to give way to.
     NoStandIn,
+    /// A limit that was asked for, and that nobody holds here.
+    LimitUnheld {
+        /// Its name in `[limits]`.
+        limit: &'static str,
+        /// Its value, as the language writes it.
+        value: String,
+        /// Where it was asked for.
+        clause: Clause,
+    },
     /// `/dev` lacks a file that every program expects.
     DeviceMissing {
         /// Its name below `/dev`.
@@ -43,6 +54,7 @@ impl Refusal {
             Self::Nested { .. } => "nested",
             Self::UserNamespacesOff { .. } => "userns-off",
             Self::NoStandIn => "no-stand-in",
+            Self::LimitUnheld { .. } => "limit-unheld",
             Self::DeviceMissing { .. } => "device-missing",
         }
     }
@@ -69,6 +81,12 @@ impl Refusal {
                  into it"
                     .into()
             }
+            Self::LimitUnheld { limit, value, .. } => format!(
+                "start it in a cgroup of its own: systemd-run --user --scope -p Delegate=yes \
+                 cofferdam run …; or take what can be had: {limit} = {{ max = {}, hold = \
+                 \"best-effort\" }}, --limit {limit}={value}:best-effort",
+                if *limit == "memory" { format!("\"{value}\"") } else { value.clone() },
+            ),
             Self::DeviceMissing { name } => {
                 format!("give this machine or container a /dev/{name}")
             }
@@ -90,6 +108,9 @@ impl std::fmt::Display for Refusal {
             Self::NoStandIn => out.write_str(
                 "root is the only user of this user namespace, so the workload would be root",
             ),
+            Self::LimitUnheld { value, clause, .. } => {
+                write!(out, "no cgroup here holds {value} for the whole sandbox: {clause}")
+            }
             Self::DeviceMissing { name } => write!(out, "/dev/{name} is missing"),
         }
     }

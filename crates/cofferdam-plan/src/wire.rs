@@ -12,8 +12,8 @@ use cofferdam_policy::model::{Clause, Shown, Variable};
 use crate::coverage::{Coverage, Extent};
 use crate::message::{Order, Report};
 use crate::plan::{
-    Access, Argument, Aside, Carrier, Expect, Guard, Idmap, Opening, Plan, Spaces, Step, Streams,
-    Workload,
+    Access, Argument, Aside, Bounds, Carrier, Expect, Guard, Idmap, Opening, Plan, Resource,
+    Spaces, Step, Streams, Workload,
 };
 
 /// The bytes are not what this build writes.
@@ -204,7 +204,8 @@ macro_rules! wire_enum {
     };
 }
 
-wire_struct!(Plan { build, wall, setup, workload, coverage, rules });
+wire_struct!(Plan { build, wall, setup, workload, coverage, rules, bounds });
+wire_struct!(Bounds { memory, processes, cpus, file_size, wall_time, grace });
 wire_struct!(Workload { command, search, environment, directory, streams });
 wire_struct!(Streams { input, output, error });
 wire_enum!(Carrier { 0 => Pipe, 1 => Terminal });
@@ -220,6 +221,7 @@ wire_enum!(Idmap { 0 => None, 1 => Required, 2 => IfPossible });
 wire_enum!(Guard { 0 => Kill, 1 => Note });
 wire_enum!(Spaces { 0 => Mount, 1 => Inside });
 wire_enum!(Aside { 0 => Network, 1 => Loopback });
+wire_enum!(Resource { 0 => Processes, 1 => OpenFiles, 2 => FileSize, 3 => Data });
 wire_enum!(Expect { 0 => Inode { dev, ino }, 1 => Device { major, minor } });
 wire_enum!(View {
     0 => Absent,
@@ -244,8 +246,8 @@ wire_enum!(Step {
     10 => Directory { path, mode },
     11 => File { path, content, mode },
     12 => Link { path, to },
-    13 => Tmpfs { path, mode },
-    14 => Devpts { path },
+    13 => Tmpfs { path, mode, bytes, files },
+    14 => Devpts { path, terminals },
     15 => Proc { path },
     16 => Attach { target, guard },
     17 => Bind { from, at, expect, access, guard },
@@ -257,6 +259,8 @@ wire_enum!(Step {
     23 => WorkloadLandlock { handled, scoped, rules },
     24 => Seccomp { program },
     25 => InitSeccomp { program },
+    26 => Limit { resource, soft, hard },
+    27 => KilledFirst { score },
 });
 wire_enum!(Report {
     0 => Ready { build, watched },

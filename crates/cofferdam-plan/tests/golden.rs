@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use cofferdam_plan::facts::{
     Enclosing, Facts, Kind, Person, STAND_IN_ID, Seen, Values, workload_ids,
 };
-use cofferdam_plan::host::{DEVICES, PROC_MASKED};
+use cofferdam_plan::host::{Ceiling, Ceilings, DEVICES, Groups, NO_CEILING, PROC_MASKED};
 use cofferdam_plan::plan::Argument;
 use cofferdam_plan::{Extent, Host, Plan, Step, compile, wire};
 use cofferdam_policy::{Document, Source, resolve};
@@ -37,6 +37,15 @@ fn host() -> Host {
         stand_in_mapped: true,
         devices: DEVICES.iter().map(|(name, ..)| (*name).to_owned()).collect(),
         proc_names: PROC_MASKED.iter().map(|name| (*name).to_owned()).collect(),
+        memory: 16 << 30,
+        killed_first: 0,
+        ceilings: Ceilings {
+            processes: Ceiling { soft: 63_000, hard: 63_000 },
+            open_files: Ceiling { soft: 1_024, hard: 524_288 },
+            file_size: Ceiling { soft: NO_CEILING, hard: NO_CEILING },
+            data: Ceiling { soft: NO_CEILING, hard: NO_CEILING },
+        },
+        groups: None,
     }
 }
 
@@ -304,6 +313,52 @@ fn a_repository_in_a_parent_directory() {
     let git = plan.coverage.iter().find(|row| row.clause.name == "filesystem.git").unwrap();
     assert!(git.says.contains("belongs to user 7, not 1000"), "{git:?}");
     assert!(!plan.rules.entries().iter().any(|entry| entry.path.ends_with(".git")));
+}
+
+/// Every limit, where a group holds what can be held by one.
+#[test]
+fn limits_in_a_group() {
+    let text = "[limits]\nmemory = '2GiB'\ncpus = 1.5\nprocesses = 256\nopen_files = 1000000\n\
+                file_size = '1GiB'\nwall_time = '1h30m'\ngrace = '0s'\n";
+    let groups = Groups { version: 2, memory: true, processes: true, cpus: true };
+    let host = Host { groups: Some(groups), killed_first: 900, ..host() };
+    check("limits-group", &planned(text, &facts(&ORDINARY, &[]), &host));
+}
+
+/// The same without a group, and with a caller who is bounded himself.
+#[test]
+fn limits_by_process() {
+    let text = "[limits]\nmemory = { max = '2GiB', hold = 'best-effort' }\n\
+                cpus = { max = 2, hold = 'best-effort' }\nprivate_size = '64MiB'\n\
+                file_size = '1GiB'\n";
+    let ceilings = Ceilings {
+        processes: Ceiling { soft: 100, hard: 200 },
+        open_files: Ceiling { soft: 256, hard: 512 },
+        file_size: Ceiling { soft: 4_096, hard: 1 << 20 },
+        data: Ceiling { soft: 1 << 30, hard: 1 << 31 },
+    };
+    let host = Host { ceilings, release: "5.13.0".into(), ..host() };
+    check("limits-process", &planned(text, &facts(&ORDINARY, &[]), &host));
+}
+
+/// A limit for the whole sandbox that nobody holds is none: it is refused, with both remedies.
+#[test]
+fn limits_without_a_plan() {
+    let half = Groups { version: 1, memory: false, processes: true, cpus: false };
+    for (text, groups, remedy) in [
+        ("[limits]\nmemory = '2GiB'\n", None, "--limit memory=2GiB:best-effort"),
+        ("[limits]\nmemory = '2GiB'\n", Some(half), "memory = { max = \"2GiB\", hold ="),
+        ("[limits]\ncpus = { max = 1.5, hold = 'required' }\n", Some(half), "cpus = { max = 1.5,"),
+    ] {
+        let source = Source { name: "case.toml".into(), text: format!("version = 1\n{text}") };
+        let policy = resolve(&Document::parse(source).unwrap(), &facts(&ORDINARY, &[])).unwrap();
+        let refusal = compile(&policy, &Host { groups, ..host() }, Vec::new()).err().unwrap();
+        assert_eq!(refusal.code(), "limit-unheld", "{text}");
+        assert!(refusal.to_string().contains("(case.toml:3)"), "{refusal}");
+        for words in [remedy, "systemd-run --user --scope -p Delegate=yes", "best-effort"] {
+            assert!(refusal.hint().contains(words), "{}", refusal.hint());
+        }
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@
 use std::ops::Range;
 
 use crate::error::{Fault, PolicyError};
+use crate::limits::{Limit, Limits};
 use crate::model::{Clause, Home, Isolation, Mode};
 use crate::presets::{self, Preset};
 use crate::read;
@@ -125,6 +126,8 @@ pub struct Document {
     /// `extends`, then `--preset`: what each brings, in order, with what it extends before it. All
     /// of it comes before the text: single values of the text win, lists are joined.
     pub presets: Vec<Preset>,
+    /// `limits`, then `--limit NAME=VALUE`; the built-in ones where they are not written.
+    pub limits: Limits,
 }
 
 impl Document {
@@ -163,6 +166,7 @@ impl Document {
             set: Vec::new(),
             network: default("network"),
             presets: Vec::new(),
+            limits: Limits::built_in(),
         }
     }
 
@@ -252,6 +256,18 @@ impl Document {
                 self.variables.push(flag.located(name.to_owned()));
             }
         }
+        Ok(())
+    }
+
+    /// `--limit NAME=VALUE`, in place of the text's.
+    ///
+    /// # Errors
+    /// The words name no limit, or a value that is none or out of its bounds.
+    pub fn set_limit(&mut self, words: &str) -> Result<(), PolicyError> {
+        let flag = Flag::new("--limit", words);
+        let (name, value, hold) = read::limit_flag(words).map_err(|fault| flag.fault(fault))?;
+        let clause = Clause::flag(&format!("--limit {}", name.as_str()));
+        self.limits.set(name, Limit { value, hold, clause });
         Ok(())
     }
 }

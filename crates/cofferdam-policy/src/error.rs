@@ -5,9 +5,10 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use crate::document::{Source, TEXT_BYTES_MAX};
+use crate::limits::Name;
 use crate::model::Clause;
 use crate::presets;
-use crate::read::ENTRIES_MAX;
+use crate::read::{ENTRIES_MAX, limit_form, nearest};
 
 /// One situation.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -75,6 +76,21 @@ pub(crate) enum Fault {
     VariableSecret { name: String },
     #[error("the value of `{name}` contains a NUL")]
     VariableNul { name: String },
+    // Limits.
+    #[error("`{}` is no value of the limit `{}`", got, name.as_str())]
+    LimitValue { name: Name, got: String },
+    #[error("`{}` is out of the bounds of the limit `{}`: {}", got, name.as_str(), bounds(*name))]
+    LimitRange { name: Name, got: String },
+    #[error("`{key}` needs `max`")]
+    LimitMax { key: &'static str },
+    #[error("unknown `hold`: `{asked}`")]
+    LimitHold { asked: String },
+    #[error("the limit `{name}` has no `hold`")]
+    LimitAlwaysHolds { name: &'static str },
+    #[error("`--limit` needs a name and a value")]
+    LimitWords,
+    #[error("unknown limit `{asked}`")]
+    LimitName { asked: String },
     // The machine.
     #[error("{} does not exist", path.display())]
     NotFound { path: PathBuf, clause: Clause },
@@ -128,6 +144,11 @@ fn leading(real: Option<&Path>) -> String {
     real.map_or_else(|| " that leads nowhere".into(), |real| format!(" to {}", real.display()))
 }
 
+fn bounds(name: Name) -> String {
+    let (least, most, _) = name.bounds();
+    format!("{} to {}", name.shown(least), name.shown(most))
+}
+
 fn article(name: &str) -> String {
     let vowel = name.starts_with(['a', 'e', 'i', 'o', 'u']);
     format!("{} {name}", if vowel { "an" } else { "a" })
@@ -166,6 +187,13 @@ impl Fault {
             Self::VariableOurs { .. } => "variable-ours",
             Self::VariableSecret { .. } => "variable-secret",
             Self::VariableNul { .. } => "variable-nul",
+            Self::LimitValue { .. } => "limit-value",
+            Self::LimitRange { .. } => "limit-range",
+            Self::LimitMax { .. } => "limit-max",
+            Self::LimitHold { .. } => "limit-hold",
+            Self::LimitAlwaysHolds { .. } => "limit-always-holds",
+            Self::LimitWords => "limit-words",
+            Self::LimitName { .. } => "limit-name",
             Self::NotFound { .. } => "not-found",
             Self::CannotLook { .. } => "cannot-look",
             Self::HomeUnusable { .. } => "home-unusable",
@@ -256,6 +284,24 @@ impl Fault {
                 "secrets are never inherited; a value that is none can be set: NAME=VALUE".into()
             }
             Self::VariableNul { .. } => "remove the NUL".into(),
+            Self::LimitValue { name, .. } => format!("write {}", limit_form(name.unit())),
+            Self::LimitRange { name, .. } => {
+                format!("choose a value between: {}", name.bounds().2)
+            }
+            Self::LimitMax { .. } => "write { max = …, hold = \"best-effort\" }".into(),
+            Self::LimitHold { .. } => {
+                "write `required` (refuse where it cannot be held) or `best-effort`".into()
+            }
+            Self::LimitAlwaysHolds { .. } => "remove it: this limit holds on every machine".into(),
+            Self::LimitWords => "write it as --limit memory=2GiB or --limit processes=256".into(),
+            Self::LimitName { asked } => {
+                let names = Name::ALL.map(Name::as_str);
+                let near = nearest(asked, names.iter());
+                near.map_or_else(
+                    || format!("the limits are: {}", names.join(", ")),
+                    |near| format!("did you mean `{near}`?"),
+                )
+            }
             Self::NotFound { .. } => "make it, or remove the rule".into(),
             Self::CannotLook { .. } => {
                 "what is there must be known before it is granted or guarded: let yourself pass \

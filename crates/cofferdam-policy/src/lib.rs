@@ -17,6 +17,7 @@ pub mod document;
 mod error;
 pub mod facts;
 pub mod judge;
+pub mod limits;
 #[cfg(feature = "text")]
 mod message;
 pub mod model;

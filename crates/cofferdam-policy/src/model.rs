@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::facts::{Person, Seen};
+use crate::limits::Limits;
 
 /// One rule with the place where a person wrote it; the unit of coverage, verdicts and events.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -331,6 +332,8 @@ pub struct Policy {
     pub withheld: Vec<String>,
     /// The clause that closes the network.
     pub network_clause: Clause,
+    /// How much the workload may use.
+    pub limits: Limits,
 }
 
 impl Policy {

@@ -3,6 +3,8 @@
 //! The TOML is read as a tree with the span of every key and value; nothing is deserialised
 //! blindly, so each fault has its place.
 
+mod limits;
+
 use std::ops::Range;
 
 use toml::Spanned;
@@ -25,8 +27,8 @@ struct Table {
 
 const TOP: Table = Table {
     name: "",
-    now: &["version", "extends", "isolation", "filesystem", "environment", "network"],
-    later: &["oversight", "jail", "credentials", "limits", "output", "audit", "trust"],
+    now: &["version", "extends", "isolation", "filesystem", "environment", "network", "limits"],
+    later: &["oversight", "jail", "credentials", "output", "audit", "trust"],
 };
 const FILESYSTEM: Table = Table {
     name: "filesystem",
@@ -83,8 +85,13 @@ pub(crate) fn into(document: &mut Document, source: &Source) -> Result<(), Polic
         reader.table(value, &NETWORK)?;
         document.network = reader.clause_at("network", key.span());
     }
+    if let Some(value) = top.get("limits") {
+        reader.limits(reader.table(value, &limits::LIMITS)?, document)?;
+    }
     Ok(())
 }
+
+pub(crate) use limits::{flag as limit_flag, form as limit_form};
 
 struct Reader<'a> {
     source: &'a Source,

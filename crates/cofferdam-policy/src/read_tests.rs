@@ -57,10 +57,10 @@ fn what_it_refuses() {
         ("version = '1'".into(), "wrong-type", 1, 11, "a string is no version"),
         ("version = 1\nversion = 1".into(), "policy-not-toml", 2, 1, "twice"),
         ("version = 1\n[filesytem]".into(), "unknown-key", 2, 2, "a misspelt table"),
-        ("version = 1\nlimits = {}".into(), "key-not-yet", 2, 1, "known, and not enforced yet"),
         ("version = 1\nextends = ['preset:x']".into(), "preset-unknown", 2, 12, "no such preset"),
         ("version = 1\nextends = ['/etc/p']".into(), "extends-not-yet", 2, 12, "no other file"),
         ("version = 1\nextends = [[]]".into(), "wrong-type", 2, 12, "a name"),
+        ("version = 1\noutput = {}".into(), "key-not-yet", 2, 1, "known, and not enforced yet"),
         ("version = 1\nisolation = 'vm'".into(), "isolation-not-yet", 2, 13, "a later wall"),
         ("version = 1\nisolation = 'docker'".into(), "isolation-unknown", 2, 13, "none of ours"),
         (

@@ -167,6 +167,7 @@ pub fn resolve(document: &Document, facts: &Facts) -> Result<Policy, PolicyError
         environment,
         withheld,
         network_clause: document.network.clone(),
+        limits: document.limits.clone(),
     })
 }
 

@@ -7,10 +7,12 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread::JoinHandle;
 
 use cofferdam_plan::facts::Ids;
+use cofferdam_plan::host::Groups;
 use cofferdam_plan::message::{Order, Report};
-use cofferdam_plan::plan::{Carrier, Streams};
+use cofferdam_plan::plan::{Bounds, Carrier, Streams};
 use cofferdam_plan::{BUILD, Host, Plan, wire};
 use rustix::fs::{
     MemfdFlags, Mode, OFlags, SealFlags, fcntl_add_seals, fcntl_getfl, fcntl_setfl, memfd_create,
@@ -22,6 +24,7 @@ use rustix::net::{
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
+use crate::cgroup::{self, Group};
 use crate::monitor::Running;
 use crate::refusal::StartRefusal;
 use crate::terminal;
@@ -77,6 +80,29 @@ impl Programs {
 #[derive(Debug)]
 pub struct Waiting {
     running: Running,
+    entering: Entering,
+}
+
+const GROUP: &str = "put the sandbox in its cgroup";
+
+/// Init is being moved into its group meanwhile.
+#[derive(Debug, Default)]
+struct Entering(Option<JoinHandle<io::Result<()>>>);
+
+impl Entering {
+    fn done(mut self) -> io::Result<()> {
+        match self.0.take().map(JoinHandle::join) {
+            None => Ok(()),
+            Some(entered) => entered.unwrap_or_else(|_| Err(io::ErrorKind::Other.into())),
+        }
+    }
+}
+
+/// The number that is being written is init's as long as nobody has reaped it.
+impl Drop for Entering {
+    fn drop(&mut self) {
+        drop(self.0.take().map(JoinHandle::join));
+    }
 }
 
 impl Waiting {
@@ -94,14 +120,28 @@ impl Waiting {
         // Without a working directory of its own: with one, a static program's standard library
         // forks, which copies this process. Init goes to `/` itself.
         #[expect(clippy::disallowed_methods, reason = "the one place that starts programs")]
-        let first = Command::new(path)
-            .arg0("cofferdam-init")
-            .env_clear()
-            .stdin(Stdio::null())
-            .stdout(Stdio::from(theirs))
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(system("start cofferdam-init"))?;
+        let spawn = || {
+            Command::new(path)
+                .arg0("cofferdam-init")
+                .env_clear()
+                .stdin(Stdio::null())
+                .stdout(Stdio::from(theirs))
+                .stderr(Stdio::null())
+                .spawn()
+        };
+        let mut group = Group::make(Path::new("/"));
+        let first = match &mut group {
+            None => spawn(),
+            Some(group) => group.inside(spawn).map_err(system(GROUP))?,
+        };
+        let first = first.map_err(system("start cofferdam-init"))?;
+        let entering = Entering(match group.as_mut().map(Group::entrances) {
+            Some(entrances) if !entrances.is_empty() => {
+                let init = first.id();
+                Some(std::thread::spawn(move || cgroup::enter(&entrances, init)))
+            }
+            Some(_) | None => None,
+        });
         let running = Running {
             control: ours,
             first: Some(first),
@@ -111,17 +151,31 @@ impl Waiting {
             error: None,
             terminal: None,
             streams: Streams::default(),
+            bounds: Bounds::default(),
+            group,
         };
-        Ok(Self { running })
+        Ok(Self { running, entering })
+    }
+
+    /// The group that it is in, with processor time where `cpus` asks for it.
+    pub fn groups(&mut self, cpus: bool) -> Option<Groups> {
+        let group = self.running.group.as_mut()?;
+        if cpus {
+            group.add_cpus(Path::new("/"));
+        }
+        Some(group.groups())
     }
 
     /// Hands `plan` over, with the workload's streams, and does not wait for what comes of it.
     ///
     /// # Errors
-    /// Init is gone, or there are no descriptors left.
+    /// Init is gone, or there are no descriptors left, or its group does not take it.
     pub fn build(self, plan: &Plan, ids: Ids) -> Result<Preparing, StartRefusal> {
-        let Self { mut running } = self;
+        let Self { mut running, entering } = self;
         let system = |doing| StartRefusal::system(doing);
+        running.bounds = plan.bounds.clone();
+        // Before it has a plan, so that all it forks is inside.
+        entering.done().and_then(|()| running.limit()).map_err(system(GROUP))?;
         let memory = sealed(&wire::encode(plan)).map_err(system("hand the plan over"))?;
         let pipes = Pipes::new(plan.workload.streams, ids).map_err(system("make pipes"))?;
         let fds: Vec<_> = [memory.as_fd()].into_iter().chain(pipes.theirs()).collect();
@@ -188,6 +242,13 @@ impl Preparing {
 }
 
 impl Running {
+    /// Sets the limits of the group; init is in all of it.
+    fn limit(&mut self) -> io::Result<()> {
+        let (Some(group), Some(first)) = (&mut self.group, &self.first) else { return Ok(()) };
+        group.set(&self.bounds)?;
+        cgroup::enter(&group.entrances(), first.id())
+    }
+
     /// Hears that pid 1 exists, that it is ready, and that the first process has done its part
     /// too; or what failed.
     fn built(&mut self) -> io::Result<Option<Report>> {

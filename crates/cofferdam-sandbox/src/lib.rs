@@ -4,19 +4,24 @@
 //! carries the workload's streams and waits. Nothing here decides what the workload may do.
 #![cfg(target_os = "linux")]
 
+pub mod cgroup;
 pub mod facts;
 pub mod gitconfig;
 pub mod launch;
+mod limits;
 pub mod machine;
 pub mod monitor;
 pub mod probe;
 pub mod refusal;
+pub mod scope;
 mod screen;
 mod streams;
 pub mod terminal;
 
+pub use cgroup::Group;
 pub use facts::Caller;
 pub use launch::{Preparing, Programs, Waiting};
+pub use limits::Hit;
 pub use monitor::{Outcome, Running};
 pub use refusal::StartRefusal;
 pub use streams::{Sink, Streams};

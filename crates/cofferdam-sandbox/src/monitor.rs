@@ -7,7 +7,7 @@ use std::process::Child;
 use std::time::{Duration, Instant};
 
 use cofferdam_plan::message::{Order, Report};
-use cofferdam_plan::plan;
+use cofferdam_plan::plan::{self, Bounds};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::{Errno, read};
@@ -16,6 +16,8 @@ use rustix::process::{
 };
 use rustix::termios::tcgetattr;
 
+use crate::cgroup::Group;
+use crate::limits::{self, Clock, Due, Hit};
 use crate::streams::{Incoming, Outgoing, Sink, Streams};
 use crate::terminal::{TAKEN_WITHIN, Terminal, settle};
 
@@ -30,8 +32,10 @@ const SIGTSTP: u8 = 20;
 const SIGTTIN: u8 = 21;
 const SIGTTOU: u8 = 22;
 const SIGWINCH: u8 = 28;
-/// In the background nothing tells a process that it is the terminal's again, but for a look.
-const LOOK_AGAIN: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
+/// How often the terminal is looked at in the background.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+/// `SIGTERM`, for a command whose time is over.
+const SIGTERM: u8 = 15;
 /// Who asks again so soon is not content with the workload's answer.
 const AGAIN_WITHIN: Duration = Duration::from_secs(2);
 /// And who asks twice at once asked once: `timeout(1)` signals the process and then its group.
@@ -50,6 +54,9 @@ pub struct Running {
     /// Our end of the sandbox's terminal.
     pub(crate) terminal: Option<OwnedFd>,
     pub(crate) streams: plan::Streams,
+    pub(crate) bounds: Bounds,
+    /// Removed once every process in it is gone.
+    pub(crate) group: Option<Group>,
 }
 
 /// How the workload ended.
@@ -85,16 +92,29 @@ pub enum Outcome {
         /// The status it ended with itself.
         status: u8,
     },
+    /// It ran into limits, and ended with this status: 137 where a limit ended it.
+    Limited {
+        /// The status.
+        status: u8,
+        /// Which limits; at least one.
+        hits: Vec<Hit>,
+    },
     /// Init went away without a word: killed from outside.
     Lost,
 }
 
 impl Outcome {
+    /// The limits that were met, as far as the kernel tells.
+    #[must_use]
+    pub fn hits(&self) -> &[Hit] {
+        if let Self::Limited { hits, .. } = self { hits } else { &[] }
+    }
+
     /// The exit status, as `env(1)` and container tools give it.
     #[must_use]
     pub const fn status(&self) -> u8 {
         match self {
-            Self::Exited(status) => *status,
+            Self::Exited(status) | Self::Limited { status, .. } => *status,
             Self::Signaled(signal) | Self::Ended(signal) => 128 | *signal,
             Self::NotStarted(2) => 127,
             Self::NotStarted(_) => 126,
@@ -121,10 +141,17 @@ impl Running {
         // Asked for when nobody was left who could have heard it.
         let mut late = None;
         let mut stage = Stage::Reports;
+        let mut clock = Clock::start(&self.bounds, Instant::now());
         while stage != Stage::Gone {
-            let ready = carry.poll(self.end(stage))?;
+            let ready = carry.poll(self.end(stage), clock.left(Instant::now()))?;
             if let Some(terminal) = carry.terminal.as_mut().filter(|terminal| terminal.waits()) {
                 terminal.take();
+            }
+            match clock.due(Instant::now()) {
+                None => {}
+                // Either may have ended a moment ago.
+                Some(Due::Ask) => drop(self.order(&Order::Signal { number: SIGTERM })),
+                Some(Due::Kill) => drop(self.kill()),
             }
             if ready.has(Ready::SIGNALS)
                 && let Some(number) = carry.signal()?
@@ -152,7 +179,9 @@ impl Running {
         }
         self.reap();
         let outcome = outcome.unwrap_or(Outcome::Lost);
-        carry.finish(outcome, late)
+        let used = self.group.as_ref().map(Group::used).unwrap_or_default();
+        let outcome = limits::judged(outcome, &self.bounds, &clock, &used);
+        carry.finish(outcome, late, clock.patience(Instant::now()))
     }
 
     /// What tells that this stage is over. The socket ends a moment before the last processes do,
@@ -379,7 +408,7 @@ struct Carry<'a> {
 
 impl Carry<'_> {
     /// Waits until something can be done.
-    fn poll(&self, end: Option<BorrowedFd<'_>>) -> io::Result<Ready> {
+    fn poll(&self, end: Option<BorrowedFd<'_>>, left: Option<Duration>) -> io::Result<Ready> {
         let places = [
             (Ready::END, end, PollFlags::IN),
             (Ready::SIGNALS, self.signals, PollFlags::IN),
@@ -396,12 +425,14 @@ impl Carry<'_> {
             places.into_iter().filter_map(|(which, fd, flags)| Some((which, fd?, flags))).collect();
         let mut fds: Vec<_> =
             present.iter().map(|(_, fd, flags)| PollFd::from_borrowed_fd(*fd, *flags)).collect();
-        loop {
-            match poll(&mut fds, self.terminal_waits().then_some(&LOOK_AGAIN)) {
-                Ok(_) => break,
-                Err(Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
+        // In the background nothing tells that the terminal is this process's again, but a look.
+        let look = self.terminal_waits().then_some(LOOK_AGAIN);
+        let left = [left, look].into_iter().flatten().min();
+        let left = left.and_then(|left| Timespec::try_from(left).ok());
+        match poll(&mut fds, left.as_ref()) {
+            // The caller asks again, with the time that is left then.
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
         }
         let hot = present.iter().zip(&fds).filter(|(_, fd)| !fd.revents().is_empty());
         Ok(Ready(hot.fold(0, |ready, ((which, ..), _)| ready | which)))
@@ -470,8 +501,13 @@ impl Carry<'_> {
     }
 
     /// Passes on what is left in the pipes of a sandbox that is gone. Waits for a reader that is
-    /// slow until a signal ends the wait; who has ended the sandbox waits for nobody.
-    fn finish(mut self, outcome: Outcome, late: Option<u8>) -> io::Result<Outcome> {
+    /// slow until a signal ends the wait, or `until`; who has ended the sandbox waits for nobody.
+    fn finish(
+        mut self,
+        outcome: Outcome,
+        late: Option<u8>,
+        until: Option<Instant>,
+    ) -> io::Result<Outcome> {
         let mut ended = late;
         self.input = Incoming::new(None, None);
         self.output.gone();
@@ -494,7 +530,11 @@ impl Carry<'_> {
                 let plain = matches!(outcome, Outcome::Exited(_) | Outcome::Signaled(_));
                 break if plain { Outcome::Ended(number) } else { outcome };
             }
-            if self.poll(None)?.has(Ready::SIGNALS) {
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                break outcome;
+            }
+            if self.poll(None, left)?.has(Ready::SIGNALS) {
                 ended = self.signal()?.and_then(ending);
             }
         };

@@ -7,7 +7,8 @@ use std::fs;
 use std::path::Path;
 
 use cofferdam_plan::Host;
-use cofferdam_plan::host::{DEVICES, PROC_MASKED};
+use cofferdam_plan::host::{Ceiling, Ceilings, DEVICES, NO_CEILING, PROC_MASKED};
+use rustix::process::Resource;
 
 /// Reads the machine, once.
 #[must_use]
@@ -31,6 +32,46 @@ pub fn host() -> Host {
         stand_in_mapped: crate::facts::stand_in().is_some(),
         devices: present("/dev", &mut DEVICES.iter().map(|(name, ..)| *name)),
         proc_names: present("/proc", &mut PROC_MASKED.iter().copied()),
+        memory: memory(),
+        killed_first: number("/proc/self/oom_score_adj")
+            .and_then(|score| u32::try_from(score).ok())
+            .unwrap_or(0),
+        ceilings: ceilings(),
+        // Found out by making one, once it is known what it is for.
+        groups: None,
+    }
+}
+
+/// Of the machine (`proc_meminfo(5)`), or of the group that bounds this process, where that has its
+/// usual place: a container's is smaller than its machine. Bytes.
+fn memory() -> u64 {
+    let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
+    let machine = kib.unwrap_or(0).saturating_mul(1_024);
+    let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let own = groups.lines().filter_map(|line| match line.splitn(3, ':').collect::<Vec<_>>()[..] {
+        [_, "", path] => Some(format!("/sys/fs/cgroup{path}/memory.max")),
+        [_, "memory", path] => Some(format!("/sys/fs/cgroup/memory{path}/memory.limit_in_bytes")),
+        _ => None,
+    });
+    let top = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
+    let bounds = own.chain(top.map(str::to_owned)).filter_map(|path| number(&path));
+    bounds.fold(machine, u64::min)
+}
+
+/// Of this process (`getrlimit(2)`).
+pub(crate) fn ceilings() -> Ceilings {
+    let of = |resource| {
+        let limit = rustix::process::getrlimit(resource);
+        let known = |value: Option<u64>| value.unwrap_or(NO_CEILING);
+        Ceiling { soft: known(limit.current), hard: known(limit.maximum) }
+    };
+    Ceilings {
+        processes: of(Resource::Nproc),
+        open_files: of(Resource::Nofile),
+        file_size: of(Resource::Fsize),
+        data: of(Resource::Data),
     }
 }
 

@@ -49,6 +49,9 @@ pub enum StartRefusal {
     /// A terminal was asked for, and the caller's was not given.
     #[error("the sandbox has a terminal, and there is none of the caller's to tie it to")]
     NoTerminal,
+    /// The cgroup that the plan counts on cannot be made again.
+    #[error("the cgroup that the plan counts on cannot be made")]
+    GroupGone,
     /// Init went away without a word.
     #[error("cofferdam-init ended while {doing}")]
     InitDied {
@@ -97,6 +100,7 @@ impl StartRefusal {
             Self::Step { said: Some(said), .. } => said.code,
             Self::Step { said: None, .. } => "step-failed",
             Self::NoTerminal => "no-terminal",
+            Self::GroupGone => "cgroup-gone",
             Self::InitDied { .. } => "init-died",
         }
     }
@@ -116,6 +120,7 @@ impl StartRefusal {
                 "run `cofferdam plan` to see the step, and report it if it should work here".into()
             }
             Self::NoTerminal => "give the caller's terminal as input, or use pipes".into(),
+            Self::GroupGone => "run it again; something else changes this cgroup".into(),
             Self::InitDied { .. } => "run it again; report it if it happens twice".into(),
         }
     }
@@ -290,6 +295,10 @@ mod tests {
             stand_in_mapped: true,
             devices: Vec::new(),
             proc_names: Vec::new(),
+            memory: 0,
+            killed_first: 0,
+            ceilings: crate::probe::ceilings(),
+            groups: None,
         }
     }
 

@@ -136,6 +136,16 @@ pub fn default_action(signal: libc::c_int) -> io::Result<()> {
     if answer == libc::SIG_ERR { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
+/// Ignores a signal from here on (`signal(2)`).
+///
+/// # Errors
+/// `EINVAL`: no such signal, or one that cannot be changed.
+pub fn ignore(signal: libc::c_int) -> io::Result<()> {
+    // SAFETY: SIG_IGN installs no code of ours.
+    let answer = unsafe { libc::signal(signal, libc::SIG_IGN) };
+    if answer == libc::SIG_ERR { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
 /// Whether a signal is ignored, as it was on entry to a program that has not changed it
 /// (`sigaction(2)`).
 ///

@@ -15,6 +15,7 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::ExitCode;
 
+use cofferdam_sandbox::scope::Scope;
 use cofferdam_sandbox::{Sink, terminal};
 
 use crate::engine::{Engine, Options, PolicyFrom, Prepared};
@@ -30,6 +31,7 @@ const REFUSED: u8 = 125;
 /// The program `cofferdam`.
 #[must_use]
 pub fn main() -> ExitCode {
+    signals::survive_long_files();
     // Init loads while the command line is read; what does not need it lets it go again.
     let trace = Trace::asked_by(std::env::args_os().skip(1));
     let engine = warm(&trace);
@@ -104,6 +106,7 @@ fn options(what: &What) -> Result<Options, Refused> {
         protect: what.protect.clone(),
         variables: what.variables.clone(),
         presets: what.presets.clone(),
+        limits: what.limits.clone(),
         audit: what.audit.clone(),
         streams: terminal::streams(io::stdin().as_fd(), io::stdout().as_fd(), io::stderr().as_fd()),
     })
@@ -134,6 +137,17 @@ fn prepare(
     match prepared {
         Ok(prepared) => Ok((engine, prepared)),
         Err(refused) => {
+            let unheld =
+                matches!(&refused, Refused::Host(cofferdam_plan::Refusal::LimitUnheld { .. }));
+            let engine = match unheld.then(Scope::find).flatten() {
+                None => engine,
+                Some(scope) => {
+                    // With its init, which would be a stranger's child.
+                    drop(engine);
+                    drop(scope.enter());
+                    Engine::new()?
+                }
+            };
             if what.records {
                 // The refusal itself is what the person must hear, on record or not.
                 drop(engine.record_refusal(&refused, what.audit.as_deref()));

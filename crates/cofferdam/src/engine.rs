@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use cofferdam_audit::{Event, ExitKind, Log};
+use cofferdam_plan::host::Groups;
 use cofferdam_plan::plan::Argument;
 use cofferdam_plan::{Host, Plan, Task, compile};
 use cofferdam_policy::facts::Facts;
@@ -15,7 +16,7 @@ use cofferdam_policy::model::Policy;
 use cofferdam_policy::{document, resolve};
 use cofferdam_sandbox::facts::Own;
 use cofferdam_sandbox::{
-    Caller, Outcome, Preparing, Programs, Sink, StartRefusal, Streams, Waiting, probe,
+    Caller, Group, Outcome, Preparing, Programs, Sink, StartRefusal, Streams, Waiting, probe,
 };
 use serde_json::value::RawValue;
 
@@ -61,6 +62,8 @@ pub struct Options {
     pub variables: Vec<String>,
     /// Names of presets, after those that the policy extends.
     pub presets: Vec<String>,
+    /// `NAME=VALUE`, in place of the policy's limit.
+    pub limits: Vec<String>,
     /// The audit log, in place of the one in the state directory.
     pub audit: Option<PathBuf>,
     /// What the command's streams are: pipes, or a terminal of the sandbox's own
@@ -81,6 +84,7 @@ impl std::fmt::Debug for Options {
             .field("protect", &self.protect)
             .field("variables", &names.collect::<Vec<_>>())
             .field("presets", &self.presets)
+            .field("limits", &self.limits)
             .field("audit", &self.audit)
             .field("streams", &self.streams)
             .finish()
@@ -203,10 +207,27 @@ impl Engine {
     /// Init with the plan of `prepared` in hand.
     fn build(&self, prepared: &Prepared) -> Result<Preparing, StartRefusal> {
         let warm = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let waiting = warm.map_or_else(|| Waiting::start(&self.programs), Ok)?;
+        let mut waiting = warm.map_or_else(|| Waiting::start(&self.programs), Ok)?;
+        let planned = prepared.host.groups;
+        if waiting.groups(planned.is_some_and(|groups| groups.cpus)) != planned {
+            return Err(StartRefusal::GroupGone);
+        }
         let preparing = waiting.build(&prepared.plan, prepared.policy.person.ids)?;
         self.trace.done("plan handed over");
         Ok(preparing)
+    }
+
+    /// What the group of the next sandbox holds: init's, where it waits, or one made to find out.
+    fn groups(&self, cpus: bool) -> Option<Groups> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(waiting) = &mut *waiting {
+            return waiting.groups(cpus);
+        }
+        let mut group = Group::make(Path::new("/"))?;
+        if cpus {
+            group.add_cpus(Path::new("/"));
+        }
+        Some(group.groups())
     }
 
     /// Reads Facts and Host, and decides everything. Starts nothing.
@@ -228,7 +249,9 @@ impl Engine {
         }
         let resolved = self.resolve_with(options, own_variables)?;
         let Resolved { facts, policy, audit, source: _, kept } = resolved;
-        let host = probe::host();
+        let mut host = probe::host();
+        // What is planned with is what could be made.
+        host.groups = self.groups(policy.limits.cpus.is_some());
         self.trace.done("host");
         let command = options.command.iter().cloned().map(|word| Argument(word.into_vec()));
         let task = Task { command: command.collect(), streams: options.streams };
@@ -268,6 +291,9 @@ impl Engine {
         }
         for variable in &options.variables {
             document.add_variable(variable)?;
+        }
+        for limit in &options.limits {
+            document.set_limit(limit)?;
         }
         for preset in &options.presets {
             document.add_preset(preset)?;
@@ -428,7 +454,13 @@ impl Session<'_> {
         let outcome = running.wait(streams, &mut fell);
         let outcome = outcome.unwrap_or(Outcome::Lost);
         trace.done("exit");
-        let ended = log.append(&end_event(&outcome, started));
+        let mut ended = Ok(());
+        for hit in outcome.hits() {
+            let (limit, value) = (hit.limit.to_owned(), hit.value.clone());
+            let event = Event::Limit { limit, value, what: hit.what.clone() };
+            ended = ended.and_then(|()| log.append(&event));
+        }
+        let ended = ended.and_then(|()| log.append(&end_event(&outcome, started)));
         match unrecorded.map_or(ended, Err) {
             Ok(()) => Ok(outcome),
             Err(source) => Err(Refused::Unrecorded { status: outcome.status(), source }),
@@ -505,6 +537,7 @@ fn end_event(outcome: &Outcome, started: Instant) -> Event {
         | Outcome::Killed { .. }
         | Outcome::Failed { .. }
         | Outcome::OutputLost { .. }
+        | Outcome::Limited { .. }
         | Outcome::Lost => ExitKind::Code(outcome.status()),
     };
     let note = match outcome {
@@ -521,6 +554,10 @@ fn end_event(outcome: &Outcome, started: Instant) -> Event {
         Outcome::OutputLost { stream, errno, status } => {
             let why = cofferdam_sandbox::refusal::errno_text(*errno);
             Some(format!("{stream}: output was lost: {why}; the command's own status: {status}"))
+        }
+        Outcome::Limited { hits, .. } => {
+            let hits: Vec<String> = hits.iter().map(ToString::to_string).collect();
+            Some(hits.join("; "))
         }
         Outcome::Lost => Some("init was killed from outside".into()),
     };

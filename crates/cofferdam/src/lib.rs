@@ -26,7 +26,7 @@ mod trace;
 pub use cofferdam_audit as audit;
 pub use cofferdam_plan as plan;
 pub use cofferdam_policy as policy;
-pub use cofferdam_sandbox::{Outcome, Sink, Streams};
+pub use cofferdam_sandbox::{Hit, Outcome, Sink, Streams};
 pub use engine::{Collected, Engine, Options, PolicyFrom, Prepared, Resolved, Session};
 pub use homes::{HomeError, KeptHome};
 pub use refused::Refused;

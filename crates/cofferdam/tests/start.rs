@@ -78,8 +78,8 @@ fn phases_are_told_when_asked_for() {
     let phases = [
         "init spawned",
         "facts",
-        "host",
         "policy",
+        "host",
         "plan compiled",
         "log opened",
         "plan handed over",

@@ -8,7 +8,7 @@ mod names;
 use crate::coverage::{Coverage, Extent};
 use crate::host::Host;
 
-/// Every row, in the order in which a person would ask.
+/// Every row but those of the limits, in the order in which a person would ask.
 pub(super) fn rows(policy: &Policy, host: &Host) -> Vec<Coverage> {
     let mut rows = vec![
         row(
@@ -57,7 +57,7 @@ pub(super) fn rows(policy: &Policy, host: &Host) -> Vec<Coverage> {
     rows
 }
 
-fn row(clause: &Clause, says: &str, mechanisms: &[&str], extent: Extent) -> Coverage {
+pub(super) fn row(clause: &Clause, says: &str, mechanisms: &[&str], extent: Extent) -> Coverage {
     let mechanisms = mechanisms.iter().map(|text| (*text).to_owned()).collect();
     Coverage { clause: clause.clone(), says: says.into(), mechanisms, extent }
 }

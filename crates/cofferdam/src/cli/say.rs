@@ -138,6 +138,11 @@ impl Say {
                 ),
                 "make room where its output goes, and run it again",
             ),
+            Outcome::Limited { hits, .. } => (
+                "limit",
+                hits.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
+                "raise it if the command needs more: --limit NAME=VALUE, or [limits] in the policy",
+            ),
             Outcome::Lost => (
                 "lost",
                 "the sandbox was killed from outside".to_owned(),

@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use cofferdam_sys::process::{SignalSet, is_ignored, set_blocked, signal_fd};
+use cofferdam_sys::process::{SignalSet, ignore, is_ignored, set_blocked, signal_fd};
 
 /// `SIGHUP`, `SIGINT`, `SIGQUIT`, `SIGTERM`; and of jobs and terminals `SIGCONT`, `SIGTSTP`,
 /// `SIGWINCH` (`signal(7)`).
@@ -26,6 +26,16 @@ impl Drop for Forwarded {
     fn drop(&mut self) {
         drop(set_blocked(&self.before));
     }
+}
+
+/// `SIGXFSZ`: sent to who writes beyond the caller's own `ulimit -f`.
+const FILE_TOO_LONG: i32 = 25;
+
+/// Lets a log that has reached the caller's own limit on file sizes be an error like a full disk,
+/// and not our death. Init gives the workload the default action again.
+pub(super) fn survive_long_files() {
+    // It cannot fail: the signal exists and can be ignored.
+    ignore(FILE_TOO_LONG).unwrap_or(());
 }
 
 /// Blocks the signals and gives a descriptor that delivers them. `None` where the kernel refuses:

@@ -174,6 +174,7 @@ pub(super) fn hold(place: &Place, engine: &Engine) -> Result<Trial, Refused> {
         | Outcome::NotStarted(_)
         | Outcome::Killed { .. }
         | Outcome::Ended(_)
+        | Outcome::Limited { .. }
         | Outcome::OutputLost { .. }
         | Outcome::Lost) => Some(format!("the workload ended with status {}", ended.status())),
     };

@@ -203,6 +203,10 @@ impl Place {
         finish(self.cofferdam(&[]).args(["/usr/bin/python3", "-c", &python(body)]))
     }
 
+    pub fn python_inside_with(&self, options: &[&str], body: &str) -> Ran {
+        finish(self.cofferdam(options).args(["/usr/bin/python3", "-c", &python(body)]))
+    }
+
     /// An act, as a shell script, that must work outside and fail inside.
     #[track_caller]
     pub fn shell_attack(&self, script: &str, with: &[&str], why: &str) {
@@ -222,6 +226,55 @@ impl Drop for Place {
     fn drop(&mut self) {
         drop(fs::remove_dir_all(&self.root));
     }
+}
+
+/// Processes with this variable in their environment, of those that may be looked at.
+pub fn marked(variable: &str) -> Vec<u32> {
+    let numbers = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let numbers = numbers.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let has = |pid: &u32| {
+        let bytes = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        bytes.split(|byte| *byte == 0).any(|entry| entry == variable.as_bytes())
+    };
+    numbers.filter(has).collect()
+}
+
+/// Control groups that the engine `pid` has made.
+pub fn groups_of(pid: u32) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![PathBuf::from("/sys/fs/cgroup")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                continue;
+            }
+            let own = format!("cofferdam-{pid}-");
+            if entry.file_name().to_str().is_some_and(|name| name.starts_with(&own)) {
+                found.push(entry.path());
+            }
+            folders.push(entry.path());
+        }
+    }
+    found
+}
+
+/// Whether a process of this user may make a control group for memory: by asking for a plan that
+/// needs one. Root outside of a container may.
+pub fn has_groups() -> bool {
+    let place = Place::new();
+    let mut command = place.command(programs().join("cofferdam"));
+    let ran =
+        finish(command.args(["plan", "--limit", "memory=1GiB", "--limit", "cpus=1", "--", "true"]));
+    let has = ran.status == Some(0);
+    let writable = Command::new("sh")
+        .args([
+            "-c",
+            "test -w /sys/fs/cgroup/memory/cgroup.procs -a -w /sys/fs/cgroup/cpu/cgroup.procs",
+        ])
+        .status()
+        .is_ok_and(|status| status.success());
+    assert!(has || !is_root() || !writable, "root has groups where they are mounted: {ran:?}");
+    has
 }
 
 /// Runs to the end and reads everything.

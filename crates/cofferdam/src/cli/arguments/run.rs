@@ -76,6 +76,9 @@ pub(in crate::cli) struct What {
     /// Pass a variable, or set one. May be given more than once
     #[arg(long = "env", value_name = "NAME[=VALUE]")]
     pub(in crate::cli) variables: Vec<String>,
+    /// A limit, such as memory=2GiB, processes=256 or wall_time=30m. May be given more than once
+    #[arg(long = "limit", value_name = "NAME=VALUE")]
+    pub(in crate::cli) limits: Vec<String>,
     /// The network inside: none
     #[arg(long, value_name = "none")]
     pub(in crate::cli) network: Option<String>,
