@@ -332,9 +332,7 @@ impl Fault {
             }
             Self::NotRegular { .. } => "name a regular file or a directory".into(),
             Self::NameMissing { .. } => {
-                "make it, empty if you like, or remove the rule: only names that exist are held in \
-                 this release"
-                    .into()
+                "make it, empty if you like: only names that exist are held".into()
             }
             Self::HidesWorkspace { .. } => {
                 "hide what is in it, by name; or work in another directory".into()
@@ -353,9 +351,7 @@ impl Fault {
             }
             Self::GuardedHardLink { path, .. } => {
                 let path = path.display();
-                format!(
-                    "another name of it could be written; break the link: cp -p {path} x && mv x {path}"
-                )
+                format!("give it one name: cp -p {path} x && mv x {path}")
             }
         }
     }

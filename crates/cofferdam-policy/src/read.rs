@@ -43,7 +43,17 @@ const GRANT: Table =
 const WORKSPACE: Table = Table { name: "filesystem.workspace", now: &["path", "mode"], later: &[] };
 
 /// Every table of the language; one that is missing here is missing in the published schema.
-const TABLES: &[&Table] = &[&TOP, &FILESYSTEM, &WORKSPACE, &GRANT, &ENVIRONMENT, &NETWORK];
+const TABLES: &[&Table] = &[
+    &TOP,
+    &FILESYSTEM,
+    &WORKSPACE,
+    &GRANT,
+    &ENVIRONMENT,
+    &NETWORK,
+    &limits::LIMITS,
+    &limits::MEMORY,
+    &limits::CPUS,
+];
 
 /// The keys that each table has in this release, by the table's name (empty for the top).
 /// Tables whose keys a person chooses (`environment.set`) are not among them.

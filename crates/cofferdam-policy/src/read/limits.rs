@@ -22,10 +22,9 @@ pub(super) const LIMITS: Table = Table {
     ],
     later: &[],
 };
-const HELD: [(Name, Table); 2] = [
-    (Name::Memory, Table { name: "limits.memory", now: &["max", "hold"], later: &[] }),
-    (Name::Cpus, Table { name: "limits.cpus", now: &["max", "hold"], later: &[] }),
-];
+pub(super) const MEMORY: Table = Table { name: "limits.memory", now: &["max", "hold"], later: &[] };
+pub(super) const CPUS: Table = Table { name: "limits.cpus", now: &["max", "hold"], later: &[] };
+const HELD: [(Name, &Table); 2] = [(Name::Memory, &MEMORY), (Name::Cpus, &CPUS)];
 
 impl Reader<'_> {
     pub(super) fn limits(
