@@ -77,9 +77,9 @@ pub(crate) enum Fault {
     #[error("the value of `{name}` contains a NUL")]
     VariableNul { name: String },
     // Limits.
-    #[error("`{}` is no value of the limit `{}`", got, name.as_str())]
+    #[error("`{}` is no value of `{}`", got, name.as_str())]
     LimitValue { name: Name, got: String },
-    #[error("`{}` is out of the bounds of the limit `{}`: {}", got, name.as_str(), bounds(*name))]
+    #[error("`{}` is out of bounds: `{}` is {}", got, name.as_str(), bounds(*name))]
     LimitRange { name: Name, got: String },
     #[error("`{key}` needs `max`")]
     LimitMax { key: &'static str },
@@ -285,9 +285,7 @@ impl Fault {
             }
             Self::VariableNul { .. } => "remove the NUL".into(),
             Self::LimitValue { name, .. } => format!("write {}", limit_form(name.unit())),
-            Self::LimitRange { name, .. } => {
-                format!("choose a value between: {}", name.bounds().2)
-            }
+            Self::LimitRange { name, .. } => name.bounds().2.to_owned(),
             Self::LimitMax { .. } => "write { max = …, hold = \"best-effort\" }".into(),
             Self::LimitHold { .. } => {
                 "write `required` (refuse where it cannot be held) or `best-effort`".into()
