@@ -41,7 +41,11 @@ person() {
     tests "$who" doctor
     say 5 "$who" $? "doctor against reality: each answer right, each refusal exact ($ran tests)"
     # The clone is built once, by whoever comes last.
-    if [ "$who" != "$(id -un)" ] || [ "$(id -u)" != 0 ]; then repository=$stage/repository.git; fi
+    if [ "$who" != "$(id -un)" ] || [ "$(id -u)" != 0 ]; then
+        repository=$stage/repository.git
+        # git clones nothing that is another's.
+        chown -R "$who": "$repository"
+    fi
     script_of "$who" "$stage/hour.sh" "$stage/bin"
     say 6 "$who" $? "the first hour: clone, policy init, run, a mistake, a refusal, audit show; no message over 6 lines"
     tests "$who" broken

@@ -5,6 +5,7 @@
 
 mod stat;
 mod subject;
+mod terminal;
 mod walls;
 
 use std::fs;
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use stat::Ratios;
 use subject::Subject;
+pub(crate) use terminal::terminal;
 use walls::Walls;
 pub(crate) use walls::{TASK as WALLS, under_walls};
 
@@ -47,11 +49,7 @@ pub(crate) fn start(pairs: usize) -> Result<(), String> {
     if pairs < 30 {
         println!("note: {pairs} pairs are fewer than the 30 that a figure for the record takes");
     }
-    println!("building release programs");
-    let built = Command::new("cargo").args(["build", "--release", "--locked", "-q"]).status();
-    if !built.is_ok_and(|status| status.success()) {
-        return Err("cargo build --release failed".into());
-    }
+    build()?;
     let programs = release_programs()?;
     let scratch = Scratch::new()?;
     let subject = Subject::new(programs.join("cofferdam"), scratch.0.clone());
@@ -61,6 +59,16 @@ pub(crate) fn start(pairs: usize) -> Result<(), String> {
     figures.extend(archive(&subject, &programs, pairs)?);
     report(&figures, pairs);
     Ok(())
+}
+
+fn build() -> Result<(), String> {
+    println!("building release programs");
+    let built = Command::new("cargo").args(["build", "--release", "--locked", "-q"]).status();
+    if built.is_ok_and(|status| status.success()) {
+        Ok(())
+    } else {
+        Err("cargo build --release failed".into())
+    }
 }
 
 /// The release programs lie beside the profile that this program was built with, wherever the

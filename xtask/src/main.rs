@@ -22,6 +22,7 @@ tasks:
   bench start [--pairs N]
                        start time, memory and throughput against bubblewrap, alternating;
                        prints the table of SPECIFICATION.md
+  bench terminal       what a terminal of the sandbox's own costs, against script(1)
   presets              every toolchain and agent that a preset is for, from Debian, npm and PyPI
                        into target/presets, and the tests of presets with them (1.5 GB)
   fuzz [--rounds N]    the test program `fuzz` for longer: N changes of each sample (300000)
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
             Ok(pairs @ 1..=1000) => bench::start(pairs),
             Ok(_) | Err(_) => Err("--pairs takes a number from 1 to 1000".into()),
         },
+        ["bench", "terminal"] => bench::terminal(30),
         // For the bench's own use, inside bubblewrap: not in the help.
         [bench::WALLS, plan, "--", command @ ..] => bench::under_walls(plan, command),
         ["presets"] => presets::run(),

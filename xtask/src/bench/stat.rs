@@ -34,6 +34,11 @@ impl Ratios {
         median(&self.sorted())
     }
 
+    /// Median of the differences, in seconds.
+    pub(super) fn difference(&self) -> f64 {
+        median(&sorted(self.pairs.iter().map(|(one, other)| one - other)))
+    }
+
     /// A 95 % interval of the median: the order statistics n/2 -+ 0.98 sqrt(n) (binomial, by its
     /// normal approximation).
     fn interval(&self) -> (f64, f64) {
