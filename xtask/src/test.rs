@@ -20,6 +20,10 @@ const NEEDS: &[(&str, &str)] = &[
     ("/usr/bin/unshare", "util-linux"),
     ("/usr/bin/ps", "procps"),
     ("/usr/bin/strace", "strace"),
+    ("/usr/bin/vim", "vim"),
+    ("/usr/bin/less", "less"),
+    ("/usr/bin/htop", "htop"),
+    ("/usr/bin/tmux", "tmux"),
     ("/usr/bin/mandoc", "mandoc"),
     ("/usr/bin/zsh", "zsh"),
     ("/usr/bin/fish", "fish"),
@@ -53,7 +57,8 @@ pub(crate) fn run() -> Result<(), String> {
     )?;
     // Containment, kernel, crash, agreement and broken policies run from there, as the caller and
     // as an ordinary user.
-    step("acceptance: wall", &mut Command::new("tests/acceptance/wall.sh"))
+    step("acceptance: wall", &mut Command::new("tests/acceptance/wall.sh"))?;
+    step("acceptance: daily", &mut Command::new("tests/acceptance/daily.sh"))
 }
 
 /// The first command of the README, in a tree where only `cofferdam` itself was built.
