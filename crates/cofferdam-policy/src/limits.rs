@@ -86,6 +86,21 @@ impl Limits {
         }
     }
 
+    /// Those that are set, in the order of [`Name::ALL`].
+    pub fn each(&self) -> impl Iterator<Item = (Name, &Limit)> {
+        let limit = |name| match name {
+            Name::Memory => self.memory.as_ref(),
+            Name::Cpus => self.cpus.as_ref(),
+            Name::Processes => Some(&self.processes),
+            Name::OpenFiles => Some(&self.open_files),
+            Name::FileSize => self.file_size.as_ref(),
+            Name::WallTime => self.wall_time.as_ref(),
+            Name::Grace => Some(&self.grace),
+            Name::PrivateSize => self.private_size.as_ref(),
+        };
+        Name::ALL.into_iter().filter_map(move |name| Some((name, limit(name)?)))
+    }
+
     /// Puts `limit` in its place.
     pub fn set(&mut self, name: Name, limit: Limit) {
         match name {

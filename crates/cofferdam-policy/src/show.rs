@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::limits::Hold;
 use crate::model::{Origin, Policy};
 
 /// The policy in plain text, one rule a line, each with its clause.
@@ -48,7 +49,14 @@ fn write_text(out: &mut String, policy: &Policy) -> std::fmt::Result {
     for path in &policy.unguarded {
         writeln!(out, "  protected   absent     {}", path.display())?;
     }
-    writeln!(out, "  private     home       {}   {}", policy.home.display(), policy.home_clause)?;
+    let home = policy.home.display();
+    match &policy.kept_home {
+        None => writeln!(out, "  private     home       {home}   {}", policy.home_clause)?,
+        Some(kept) => {
+            let (source, clause) = (kept.source.display(), &policy.home_clause);
+            writeln!(out, "  kept        home       {home}, from {source}   {clause}")?;
+        }
+    }
     for seed in &policy.seeds {
         writeln!(out, "  private     made       {}   {}", seed.path.display(), seed.clause)?;
     }
@@ -58,5 +66,12 @@ fn write_text(out: &mut String, policy: &Policy) -> std::fmt::Result {
         writeln!(out, "  {name}={value}   {}", variable.clause)?;
     }
     writeln!(out, "  withheld: {} variables of the caller", policy.withheld.len())?;
+    writeln!(out, "\nlimits")?;
+    for (name, limit) in policy.limits.each() {
+        let (key, value) = (name.as_str(), name.shown(limit.value));
+        let hold = if limit.hold == Hold::BestEffort { ", best-effort" } else { "" };
+        writeln!(out, "  {key} = {value}{hold}   {}", limit.clause)?;
+    }
+    writeln!(out, "  memory and private places, where none is named: a share of the machine's")?;
     writeln!(out, "\nnetwork     none   {}", policy.network_clause)
 }
