@@ -177,7 +177,10 @@ workspace = { path = \".\", mode = \"read-write\" }
 grant = [
     # { path = \"~/data\", mode = \"read-only\", optional = true },
 ]
-# A fresh, empty home for each run.
+# Names that exist: closed, or kept as they are. Git hooks, settings of agents and editors are anyway.
+# hide = [\".env\"]
+# protect = [\"Makefile\"]
+# A fresh, empty home for each run; \"project\" keeps one for this workspace.
 home = \"private\"
 
 [environment]
@@ -185,6 +188,12 @@ home = \"private\"
 # allow = [\"TERM\", \"LANG\", \"LC_*\", \"COLORTERM\", \"TZ\", \"NO_COLOR\", \"MY_SETTING\"]
 # Variables that are set.
 # set = { CI = \"1\" }
+
+[limits]
+# Beside the built-in ones. \"best-effort\" starts where no cgroup can hold it, too.
+# memory = { max = \"4GiB\", hold = \"best-effort\" }
+# processes = 512
+# wall_time = \"30m\"
 
 # None: the network is closed in this release.
 [network]
