@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use cofferdam_policy::model::{Origin, Policy};
+use cofferdam_policy::model::Policy;
 
 use crate::coverage::Extent;
 use crate::plan::Plan;
@@ -30,14 +30,7 @@ fn write_text(out: &mut String, policy: &Policy, plan: &Plan) -> std::fmt::Resul
     }
     writeln!(out, "\nview")?;
     for grant in [&policy.workspace].into_iter().chain(&policy.grants) {
-        let why = match grant.origin {
-            Origin::Workspace => "workspace",
-            Origin::Granted => "granted",
-            Origin::System => "system",
-            Origin::Toolchain => "toolchain",
-            Origin::Preset => "preset",
-            Origin::Repository => "git",
-        };
+        let why = grant.origin.as_str();
         let (mode, path) = (grant.mode.as_str(), grant.path.display());
         writeln!(out, "  {mode:<10}  {why:<9}  {path}   {}", grant.clause)?;
     }

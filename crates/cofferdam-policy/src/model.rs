@@ -100,6 +100,21 @@ pub enum Origin {
     Repository,
 }
 
+impl Origin {
+    /// One word for a person.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Workspace => "workspace",
+            Self::Granted => "granted",
+            Self::System => "system",
+            Self::Toolchain => "toolchain",
+            Self::Preset => "preset",
+            Self::Repository => "git",
+        }
+    }
+}
+
 /// One tree of the host that the workload sees, at the same place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize))]

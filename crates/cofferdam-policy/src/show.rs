@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::limits::Hold;
-use crate::model::{Origin, Policy};
+use crate::model::Policy;
 
 /// The policy in plain text, one rule a line, each with its clause.
 #[must_use]
@@ -21,14 +21,7 @@ fn write_text(out: &mut String, policy: &Policy) -> std::fmt::Result {
     }
     writeln!(out, "\nfilesystem")?;
     for grant in [&policy.workspace].into_iter().chain(&policy.grants) {
-        let why = match grant.origin {
-            Origin::Workspace => "workspace",
-            Origin::Granted => "granted",
-            Origin::System => "system",
-            Origin::Toolchain => "toolchain",
-            Origin::Preset => "preset",
-            Origin::Repository => "git",
-        };
+        let why = grant.origin.as_str();
         let (mode, path) = (grant.mode.as_str(), grant.path.display());
         writeln!(out, "  {mode:<10}  {why:<9}  {path}   {}", grant.clause)?;
     }
