@@ -146,7 +146,7 @@ impl Running {
             }
             carry.step(ready);
             if carry.hung_up() {
-                // The sandbox's terminal goes with the caller's.
+                // The sandbox's terminal went with the caller's.
                 drop(self.order(&Order::Signal { number: SIGHUP }));
             }
         }
@@ -221,11 +221,9 @@ impl Running {
     }
 
     /// The workload was stopped: by Ctrl-Z, or because it wants what is typed. Who has no signals to
-    /// hear of a continuation does not stop either.
+    /// hear of a continuation does not stop either, and with a terminal nor does the workload: nobody
+    /// inside would continue it.
     fn stopped(&self, signal: u8, carry: &mut Carry<'_>) {
-        if carry.signals.is_none() {
-            return;
-        }
         let asks = signal == SIGTTIN || signal == SIGTTOU;
         if asks && carry.terminal.as_mut().is_some_and(Terminal::want) {
             if let Some(terminal) = &mut carry.terminal {
@@ -233,8 +231,18 @@ impl Running {
             }
             return drop(self.order(&Order::Foreground));
         }
-        Terminal::stop(carry.terminal.as_mut());
-        self.go_on(carry);
+        match (carry.signals, &carry.terminal) {
+            (Some(_), terminal) => {
+                let group = terminal.as_ref().is_some_and(Terminal::taken);
+                // Whoever reads the terminal meanwhile gets neither answers nor modes.
+                carry.catch_up();
+                carry.settle();
+                Terminal::stop(group);
+                self.go_on(carry);
+            }
+            (None, Some(_)) => self.go_on(carry),
+            (None, None) => {}
+        }
     }
 
     /// Takes the terminal again and lets the workload go on.
@@ -409,9 +417,22 @@ impl Carry<'_> {
         self.input.source().filter(|_| readable)
     }
 
-    /// Whether the caller's terminal is gone; told once.
+    /// Whether the caller's terminal is gone; told once. Then the sandbox's is gone too: what is
+    /// written there fails, instead of waiting for a reader.
     fn hung_up(&mut self) -> bool {
-        self.input.has_ended() && self.terminal.is_some()
+        let lost = self.shown.as_ref().is_some_and(|shown| shown.lost().is_some());
+        if !(self.input.has_ended() || lost) || self.terminal.is_none() {
+            return false;
+        }
+        (self.terminal, self.shown) = (None, None);
+        self.input.close();
+        true
+    }
+
+    /// Passes on what the workload wrote before it stopped, as far as that is taken at once.
+    fn catch_up(&mut self) {
+        let outgoing = [Some(&mut self.output), Some(&mut self.error), self.shown.as_mut()];
+        outgoing.into_iter().flatten().for_each(Outgoing::catch_up);
     }
 
     fn terminal_waits(&self) -> bool {
@@ -452,15 +473,20 @@ impl Carry<'_> {
 
     /// Leaves every terminal that the workload wrote to as it was.
     fn settle(&mut self) {
-        if let (Some(terminal), Some(shown)) = (&mut self.terminal, &self.shown) {
-            if let Some((_, screen)) = shown.screen() {
-                terminal.settle(screen);
+        if let (Some(terminal), Some(shown)) = (&mut self.terminal, &mut self.shown) {
+            if let Some((fd, screen)) = shown.screen()
+                && terminal.settle(fd, screen, self.input.answered())
+            {
+                shown.left();
             }
             terminal.give_back();
         }
-        for (fd, screen) in [&self.output, &self.error].into_iter().filter_map(Outgoing::screen) {
-            if let Ok(found) = tcgetattr(fd) {
-                settle(fd, &found, screen);
+        for outgoing in [&mut self.output, &mut self.error] {
+            if let Some((fd, screen)) = outgoing.screen()
+                && let Ok(found) = tcgetattr(fd)
+                && settle(fd, &found, screen, 0)
+            {
+                outgoing.left();
             }
         }
     }
@@ -469,7 +495,7 @@ impl Carry<'_> {
     /// slow until a signal ends the wait; who has ended the sandbox waits for nobody.
     fn finish(mut self, outcome: Outcome, late: Option<u8>) -> io::Result<Outcome> {
         let mut ended = late;
-        self.input = Incoming::new(None, None);
+        self.input.close();
         self.output.gone();
         self.error.gone();
         if let Some(shown) = &mut self.shown {
