@@ -190,7 +190,8 @@ impl Running {
                 });
             }
             Report::Stopped { signal } => self.stopped(signal, carry),
-            Report::Ready { .. } | Report::Forked { .. } | Report::Terminal => {}
+            Report::Terminal => carry.hears = true,
+            Report::Ready { .. } | Report::Forked { .. } => {}
         }
         Ok(true)
     }
@@ -215,6 +216,7 @@ impl Running {
             output: Outgoing::new(self.output.take(), output),
             error: Outgoing::new(self.error.take(), error),
             shown,
+            hears: terminal.is_none(),
             terminal,
             signals,
         })
@@ -374,6 +376,8 @@ impl Ready {
 struct Carry<'a> {
     /// The sandbox's terminal, and what is shown on it.
     terminal: Option<Terminal<'a>>,
+    /// Whether the workload hears it already: Ctrl-C for nobody would be lost.
+    hears: bool,
     shown: Option<Outgoing<'a>>,
     input: Incoming<'a>,
     output: Outgoing<'a>,
@@ -414,7 +418,7 @@ impl Carry<'_> {
     /// Where more input comes from: a terminal only while it is this process's to read.
     fn typed(&self) -> Option<BorrowedFd<'_>> {
         let readable = self.terminal.as_ref().is_none_or(Terminal::taken);
-        self.input.source().filter(|_| readable)
+        self.input.source().filter(|_| readable && self.hears)
     }
 
     /// Whether the caller's terminal is gone; told once. Then the sandbox's is gone too: what is

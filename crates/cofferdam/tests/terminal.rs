@@ -328,3 +328,19 @@ assert open('ended').read() == 'st=1\\n', open('ended').read()
     );
     finish(person(&place).args(["-c", &script])).works("EIO");
 }
+
+/// A key that was typed when the command was about to begin is the command's.
+#[test]
+fn the_first_key_is_not_lost() {
+    at_a_terminal(
+        r#"
+for key, end in ((b"\x03", "st=130"), (b"\x1a", "Stopped")) * 8:
+    p.types(C + "sleep 100; echo st=$?\n"); p.sees("\n")
+    wait_for(lambda: p.settings()[3] & (termios.ISIG | termios.ICANON) == 0, "the terminal")
+    p.types(key); p.sees(end); p.prompt()
+    if end == "Stopped":
+        p.types("kill -9 %%; fg\n"); p.sees("\n"); p.prompt()
+"#,
+        "Ctrl-C and Ctrl-Z at the start",
+    );
+}
