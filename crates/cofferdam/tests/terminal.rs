@@ -3,12 +3,17 @@
 //! Each test is what a person does and sees, as Python over `terminal/driver.py`, which runs a
 //! shell with job control on a pseudo-terminal.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
 #[path = "support/mod.rs"]
 mod support;
 
+use std::os::fd::AsFd;
 use std::process::Command;
 
-use support::{Place, finish, programs};
+use cofferdam::{Engine, Options, Sink};
+use cofferdam_plan::plan::{Carrier, Streams};
+use support::{Place, finish, programs, variable};
 
 const DRIVER: &str = include_str!("terminal/driver.py");
 
@@ -343,4 +348,36 @@ for key, end in ((b"\x03", "st=130"), (b"\x1a", "Stopped")) * 8:
 "#,
         "Ctrl-C and Ctrl-Z at the start",
     );
+}
+
+/// A program that embeds the engine, hears no signals and shows the output itself. Nobody would
+/// continue its workload, so nobody stops it.
+#[test]
+fn an_engine_without_signals() {
+    if variable("EMBEDDED").is_some() {
+        return embedded();
+    }
+    let program = std::fs::read_link("/proc/self/exe").unwrap();
+    at_a_terminal(
+        &format!(
+            r#"
+p.types("EMBEDDED=1 {} --exact an_engine_without_signals; echo st=$?\n"); p.sees("up\r\n"); p.types("word\n"); p.sees("st=0"); p.prompt()
+"#,
+            program.display()
+        ),
+        "embedded",
+    );
+}
+
+fn embedded() {
+    let engine = Engine::with_programs(&programs()).unwrap();
+    let streams = Streams { input: Carrier::Terminal, ..Streams::default() };
+    let script = "echo up > /dev/tty; read x; kill -STOP $$; echo got-$x";
+    let options = Options { streams, ..Options::command(["sh", "-c", script]) };
+    let prepared = engine.prepare(&options).unwrap();
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let (output, error) = (Sink::Collect(&mut out), Sink::Collect(&mut err));
+    let session = engine.start(&prepared).unwrap();
+    session.run(Some(std::io::stdin().as_fd()), output, error, None).unwrap();
+    assert_eq!(String::from_utf8_lossy(&out), "got-word\n");
 }
