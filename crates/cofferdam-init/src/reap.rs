@@ -9,7 +9,9 @@ use cofferdam_plan::plan::Guard;
 use cofferdam_sys::process::{SignalSet, exit_now, set_blocked, signal_fd};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process_group, wait};
+use rustix::process::{
+    Pid, Signal, WaitOptions, WaitStatus, kill_process, kill_process_group, wait,
+};
 
 use crate::control::Control;
 use crate::terminal::Terminal;
@@ -30,7 +32,11 @@ const CALLERS: [i32; 5] = [1, 2, 3, 15, 20];
 
 /// Keeps what is meant for the engine from init; the workload unblocks it.
 pub(crate) fn block_callers_signals() -> io::Result<()> {
-    set_blocked(&CALLERS.into_iter().fold(SignalSet::empty(), SignalSet::with)).map(drop)
+    set_blocked(&callers()).map(drop)
+}
+
+fn callers() -> SignalSet {
+    CALLERS.into_iter().fold(SignalSet::empty(), SignalSet::with)
 }
 
 /// What pid 1 leads.
@@ -40,11 +46,11 @@ pub(crate) struct Led {
     pub(crate) terminal: Option<Terminal>,
 }
 
-/// Makes ended and stopped children readable on a descriptor.
+/// Makes ended and stopped children readable on a descriptor. The caller's stay blocked: in init's
+/// group, which nobody could continue, the workload would lose a `SIGTSTP`.
 pub(crate) fn block_signals() -> io::Result<OwnedFd> {
-    let signals = SignalSet::empty().with(SIGCHLD);
-    set_blocked(&signals.with(SIGTTOU))?;
-    signal_fd(&signals)
+    set_blocked(&callers().with(SIGCHLD).with(SIGTTOU))?;
+    signal_fd(&SignalSet::empty().with(SIGCHLD))
 }
 
 /// Ends when the workload ends, when a guarding mount falls, or when the engine is gone. The end
@@ -109,8 +115,9 @@ fn obey(control: &Control, led: &Led) -> Result<(), Failed> {
         Some(Order::Signal { number }) => {
             let signal = Signal::from_named_raw(number.into());
             if let (Some(signal), Some(group)) = (signal, group) {
-                // The group may have ended a moment ago.
-                kill_process_group(group, signal).unwrap_or(());
+                // It may not have made its group yet, or have ended a moment ago.
+                let sent = kill_process_group(group, signal);
+                sent.or_else(|_| kill_process(group, signal)).unwrap_or(());
             }
             Ok(())
         }

@@ -29,7 +29,11 @@ pub(crate) fn become_workload(
 ) -> Result<(), Failed> {
     let Connected { stdio: [input, output, error], terminal, umask } = connected;
     match terminal {
-        Some(terminal) => terminal.join(plan.workload.streams)?,
+        Some(terminal) => {
+            terminal.join(plan.workload.streams)?;
+            // What is typed before that is heard by nobody.
+            control.send(&Report::Terminal).doing("report to the engine")?;
+        }
         None => drop(rustix::process::setsid().doing("start a session")?),
     }
     let candidates = candidates(plan)?;

@@ -14,6 +14,7 @@ use cofferdam_plan::host::Groups;
 use cofferdam_plan::message::{Order, Report};
 use cofferdam_plan::plan::{Bounds, Carrier, Streams};
 use cofferdam_plan::{BUILD, Host, Plan, wire};
+use cofferdam_sys::process::{SignalSet, set_blocked, unblock};
 use rustix::fs::{
     MemfdFlags, Mode, OFlags, SealFlags, fcntl_add_seals, fcntl_getfl, fcntl_setfl, memfd_create,
 };
@@ -29,6 +30,8 @@ use crate::monitor::Running;
 use crate::refusal::StartRefusal;
 use crate::terminal;
 
+/// `SIGTSTP` (`signal(7)`).
+const SIGTSTP: i32 = 20;
 /// A report carries a path at most; longer ones are cut by the kernel and refused by the decoder.
 const REPORT_BYTES_MAX: usize = 16 << 10;
 
@@ -117,6 +120,10 @@ impl Waiting {
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
                 .map_err(|e| system("make a socketpair")(e.into()))?;
         let path = format!("/proc/self/fd/{}", programs.init.as_raw_fd());
+        // Stopped by Ctrl-Z before it is init, it would hold this process, which waits for that with all
+        // signals blocked (`vfork(2)`). Init blocks them itself.
+        let before = unblock(&SignalSet::empty()).map_err(system("block signals"))?;
+        set_blocked(&before.with(SIGTSTP)).map_err(system("block signals"))?;
         // Without a working directory of its own: with one, a static program's standard library
         // forks, which copies this process. Init goes to `/` itself.
         #[expect(clippy::disallowed_methods, reason = "the one place that starts programs")]
@@ -131,9 +138,11 @@ impl Waiting {
         };
         let mut group = Group::make(Path::new("/"));
         let first = match &mut group {
-            None => spawn(),
-            Some(group) => group.inside(spawn).map_err(system(GROUP))?,
+            None => Ok(spawn()),
+            Some(group) => group.inside(spawn),
         };
+        set_blocked(&before).map_err(system("block signals"))?;
+        let first = first.map_err(system(GROUP))?;
         let first = first.map_err(system("start cofferdam-init"))?;
         let entering = Entering(match group.as_mut().map(Group::entrances) {
             Some(entrances) if !entrances.is_empty() => {

@@ -4,6 +4,7 @@
 //! carries the workload's streams and waits. Nothing here decides what the workload may do.
 #![cfg(target_os = "linux")]
 
+mod answers;
 pub mod cgroup;
 pub mod facts;
 pub mod gitconfig;

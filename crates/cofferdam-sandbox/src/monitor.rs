@@ -173,7 +173,7 @@ impl Running {
             }
             carry.step(ready);
             if carry.hung_up() {
-                // The sandbox's terminal goes with the caller's.
+                // The sandbox's terminal went with the caller's.
                 drop(self.order(&Order::Signal { number: SIGHUP }));
             }
         }
@@ -219,7 +219,8 @@ impl Running {
                 });
             }
             Report::Stopped { signal } => self.stopped(signal, carry),
-            Report::Ready { .. } | Report::Forked { .. } | Report::Terminal => {}
+            Report::Terminal => carry.hears = true,
+            Report::Ready { .. } | Report::Forked { .. } => {}
         }
         Ok(true)
     }
@@ -244,17 +245,16 @@ impl Running {
             output: Outgoing::new(self.output.take(), output),
             error: Outgoing::new(self.error.take(), error),
             shown,
+            hears: terminal.is_none(),
             terminal,
             signals,
         })
     }
 
     /// The workload was stopped: by Ctrl-Z, or because it wants what is typed. Who has no signals to
-    /// hear of a continuation does not stop either.
+    /// hear of a continuation does not stop either, and with a terminal nor does the workload: nobody
+    /// inside would continue it.
     fn stopped(&self, signal: u8, carry: &mut Carry<'_>) {
-        if carry.signals.is_none() {
-            return;
-        }
         let asks = signal == SIGTTIN || signal == SIGTTOU;
         if asks && carry.terminal.as_mut().is_some_and(Terminal::want) {
             if let Some(terminal) = &mut carry.terminal {
@@ -262,12 +262,18 @@ impl Running {
             }
             return drop(self.order(&Order::Foreground));
         }
-        // A program that tidies the screen up before it stops has done so in what it wrote.
-        if let Some(shown) = &mut carry.shown {
-            shown.catch_up(Instant::now() + TAKEN_WITHIN);
+        match (carry.signals, &carry.terminal) {
+            (Some(_), terminal) => {
+                let group = terminal.as_ref().is_some_and(Terminal::taken);
+                // Whoever reads the terminal meanwhile gets neither answers nor modes.
+                carry.catch_up();
+                carry.settle();
+                Terminal::stop(group);
+                self.go_on(carry);
+            }
+            (None, Some(_)) => self.go_on(carry),
+            (None, None) => {}
         }
-        Terminal::stop(carry.terminal.as_mut());
-        self.go_on(carry);
     }
 
     /// Takes the terminal again and lets the workload go on.
@@ -399,6 +405,8 @@ impl Ready {
 struct Carry<'a> {
     /// The sandbox's terminal, and what is shown on it.
     terminal: Option<Terminal<'a>>,
+    /// Whether the workload hears it already: Ctrl-C for nobody would be lost.
+    hears: bool,
     shown: Option<Outgoing<'a>>,
     input: Incoming<'a>,
     output: Outgoing<'a>,
@@ -441,12 +449,26 @@ impl Carry<'_> {
     /// Where more input comes from: a terminal only while it is this process's to read.
     fn typed(&self) -> Option<BorrowedFd<'_>> {
         let readable = self.terminal.as_ref().is_none_or(Terminal::taken);
-        self.input.source().filter(|_| readable)
+        self.input.source().filter(|_| readable && self.hears)
     }
 
-    /// Whether the caller's terminal is gone; told once.
+    /// Whether the caller's terminal is gone; told once. Then the sandbox's is gone too: what is
+    /// written there fails, instead of waiting for a reader.
     fn hung_up(&mut self) -> bool {
-        self.input.has_ended() && self.terminal.is_some()
+        let lost = self.shown.as_ref().is_some_and(|shown| shown.lost().is_some());
+        if !(self.input.has_ended() || lost) || self.terminal.is_none() {
+            return false;
+        }
+        (self.terminal, self.shown) = (None, None);
+        self.input.close();
+        true
+    }
+
+    /// Passes on what the workload wrote before it stopped, as far as that is taken at once.
+    fn catch_up(&mut self) {
+        let outgoing = [Some(&mut self.output), Some(&mut self.error), self.shown.as_mut()];
+        let until = Instant::now() + TAKEN_WITHIN;
+        outgoing.into_iter().flatten().for_each(|outgoing| outgoing.catch_up(until));
     }
 
     fn terminal_waits(&self) -> bool {
@@ -487,15 +509,20 @@ impl Carry<'_> {
 
     /// Leaves every terminal that the workload wrote to as it was.
     fn settle(&mut self) {
-        if let (Some(terminal), Some(shown)) = (&mut self.terminal, &self.shown) {
-            if let Some((_, screen)) = shown.screen() {
-                terminal.settle(screen);
+        if let (Some(terminal), Some(shown)) = (&mut self.terminal, &mut self.shown) {
+            if let Some((fd, screen)) = shown.screen()
+                && terminal.settle(fd, screen, self.input.answered())
+            {
+                shown.left();
             }
             terminal.give_back();
         }
-        for (fd, screen) in [&self.output, &self.error].into_iter().filter_map(Outgoing::screen) {
-            if let Ok(found) = tcgetattr(fd) {
-                settle(fd, &found, screen);
+        for outgoing in [&mut self.output, &mut self.error] {
+            if let Some((fd, screen)) = outgoing.screen()
+                && let Ok(found) = tcgetattr(fd)
+                && settle(fd, &found, screen, 0)
+            {
+                outgoing.left();
             }
         }
     }
@@ -509,7 +536,7 @@ impl Carry<'_> {
         until: Option<Instant>,
     ) -> io::Result<Outcome> {
         let mut ended = late;
-        self.input = Incoming::new(None, None);
+        self.input.close();
         self.output.gone();
         self.error.gone();
         if let Some(shown) = &mut self.shown {

@@ -13,8 +13,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, Mode, OFlags, fcntl_getfl, fstat, makedev, open};
 use rustix::io::{Errno, ioctl_fionread, read, write};
 use rustix::net::{SendFlags, send};
-use rustix::termios::isatty;
+use rustix::termios::{InputModes, isatty, tcgetattr};
 
+use crate::answers::Answers;
 use crate::screen::Screen;
 use crate::terminal::ready;
 
@@ -22,6 +23,8 @@ use crate::terminal::ready;
 const CHUNK: usize = 64 << 10;
 /// More than a terminal holds of a workload that is gone. Bytes.
 const TERMINAL_BYTES_MAX: u64 = 1 << 20;
+/// More steps than what a stopped workload has left takes: a terminal gives 4 KiB at a time.
+const STEPS_MAX: usize = 64;
 /// What polls writable takes as much without waiting (`PIPE_BUF`, `pipe(7)`). Bytes.
 const WITHOUT_WAITING: usize = 4096;
 /// Opening `/dev/ptmx` anew gives another terminal (`pts(4)`): major and minor number.
@@ -94,17 +97,30 @@ pub(crate) struct Incoming<'a> {
     source: Option<BorrowedFd<'a>>,
     chunk: Chunk,
     ended: bool,
+    answers: Answers,
 }
 
 impl<'a> Incoming<'a> {
     /// `pipe` is the write end, and `O_NONBLOCK`.
     pub(crate) fn new(pipe: Option<OwnedFd>, source: Option<BorrowedFd<'a>>) -> Self {
-        Self { pipe: pipe.filter(|_| source.is_some()), source, chunk: Chunk::new(), ended: false }
+        let pipe = pipe.filter(|_| source.is_some());
+        Self { pipe, source, chunk: Chunk::new(), ended: false, answers: Answers::default() }
     }
 
     /// What to wait for to read more; nothing while the workload has not taken what was read.
     pub(crate) fn source(&self) -> Option<BorrowedFd<'a>> {
         self.source.filter(|_| self.pipe.is_some() && self.chunk.is_empty())
+    }
+
+    /// How often a terminal has said who it is since this was asked last.
+    pub(crate) fn answered(&mut self) -> usize {
+        std::mem::take(&mut self.answers).count()
+    }
+
+    /// Nothing more comes.
+    pub(crate) fn close(&mut self) {
+        (self.pipe, self.source) = (None, None);
+        self.chunk.clear();
     }
 
     /// Whether the source came to its end since this was asked last.
@@ -129,7 +145,7 @@ impl<'a> Incoming<'a> {
         }
         if source_ready && let Some(source) = self.source {
             match self.chunk.fill(source, CHUNK) {
-                Ok(length) if length > 0 => {}
+                Ok(length) if length > 0 => self.answers.follow(self.chunk.pending()),
                 Err(Errno::INTR | Errno::AGAIN) => {}
                 Ok(_) | Err(_) => (self.source, self.ended) = (None, true),
             }
@@ -164,7 +180,9 @@ impl<'a> Outgoing<'a> {
     /// `pipe` is the read end, and `O_NONBLOCK`.
     pub(crate) fn new(pipe: Option<OwnedFd>, sink: Sink<'a>) -> Self {
         let way = Way::of(sink);
-        let screen = way.terminal().map(|_| Screen::new());
+        let utf8 =
+            |fd| tcgetattr(fd).is_ok_and(|seen| seen.input_modes.contains(InputModes::IUTF8));
+        let screen = way.terminal().map(|fd| Screen::new(utf8(fd)));
         Self { pipe, chunk: Chunk::new(), way, left: None, lost: None, screen }
     }
 
@@ -188,23 +206,35 @@ impl<'a> Outgoing<'a> {
         Some((self.way.terminal()?, self.screen.as_ref()?))
     }
 
+    /// That terminal is as it was.
+    pub(crate) fn left(&mut self) {
+        if let Some(screen) = &mut self.screen {
+            screen.left();
+        }
+    }
+
     /// Takes one step, after [`Outgoing::source`] or [`Outgoing::sink`] was ready.
     pub(crate) fn step(&mut self) {
         self.fill();
         self.pass();
     }
 
-    /// Passes on all that has been written so far, as long as it is taken before `until`.
+    /// Passes on all that has been written so far, up to a bound, as long as it is taken before
+    /// `until`.
     pub(crate) fn catch_up(&mut self, until: Instant) {
-        loop {
+        for _ in 0..STEPS_MAX {
             self.step();
-            if self.chunk.is_empty() {
-                self.fill();
-            }
-            match self.sink() {
-                None => return,
-                Some(sink) if ready(sink, PollFlags::OUT, until) => {}
-                Some(_) => return,
+            let readable = |pipe| {
+                let mut look = [PollFd::from_borrowed_fd(pipe, PollFlags::IN)];
+                poll(&mut look, Some(&Timespec::default())) == Ok(1)
+            };
+            let goes_on = match (self.sink(), self.source()) {
+                (Some(sink), _) => ready(sink, PollFlags::OUT, until),
+                (None, Some(pipe)) => readable(pipe),
+                (None, None) => false,
+            };
+            if !goes_on {
+                return;
             }
         }
     }
@@ -345,13 +375,15 @@ impl<'a> Way<'a> {
 }
 
 /// The same pipe or terminal with flags of our own. `None` where it cannot be opened (another
-/// user's, no `/proc`), or was handed over to be read.
+/// user's, no `/proc`), or is a pipe that was handed over to be read.
 fn opened_anew(fd: BorrowedFd<'_>) -> Option<OwnedFd> {
-    if fcntl_getfl(fd).ok()? & OFlags::ACCMODE == OFlags::RDONLY {
+    let is_terminal = isatty(fd);
+    if !is_terminal && fcntl_getfl(fd).ok()? & OFlags::ACCMODE == OFlags::RDONLY {
         return None;
     }
-    // A terminal is read as well, when the workload has asked it something.
-    let access = if isatty(fd) { OFlags::RDWR } else { OFlags::WRONLY };
+    // A terminal is read as well, when the workload has asked it something; and shown to, where it
+    // is the input (`< /dev/tty`).
+    let access = if is_terminal { OFlags::RDWR } else { OFlags::WRONLY };
     let flags = access | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     open(format!("/proc/self/fd/{}", fd.as_raw_fd()), flags, Mode::empty()).ok()
 }

@@ -16,19 +16,23 @@ use rustix::fs::fstat;
 use rustix::io::{Errno, read, write};
 use rustix::process::{Signal, getpgrp, getpid, kill_current_process_group, kill_process};
 use rustix::termios::{
-    OptionalActions, OutputModes, Termios, isatty, tcgetattr, tcgetpgrp, tcgetwinsize, tcsetattr,
-    tcsetwinsize,
+    InputModes, LocalModes, OptionalActions, OutputModes, Termios, isatty, tcgetattr, tcgetpgrp,
+    tcgetsid, tcgetwinsize, tcsetattr, tcsetwinsize,
 };
 
+use crate::answers::Answers;
 use crate::screen::Screen;
 
 /// `SIGTSTP` (`signal(7)`).
 const SIGTSTP: i32 = 20;
 /// Who are you (`ECMA-48`, DA): every terminal answers, and answers come in the order of questions.
 const LAST_QUESTION: &[u8] = b"\x1b[c";
-/// The longest wait for that answer: longer than the way to a terminal across the world and back.
+/// The longest wait for that answer, and for the next of many: longer than the way to a terminal
+/// across the world and back.
 const ANSWER_WITHIN: Duration = Duration::from_millis(500);
-/// After an answer, so long without another means that it was the last.
+/// The longest wait for all of them.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
+/// After the answer, so long without another means that it was the last.
 const QUIET: Duration = Duration::from_millis(40);
 /// The longest wait for a terminal that takes no output.
 pub(crate) const TAKEN_WITHIN: Duration = Duration::from_secs(1);
@@ -41,7 +45,9 @@ pub(crate) const TAKEN_WITHIN: Duration = Duration::from_secs(1);
 pub fn streams(input: BorrowedFd<'_>, output: BorrowedFd<'_>, error: BorrowedFd<'_>) -> Streams {
     let device = |fd: BorrowedFd<'_>| {
         let seen = fstat(fd).ok().filter(|_| isatty(fd))?;
-        Some(seen.st_rdev)
+        // A session has one terminal, and `/dev/tty` is another name of it.
+        let own = tcgetsid(fd).is_ok();
+        Some(if own { None } else { Some((seen.st_dev, seen.st_rdev)) })
     };
     let Some(terminal) = device(input) else { return Streams::default() };
     let carrier = |fd| match device(fd) {
@@ -67,6 +73,15 @@ fn is_shared(streams: Streams) -> bool {
     streams.output != Carrier::Terminal
 }
 
+/// Whether this process is the one that the terminal hears. Of a terminal that is not its session's
+/// (`setsid(1)`, `su -c`) there are no jobs: whoever reads it gets what is typed (`tcgetpgrp(3)`).
+fn hears(fd: BorrowedFd<'_>) -> bool {
+    match tcgetpgrp(fd) {
+        Ok(group) => group == getpgrp(),
+        Err(error) => error == Errno::NOTTY,
+    }
+}
+
 /// Gives the sandbox's terminal, `inside`, the settings and size of the caller's.
 pub(crate) fn resemble(
     inside: BorrowedFd<'_>,
@@ -74,6 +89,20 @@ pub(crate) fn resemble(
     streams: Streams,
 ) -> io::Result<()> {
     let mut settings = tcgetattr(callers)?;
+    if !hears(callers) {
+        // A shell has made them its own for its prompt.
+        settings.input_modes.remove(InputModes::INLCR | InputModes::IGNCR | InputModes::ISTRIP);
+        settings.input_modes.insert(InputModes::ICRNL | InputModes::IXON);
+        settings.output_modes.insert(OutputModes::OPOST | OutputModes::ONLCR);
+        settings.local_modes.insert(
+            LocalModes::ISIG
+                | LocalModes::ICANON
+                | LocalModes::IEXTEN
+                | LocalModes::ECHO
+                | LocalModes::ECHOE
+                | LocalModes::ECHOK,
+        );
+    }
     if is_shared(streams) {
         // The caller's goes on to make two characters of a line feed: see `Terminal::take`.
         settings.output_modes.remove(OutputModes::OPOST);
@@ -88,8 +117,9 @@ pub(crate) struct Terminal<'a> {
     fd: BorrowedFd<'a>,
     /// Our end of the sandbox's.
     inside: OwnedFd,
-    /// How the caller had it.
-    found: Termios,
+    /// How the caller had it; nothing before it was given to this process, which may begin in the
+    /// background.
+    found: Option<Termios>,
     /// Whether the workload's output goes elsewhere: others may write here meanwhile, and read.
     shared: bool,
     /// Whether the workload has asked for what is typed.
@@ -102,7 +132,8 @@ impl<'a> Terminal<'a> {
     /// Ties the caller's terminal to the sandbox's, `inside`.
     pub(crate) fn tie(fd: BorrowedFd<'a>, inside: OwnedFd, streams: Streams) -> io::Result<Self> {
         let shared = is_shared(streams);
-        Ok(Self { fd, inside, found: tcgetattr(fd)?, shared, wanted: !shared, taken: false })
+        let found = hears(fd).then(|| tcgetattr(fd)).transpose()?;
+        Ok(Self { fd, inside, found, shared, wanted: !shared, taken: false })
     }
 
     pub(crate) fn inside(&self) -> BorrowedFd<'_> {
@@ -139,35 +170,35 @@ impl<'a> Terminal<'a> {
     /// changed it meanwhile.
     pub(crate) fn take(&mut self) {
         self.taken = false;
-        if !self.wanted || tcgetpgrp(self.fd) != Ok(getpgrp()) {
+        if !self.wanted || !hears(self.fd) {
             return;
         }
-        let mut raw = self.found.clone();
+        let found = self.found.take().map_or_else(|| tcgetattr(self.fd), Ok);
+        let Ok(found) = found else { return };
+        let mut raw = found.clone();
         raw.make_raw();
         if self.shared {
             // What others write here keeps its lines.
-            raw.output_modes = self.found.output_modes;
+            raw.output_modes = found.output_modes;
         }
+        self.found = Some(found);
         self.taken = tcsetattr(self.fd, OptionalActions::Now, &raw).is_ok();
     }
 
     /// As the caller had it.
     pub(crate) fn give_back(&mut self) {
         // In the background it belongs to somebody else, and is not this process's to change.
-        if std::mem::take(&mut self.taken) && tcgetpgrp(self.fd) == Ok(getpgrp()) {
-            tcsetattr(self.fd, OptionalActions::Now, &self.found).unwrap_or(());
+        if std::mem::take(&mut self.taken)
+            && let Some(found) = self.found.as_ref().filter(|_| hears(self.fd))
+        {
+            tcsetattr(self.fd, OptionalActions::Now, found).unwrap_or(());
         }
     }
 
     /// Stops this process as the workload was, and comes back when both shall go on. Where there is
-    /// nobody who could continue it, it comes back at once.
-    pub(crate) fn stop(terminal: Option<&mut Self>) {
-        // Raw, the terminal has told nobody else of the group.
-        let group = terminal.is_some_and(|terminal| {
-            let taken = terminal.taken;
-            terminal.give_back();
-            taken
-        });
+    /// nobody who could continue it, it comes back at once. `group`: everybody of this one is told,
+    /// since the terminal, being raw, has told nobody.
+    pub(crate) fn stop(group: bool) {
         let told = if group {
             kill_current_process_group(Signal::TSTP)
         } else {
@@ -179,36 +210,40 @@ impl<'a> Terminal<'a> {
         }
     }
 
-    /// The workload is gone: leaves the terminal as it was.
-    pub(crate) fn settle(&mut self, screen: &Screen) {
-        if settle(self.fd, &self.found, screen) {
-            self.taken = false;
-        }
+    /// The workload is gone, or stopped: leaves the terminal, written to as `fd`, as it was. `false`
+    /// where it is not this process's to leave.
+    pub(crate) fn settle(&mut self, fd: BorrowedFd<'_>, screen: &Screen, answered: usize) -> bool {
+        let found = self.found.clone().map_or_else(|| tcgetattr(self.fd), Ok);
+        let left = found.is_ok_and(|found| settle(fd, &found, screen, answered));
         self.give_back();
+        left
     }
 }
 
 /// Leaves a terminal that a workload has written to as it was, with no answer on its way that the
-/// next reader would take for something typed. `true` where its settings are `found` again.
+/// next reader would take for something typed. `answered`: how often it has told the workload who it
+/// is.
 ///
-/// Where this process is not the one that the terminal hears, nothing is done: it may neither read
-/// nor move what somebody else shows there.
-pub(crate) fn settle(fd: BorrowedFd<'_>, found: &Termios, screen: &Screen) -> bool {
-    if tcgetpgrp(fd) != Ok(getpgrp()) {
+/// Where this process is not the one that the terminal hears, nothing is done, and this is `false`:
+/// it may neither read nor move what somebody else shows there.
+pub(crate) fn settle(
+    fd: BorrowedFd<'_>,
+    found: &Termios,
+    screen: &Screen,
+    answered: usize,
+) -> bool {
+    if !hears(fd) {
         return false;
     }
     say(fd, &screen.leave());
-    if !screen.asked() {
-        return false;
-    }
     let mut raw = found.clone();
     raw.make_raw();
-    if tcsetattr(fd, OptionalActions::Now, &raw).is_err() {
-        return false;
+    if screen.asked() && tcsetattr(fd, OptionalActions::Now, &raw).is_ok() {
+        say(fd, LAST_QUESTION);
+        forget_answers(fd, screen.who().saturating_sub(answered));
+        tcsetattr(fd, OptionalActions::Flush, found).unwrap_or(());
     }
-    say(fd, LAST_QUESTION);
-    forget_answers(fd);
-    tcsetattr(fd, OptionalActions::Flush, found).is_ok()
+    true
 }
 
 /// Writes `bytes` to a terminal, which may be slow.
@@ -226,19 +261,20 @@ fn say(fd: BorrowedFd<'_>, mut bytes: &[u8]) {
     }
 }
 
-/// Reads and drops what is typed until the terminal has answered the last question.
-fn forget_answers(fd: BorrowedFd<'_>) {
-    let begin = Instant::now();
-    let mut until = begin + ANSWER_WITHIN;
-    let mut answer = Answer::default();
+/// Reads and drops what is typed until the terminal has answered the last question, and `others`
+/// before that have the same answer.
+fn forget_answers(fd: BorrowedFd<'_>, others: usize) {
+    let end = Instant::now() + ANSWERS_WITHIN;
+    let mut until = Instant::now() + ANSWER_WITHIN;
+    let mut answers = Answers::default();
     let mut bytes = [0_u8; 4096];
     while ready(fd, PollFlags::IN, until) {
         match read(fd, &mut bytes[..]) {
             Ok(0) => return,
             Ok(length) => {
-                if answer.ends_in(bytes.get(..length).unwrap_or_default()) {
-                    until = (Instant::now() + QUIET).min(begin + ANSWER_WITHIN);
-                }
+                answers.follow(bytes.get(..length).unwrap_or_default());
+                let wait = if answers.count() > others { QUIET } else { ANSWER_WITHIN };
+                until = end.min(Instant::now() + wait);
             }
             Err(Errno::INTR | Errno::AGAIN) => {}
             Err(_) => return,
@@ -253,30 +289,6 @@ impl Drop for Terminal<'_> {
     }
 }
 
-/// Finds an answer to [`LAST_QUESTION`]: `ESC [ ? digits and semicolons c`.
-#[derive(Debug, Default)]
-struct Answer(usize);
-
-impl Answer {
-    /// Whether an answer ends in `bytes`, the next that were read.
-    fn ends_in(&mut self, bytes: &[u8]) -> bool {
-        let mut ended = false;
-        for byte in bytes {
-            self.0 = match (self.0, byte) {
-                (_, 0x1B) => 1,
-                (1, b'[') => 2,
-                (2, b'?') | (3, b'0'..=b'9' | b';') => 3,
-                (3, b'c') => {
-                    ended = true;
-                    0
-                }
-                _ => 0,
-            };
-        }
-        ended
-    }
-}
-
 /// Waits until `fd` has what `flags` say, or `until`.
 pub(crate) fn ready(fd: BorrowedFd<'_>, flags: PollFlags, until: Instant) -> bool {
     loop {
@@ -288,28 +300,6 @@ pub(crate) fn ready(fd: BorrowedFd<'_>, flags: PollFlags, until: Instant) -> boo
         match poll(&mut [PollFd::from_borrowed_fd(fd, flags)], Some(&left)) {
             Err(Errno::INTR) => {}
             ready => return ready.is_ok_and(|count| count > 0),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn answers_are_found_wherever_they_are_cut() {
-        for (bytes, want, why) in [
-            (&b"\x1b[?62;4c"[..], true, "an answer"),
-            (b"typed\x1b[?1;2cmore", true, "among other things"),
-            (b"\x1b[24;80R", false, "the answer to another question"),
-            (b"\x1b[>41;354;0c", false, "to another again"),
-            (b"\x1b[?1;2", false, "not all of it"),
-            (b"\x1b[?2026;2$y", false, "a mode"),
-        ] {
-            let mut answer = Answer::default();
-            let parts: Vec<bool> = bytes.chunks(1).map(|byte| answer.ends_in(byte)).collect();
-            assert_eq!(parts.contains(&true), want, "{why}");
-            assert_eq!(Answer::default().ends_in(bytes), want, "{why}, at once");
         }
     }
 }

@@ -3,12 +3,17 @@
 //! Each test is what a person does and sees, as Python over `terminal/driver.py`, which runs a
 //! shell with job control on a pseudo-terminal.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
 #[path = "support/mod.rs"]
 mod support;
 
+use std::os::fd::AsFd;
 use std::process::Command;
 
-use support::{Place, finish, programs};
+use cofferdam::{Engine, Options, Sink};
+use cofferdam_plan::plan::{Carrier, Streams};
+use support::{Place, finish, programs, variable};
 
 const DRIVER: &str = include_str!("terminal/driver.py");
 
@@ -229,4 +234,151 @@ p.types("mine\n"); shown = p.sees("got mine"); assert b"typed" not in shown, sho
 "#,
         "another sandbox has its own",
     );
+}
+
+/// One that was opened to be read, by whatever name, is shown to as well.
+#[test]
+fn an_input_that_is_only_read() {
+    at_a_terminal(
+        r#"
+for name in ("$(tty)", "/dev/tty"):
+    shown = p.runs(C + "sh -c 'echo out; echo err >&2; test -t 0 -a -t 1 -a -t 2 && echo all; printf \"\\033[6n\"' < " + name)
+    assert b"out\r\nerr\r\nall\r\n" in shown and b"\x1b[6n\x1b[c" in shown, (name, shown)
+    assert b"asks\r\n" in p.runs(C + "sh -c 'echo asks > /dev/tty' < " + name + " 2>&1 | cat"), name
+"#,
+        "< /dev/tty",
+    );
+}
+
+/// Without a session's terminal (`su -c`) there are no jobs, and what is typed is the command's.
+#[test]
+fn a_terminal_of_another_session() {
+    at_a_terminal(
+        r#"
+p.types("setsid -w " + C + "sh -c 'echo up; read x; echo got-$x'; echo st=$?\n"); p.sees("up\r\n")
+p.types("word\n"); p.sees("got-word\r\n"); p.sees("st=0"); p.prompt()
+assert p.settings() == before
+p.types("setsid -w " + C + "sh -c 'echo up; exec sleep 100'; echo st=$?\n"); p.sees("up\r\n")
+p.types(b"\x1a\x03"); p.sees("st=130"); p.prompt()
+"#,
+        "setsid",
+    );
+}
+
+/// A shell reads its prompt with settings that are no command's.
+#[test]
+fn begun_in_the_background_it_has_a_commands_settings() {
+    at_a_terminal(
+        r#"
+p.types("(sleep 0.3; exec " + C + "sh -c 'stty -a; echo up; read x; echo got-$x') &\n"); p.prompt()
+assert b" icanon" in p.sees("up\r")
+p.types("fg\n"); p.sees("\n"); time.sleep(0.5); p.types("word\n"); p.sees("word\r\n"); p.sees("got-word\r\n"); p.prompt()
+# In a shell that leaves the terminal as its commands do.
+q = Person(("dash", "-i")); found = q.settings()
+q.types("stty -echo; " + C + "sh -c 'echo up; sleep 1; read x; echo got-$x' & sleep 0.5; stty echo; fg\n"); q.sees("up\r"); q.sees("fg|cofferdam run"); time.sleep(1); q.types("word\n"); q.sees("got-word\r\n"); q.prompt()
+assert q.settings() == found
+q.ends()
+"#,
+        "& and fg",
+    );
+}
+
+/// T03: neither answers nor modes are the shell's while the command is stopped.
+#[test]
+fn a_stopped_command_leaves_nothing_on_its_way() {
+    at_a_terminal(
+        r#"
+for where in ("", " < /dev/null"):
+    p.types(C + "sh -c 'printf \"\\033[?1049h\\033[6nasked\"; kill -STOP $$; echo went on'" + where + "\n")
+    shown = p.sees(r"\x1b\[\?1049l\x1b\[c"); assert b"asked" in shown, shown
+    p.types(b"\x1b[5;5R\necho lea''ked\n"); time.sleep(0.02); p.types(b"\x1b[?62;4c")
+    shown = p.sees("Stopped") + p.prompt() + p.runs("echo cl''ean")
+    assert b"clean\r\n" in shown and b"leaked" not in shown, shown
+    p.types("fg\n"); shown = p.sees("went on\r\n") + p.prompt()
+    # What was left is forgotten.
+    assert b"\x1b[?1049l" not in shown and b"\x1b[c" not in shown, shown
+"#,
+        "kill -STOP",
+    );
+}
+
+/// T03: an answer to the command's own question is not taken for that to the last one.
+#[test]
+fn the_same_question_twice_has_two_answers() {
+    at_a_terminal(
+        r#"
+p.types(C + r"printf '\033[c\033[21t\033[c'; echo do''ne" + "\n"); p.sees(r"\x1b\[21t\x1b\[c\x1b\[c")
+for late in (b"\x1b[?62c", b"\x1b]lecho lea''ked\x1b\\\n", b"\x1b[?62c", b"\necho lea''ked\n\x1b[?62c"):
+    p.types(late); time.sleep(0.2)
+shown = p.sees("done\r\n") + p.prompt() + p.runs("echo cl''ean")
+assert b"clean\r\n" in shown and b"leaked" not in shown, shown
+# One that the command has read is not waited for.
+p.types(C + "sh -c 'stty -icanon -echo; printf \"\\033[c\"; head -c 6 | cat -v; stty icanon echo'; echo do''ne\n"); p.sees(r"\x1b\[c"); p.types(b"\x1b[?62c"); p.sees(r"\x1b\[c"); begin = time.monotonic(); p.types(b"\x1b[?62c"); p.sees("done\r\n"); assert time.monotonic() - begin < 0.4; p.prompt()
+"#,
+        "CSI c",
+    );
+}
+
+/// Its writes fail then, as on any terminal, instead of waiting for a reader.
+#[test]
+fn a_window_that_is_closed_is_closed_inside() {
+    let place = Place::new();
+    let script = format!(
+        "{DRIVER}
+open('closed.sh', 'w').write('trap \"\" HUP; echo up; read x; head -c 1000000 /dev/zero; echo st=$? > ended')
+p.types(C + 'sh closed.sh\\n'); p.sees('up')
+p.ends()
+wait_for(lambda: os.path.exists('ended') and open('ended').read(), 'the end of its writes')
+assert open('ended').read() == 'st=1\\n', open('ended').read()
+"
+    );
+    finish(person(&place).args(["-c", &script])).works("EIO");
+}
+
+/// A key that was typed when the command was about to begin is the command's.
+#[test]
+fn the_first_key_is_not_lost() {
+    at_a_terminal(
+        r#"
+for key, end in ((b"\x03", "st=130"), (b"\x1a", "Stopped")) * 8:
+    p.types(C + "sleep 100; echo st=$?\n"); p.sees("\n")
+    wait_for(lambda: p.settings()[3] & (termios.ISIG | termios.ICANON) == 0, "the terminal")
+    p.types(key); p.sees(end); p.prompt()
+    if end == "Stopped":
+        p.types("kill -9 %%; fg\n"); p.sees("\n"); p.prompt()
+"#,
+        "Ctrl-C and Ctrl-Z at the start",
+    );
+}
+
+/// A program that embeds the engine, hears no signals and shows the output itself. Nobody would
+/// continue its workload, so nobody stops it.
+#[test]
+fn an_engine_without_signals() {
+    if variable("EMBEDDED").is_some() {
+        return embedded();
+    }
+    let program = std::fs::read_link("/proc/self/exe").unwrap();
+    at_a_terminal(
+        &format!(
+            r#"
+p.types("EMBEDDED=1 {} --exact an_engine_without_signals; echo st=$?\n"); p.sees("up\r\n"); p.types("word\n"); p.sees("st=0"); p.prompt()
+"#,
+            program.display()
+        ),
+        "embedded",
+    );
+}
+
+fn embedded() {
+    let engine = Engine::with_programs(&programs()).unwrap();
+    let streams = Streams { input: Carrier::Terminal, ..Streams::default() };
+    let script = "echo up > /dev/tty; read x; kill -STOP $$; echo got-$x";
+    let options = Options { streams, ..Options::command(["sh", "-c", script]) };
+    let prepared = engine.prepare(&options).unwrap();
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let (output, error) = (Sink::Collect(&mut out), Sink::Collect(&mut err));
+    let session = engine.start(&prepared).unwrap();
+    session.run(Some(std::io::stdin().as_fd()), output, error, None).unwrap();
+    assert_eq!(String::from_utf8_lossy(&out), "got-word\n");
 }
