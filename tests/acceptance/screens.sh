@@ -82,6 +82,10 @@ vim_stops_and_goes_on() {
     types ":echo 'size' &columns &lines" Enter
     sees 'size 72 18' || return 1
     outer resize-window -t p -x 100 -y 30
+    # A size that comes while vim leaves has it draw once more, with or without a wall.
+    sleep 0.3
+    types ":echo 'size' &columns &lines" Enter
+    sees 'size 100 30' || return 1
     types ":q!" Enter
     sane
 }
