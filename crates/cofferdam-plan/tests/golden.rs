@@ -108,8 +108,14 @@ fn facts(caller: &Caller, rows: &[Row]) -> Facts {
             ino: number,
             uid,
             gid: uid,
-            mode: if *kind == Kind::Directory { 0o755 } else { 0o644 },
+            // Of the hidden ones, everybody may read the first and root alone the second.
+            mode: match *kind {
+                Kind::Directory if path.ends_with(".d") => 0o750,
+                Kind::Directory => 0o755,
+                Kind::File | Kind::Link | Kind::Other => 0o644,
+            },
             links: 1,
+            acl: false,
         };
         paths.insert(PathBuf::from(path), Some(seen));
     }

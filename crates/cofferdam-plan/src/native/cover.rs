@@ -135,12 +135,18 @@ fn built_in_trees(policy: &Policy, walls: &Walls) -> Vec<Coverage> {
     };
     let hidden = paths(&mut policy.hidden.iter().map(|(path, _)| path));
     let ours = paths(&mut policy.replaced.iter().map(|ours| &ours.path));
-    rows.push(row(
-        &Clause::built_in("filesystem.etc"),
-        &format!("hidden: {hidden}; the sandbox's own: {ours}"),
-        &["mounts over them, watched"],
-        Extent::Partly { open: "the host's other files of /etc can be read".into() },
-    ));
+    let shut = policy.hidden.iter().filter(|(path, seen)| super::is_shut(policy, path, seen));
+    let shut = paths(&mut shut.map(|(path, _)| path));
+    let mut mechanisms = vec!["mounts over them, watched".to_owned()];
+    let mut open = "the host's other files of /etc can be read".to_owned();
+    if !shut.is_empty() {
+        mechanisms.push(format!("the host's own permissions on {shut}"));
+        open += "; when the host replaces what its permissions shut, that is an event, and these \
+                 alone hold the new one";
+    }
+    let says = format!("hidden: {hidden}; the sandbox's own: {ours}");
+    let (clause, extent) = (Clause::built_in("filesystem.etc"), Extent::Partly { open });
+    rows.push(Coverage { clause, says, mechanisms, extent });
     rows
 }
 
