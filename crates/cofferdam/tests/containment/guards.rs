@@ -285,3 +285,20 @@ fn the_users_policy_is_never_skipped() {
     place.outside("chmod 700 $H/.config/cofferdam").works("");
     place.inside("true").works("open again");
 }
+
+/// A tree may be one file, which has no names in it to guard.
+#[test]
+fn a_single_file_is_granted() {
+    let place = Place::new();
+    let grant = |mode: &str| format!("{}/canary:{mode}", place.out.display());
+    let write = "echo more >> $OUT/canary && cat $OUT/canary";
+    place.inside(write).fails(&["No such file", "nonexistent"], "without the grant");
+    place.inside_with(&["--grant", &grant("ro")], write).fails(&["Read-only"], "to read");
+    place.inside_with(&["--grant", &grant("rw")], write).works("to write");
+    assert_eq!(place.read("out/canary"), "out-canary\nmore\n");
+    for act in ["rm $OUT/canary", "mv $OUT/canary x", "echo > x && mv x $OUT/canary", "ls $OUT/x"] {
+        place
+            .inside_with(&["--grant", &grant("rw")], act)
+            .fails(&["busy", "Read-only", "No such file"], act);
+    }
+}
