@@ -219,7 +219,7 @@ fn open(path: &Path, other: Other) -> io::Result<Opened> {
     let seen = file.metadata()?;
     let real = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
     if seen.file_type().is_fifo() && real.is_absolute() {
-        return Err(io::Error::other("it is a FIFO"));
+        return Err(io::Error::other("it is a FIFO, not a regular file"));
     }
     let real = Some(real).filter(|real| real.is_absolute() && seen.is_file());
     let mut bytes = Vec::new();
