@@ -167,7 +167,8 @@ fn protection(policy: &Policy) -> Vec<Coverage> {
             &["read-only mounts, ancestors bound", "mountinfo watched: a fall kills"],
             Extent::Partly {
                 open: "when the host replaces one, the name is open until the workload is killed: \
-                       a few milliseconds, longer on a busy machine; one wall for what is inside"
+                       a few milliseconds, longer on a busy machine, a second where it is moved \
+                       away with its guard; one wall for what is inside"
                     .into(),
             },
         ));
