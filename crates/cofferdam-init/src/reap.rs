@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
+use std::time::Instant;
 
 use cofferdam_plan::message::{Order, Report};
 use cofferdam_plan::plan::Guard;
@@ -22,6 +23,10 @@ use crate::{Doing, Failed};
 const SIGCHLD: i32 = 17;
 /// `SIGTTOU`: who takes a terminal for its group is not in the group that has it.
 const SIGTTOU: i32 = 22;
+
+/// The mounts are looked at so often where nothing wakes pid 1: a guard that the host moves with what
+/// it lies on makes no event. A look takes 0.1 ms.
+const LOOK_EVERY: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 
 /// Children reaped before mounts and orders are looked at again: a flood of orphans must not keep
 /// pid 1 from either.
@@ -66,6 +71,7 @@ pub(crate) fn reap(
     tell_fallen(control, fallen);
     // Whether more children may have ended than were reaped.
     let mut more = false;
+    let mut looked = Instant::now();
     loop {
         let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
         let mut fds = [
@@ -73,13 +79,14 @@ pub(crate) fn reap(
             PollFd::from_borrowed_fd(control.fd(), PollFlags::IN),
             PollFd::from_borrowed_fd(watch.fd(), PollFlags::PRI),
         ];
-        match poll(&mut fds, more.then_some(&at_once)) {
+        match poll(&mut fds, Some(if more { &at_once } else { &LOOK_EVERY })) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(error).doing("wait for events"),
         }
         let [ended, orders, mounts] = fds.map(|fd| !fd.revents().is_empty());
         // A fallen guard first: the workload must not run on while its last child is reaped.
-        if mounts {
+        if mounts || looked.elapsed().as_secs() >= 1 {
+            looked = Instant::now();
             let fallen = watch.fallen().doing("read the mounts")?;
             tell_fallen(control, fallen);
         }

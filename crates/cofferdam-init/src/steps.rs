@@ -1,6 +1,6 @@
 //! One step of the Plan, one act. There is no `if policy` here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut, Read};
 use std::mem::MaybeUninit;
@@ -33,6 +33,8 @@ pub(crate) struct Stage<'a> {
     idmap: Option<OwnedFd>,
     root: Option<NewRoot>,
     guards: Vec<(PathBuf, Guard)>,
+    /// Those of them that hold a name of a tree.
+    names: BTreeSet<PathBuf>,
     /// Pid 1's end of a socket on which the first process hands the network over.
     aside: Option<OwnedFd>,
     /// The child that holds `idmap`'s namespace; it ends by itself.
@@ -47,6 +49,7 @@ impl<'a> Stage<'a> {
             idmap: None,
             root: None,
             guards: Vec::new(),
+            names: BTreeSet::new(),
             aside: None,
             idmap_holder: None,
         }
@@ -97,6 +100,7 @@ impl<'a> Stage<'a> {
             Step::Attach { target, guard } => self.attach(target, *guard),
             Step::Bind { from, at, expect, access, guard } => {
                 self.guards.push((at.clone(), *guard));
+                self.names.insert(at.clone());
                 self.root()?.bind(from, at, *expect, *access)
             }
             Step::Pivot => self.root()?.pivot(),
@@ -183,7 +187,7 @@ impl<'a> Stage<'a> {
 
     /// The mounts to watch, once everything is built.
     pub(crate) fn into_watch(self) -> io::Result<Watch> {
-        Watch::new(self.guards)
+        Watch::new(self.guards, self.names)
     }
 }
 

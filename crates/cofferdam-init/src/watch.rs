@@ -3,8 +3,12 @@
 //! When the host replaces a file by rename, the kernel detaches the mount over it. The list of
 //! this namespace's mounts (`/proc/self/mountinfo`, `proc(5)`) polls `POLLPRI|POLLERR` on every
 //! change. Nothing inside can mount, so a change is the host's doing.
+//!
+//! When the host moves the file, or a directory above it, the mount goes with it and the name is free:
+//! an editor that keeps the old file as a backup does so. Nothing wakes for that, so the list is looked
+//! at from time to time as well.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -17,6 +21,8 @@ use cofferdam_plan::plan::Guard;
 pub(crate) struct Watch {
     list: File,
     guards: Vec<(PathBuf, Guard)>,
+    /// Where a mount holds a name of a tree, and not a tree.
+    names: BTreeSet<PathBuf>,
     mounts: Vec<Mount>,
 }
 
@@ -25,15 +31,21 @@ struct Mount {
     id: u64,
     at: PathBuf,
     guard: Guard,
+    /// For one that holds a name: its place in the mount that it lies in, which may be moved as a
+    /// whole by whoever has the home.
+    inner: Option<PathBuf>,
 }
+
+/// Mounts by their numbers: the one that each lies in, and its path.
+type List = BTreeMap<u64, (u64, PathBuf)>;
 
 impl Watch {
     /// Opens the list of mounts.
     ///
     /// To be called after `pivot_root(2)`: the list shows what can be reached from the root that
     /// the opening process had.
-    pub(crate) fn new(guards: Vec<(PathBuf, Guard)>) -> io::Result<Self> {
-        Ok(Self { list: File::open("/proc/self/mountinfo")?, guards, mounts: Vec::new() })
+    pub(crate) fn new(guards: Vec<(PathBuf, Guard)>, names: BTreeSet<PathBuf>) -> io::Result<Self> {
+        Ok(Self { list: File::open("/proc/self/mountinfo")?, guards, names, mounts: Vec::new() })
     }
 
     /// How many guards there are.
@@ -47,13 +59,14 @@ impl Watch {
         // At one path the guard put up last decides.
         let guard_of: BTreeMap<&Path, Guard> =
             self.guards.iter().map(|(at, guard)| (at.as_path(), *guard)).collect();
-        let mounts: Vec<Mount> = read(&mut self.list)?
-            .into_iter()
-            .map(|(id, at)| {
-                let guard = guard_of.get(at.as_path()).copied().unwrap_or(Guard::Kill);
-                Mount { id, at, guard }
-            })
-            .collect();
+        let list = read(&mut self.list)?;
+        let mount = |(id, (_, at)): (&u64, &(u64, PathBuf))| Mount {
+            id: *id,
+            at: at.clone(),
+            guard: guard_of.get(at.as_path()).copied().unwrap_or(Guard::Kill),
+            inner: self.names.contains(at).then(|| inner(*id, &list)).flatten(),
+        };
+        let mounts: Vec<Mount> = list.iter().map(mount).collect();
         let fallen = missing(&self.guards, &mounts);
         self.mounts = mounts;
         Ok(fallen)
@@ -67,14 +80,16 @@ impl Watch {
     pub(crate) fn fallen(&mut self) -> io::Result<Vec<(PathBuf, Guard)>> {
         let now = read(&mut self.list)?;
         let mut fallen = Vec::new();
-        self.mounts.retain(|mount| {
-            let stands = now.iter().any(|(id, at)| *id == mount.id && *at == mount.at);
-            if !stands {
+        self.mounts.retain_mut(|mount| {
+            let stands = now.contains_key(&mount.id);
+            // Told once: it stands, elsewhere.
+            let place = mount.inner.take_if(|place| inner(mount.id, &now).as_ref() != Some(place));
+            if !stands || place.is_some() {
                 fallen.push((mount.at.clone(), mount.guard));
             }
             stands
         });
-        if now.iter().any(|(id, _)| !self.mounts.iter().any(|mount| mount.id == *id)) {
+        if now.keys().any(|id| !self.mounts.iter().any(|mount| mount.id == *id)) {
             fallen.push((PathBuf::from("/"), Guard::Kill));
         }
         Ok(fallen)
@@ -104,18 +119,25 @@ fn count<'p>(paths: impl Iterator<Item = &'p Path>) -> BTreeMap<&'p Path, usize>
 /// Room for the list of an ordinary view: it comes with one read. Bytes.
 const LIST_BYTES: usize = 16 << 10;
 
-fn read(list: &mut File) -> io::Result<Vec<(u64, PathBuf)>> {
+fn read(list: &mut File) -> io::Result<List> {
     let mut text = String::with_capacity(LIST_BYTES);
     list.rewind()?;
     list.read_to_string(&mut text)?;
     text.lines().map(|line| parse(line).ok_or_else(|| io::ErrorKind::InvalidData.into())).collect()
 }
 
-/// Mount id and mount point of one line of mountinfo: fields 1 and 5.
-fn parse(line: &str) -> Option<(u64, PathBuf)> {
+/// Mount id, parent id and mount point of one line of mountinfo: fields 1, 2 and 5.
+fn parse(line: &str) -> Option<(u64, (u64, PathBuf))> {
     let mut fields = line.split(' ');
-    let id = fields.next()?.parse().ok()?;
-    Some((id, unescape(fields.nth(3)?)?))
+    let (id, parent) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+    Some((id, (parent, unescape(fields.nth(2)?)?)))
+}
+
+/// Where the mount `id` lies in the mount that holds it.
+fn inner(id: u64, list: &List) -> Option<PathBuf> {
+    let (parent, at) = list.get(&id)?;
+    let (_, above) = list.get(parent)?;
+    at.strip_prefix(above).ok().map(Path::to_owned)
 }
 
 /// The kernel writes space, tab, newline and backslash as three octal digits.
@@ -153,7 +175,8 @@ mod tests {
                 "the guard fell, the pin beneath it stands",
             ),
         ] {
-            let mount = |at: &&str| Mount { id: 1, at: PathBuf::from(at), guard: Guard::Kill };
+            let mount =
+                |at: &&str| Mount { id: 1, at: PathBuf::from(at), guard: Guard::Kill, inner: None };
             let mounts: Vec<Mount> = there.iter().map(mount).collect();
             let fallen: Vec<PathBuf> =
                 missing(&guards, &mounts).into_iter().map(|(at, _)| at).collect();
@@ -166,15 +189,17 @@ mod tests {
         for (line, want, why) in [
             (
                 "36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw",
-                Some((36, "/mnt2")),
+                Some((36, 35, "/mnt2")),
                 "the example of proc(5)",
             ),
-            ("7 1 0:1 / /a\\040b\\134 rw - tmpfs none rw", Some((7, "/a b\\")), "escapes"),
+            ("7 1 0:1 / /a\\040b\\134 rw - tmpfs none rw", Some((7, 1, "/a b\\")), "escapes"),
             ("7 1 0:1 / /a\\04", None, "an escape that ends early"),
             ("x 1 0:1 / /a rw", None, "no id"),
+            ("7 x 0:1 / /a rw", None, "no parent"),
             ("7 1 0:1 /", None, "no mount point"),
         ] {
-            assert_eq!(parse(line), want.map(|(id, at)| (id, PathBuf::from(at))), "{why}");
+            let want = want.map(|(id, parent, at)| (id, (parent, PathBuf::from(at))));
+            assert_eq!(parse(line), want, "{why}");
         }
     }
 }

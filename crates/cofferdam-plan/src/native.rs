@@ -10,7 +10,7 @@ mod names;
 use std::path::{Path, PathBuf};
 
 use cofferdam_policy::Rules;
-use cofferdam_policy::facts::Ids;
+use cofferdam_policy::facts::{Ids, Seen};
 use cofferdam_policy::model::{Grant, Mode, Origin, Policy};
 
 use crate::host::{DEVICES, Host, PROC_MASKED};
@@ -321,6 +321,22 @@ fn pins(policy: &Policy) -> Vec<(PathBuf, Option<Expect>)> {
     pins
 }
 
+/// Whether the host itself shuts the workload's user out of an entry of `/etc`: hiding it is a second
+/// wall then, and that it falls, as when somebody changes a password, ends nothing.
+fn is_shut(policy: &Policy, path: &Path, seen: &Seen) -> bool {
+    let (uid, gid) = policy.person.ids.pair();
+    let mut groups = vec![gid];
+    // Root gives its groups up; nobody else can.
+    if matches!(policy.person.ids, Ids::Caller { .. }) {
+        groups.extend(&policy.person.caller_groups);
+    }
+    // A tree of the system's is shown as it is on disk; in others root's files may look like the
+    // workload's own.
+    let mut trees = policy.grants.iter().chain([&policy.workspace]);
+    let system = trees.all(|tree| tree.origin == Origin::System || !path.starts_with(&tree.path));
+    system && seen.is_shut_for(uid, &groups)
+}
+
 /// What is hidden in `/etc`, and our own files there.
 fn etc(policy: &Policy) -> Vec<(PathBuf, u8, Step)> {
     use cofferdam_policy::facts::Kind;
@@ -329,7 +345,8 @@ fn etc(policy: &Policy) -> Vec<(PathBuf, u8, Step)> {
             Kind::Directory => EMPTY_DIRECTORY,
             Kind::File | Kind::Other | Kind::Link => EMPTY_FILE,
         };
-        (path, PathBuf::from(from), Guard::Kill)
+        let guard = if is_shut(policy, path, seen) { Guard::Note } else { Guard::Kill };
+        (path, PathBuf::from(from), guard)
     });
     let ours = policy.replaced.iter().filter(|ours| !ours.at.starts_with("/run"));
     let ours = ours.filter_map(|ours| {

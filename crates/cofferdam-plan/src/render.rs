@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use cofferdam_policy::in_line;
 use cofferdam_policy::model::Policy;
 
 use crate::coverage::Extent;
@@ -23,7 +24,7 @@ fn write_text(out: &mut String, policy: &Policy, plan: &Plan) -> std::fmt::Resul
     if !words.is_empty() {
         writeln!(out, "command    {}", words.join(" "))?;
     }
-    writeln!(out, "starts in  {}", plan.workload.directory.display())?;
+    writeln!(out, "starts in  {}", in_line(plan.workload.directory.display()))?;
     if !policy.presets.is_empty() {
         let names: Vec<&str> = policy.presets.iter().map(|preset| preset.name.as_str()).collect();
         writeln!(out, "presets    {}", names.join(", "))?;
@@ -31,20 +32,25 @@ fn write_text(out: &mut String, policy: &Policy, plan: &Plan) -> std::fmt::Resul
     writeln!(out, "\nview")?;
     for grant in [&policy.workspace].into_iter().chain(&policy.grants) {
         let why = grant.origin.as_str();
-        let (mode, path) = (grant.mode.as_str(), grant.path.display());
+        let (mode, path) = (grant.mode.as_str(), in_line(grant.path.display()));
         writeln!(out, "  {mode:<10}  {why:<9}  {path}   {}", grant.clause)?;
     }
     for gone in &policy.missing {
         writeln!(
             out,
             "  left out    optional   {}, which {}   {}",
-            gone.path.display(),
+            in_line(gone.path.display()),
             gone.why,
             gone.clause
         )?;
     }
     for seed in &policy.seeds {
-        writeln!(out, "  private     made       {}   {}", seed.path.display(), seed.clause)?;
+        writeln!(
+            out,
+            "  private     made       {}   {}",
+            in_line(seed.path.display()),
+            seed.clause
+        )?;
     }
     match &policy.kept_home {
         None => {
@@ -52,32 +58,42 @@ fn write_text(out: &mut String, policy: &Policy, plan: &Plan) -> std::fmt::Resul
             writeln!(out, "  private     fresh      {home}, /tmp, /var/tmp, /dev/shm")?;
         }
         Some(kept) => {
-            let (home, source) = (policy.home.display(), kept.source.display());
+            let (home, source) = (policy.home.display(), in_line(kept.source.display()));
             writeln!(out, "  private     kept       {home}, from {source}")?;
             writeln!(out, "  private     fresh      /tmp, /var/tmp, /dev/shm")?;
         }
     }
     for name in &policy.concealed {
-        writeln!(out, "  hidden      named      {}   {}", name.path.display(), name.clause)?;
+        writeln!(
+            out,
+            "  hidden      named      {}   {}",
+            in_line(name.path.display()),
+            name.clause
+        )?;
     }
     writeln!(out, "\nenvironment")?;
     for variable in &policy.environment {
         writeln!(out, "  {}={}", variable.name, variable.shown_value())?;
     }
     writeln!(out, "  withheld: {} variables of the caller", policy.withheld.len())?;
+    write_coverage(out, plan)?;
+    writeln!(out, "\n{} steps; --json shows each", plan.setup.len())
+}
+
+fn write_coverage(out: &mut String, plan: &Plan) -> std::fmt::Result {
     writeln!(out, "\ncoverage")?;
     for row in &plan.coverage {
         let extent = match &row.extent {
             Extent::Enforced => "enforced",
             Extent::Partly { .. } => "partly",
         };
-        writeln!(out, "  {extent:<8}  {}   {}", row.says, row.clause)?;
+        writeln!(out, "  {extent:<8}  {}   {}", in_line(&row.says), row.clause)?;
         if !row.mechanisms.is_empty() {
-            writeln!(out, "            by {}", row.mechanisms.join("; "))?;
+            writeln!(out, "            by {}", in_line(row.mechanisms.join("; ")))?;
         }
         if let Extent::Partly { open } = &row.extent {
-            writeln!(out, "            open: {open}")?;
+            writeln!(out, "            open: {}", in_line(open))?;
         }
     }
-    writeln!(out, "\n{} steps; --json shows each", plan.setup.len())
+    Ok(())
 }

@@ -20,7 +20,7 @@ use cofferdam_plan::facts::{
 use cofferdam_plan::host::{Ceiling, Ceilings, DEVICES, Groups, NO_CEILING, PROC_MASKED};
 use cofferdam_plan::plan::Argument;
 use cofferdam_plan::{Extent, Host, Plan, Step, compile, wire};
-use cofferdam_policy::{Document, Source, resolve};
+use cofferdam_policy::{Act, Document, Request, Source, Verdict, decide, resolve};
 
 /// The machine that kernel-side tests run on as well.
 fn host() -> Host {
@@ -108,8 +108,14 @@ fn facts(caller: &Caller, rows: &[Row]) -> Facts {
             ino: number,
             uid,
             gid: uid,
-            mode: if *kind == Kind::Directory { 0o755 } else { 0o644 },
+            // Of the hidden ones, everybody may read the first and root alone the second.
+            mode: match *kind {
+                Kind::Directory if path.ends_with(".d") => 0o750,
+                Kind::Directory => 0o755,
+                Kind::File | Kind::Link | Kind::Other => 0o644,
+            },
             links: 1,
+            acl: false,
         };
         paths.insert(PathBuf::from(path), Some(seen));
     }
@@ -287,6 +293,30 @@ fn names_that_a_person_closes() {
     facts.paths.insert(home.clone(), seen);
     facts.kept_home = Some(home);
     check("names", &planned(text, &facts, &host()));
+}
+
+/// A system's tree that a link leads to is hidden in where it is shown.
+#[test]
+fn names_in_a_tree_that_a_link_leads_to() {
+    let rows: &[Row] = &[
+        ("/opt", Kind::Link, Some("srv/opt")),
+        ("/srv/opt", Kind::Directory, None),
+        ("/srv/opt/keys", Kind::Directory, None),
+        ("/srv/opt/tool", Kind::File, None),
+    ];
+    let text = "[filesystem]\nhide = ['/srv/opt/keys']\n";
+    let plan = planned(text, &facts(&ORDINARY, rows), &host());
+    let at = Path::new("/opt/keys");
+    let over = |step: &&Step| matches!(step, Step::Bind { at: over, from, .. } if over == at && from != at);
+    assert_eq!(plan.setup.iter().filter(over).count(), 1, "a mount over it");
+    let act = |path: &str| {
+        let request = Request { act: Act::Read, path: Path::new(path) };
+        matches!(decide(&plan.rules, request), Verdict::Allow(_))
+    };
+    assert!(act("/opt/tool") && !act("/opt/keys/a"), "{:?}", plan.rules);
+    let row =
+        plan.coverage.iter().find(|row| row.clause.name.starts_with("filesystem.hide")).unwrap();
+    assert_eq!(row.says, "/opt/keys is hidden");
 }
 
 const REPOSITORY: &[Row] = &[

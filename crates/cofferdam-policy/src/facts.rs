@@ -42,6 +42,19 @@ pub struct Seen {
     pub mode: u32,
     /// Number of hard links.
     pub links: u64,
+    /// Whether an access list (`acl(5)`) may let in more than `mode` says. Looked for below `/etc`
+    /// alone, where `mode` shuts others out; elsewhere `false` says nothing.
+    pub acl: bool,
+}
+
+impl Seen {
+    /// Whether the host's own permissions shut user `uid` with these groups out: no owner's, group's
+    /// or other's bit is theirs, and no access list adds one.
+    #[must_use]
+    pub fn is_shut_for(&self, uid: u32, groups: &[u32]) -> bool {
+        let group = groups.contains(&self.gid) && self.mode & 0o070 != 0;
+        uid != 0 && self.uid != uid && !group && self.mode & 0o007 == 0 && !self.acl
+    }
 }
 
 /// Who started cofferdam, and who the workload is on the host.
@@ -219,5 +232,30 @@ impl Facts {
     #[must_use]
     pub fn seen(&self, path: &Path) -> Option<&Seen> {
         self.paths.get(path).and_then(Option::as_ref)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whom_permissions_shut_out() {
+        let seen = |(uid, gid, mode, acl)| {
+            let kind = Kind::File;
+            Seen { kind, real: None, link: None, dev: 1, ino: 1, uid, gid, mode, links: 1, acl }
+        };
+        for (what, who, groups, want, why) in [
+            ((0, 42, 0o640, false), 1000, &[1000][..], true, "another's, of another group"),
+            ((0, 42, 0o640, false), 1000, &[1000, 42], false, "a member of its group"),
+            ((0, 42, 0o600, false), 1000, &[42], true, "whose group may nothing"),
+            ((0, 42, 0o640, true), 1000, &[1000], false, "an access list may name anybody"),
+            ((0, 42, 0o644, false), 1000, &[1000], false, "everybody's"),
+            ((0, 42, 0o601, false), 1000, &[1000], false, "to pass through as well"),
+            ((1000, 42, 0o000, false), 1000, &[1000], false, "an owner gives itself the bits"),
+            ((7, 42, 0o600, false), 0, &[0], false, "root"),
+        ] {
+            assert_eq!(seen(what).is_shut_for(who, groups), want, "{why}");
+        }
     }
 }

@@ -18,6 +18,7 @@ mod error;
 pub mod facts;
 pub mod judge;
 pub mod limits;
+mod line;
 #[cfg(feature = "text")]
 mod message;
 pub mod model;
@@ -37,6 +38,7 @@ pub use document::{Document, Source};
 pub use error::{PolicyError, printable};
 pub use facts::{Facts, Kind, Person, Seen};
 pub use judge::{Act, Request, Rules, Verdict, decide};
+pub use line::in_line;
 #[cfg(feature = "text")]
 pub use message::{Message, render};
 pub use model::{Clause, Grant, Guarded, Isolation, Mode, Origin, Policy, Variable};

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use crate::limits::Hold;
+use crate::line::in_line;
 use crate::model::Policy;
 
 /// The policy in plain text, one rule a line, each with its clause.
@@ -22,25 +23,35 @@ fn write_text(out: &mut String, policy: &Policy) -> std::fmt::Result {
     writeln!(out, "\nfilesystem")?;
     for grant in [&policy.workspace].into_iter().chain(&policy.grants) {
         let why = grant.origin.as_str();
-        let (mode, path) = (grant.mode.as_str(), grant.path.display());
+        let (mode, path) = (grant.mode.as_str(), in_line(grant.path.display()));
         writeln!(out, "  {mode:<10}  {why:<9}  {path}   {}", grant.clause)?;
     }
     for gone in &policy.missing {
-        let path = gone.path.display();
+        let path = in_line(gone.path.display());
         writeln!(out, "  left out    optional   {path}, which {}   {}", gone.why, gone.clause)?;
     }
     for left in &policy.left_out {
-        let (path, real) = (left.path.display(), left.real.display());
+        let (path, real) = (in_line(left.path.display()), in_line(left.real.display()));
         writeln!(out, "  left out    toolchain  {path}, which leads to {real}")?;
     }
     for kept in policy.guarded.iter().chain(&policy.own) {
-        writeln!(out, "  protected   exists     {}   {}", kept.path.display(), kept.clause)?;
+        writeln!(
+            out,
+            "  protected   exists     {}   {}",
+            in_line(kept.path.display()),
+            kept.clause
+        )?;
     }
     for name in &policy.concealed {
-        writeln!(out, "  hidden      exists     {}   {}", name.path.display(), name.clause)?;
+        writeln!(
+            out,
+            "  hidden      exists     {}   {}",
+            in_line(name.path.display()),
+            name.clause
+        )?;
     }
     for path in &policy.unguarded {
-        writeln!(out, "  protected   absent     {}", path.display())?;
+        writeln!(out, "  protected   absent     {}", in_line(path.display()))?;
     }
     let home = policy.home.display();
     match &policy.kept_home {

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs;
 use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use cofferdam_plan::facts::{
@@ -463,7 +464,23 @@ fn look_at(path: &Path) -> Result<Result<Option<Seen>, Errno>, FactsError> {
         gid: stat.st_gid,
         mode: stat.st_mode & 0o7777,
         links: stat.st_nlink,
+        acl: path.starts_with("/etc") && is_for_a_group(stat.st_mode) && may_have_acl(&fd),
     })))
+}
+
+/// Whether owner and group alone have rights. Only there does an access list matter: with one, these
+/// bits are the most that it gives to anybody it names (`acl(5)`).
+const fn is_for_a_group(mode: u32) -> bool {
+    mode & 0o007 == 0 && mode & 0o070 != 0
+}
+
+/// Whether there is an access list, or that cannot be known. The descriptor is one of `O_PATH`, of
+/// which no attribute can be asked but by its name.
+fn may_have_acl(fd: &OwnedFd) -> bool {
+    let name = format!("/proc/self/fd/{}", fd.as_raw_fd());
+    let mut none = [0_u8; 0];
+    let asked = rustix::fs::getxattr(name, "system.posix_acl_access", &mut none[..]);
+    !matches!(asked, Err(Errno::NODATA | Errno::OPNOTSUPP))
 }
 
 /// A line of `/etc/passwd` (`passwd(5)`).

@@ -20,7 +20,7 @@ use cofferdam_sandbox::{
 };
 use serde_json::value::RawValue;
 
-use crate::homes::Kept;
+use crate::homes::{self, Kept};
 use crate::places::{Places, Read};
 use crate::refused::Refused;
 use crate::trace::Trace;
@@ -113,6 +113,15 @@ pub struct Prepared {
     pub audit: PathBuf,
     /// The kept home, which nobody may remove while this is here.
     _kept: Option<Kept>,
+}
+
+/// Why a policy is resolved.
+#[derive(Clone, Copy)]
+enum Purpose {
+    /// A sandbox is to be built with it.
+    Run,
+    /// A person wants to see it.
+    Look,
 }
 
 /// A policy on this machine: what was read and decided before the machine's own part.
@@ -247,7 +256,7 @@ impl Engine {
         if options.command.first().is_none_or(|word| word.is_empty()) {
             return Err(Refused::EmptyCommand);
         }
-        let resolved = self.resolve_with(options, own_variables)?;
+        let resolved = self.resolve_with(options, own_variables, Purpose::Run)?;
         let Resolved { facts, policy, audit, source: _, kept } = resolved;
         let mut host = probe::host();
         // What is planned with is what could be made.
@@ -260,19 +269,21 @@ impl Engine {
         Ok(Prepared { facts, host, policy, plan, audit, _kept: kept })
     }
 
-    /// Reads the policy and Facts, and decides what the policy means here. Starts nothing, and asks
-    /// nothing of the machine that only a sandbox needs; the command is not looked at.
+    /// Reads the policy and Facts, and decides what the policy means here. Starts and makes nothing,
+    /// and asks nothing of the machine that only a sandbox needs; the command is not looked at. A kept
+    /// home that no run has made yet is a private one here.
     ///
     /// # Errors
     /// What `run` would refuse in the policy, or because of what is where.
     pub fn resolve(&self, options: &Options) -> Result<Resolved, Refused> {
-        self.resolve_with(options, &[])
+        self.resolve_with(options, &[], Purpose::Look)
     }
 
     fn resolve_with(
         &self,
         options: &Options,
         own_variables: &[(&str, &str)],
+        purpose: Purpose,
     ) -> Result<Resolved, Refused> {
         let caller = Caller::read()?;
         let places = Places::of(&caller);
@@ -305,12 +316,18 @@ impl Engine {
         let (person, home) = caller.person(&workspace);
         let audit = places.log(options.audit.as_deref(), &caller)?;
         let wanted = resolve::wanted_paths(&document, &home, &caller.cwd);
-        let passes =
-            |name: &str| document.passed().any(|pattern| document::matches(&pattern.value, name));
-        let kept = Kept::of(&document, &person, &workspace, (&places, &caller))?;
-        if let Some(kept) = &kept {
+        let kept = match purpose {
+            Purpose::Run => Kept::of(&document, &person, &workspace, (&places, &caller))?,
+            Purpose::Look => None,
+        };
+        let kept_home = match (&kept, purpose) {
+            (Some(kept), _) => Some(kept.path.clone()),
+            (None, Purpose::Run) => None,
+            (None, Purpose::Look) => homes::to_look_at(&mut document, &person, &workspace, &places),
+        };
+        if let Some(home) = &kept_home {
             let ours = self.programs.paths.iter().chain(&policy_files).chain([&audit]);
-            kept.holds_none_of(ours)?;
+            homes::holds_none_of(home, ours)?;
         }
         let own = Own {
             places: places.and_of(&home),
@@ -320,8 +337,10 @@ impl Engine {
             asked: resolve::asked_trees(&document, &home, &caller.cwd),
             writable: resolve::writable_trees(&document, &home, &caller.cwd),
             workspace,
-            kept_home: kept.as_ref().map(|kept| kept.path.clone()),
+            kept_home,
         };
+        let passes =
+            |name: &str| document.passed().any(|pattern| document::matches(&pattern.value, name));
         let facts = caller.look((person, home), &wanted, passes, own)?;
         self.trace.done("facts");
         let policy = resolve(&document, &facts)?;

@@ -100,15 +100,6 @@ impl Kept {
         Err(HomeError::InUse { workspace: workspace.to_owned() })
     }
 
-    /// Nothing that decides about a run, or records it, lies in the home.
-    pub(crate) fn holds_none_of<'p>(
-        &self,
-        mut ours: impl Iterator<Item = &'p PathBuf>,
-    ) -> Result<(), HomeError> {
-        let held = ours.find(|path| path.starts_with(&self.path));
-        held.map_or(Ok(()), |path| Err(HomeError::Holds { path: path.clone() }))
-    }
-
     /// Makes places in the home for what the view shows below it. Nothing in it is followed, and
     /// what a run left in the way is a refusal.
     pub(crate) fn make_room(&self, policy: &Policy) -> Result<(), HomeError> {
@@ -157,14 +148,17 @@ impl Kept {
             if parts.peek().is_none() && kind != Kind::Directory {
                 let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
                 let mode = Mode::RUSR | Mode::WUSR;
-                return match openat(&at, name, flags | OFlags::CLOEXEC, mode) {
+                let file = match openat(&at, name, flags | OFlags::CLOEXEC, mode) {
                     // What it is, is seen when the tree is put there.
-                    Err(Errno::EXIST) => Ok(()),
-                    Ok(file) => File::from(file)
-                        .write_all(content)
-                        .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO)),
-                    Err(error) => Err(error),
+                    Err(Errno::EXIST) => return Ok(()),
+                    made => File::from(made?),
                 };
+                let written = (&file).write_all(content);
+                if written.is_err() {
+                    // Half a file would be taken for a whole one by every later run.
+                    unlinkat(&at, name, AtFlags::empty()).unwrap_or(());
+                }
+                return written.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO));
             }
             match mkdirat(&at, name, Mode::RWXU) {
                 Ok(()) | Err(Errno::EXIST) => {}
@@ -174,6 +168,33 @@ impl Kept {
         }
         Ok(())
     }
+}
+
+/// Nothing that decides about a run, or records it, lies in the home.
+pub(crate) fn holds_none_of<'p>(
+    home: &Path,
+    mut ours: impl Iterator<Item = &'p PathBuf>,
+) -> Result<(), HomeError> {
+    let held = ours.find(|path| path.starts_with(home));
+    held.map_or(Ok(()), |path| Err(HomeError::Holds { path: path.clone() }))
+}
+
+/// The home of `workspace` where a run has made it; where none has, `document` gets a private one.
+/// Makes nothing.
+pub(crate) fn to_look_at(
+    document: &mut Document,
+    person: &Person,
+    workspace: &Path,
+    places: &Places,
+) -> Option<PathBuf> {
+    let home = folder::homes(&places.state).join(hash(workspace)).join(HOME);
+    let there = std::fs::symlink_metadata(&home).is_ok_and(|seen| seen.is_dir());
+    let asked = document.home.value == Home::Project;
+    // What root is refused in the home of another, it is refused here.
+    if asked && !there && !matches!(person.ids, Ids::Owner { .. }) {
+        document.home.value = Home::Private;
+    }
+    (asked && there).then_some(home)
 }
 
 /// Who the caller is to git, as a file of git's, and nothing else of its configuration: a helper or
@@ -273,7 +294,7 @@ impl Engine {
 
 /// What is kept, in no order.
 fn folders(state: &Path) -> Result<Vec<Folder>, HomeError> {
-    if std::fs::symlink_metadata(state.join("homes")).is_err() {
+    if std::fs::symlink_metadata(folder::homes(state)).is_err() {
         return Ok(Vec::new());
     }
     let homes = Folder::of_homes(state, false)?;

@@ -4,13 +4,13 @@ use std::ffi::OsString;
 use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt};
 use std::path::{Component, Path, PathBuf};
 
 use cofferdam_policy::{Document, Source};
 use cofferdam_sandbox::Caller;
 use cofferdam_sandbox::facts::real_path;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Mode, OFlags, fcntl_setfl};
 
 use crate::engine::PolicyFrom;
 use crate::refused::Refused;
@@ -92,7 +92,7 @@ impl Places {
             }
             PolicyFrom::File(path) => {
                 files.extend(way_to(&caller.cwd.join(path)).0);
-                let opened = open(path, OFlags::empty()).map_err(unreadable(path, true))?;
+                let opened = open(path, Other::Read).map_err(unreadable(path, true))?;
                 files.extend(opened.real.clone().filter(|real| !files.contains(real)));
                 opened.parse(path)?
             }
@@ -121,8 +121,7 @@ impl Places {
         if self.below_the_work(caller) {
             return Err(Refused::ConfigInside { path: self.config.clone() });
         }
-        // A FIFO in its place must not keep us waiting.
-        let opened = open(path, OFlags::NONBLOCK).map_err(unreadable(path, false))?;
+        let opened = open(path, Other::Leave).map_err(unreadable(path, false))?;
         if !opened.seen.is_file() {
             let what = io::Error::other("it is not a regular file");
             return Err(unreadable(path, false)(what));
@@ -211,19 +210,31 @@ impl Opened {
 }
 
 /// At most one byte more than a policy may have: the parser says that it is too long. The path is
-/// used once; where the file lies is asked of the descriptor.
-fn open(path: &Path, more: OFlags) -> io::Result<Opened> {
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY | more;
+/// used once; where the file lies is asked of the descriptor. A FIFO that has a name may be a workload's
+/// doing, and nobody waits for its other end; a pipe of the shell's (`<(...)`) has none.
+fn open(path: &Path, other: Other) -> io::Result<Opened> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
     let fd: OwnedFd = rustix::fs::open(path, flags, Mode::empty())?;
     let file = File::from(fd);
     let seen = file.metadata()?;
     let real = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
+    if seen.file_type().is_fifo() && real.is_absolute() {
+        return Err(io::Error::other("it is a FIFO, not a regular file"));
+    }
     let real = Some(real).filter(|real| real.is_absolute() && seen.is_file());
     let mut bytes = Vec::new();
-    if seen.is_file() || more.is_empty() {
+    if seen.is_file() || other == Other::Read {
+        fcntl_setfl(&file, OFlags::empty())?;
         file.take(POLICY_BYTES_MAX + 1).read_to_end(&mut bytes)?;
     }
     Ok(Opened { bytes, real, seen })
+}
+
+/// Whether what is no regular file is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Other {
+    Read,
+    Leave,
 }
 
 fn unreadable(path: &Path, named: bool) -> impl Fn(io::Error) -> Refused {

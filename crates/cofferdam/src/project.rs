@@ -10,7 +10,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use cofferdam_sandbox::Caller;
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, mkdirat, openat, renameat, statat, unlinkat};
+use rustix::fs::{
+    AtFlags, CWD, Mode, OFlags, ResolveFlags, mkdirat, openat, openat2, renameat, statat, unlinkat,
+};
 use rustix::io::Errno;
 
 use crate::refused::Refused;
@@ -81,7 +83,9 @@ pub fn init(folder: &Path, existing: Existing) -> Result<Written, Refused> {
         return Err(Refused::ProjectTooWide { path: real });
     }
     let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let project = openat(CWD, &real, flags, Mode::empty()).map_err(|e| unwritable(e.into()))?;
+    // What was judged: a link that is put in its way since leads nowhere.
+    let project = openat2(CWD, &real, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS)
+        .map_err(|e| unwritable(e.into()))?;
     let there = |name: &str| statat(&project, name, AtFlags::SYMLINK_NOFOLLOW).is_ok();
     let presets = choose(there);
     let inner = inner_folder(project.as_fd()).map_err(|e| unwritable(e.into()))?;

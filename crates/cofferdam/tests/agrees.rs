@@ -49,6 +49,7 @@ const FOLDERS: &[&str] = &[
 
 /// Those of them that a policy may grant.
 const GRANTABLE: &[&str] = &[
+    "home/src/other",
     "home/src/app/sub/deep",
     "home/src/app/vendor",
     "out/one",
@@ -57,8 +58,15 @@ const GRANTABLE: &[&str] = &[
     "out/two",
 ];
 
+/// Holds the workspace, so it is granted to read alone.
+const AROUND: &str = "home/src";
+
 /// Those that a policy may hide or protect, besides a file that is accessed.
 const NAMED: &[&str] = &[
+    "home/src",
+    "home/src/other",
+    "home/src/app/.git/hooks",
+    "out",
     "home/src/app/sub",
     "home/src/app/sub/deep",
     "home/src/app/vendor",
@@ -137,18 +145,27 @@ const fn word(act: Act) -> &'static str {
 fn policy(random: &mut Random, place: &Place, accesses: &[Access]) -> String {
     let path = |below: &str| place.root.join(below).display().to_string();
     let mut grants = String::new();
-    for below in GRANTABLE {
-        if random.below(2) == 0 {
-            grants +=
-                &format!("  {{ path = \"{}\", mode = \"{}\" }},\n", path(below), random.mode());
-        }
+    // Single files too; the last access moves a directory, with what is in it.
+    let files = accesses.iter().filter(|access| access.act != Act::Create);
+    let files = files.map(|access| access.below.as_str()).filter(|below| below.contains("/file-"));
+    let files: Vec<&str> = files.filter(|_| random.below(6) == 0).collect();
+    let folders = GRANTABLE.iter().copied().filter(|_| random.below(2) == 0);
+    let trees: Vec<&str> = folders.collect::<Vec<_>>().into_iter().chain(files).collect();
+    for below in trees {
+        // A protected name is granted to read alone.
+        let kept = below.contains("/.git/") || below.contains("/.vscode/");
+        let (path, mode) = (path(below), if kept { "read-only" } else { random.mode() });
+        grants += &format!("  {{ path = \"{path}\", mode = \"{mode}\" }},\n");
+    }
+    if random.below(3) == 0 {
+        grants += &format!("  {{ path = \"{}\", mode = \"read-only\" }},\n", path(AROUND));
     }
     let mut names = |list: &str| {
         let files = accesses.iter().filter(|access| access.below.contains("/file-"));
         let files = files.filter(|access| access.act != Act::Create);
         let named = NAMED.iter().copied().chain(files.map(|access| access.below.as_str()));
         let named: Vec<String> = named
-            .filter(|_| random.below(10) == 0)
+            .filter(|_| random.below(8) == 0)
             .map(|below| format!("\"{}\"", path(below)))
             .collect();
         format!("{list} = [{}]\n", named.join(", "))

@@ -264,6 +264,49 @@ fn landlock_does_not_govern_metadata() {
     }
 }
 
+/// Landlock adds up the rules of all that holds a file: a tree to read below a place to write is
+/// writable to it, so there the mount alone is the wall.
+#[test]
+fn landlock_gives_what_lies_in_a_writable_place_its_rights() {
+    let place = Place::new();
+    place.write("home/src/app/ro/f", "");
+    let domain = |writable: &str| {
+        format!(
+            "READ, WRITE = 4, 2\n\
+             fd = call(444, ctypes.create_string_buffer((6).to_bytes(8, 'little')), 8, 0)\n\
+             def rule(path, rights):\n    \
+             rule = rights.to_bytes(8, 'little') + os.open(path, os.O_PATH).to_bytes(4, 'little')\n    \
+             call(445, fd, 1, ctypes.create_string_buffer(rule), 0)\n\
+             rule('ro', READ)\n{writable}\n\
+             call(157, 38, 1, 0, 0, 0)\ncall(446, fd, 0)\nopen('ro/f', 'a')"
+        )
+    };
+    place.python_outside(&domain("")).fails(&["EACCES"], "a tree to read, alone");
+    place.python_outside(&domain("rule('.', READ | WRITE)")).works("in a place to write");
+    // The wall: the mount refuses, and the plan names no second one there.
+    let inner = format!("{}/ro:ro", place.work.display());
+    let write = "echo x > ro/f";
+    place.inside(write).works("without the grant");
+    place.inside_with(&["--grant", &inner], write).fails(&["Read-only"], "the mount");
+    let outer = format!("{}:ro", place.out.display());
+    let mut plan = place.command(programs().join("cofferdam"));
+    plan.args(["plan", "--json", "--grant", &inner, "--grant", &outer, "--", "true"]);
+    let plan: serde_json::Value =
+        serde_json::from_str(&finish(&mut plan).works("plan").out).unwrap();
+    let rows = plan["plan"]["coverage"].as_array().unwrap();
+    for (tree, second) in
+        [(place.work.join("ro"), "one wall below"), (place.out.clone(), "one wall below /tmp")]
+    {
+        let says = format!("{} is read-only", tree.display());
+        let row = rows.iter().find(|row| row["says"] == says).unwrap();
+        let by = row["mechanisms"].as_array().unwrap();
+        assert_eq!(by[0], "read-only mount", "{row}");
+        assert!(by[1].as_str().unwrap().starts_with(second) && by.len() == 2, "{row}");
+    }
+    let system = rows.iter().find(|row| row["clause"]["name"] == "filesystem.system").unwrap();
+    assert!(system["mechanisms"][1].as_str().unwrap().starts_with("Landlock"), "{system}");
+}
+
 /// A layer that does not name REFER forbids moves between directories, even one that handles
 /// nothing of files: so the workload's own layer cannot be of scopes alone.
 #[test]

@@ -187,4 +187,45 @@ fn looking_leaves_nothing() {
         policy(&place, words).works("look");
     }
     assert_eq!(before, names(&place));
+    // Nor of what a policy asks for.
+    place
+        .outside("printf 'version = 1\n[filesystem]\nhome = \"project\"\n' > p.toml")
+        .works("a home");
+    let before = names(&place);
+    policy(&place, &["check", "p.toml"]).works("look");
+    policy(&place, &["show", "p.toml"]).works("look");
+    assert_eq!(before, names(&place));
+    place.inside_with(&["--policy", "p.toml"], "true").works("a run makes it");
+    let json = policy(&place, &["show", "--json", "p.toml"]).works("look").out;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert!(json["kept_home"]["source"].as_str().is_some_and(|home| home.ends_with("/home")));
+}
+
+/// A workload names files; what it writes in a name is no line of an answer.
+#[test]
+fn names_of_several_lines_are_in_one() {
+    let place = Place::new();
+    let plant = "git init -q . && mkdir .git/hooks/x && \
+                 ln -s \"$(printf 'a\\n  enforced  all is well')\" .git/hooks/pre-commit && \
+                 mkdir \"$(printf 'b\\nhidden')\"";
+    place.inside(plant).works("the workload names them");
+    let plan = |flags: &[&str], at: &std::path::Path| {
+        let mut plan = place.command(programs().join("cofferdam"));
+        plan.arg("plan").args(flags).args(["--", "true"]).current_dir(at);
+        finish(&mut plan).works("it answers").out
+    };
+    let told = plan(&[], &place.work);
+    assert!(told.contains("a   enforced  all is well"), "{told}");
+    assert!(!told.lines().any(|line| line.starts_with("  enforced  all is")), "{told}");
+    // As a workspace, and as one that has a home.
+    let text = "version = 1\n[filesystem]\nhome = \"project\"\n";
+    let kept = place.write("p.toml", text).display().to_string();
+    let told = plan(&["--policy", &kept], &place.work.join("b\nhidden"));
+    let mut list = place.command(programs().join("cofferdam"));
+    let list = finish(list.args(["home", "list"])).works("it answers").out;
+    assert!(told.contains("b hidden") && list.contains("b hidden   used"), "{told}{list}");
+    assert!(
+        !told.lines().chain(list.lines()).any(|line| line.starts_with("hidden")),
+        "{told}{list}"
+    );
 }

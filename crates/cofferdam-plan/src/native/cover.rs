@@ -4,12 +4,16 @@ use cofferdam_policy::facts::Ids;
 use cofferdam_policy::model::{Clause, Grant, Mode, Origin, Policy};
 
 mod names;
+mod walls;
+
+use walls::Walls;
 
 use crate::coverage::{Coverage, Extent};
 use crate::host::Host;
 
 /// Every row but those of the limits, in the order in which a person would ask.
 pub(super) fn rows(policy: &Policy, host: &Host) -> Vec<Coverage> {
+    let walls = &Walls::of(policy, host);
     let mut rows = vec![
         row(
             &policy.isolation_clause,
@@ -17,12 +21,12 @@ pub(super) fn rows(policy: &Policy, host: &Host) -> Vec<Coverage> {
             &["namespaces", "seccomp allow-list", "no capabilities", "no_new_privs"],
             Extent::Partly { open: "the host's kernel serves the workload itself".into() },
         ),
-        tree(&policy.workspace, host),
+        tree(&policy.workspace, host, walls),
     ];
     let asked = |grant: &&Grant| grant.origin == Origin::Granted;
-    rows.extend(policy.grants.iter().filter(asked).map(|grant| tree(grant, host)));
-    rows.extend(of_presets(policy, host));
-    rows.extend(built_in_trees(policy));
+    rows.extend(policy.grants.iter().filter(asked).map(|grant| tree(grant, host, walls)));
+    rows.extend(of_presets(policy, host, walls));
+    rows.extend(built_in_trees(policy, walls));
     rows.push(row(
         &Clause::built_in("filesystem"),
         "whatever is not granted is absent",
@@ -62,11 +66,11 @@ pub(super) fn row(clause: &Clause, says: &str, mechanisms: &[&str], extent: Exte
     Coverage { clause: clause.clone(), says: says.into(), mechanisms, extent }
 }
 
-fn tree(grant: &Grant, host: &Host) -> Coverage {
+fn tree(grant: &Grant, host: &Host, walls: &Walls) -> Coverage {
     let says = format!("{} is {}", grant.path.display(), grant.mode.as_str());
-    let mechanisms: &[&str] = match grant.mode {
-        Mode::ReadOnly => &["read-only mount", "Landlock (not for chmod, utime, xattr)"],
-        Mode::ReadWrite => &["mount of this tree alone", "Landlock"],
+    let mechanisms = match grant.mode {
+        Mode::ReadOnly => walls.read_only([grant.path.as_path()]),
+        Mode::ReadWrite => ["mount of this tree alone", "Landlock"].map(str::to_owned).into(),
     };
     let open = match host.landlock_abi {
         1 => Some("moving files between directories fails: Landlock ABI 1"),
@@ -77,13 +81,13 @@ fn tree(grant: &Grant, host: &Host) -> Coverage {
         (Some(open), Mode::ReadWrite) => Extent::Partly { open: open.into() },
         _ => Extent::Enforced,
     };
-    row(&grant.clause, &says, mechanisms, extent)
+    Coverage { clause: grant.clause.clone(), says, mechanisms, extent }
 }
 
 /// Trees and files of presets, and what may be absent and is.
-fn of_presets(policy: &Policy, host: &Host) -> Vec<Coverage> {
+fn of_presets(policy: &Policy, host: &Host, walls: &Walls) -> Vec<Coverage> {
     let trees = policy.grants.iter().filter(|grant| grant.origin == Origin::Preset);
-    let mut rows: Vec<Coverage> = trees.map(|grant| tree(grant, host)).collect();
+    let mut rows: Vec<Coverage> = trees.map(|grant| tree(grant, host, walls)).collect();
     for gone in &policy.missing {
         let says = format!("{} is not in the view: it {}", gone.path.display(), gone.why);
         rows.push(row(&gone.clause, &says, &["mount view", "Landlock"], Extent::Enforced));
@@ -100,13 +104,14 @@ fn of_presets(policy: &Policy, host: &Host) -> Vec<Coverage> {
 }
 
 /// The system's trees and the toolchains, a row each kind.
-fn built_in_trees(policy: &Policy) -> Vec<Coverage> {
+fn built_in_trees(policy: &Policy, walls: &Walls) -> Vec<Coverage> {
     let mut rows = Vec::new();
     for (origin, clause, what) in [
         (Origin::System, "filesystem.system", "the system's trees are read-only"),
         (Origin::Toolchain, "filesystem.toolchains", "toolchains of the home are read-only"),
     ] {
         let trees = policy.grants.iter().filter(|grant| grant.origin == origin);
+        let mechanisms = walls.read_only(trees.clone().map(|grant| grant.path.as_path()));
         let trees: Vec<String> = trees.map(|grant| grant.path.display().to_string()).collect();
         let left_out: Vec<String> = policy
             .left_out
@@ -121,12 +126,8 @@ fn built_in_trees(policy: &Policy) -> Vec<Coverage> {
             if !left_out.is_empty() {
                 says += &format!("; left out, grant what is meant: {}", left_out.join(", "));
             }
-            rows.push(row(
-                &Clause::built_in(clause),
-                &says,
-                &["read-only mounts", "Landlock (not for chmod, utime, xattr)"],
-                Extent::Enforced,
-            ));
+            let (clause, extent) = (Clause::built_in(clause), Extent::Enforced);
+            rows.push(Coverage { clause, says, mechanisms, extent });
         }
     }
     let paths = |paths: &mut dyn Iterator<Item = &std::path::PathBuf>| {
@@ -134,12 +135,18 @@ fn built_in_trees(policy: &Policy) -> Vec<Coverage> {
     };
     let hidden = paths(&mut policy.hidden.iter().map(|(path, _)| path));
     let ours = paths(&mut policy.replaced.iter().map(|ours| &ours.path));
-    rows.push(row(
-        &Clause::built_in("filesystem.etc"),
-        &format!("hidden: {hidden}; the sandbox's own: {ours}"),
-        &["mounts over them, watched"],
-        Extent::Partly { open: "the host's other files of /etc can be read".into() },
-    ));
+    let shut = policy.hidden.iter().filter(|(path, seen)| super::is_shut(policy, path, seen));
+    let shut = paths(&mut shut.map(|(path, _)| path));
+    let mut mechanisms = vec!["mounts over them, watched".to_owned()];
+    let mut open = "the host's other files of /etc can be read".to_owned();
+    if !shut.is_empty() {
+        mechanisms.push(format!("the host's own permissions on {shut}"));
+        open += "; when the host replaces what its permissions shut, that is an event, and these \
+                 alone hold the new one";
+    }
+    let says = format!("hidden: {hidden}; the sandbox's own: {ours}");
+    let (clause, extent) = (Clause::built_in("filesystem.etc"), Extent::Partly { open });
+    rows.push(Coverage { clause, says, mechanisms, extent });
     rows
 }
 
@@ -160,7 +167,8 @@ fn protection(policy: &Policy) -> Vec<Coverage> {
             &["read-only mounts, ancestors bound", "mountinfo watched: a fall kills"],
             Extent::Partly {
                 open: "when the host replaces one, the name is open until the workload is killed: \
-                       a few milliseconds, longer on a busy machine; one wall for what is inside"
+                       a few milliseconds, longer on a busy machine, a second where it is moved \
+                       away with its guard; one wall for what is inside"
                     .into(),
             },
         ));

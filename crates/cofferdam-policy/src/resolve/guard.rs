@@ -33,6 +33,17 @@ impl<'g> Writable<'g> {
         (inner.mode == Mode::ReadWrite).then_some(inner.path.as_path())
     }
 
+    /// Where else a thing of the host's stands inside: a system's tree that a link leads to is shown
+    /// at the link's name.
+    pub(super) fn other_names(&self, path: &Path) -> Vec<PathBuf> {
+        let trees = self.0.iter().filter(|tree| tree.source != tree.path);
+        let below = |tree: &&Grant| {
+            let below = path.strip_prefix(&tree.source).ok()?;
+            Some(tree.path.components().chain(below.components()).collect())
+        };
+        trees.filter_map(below).collect()
+    }
+
     /// Whether `path` lies behind one of the hidden names.
     pub(super) fn conceal(&self, concealed: &[Guarded], path: &Path) -> bool {
         let hides = concealed.iter().map(|name| name.path.as_path());

@@ -171,12 +171,20 @@ impl Resolver<'_> {
         etc: (&[(PathBuf, Seen)], &[Replaced]),
         idle: &mut Vec<Idle>,
     ) -> Result<Vec<Guarded>, PolicyError> {
-        let mut names: Vec<&Name> = named.hide.iter().collect();
+        let mut names: Vec<(PathBuf, &Name)> = Vec::new();
+        for name in &named.hide {
+            let others = trees.other_names(&name.path);
+            // Where it is shown under another name alone, that is the one to hide.
+            if others.is_empty() || trees.innermost(&name.path).is_some() {
+                names.push((name.path.clone(), name));
+            }
+            names.extend(others.into_iter().map(|path| (path, name)));
+        }
         // Outer before inner: what lies behind a hidden name needs no mount of its own.
-        names.sort_by(|a, b| a.path.cmp(&b.path));
+        names.sort_by(|a, b| a.0.cmp(&b.0));
         let mut concealed: Vec<Guarded> = Vec::new();
-        for name in names {
-            let (path, clause) = (name.path.clone(), name.clause.clone());
+        for (path, name) in names {
+            let clause = name.clause.clone();
             let in_etc = etc.0.iter().any(|(hidden, _)| path.starts_with(hidden));
             let why = if trees.innermost(&path).is_none() {
                 Some("absent anyway: nothing grants it")

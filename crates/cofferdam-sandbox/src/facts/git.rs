@@ -50,7 +50,9 @@ pub(super) fn directories(top: &Path) -> Result<Vec<PathBuf>, Unknown> {
         }
         // A link is refused where guards are decided.
         Ok(_) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        // A tree of one file has none either.
+        Err(error)
+            if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
         Err(error) => return Err(error.into()),
     }
     // A bare repository is its own git directory. It is known by what its guard keeps in place: what

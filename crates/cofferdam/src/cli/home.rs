@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use cofferdam_policy::in_line;
 use serde_json::json;
 
 use super::arguments::HomeCommand;
@@ -66,7 +67,7 @@ fn list(json: bool) -> Result<(), Refused> {
     }
     let line = |home: &KeptHome| {
         let gone = if home.workspace_exists { "" } else { ", the workspace is gone" };
-        let (workspace, path) = (home.workspace.display(), home.path.display());
+        let (workspace, path) = (in_line(home.workspace.display()), home.path.display());
         format!("{workspace}   used {}{gone}\n  {path}", ago(home.last_used))
     };
     let lines: Vec<String> = homes.iter().map(line).collect();
@@ -81,7 +82,7 @@ fn reset(workspace: Option<&Path>, json: bool) -> Result<(), Refused> {
     }
     let text = match names.as_slice() {
         [] => "no home is kept".to_owned(),
-        names => format!("removed the home of {}", names.join(", ")),
+        names => format!("removed the home of {}", in_line(names.join(", "))),
     };
     say::to_stdout(&cofferdam_policy::printable(&text))
 }

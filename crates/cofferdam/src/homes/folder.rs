@@ -28,6 +28,11 @@ pub(super) const REMOVED: &str = "removed";
 /// A path, and a newline. Bytes.
 const NAME_BYTES_MAX: u64 = 8 << 10;
 
+/// Where all of them are.
+pub(super) fn homes(state: &Path) -> PathBuf {
+    state.join(HOMES)
+}
+
 /// The directories of one workspace's home, open.
 pub(super) struct Folder {
     pub(super) path: PathBuf,
@@ -67,7 +72,7 @@ impl Folder {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let above = openat2(CWD, state, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS);
         let above = above.map_err(|error| system("open the directory of", state)(error.into()))?;
-        Self::in_directory(&above, state.join(HOMES), make)
+        Self::in_directory(&above, homes(state), make)
     }
 
     /// The lock, held as `operation` says. `None` where a reset took the file away meanwhile.

@@ -50,5 +50,18 @@ fn special_files_stop_nobody() {
         }
         place.outside(&format!("rm {name}; rm -rf .git")).works("the next");
     }
+    // A policy that a person names, where the workload put another thing.
+    let policy = ".cofferdam/policy.toml";
+    place.inside(&format!("mkdir .cofferdam && mkfifo {policy}")).works("the workload plants it");
+    for words in [
+        &["policy", "show", policy][..],
+        &["policy", "check", policy],
+        &["plan", "--policy", policy, "--", "true"],
+        &["run", "--policy", policy, "--", "true"],
+    ] {
+        ours(words).refused("it is a fifo", "and does not wait");
+    }
+    let script = format!("{} policy check /dev/stdin", programs().join("cofferdam").display());
+    place.outside(&format!("echo version = 1 | {script}")).works("a pipe of the shell's");
     place.outside("mkfifo x && ! timeout 1 cat x").works("who opens one waits: the control");
 }

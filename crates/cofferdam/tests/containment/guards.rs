@@ -285,3 +285,50 @@ fn the_users_policy_is_never_skipped() {
     place.outside("chmod 700 $H/.config/cofferdam").works("");
     place.inside("true").works("open again");
 }
+
+/// A tree may be one file, which has no names in it to guard.
+#[test]
+fn a_single_file_is_granted() {
+    let place = Place::new();
+    let grant = |mode: &str| format!("{}/canary:{mode}", place.out.display());
+    let write = "echo more >> $OUT/canary && cat $OUT/canary";
+    place.inside(write).fails(&["No such file", "nonexistent"], "without the grant");
+    place.inside_with(&["--grant", &grant("ro")], write).fails(&["Read-only"], "to read");
+    place.inside_with(&["--grant", &grant("rw")], write).works("to write");
+    assert_eq!(place.read("out/canary"), "out-canary\nmore\n");
+    for act in ["rm $OUT/canary", "mv $OUT/canary x", "echo > x && mv x $OUT/canary", "ls $OUT/x"] {
+        place
+            .inside_with(&["--grant", &grant("rw")], act)
+            .fails(&["busy", "Read-only", "No such file"], act);
+    }
+}
+
+/// The host moves what is guarded, or a directory above it, and makes the name anew: the mount goes with
+/// the old one, and that ends the workload as well.
+#[test]
+fn a_guard_that_is_moved_away_ends_the_workload() {
+    for (moved, why) in [
+        ("mv .mcp.json .mcp.json~ && echo {} > .mcp.json", "an editor that keeps the old file"),
+        ("mv .git .old && git init -q .", "a repository made anew"),
+        (
+            "mv conf conf2 && mkdir conf && echo KEY=2 > conf/.env",
+            "a directory above a hidden name",
+        ),
+    ] {
+        let place = repository();
+        place.outside("echo {} > .mcp.json && mkdir conf && echo KEY=1 > conf/.env").works("");
+        let script = "touch ready; n=0; while [ $n -lt 600 ]; do n=$((n+1)); sleep 0.1; done";
+        let mut run = place.cofferdam(&["--hide", "conf/.env"]);
+        let mut run = run.args(["sh", "-c", script]).spawn().unwrap();
+        while !place.work.join("ready").exists() {
+            assert!(run.try_wait().unwrap().is_none(), "it starts");
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        place.outside(moved).works(why);
+        assert_eq!(run.wait().unwrap().code(), Some(137), "{why}");
+    }
+    // What lies in the home may be moved by who has it, with the workspace in it. (Long enough for a
+    // look at the mounts; on a slow machine it proves less.)
+    let place = repository();
+    place.inside("mv $H/src $H/s && sleep 2.5 && echo x > $H/s/app/x").works("its own directories");
+}

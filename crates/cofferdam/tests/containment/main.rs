@@ -8,6 +8,7 @@ mod support;
 
 mod core_dumps;
 mod etc_of_links;
+mod etc_that_changes;
 mod f02_symlink_out;
 mod f03_denied_link;
 mod f06_rename_parent;
