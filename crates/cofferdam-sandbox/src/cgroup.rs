@@ -180,6 +180,16 @@ impl Group {
         Ok(())
     }
 
+    /// Takes the limit on processors off: who is killed needs some of their time to end, and a
+    /// hundredth of one for a thousand processes is minutes.
+    pub(crate) fn hasten(&self) {
+        let Some(at) = self.place(CPU) else { return };
+        let (file, none) =
+            if self.version == 1 { ("cpu.cfs_quota_us", "-1") } else { ("cpu.max", "max") };
+        // Without, the end only takes longer.
+        put(at, file, none).unwrap_or(());
+    }
+
     /// Which limits were met, as far as the kernel counts.
     #[must_use]
     pub fn used(&self) -> Used {

@@ -95,6 +95,8 @@ fn version_2_in_a_delegated_scope() {
     fake.write(&format!("{at}/memory.events"), "low 0\nhigh 0\nmax 31\noom 2\noom_kill 2\n");
     fake.write(&format!("{at}/pids.events"), "max 5\n");
     assert_eq!(group.used(), Used { killed: 2, refused: 5 });
+    group.hasten();
+    assert_eq!(fake.read(&format!("{at}/cpu.max")), "max", "who is killed ends soon");
     // The kernel takes a group away with its files; here they have to go first.
     fs::remove_dir_all(fake.root.join(&at)).unwrap();
     fs::create_dir(fake.root.join(&at)).unwrap();
@@ -202,6 +204,8 @@ fn version_1() {
         "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n",
     );
     assert_eq!(group.used(), Used { killed: 3, refused: 0 });
+    group.hasten();
+    assert_eq!(fake.read(&format!("cg/cpu/mine/{name}/cpu.cfs_quota_us")), "-1");
     let second = fake.make().unwrap();
     assert!(second.places[0].at.ends_with(format!("{}-1", own_name())), "one for each sandbox");
     // A limit without a controller is never dropped silently.
