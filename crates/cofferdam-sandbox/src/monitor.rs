@@ -142,6 +142,9 @@ impl Running {
         let mut late = None;
         let mut stage = Stage::Reports;
         let mut clock = Clock::start(&self.bounds, Instant::now());
+        // Who has no signals is never stopped with the workload.
+        let _wakes =
+            carry.signals.and_then(|_| clock.wakes(Instant::now()).transpose()).transpose()?;
         while stage != Stage::Gone {
             let ready = carry.poll(self.end(stage), clock.left(Instant::now()))?;
             if let Some(terminal) = carry.terminal.as_mut().filter(|terminal| terminal.waits()) {
