@@ -334,9 +334,12 @@ impl<'a> Machine<'a> {
         // An engine that has moved aside before.
         let own = if own.ends_with(&leaf) { own.parent()?.to_owned() } else { own };
         let top = self.below(&mount.at);
+        // Not by processes: a system with systemd bounds those of every session and service, and the
+        // sandbox has a number of its own.
         let bounded = |at: &Path| {
-            let limit = words(&at.join("memory.max"));
-            limit.first().is_some_and(|limit| limit != "max")
+            ["memory.max", "memory.high", "cpu.max"]
+                .iter()
+                .any(|file| words(&at.join(file)).first().is_some_and(|limit| limit != "max"))
         };
         // Who is bounded by an outer group stays in it.
         let free = !own.ancestors().take_while(|at| **at != *top).any(bounded);

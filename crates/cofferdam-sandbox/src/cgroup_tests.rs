@@ -139,7 +139,13 @@ fn version_2_where_it_is_not_ours() {
 /// Root is not delegated anything, and need not be: the top has the controllers on.
 #[test]
 fn version_2_at_the_top() {
-    for (bound, want) in [("max", true), ("1073741824", false)] {
+    for (file, bound, want) in [
+        ("memory.max", "max", true),
+        ("memory.max", "1073741824", false),
+        ("memory.high", "1073741824", false),
+        ("cpu.max", "max 100000", true),
+        ("cpu.max", "50000 100000", false),
+    ] {
         let fake = Fake::new("top", "0::/user/session-1.scope\n", V2);
         let session = "sys/fs/cgroup/user/session-1.scope";
         fake.write("sys/fs/cgroup/cgroup.controllers", "cpu memory pids\n");
@@ -147,9 +153,9 @@ fn version_2_at_the_top() {
         fake.write(&format!("{session}/cgroup.controllers"), "memory pids\n");
         fake.write(&format!("{session}/cgroup.subtree_control"), "");
         fake.write(&format!("{session}/cgroup.procs"), "1\n");
-        fake.write("sys/fs/cgroup/user/memory.max", bound);
+        fake.write(&format!("sys/fs/cgroup/user/{file}"), bound);
         let group = fake.make();
-        assert_eq!(group.is_some(), want, "who is bounded from outside stays so: {bound}");
+        assert_eq!(group.is_some(), want, "who is bounded from outside stays so: {file} {bound}");
         let at = fake.root.join(format!("sys/fs/cgroup/{}-0", own_name()));
         assert_eq!(at.exists(), want);
     }
