@@ -25,6 +25,7 @@ pub fn tell(record: &Record<'_>) -> Vec<String> {
         "exit" => exit(event),
         "refusal" => refusal(event),
         "mount-fell" => mount_fell(event),
+        "limit" => limit(event),
         "torn" => record.torn.as_ref().map(|(bytes, _)| {
             vec![format!("{bytes} bytes of a record that its writer, killed, never finished")]
         }),
@@ -99,11 +100,12 @@ fn exit(event: &str) -> Option<Vec<String>> {
 }
 
 fn duration(ms: u64) -> String {
-    let tenths = (ms + 50) / 100;
+    // A record that somebody else wrote may say anything.
+    let (tenths, seconds) = (ms.saturating_add(50) / 100, ms.saturating_add(500) / 1_000);
     match ms {
         0..1_000 => format!("{ms} ms"),
         1_000..59_950 => format!("{}.{} s", tenths / 10, tenths % 10),
-        _ => format!("{} min {} s", (ms + 500) / 60_000, (ms + 500) / 1_000 % 60),
+        _ => format!("{} min {} s", seconds / 60, seconds % 60),
     }
 }
 
@@ -127,6 +129,17 @@ fn mount_fell(event: &str) -> Option<Vec<String>> {
     }
     let Fell { path, action } = serde_json::from_str(event).ok()?;
     Some(vec![format!("{} lost its guard: {}", quoted(&path), one_line(&action))])
+}
+
+fn limit(event: &str) -> Option<Vec<String>> {
+    #[derive(Deserialize)]
+    struct Limit {
+        limit: String,
+        value: String,
+        what: String,
+    }
+    let Limit { limit, value, what } = serde_json::from_str(event).ok()?;
+    Some(vec![format!("{} = {}: {}", quoted(&limit), quoted(&value), one_line(&what))])
 }
 
 /// An event of a kind that this release does not know: its fields.
@@ -198,6 +211,16 @@ mod tests {
             (
                 r#"{"kind":"exit","outcome":{"code":0},"duration_ms":3600000}"#,
                 &["status 0 after 60 min 0 s"],
+                "",
+            ),
+            (
+                r#"{"kind":"exit","outcome":{"code":0},"duration_ms":18446744073709551615}"#,
+                &["status 0 after 307445734561825 min 51 s"],
+                "the longest that can be written",
+            ),
+            (
+                r#"{"kind":"limit","limit":"wall_time","value":"1s","what":"it was\nkilled"}"#,
+                &["wall_time = 1s: it was killed"],
                 "",
             ),
             (

@@ -95,6 +95,8 @@ fn version_2_in_a_delegated_scope() {
     fake.write(&format!("{at}/memory.events"), "low 0\nhigh 0\nmax 31\noom 2\noom_kill 2\n");
     fake.write(&format!("{at}/pids.events"), "max 5\n");
     assert_eq!(group.used(), Used { killed: 2, refused: 5 });
+    group.hasten();
+    assert_eq!(fake.read(&format!("{at}/cpu.max")), "max", "who is killed ends soon");
     // The kernel takes a group away with its files; here they have to go first.
     fs::remove_dir_all(fake.root.join(&at)).unwrap();
     fs::create_dir(fake.root.join(&at)).unwrap();
@@ -137,7 +139,13 @@ fn version_2_where_it_is_not_ours() {
 /// Root is not delegated anything, and need not be: the top has the controllers on.
 #[test]
 fn version_2_at_the_top() {
-    for (bound, want) in [("max", true), ("1073741824", false)] {
+    for (file, bound, want) in [
+        ("memory.max", "max", true),
+        ("memory.max", "1073741824", false),
+        ("memory.high", "1073741824", false),
+        ("cpu.max", "max 100000", true),
+        ("cpu.max", "50000 100000", false),
+    ] {
         let fake = Fake::new("top", "0::/user/session-1.scope\n", V2);
         let session = "sys/fs/cgroup/user/session-1.scope";
         fake.write("sys/fs/cgroup/cgroup.controllers", "cpu memory pids\n");
@@ -145,9 +153,9 @@ fn version_2_at_the_top() {
         fake.write(&format!("{session}/cgroup.controllers"), "memory pids\n");
         fake.write(&format!("{session}/cgroup.subtree_control"), "");
         fake.write(&format!("{session}/cgroup.procs"), "1\n");
-        fake.write("sys/fs/cgroup/user/memory.max", bound);
+        fake.write(&format!("sys/fs/cgroup/user/{file}"), bound);
         let group = fake.make();
-        assert_eq!(group.is_some(), want, "who is bounded from outside stays so: {bound}");
+        assert_eq!(group.is_some(), want, "who is bounded from outside stays so: {file} {bound}");
         let at = fake.root.join(format!("sys/fs/cgroup/{}-0", own_name()));
         assert_eq!(at.exists(), want);
     }
@@ -202,6 +210,8 @@ fn version_1() {
         "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n",
     );
     assert_eq!(group.used(), Used { killed: 3, refused: 0 });
+    group.hasten();
+    assert_eq!(fake.read(&format!("cg/cpu/mine/{name}/cpu.cfs_quota_us")), "-1");
     let second = fake.make().unwrap();
     assert!(second.places[0].at.ends_with(format!("{}-1", own_name())), "one for each sandbox");
     // A limit without a controller is never dropped silently.

@@ -2,17 +2,23 @@
 //!
 //! Knows the clock, and what groups and signals tell afterwards; decides no limit.
 
+use std::io;
 use std::time::{Duration, Instant};
 
 use cofferdam_plan::limits::Name;
 use cofferdam_plan::plan::Bounds;
+use cofferdam_sys::timer::Timer;
 
 use crate::cgroup::Used;
 use crate::monitor::Outcome;
 
 /// `SIGKILL` and `SIGXFSZ` (`signal(7)`).
 const SIGKILL: u8 = 9;
+/// `SIGCONT`.
+const SIGCONT: i32 = 18;
 const SIGXFSZ: u8 = 25;
+/// Between two wake-ups of a stopped engine whose time is over, where there is no grace.
+const LEAST: Duration = Duration::from_secs(1);
 /// The status of a workload that a limit ended.
 const ENDED: u8 = 137;
 
@@ -68,6 +74,19 @@ impl Clock {
     /// where it is not.
     pub(crate) fn patience(&self, now: Instant) -> Option<Instant> {
         self.done.and_then(|_| now.checked_add(self.grace))
+    }
+
+    /// Continues this process when something is due, and from then on again and again: a command
+    /// that stops itself stops the engine with it, and what it left running would have no end. To
+    /// be kept as long as the clock counts.
+    ///
+    /// # Errors
+    /// This user has no timer left.
+    pub(crate) fn wakes(&self, now: Instant) -> io::Result<Option<Timer>> {
+        let Some(left) = self.left(now) else { return Ok(None) };
+        let timer = Timer::new(SIGCONT)?;
+        timer.start(left.max(LEAST), self.grace.max(LEAST))?;
+        Ok(Some(timer))
     }
 
     /// What is due now, once.

@@ -4,8 +4,6 @@
 use std::fs;
 use std::path::Path;
 
-use rustix::fs::{Access, access};
-
 /// Longest text that is taken over from a file of the machine. Letters.
 const LETTERS_MAX: usize = 200;
 
@@ -18,8 +16,6 @@ pub struct Machine {
     pub security_modules: Vec<String>,
     /// Which hierarchies are mounted.
     pub cgroups: Cgroups,
-    /// Whether the caller may make groups below its own of v2 (`cgroup.procs` there is writable).
-    pub delegated: bool,
     /// What speaks for a container or an outer namespace, each in a few words.
     pub container: Vec<String>,
     /// Whether the caller's user is 0.
@@ -51,22 +47,19 @@ impl Cgroups {
         }
     }
 
-    /// What `/proc/self/mountinfo` says (`proc_pid_mountinfo(5)`), and where v2 is.
-    fn of(mounts: &str) -> (Self, Option<&str>) {
-        let of_kind = |kind: &str| {
-            mounts.lines().find_map(|line| {
-                let (before, after) = line.split_once(" - ")?;
-                (after.split(' ').next()? == kind).then(|| before.split(' ').nth(4))?
-            })
+    /// What `/proc/self/mountinfo` says (`proc_pid_mountinfo(5)`).
+    fn of(mounts: &str) -> Self {
+        let has = |kind: &str| {
+            let mut kinds =
+                mounts.lines().filter_map(|line| line.split_once(" - ")?.1.split(' ').next());
+            kinds.any(|found| found == kind)
         };
-        let v2 = of_kind("cgroup2");
-        let cgroups = match (of_kind("cgroup"), v2) {
-            (None, None) => Self::Absent,
-            (Some(_), None) => Self::V1,
-            (None, Some(_)) => Self::V2,
-            (Some(_), Some(_)) => Self::Hybrid,
-        };
-        (cgroups, v2)
+        match (has("cgroup"), has("cgroup2")) {
+            (false, false) => Self::Absent,
+            (true, false) => Self::V1,
+            (false, true) => Self::V2,
+            (true, true) => Self::Hybrid,
+        }
     }
 }
 
@@ -75,19 +68,12 @@ impl Cgroups {
 pub fn machine() -> Machine {
     let text = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let mounts = text("/proc/self/mountinfo");
-    let (cgroups, v2) = Cgroups::of(&mounts);
-    let own = text("/proc/self/cgroup");
-    let own = own.lines().find_map(|line| line.strip_prefix("0::/"));
-    let delegated = v2.zip(own).is_some_and(|(mount, own)| {
-        access(Path::new(mount).join(own).join("cgroup.procs"), Access::WRITE_OK).is_ok()
-    });
     let modules = text("/sys/kernel/security/lsm");
     let modules = modules.trim().split(',').filter(|name| !name.is_empty());
     Machine {
         distribution: pretty_name(&text("/etc/os-release")),
         security_modules: modules.map(short).collect(),
-        cgroups,
-        delegated,
+        cgroups: Cgroups::of(&mounts),
         container: container(&mounts, &text("/proc/self/uid_map")),
         root: rustix::process::geteuid().is_root(),
     }
@@ -128,14 +114,14 @@ mod tests {
 
     #[test]
     fn hierarchies() {
-        for (mounts, want, at) in [
-            (String::new(), Cgroups::Absent, None),
-            (ROOT.to_owned(), Cgroups::Absent, None),
-            ([ROOT, V1].concat(), Cgroups::V1, None),
-            ([ROOT, V2].concat(), Cgroups::V2, Some("/sys/fs/cgroup/unified")),
-            ([V1, V2].concat(), Cgroups::Hybrid, Some("/sys/fs/cgroup/unified")),
+        for (mounts, want) in [
+            (String::new(), Cgroups::Absent),
+            (ROOT.to_owned(), Cgroups::Absent),
+            ([ROOT, V1].concat(), Cgroups::V1),
+            ([ROOT, V2].concat(), Cgroups::V2),
+            ([V1, V2].concat(), Cgroups::Hybrid),
         ] {
-            assert_eq!(Cgroups::of(&mounts), (want, at), "{mounts}");
+            assert_eq!(Cgroups::of(&mounts), want, "{mounts}");
         }
     }
 

@@ -142,6 +142,9 @@ impl Running {
         let mut late = None;
         let mut stage = Stage::Reports;
         let mut clock = Clock::start(&self.bounds, Instant::now());
+        // Who has no signals is never stopped with the workload.
+        let _wakes =
+            carry.signals.and_then(|_| clock.wakes(Instant::now()).transpose()).transpose()?;
         while stage != Stage::Gone {
             let ready = carry.poll(self.end(stage), clock.left(Instant::now()))?;
             if let Some(terminal) = carry.terminal.as_mut().filter(|terminal| terminal.waits()) {
@@ -167,7 +170,10 @@ impl Running {
             if ready.has(Ready::END) {
                 stage = match stage {
                     Stage::Reports if self.hear(&mut outcome, fell, &mut carry)? => Stage::Reports,
-                    Stage::Reports if self.pid1.is_some() => Stage::Ends,
+                    Stage::Reports if self.pid1.is_some() => {
+                        self.group.iter().for_each(Group::hasten);
+                        Stage::Ends
+                    }
                     Stage::Reports | Stage::Ends | Stage::Gone => Stage::Gone,
                 };
             }
@@ -315,10 +321,10 @@ impl Running {
     /// # Errors
     /// `ESRCH`: it is gone already.
     pub fn kill(&self) -> io::Result<()> {
-        match &self.pid1 {
-            Some(pid1) => Ok(pidfd_send_signal(pid1, Signal::KILL)?),
-            None => Ok(()),
-        }
+        let Some(pid1) = &self.pid1 else { return Ok(()) };
+        pidfd_send_signal(pid1, Signal::KILL)?;
+        self.group.iter().for_each(Group::hasten);
+        Ok(())
     }
 
     /// Takes pid 1's exit status; it is our child, and a zombie until then.

@@ -13,7 +13,10 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 const SYSTEMD_RUN: &str = "/usr/bin/systemd-run";
-const SCOPE: [&str; 6] = ["--user", "--scope", "--collect", "--quiet", "-p", "Delegate=yes"];
+/// Without a description of its own a unit is described by its words, which the journal keeps and
+/// everybody may ask for: a value of `--env` would be among them.
+const SCOPE: [&str; 7] =
+    ["--user", "--scope", "--collect", "--quiet", "--description=cofferdam", "-p", "Delegate=yes"];
 /// Arguments stay as they are (systemd 254; before, they do anyway).
 const LITERAL: &str = "--expand-environment=no";
 /// Names the process that has tried.

@@ -2,9 +2,11 @@
 //! path of theirs.
 
 use std::fmt::Write as _;
+use std::path::Path;
 use std::sync::LazyLock;
 
 use cofferdam_plan::{BUILD, Host};
+use cofferdam_sandbox::Group;
 use cofferdam_sandbox::machine::{self, Machine};
 use cofferdam_sandbox::probe;
 use serde_json::json;
@@ -22,7 +24,13 @@ fn build() -> &'static str {
 
 /// The same with what was read of the machine.
 pub(super) fn facts(json: bool) -> String {
-    let (host, machine) = (probe::host(), machine::machine());
+    let (mut host, machine) = (probe::host(), machine::machine());
+    // Made as for a sandbox, and removed.
+    let root = Path::new("/");
+    host.groups = Group::make(root).map(|mut group| {
+        group.add_cpus(root);
+        group.groups()
+    });
     if json {
         let object = json!({
             "version": env!("CARGO_PKG_VERSION"),
@@ -32,7 +40,6 @@ pub(super) fn facts(json: bool) -> String {
                 "distribution": machine.distribution,
                 "security_modules": machine.security_modules,
                 "cgroups": machine.cgroups.as_str(),
-                "cgroups_delegated": machine.delegated,
                 "container": machine.container,
                 "root": machine.root,
             },
@@ -82,15 +89,23 @@ fn rows(host: &Host, machine: &Machine) -> [(&'static str, String); 10] {
         ),
         (
             "cgroups",
-            format!(
-                "{}, {}",
-                machine.cgroups.as_str(),
-                if machine.delegated {
-                    "own v2 group writable"
-                } else {
-                    "own v2 group not writable"
+            match &host.groups {
+                None => format!("{}, none of ours can be made", machine.cgroups.as_str()),
+                Some(groups) => {
+                    let held = [
+                        (groups.memory, "memory"),
+                        (groups.processes, "processes"),
+                        (groups.cpus, "processors"),
+                    ];
+                    let held = held.iter().filter(|(held, _)| *held).map(|(_, name)| *name);
+                    let held = held.collect::<Vec<_>>().join(", ");
+                    format!(
+                        "{}, one of ours (v{}) holds {held}",
+                        machine.cgroups.as_str(),
+                        groups.version
+                    )
                 }
-            ),
+            },
         ),
         ("container", or_none(&machine.container)),
         ("started as", if machine.root { "root" } else { "an ordinary user" }.into()),

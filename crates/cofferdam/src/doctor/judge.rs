@@ -61,7 +61,7 @@ impl Evidence {
             let theirs = Place::make(Some(ids)).map_err(failed)?;
             trial = held(&theirs);
         }
-        let root = place.root.as_os_str();
+        let own = place.own.as_os_str();
         let singles = match &trial {
             Ok(_) => Answers::default(),
             Err(refused) if refused.code() == "nested" => Answers::default(),
@@ -69,7 +69,7 @@ impl Evidence {
         };
         // The home, and what is above it, is no workspace.
         let works = !caller.home.starts_with(&caller.cwd);
-        let above = place.root.parent().map(Path::to_owned).unwrap_or_default();
+        let above = place.own.parent().map(Path::to_owned).unwrap_or_default();
         let shown = if works { caller.cwd.clone() } else { above };
         let idmap = if stands_in {
             ask(["idmap".as_ref(), shown.as_os_str(), pair.as_ref()])
@@ -94,8 +94,8 @@ impl Evidence {
             caller_is_root: caller.uid() == 0,
             stands_in,
             singles,
-            landlock: ask(["landlock".as_ref(), root]),
-            seccomp: ask(["seccomp".as_ref(), place.root.join("moded").as_os_str()]),
+            landlock: ask(["landlock".as_ref(), own]),
+            seccomp: ask(["seccomp".as_ref(), place.own.join("moded").as_os_str()]),
             notify: ask(["notify"]),
             terminal: ask(["terminal"]),
             trace: ask(["trace"]),

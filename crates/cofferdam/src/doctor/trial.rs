@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::net::TcpListener;
 use std::os::fd::AsFd;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
@@ -19,6 +19,7 @@ use crate::refused::Refused;
 
 /// Long enough for a busy machine; the workload takes a few milliseconds.
 const PATIENCE: Duration = Duration::from_millis(1_500);
+const REMOVAL_TRIES: u32 = 3;
 /// `struct signalfd_siginfo` (`signalfd(2)`): its size, and the number of `SIGKILL`, which comes
 /// first in it.
 const SIGNAL_RECORD: usize = 128;
@@ -26,17 +27,21 @@ const SIGKILL: u8 = 9;
 /// Nothing but what every policy has.
 const POLICY: &str = "version = 1\n";
 
-/// A directory of its own, removed at the end:
-/// `canary` (outside of the view), `kept/file` (read-only), `work` (the workspace).
+/// A directory of its own, removed at the end, with `canary` and `work` for single probes. In it
+/// `tree`, for the trial: `canary` (outside of the view), `kept/file` (read-only), `work` (the
+/// workspace). Only the tree is given away: its owner can plant links, which root must not follow.
 #[derive(Debug)]
 pub(super) struct Place {
-    pub(super) root: PathBuf,
+    /// Where the caller may go on to make files.
+    pub(super) own: PathBuf,
+    tree: PathBuf,
     /// This program in the workspace; `None` where no file there may be executed.
     program: Option<PathBuf>,
+    owner: Option<(u32, u32)>,
 }
 
 impl Place {
-    /// Makes it, for `owner` where root makes it for somebody.
+    /// Makes it, for `owner` where root makes it for somebody, who gets `tree` with [`Place::give`].
     pub(super) fn make(owner: Option<(u32, u32)>) -> io::Result<Self> {
         let starts = |folder: &PathBuf| {
             let seen = statvfs(folder.as_path());
@@ -54,43 +59,48 @@ impl Place {
         let mut folders = [std::env::temp_dir(), "/var/tmp".into()];
         folders.sort_by_key(|folder| !starts(folder));
         let [first, second] = &folders;
-        let (root, executes) = match make(first) {
+        let (own, executes) = match make(first) {
             Ok(root) => (root, starts(first)),
             Err(error) => (make(second).map_err(|_: io::Error| error)?, starts(second)),
         };
         // From here on it is removed, whatever fails.
-        let mut place = Self { root, program: None };
-        let at = |name: &str| place.root.join(name);
-        for name in ["work", "kept"] {
+        let mut place = Self { tree: own.join("tree"), own, program: None, owner };
+        let at = |name: &str| place.own.join(name);
+        for name in ["tree", "tree/work", "tree/kept", "work"] {
             fs::create_dir(at(name))?;
             fs::set_permissions(at(name), fs::Permissions::from_mode(0o755))?;
         }
-        for name in ["canary", "kept/file"] {
+        for name in ["tree/canary", "tree/kept/file", "canary"] {
             fs::write(at(name), "nothing that matters\n")?;
             fs::set_permissions(at(name), fs::Permissions::from_mode(0o644))?;
         }
-        let program = at("work/cofferdam");
+        let program = at("tree/work/cofferdam");
         if executes {
             fs::copy("/proc/self/exe", &program)?;
             fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
         }
-        if let Some((uid, gid)) = owner {
-            for name in ["", "work", "kept", "canary", "kept/file"] {
-                chown(at(name), Some(uid), Some(gid))?;
-            }
-            if executes {
-                chown(&program, Some(uid), Some(gid))?;
-            }
-        }
         place.program = executes.then_some(program);
         Ok(place)
+    }
+
+    /// Gives the tree to its owner. From here on the caller opens nothing in it by name: what lies
+    /// deeper is given first, and the last to be given holds all others.
+    fn give(&self) -> io::Result<()> {
+        let Some((uid, gid)) = self.owner else { return Ok(()) };
+        let names = ["kept/file", "kept", "canary"].map(|name| self.tree.join(name));
+        let last = [self.tree.join("work"), self.tree.clone()];
+        let mut all = names.iter().chain(&self.program).chain(&last);
+        all.try_for_each(|path| lchown(path, Some(uid), Some(gid)))
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
+        // Whom the tree was given to shall not fill it while it is emptied, nor finish what they do
+        // in it just now.
+        fs::set_permissions(&self.own, fs::Permissions::from_mode(0o700)).unwrap_or(());
         // What cannot be removed is empty but for a few bytes of no meaning.
-        fs::remove_dir_all(&self.root).unwrap_or(());
+        (0..REMOVAL_TRIES).find(|_| fs::remove_dir_all(&self.own).is_ok());
     }
 }
 
@@ -117,7 +127,10 @@ pub(super) fn hold(place: &Place, engine: &Engine) -> Result<Trial, Refused> {
     let failed = |doing: &'static str| move |source| Refused::Diagnosis { doing, source };
     let listener = TcpListener::bind("127.0.0.1:0").map_err(failed("listen on the loopback"))?;
     let port = listener.local_addr().map_err(failed("listen on the loopback"))?.port();
-    let path = |name: &str| place.root.join(name);
+    // Without a wall first, as long as nobody else can change what is there.
+    let (no_control, outside) = (controls(&place.tree, port), SPACES.map(|name| space(name).ok()));
+    place.give().map_err(failed("give a directory to its owner"))?;
+    let path = |name: &str| place.tree.join(name);
     let program = match &place.program {
         Some(program) => program.clone(),
         None => fs::read_link("/proc/self/exe").map_err(failed("find this program"))?,
@@ -127,7 +140,7 @@ pub(super) fn hold(place: &Place, engine: &Engine) -> Result<Trial, Refused> {
         "doctor".into(),
         "--probe".into(),
         "inside".into(),
-        place.root.clone().into_os_string(),
+        place.tree.clone().into_os_string(),
         port.to_string().into(),
     ];
     let mut grants = vec![format!("{}:ro", path("kept").display())];
@@ -138,7 +151,7 @@ pub(super) fn hold(place: &Place, engine: &Engine) -> Result<Trial, Refused> {
         policy: PolicyFrom::Text { name: "the doctor's".into(), text: POLICY.into() },
         workspace: Some(format!("{}:rw", path("work").display())),
         grants,
-        audit: Some(path("audit.jsonl")),
+        audit: Some(place.own.join("audit.jsonl")),
         ..Options::command(command)
     };
     let prepared = engine.prepare(&options)?;
@@ -179,7 +192,6 @@ pub(super) fn hold(place: &Place, engine: &Engine) -> Result<Trial, Refused> {
         | Outcome::Lost) => Some(format!("the workload ended with status {}", ended.status())),
     };
     let leaked = fs::symlink_metadata(path(LEAK)).is_ok();
-    let (no_control, outside) = (controls(&place.root, port), SPACES.map(|name| space(name).ok()));
     let inside = Answers::parse(&String::from_utf8_lossy(&said));
     drop(listener);
     Ok(Trial { fault, inside, outside: outside.into(), no_control, leaked })

@@ -55,6 +55,51 @@ fn time_is_over() {
     assert_eq!(events(&place).len(), 3);
 }
 
+/// A command that stops itself stops the engine, as Ctrl-Z does; what it left running has no more
+/// time for that. The driver is a shell's place: a job that nobody could continue is never stopped.
+#[test]
+fn time_is_over_for_who_stops() {
+    let driver = "import os, sys, time, signal
+os.setsid()
+engine = os.fork()
+if engine == 0:
+    os.setpgid(0, 0)
+    os.execv(sys.argv[1], sys.argv[1:])
+_, status = os.waitpid(engine, os.WUNTRACED)
+print('stopped' if os.WIFSTOPPED(status) else 'ended: %d' % status)
+end = time.monotonic() + 20
+while time.monotonic() < end:
+    ended, status = os.waitpid(engine, os.WNOHANG)
+    if ended:
+        print(os.waitstatus_to_exitcode(status)); break
+    time.sleep(0.02)
+else:
+    os.kill(engine, signal.SIGKILL); print('it goes on for ever')";
+    for (stops, why) in [
+        ("kill -STOP $$; sleep 60", "once"),
+        ("trap '' TERM; while :; do kill -STOP $$; done", "again and again"),
+    ] {
+        let place = Place::new();
+        let script = place.write("out/driver.py", driver);
+        let daemon = "setsid sh -c 'while :; do date > beat; sleep 0.1; done' &";
+        let mut command = place.command("/usr/bin/python3");
+        command.arg(script).arg(programs().join("cofferdam")).args([
+            "run",
+            "--limit",
+            "wall_time=2s",
+            "--limit",
+            "grace=1s",
+            "--",
+            "sh",
+            "-c",
+            &format!("{daemon} {stops}"),
+        ]);
+        let ran = crate::support::finish(&mut command).works("the driver");
+        assert_eq!(ran.out, "stopped\n137\n", "{why}: {ran:?}");
+        assert!(ran.err.contains("limit wall_time = 2s"), "{why}: {ran:?}");
+    }
+}
+
 /// Nor does a reader that stalls put the end off.
 #[test]
 fn time_is_over_for_readers_too() {

@@ -42,8 +42,9 @@ fn a_limit_is_held_in_a_scope() {
         let asked = place.read("out/asked");
         let last = asked.lines().last().unwrap_or_default();
         assert!(
-            last.starts_with("--user --scope --collect --quiet -p Delegate=yes")
-                && last.contains("/cofferdam run --limit memory=1GiB"),
+            last.starts_with(
+                "--user --scope --collect --quiet --description=cofferdam -p Delegate=yes"
+            ) && last.contains("/cofferdam run --limit memory=1GiB"),
             "{asked}"
         );
         let log = std::fs::read_to_string(place.audit_log()).unwrap();

@@ -528,9 +528,8 @@ impl Evidence {
 
     fn limits(&self) -> Row {
         match &self.limits {
-            Found::Groups { version, at } => Row::enforced(format!(
-                "a control group (v{version}) was made in {} and removed",
-                at.display()
+            Found::Groups { version } => Row::enforced(format!(
+                "a control group (v{version}) was made, took limits, and was removed"
             )),
             Found::EachProcess { why } => Row::weaker(
                 format!("limits of each process (rlimits) alone: {why}"),
