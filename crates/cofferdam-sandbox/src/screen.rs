@@ -411,6 +411,9 @@ fn numbers(parameters: &[u8]) -> impl Iterator<Item = u16> {
 }
 
 #[cfg(test)]
+#[path = "screen_fuzz.rs"]
+mod fuzz;
+#[cfg(test)]
 mod tests {
     use super::*;
 
