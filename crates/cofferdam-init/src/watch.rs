@@ -185,6 +185,25 @@ mod tests {
     }
 
     #[test]
+    fn where_a_guard_lies_in_what_holds_it() {
+        let place = |text: &str, id| {
+            let list: List = text.lines().filter_map(parse).collect();
+            inner(id, &list)
+        };
+        let at = |home: &str, hooks: &str| {
+            format!(
+                "1 0 0:1 / / rw\n2 1 0:2 / {home} rw\n3 2 0:3 / {home}/w rw\n\
+                 4 3 0:3 / {home}/w/{hooks} ro\n"
+            )
+        };
+        let hooks = |home, hooks| place(&at(home, hooks), 4);
+        assert_eq!(hooks("/home", ".git/hooks"), Some(".git/hooks".into()));
+        assert_eq!(hooks("/moved", ".git/hooks"), hooks("/home", ".git/hooks"), "with all of it");
+        assert_ne!(hooks("/home", ".old/hooks"), hooks("/home", ".git/hooks"), "away");
+        assert_eq!(place("4 9 0:3 / /w rw", 4), None, "what holds it is not there");
+    }
+
+    #[test]
     fn lines_of_mountinfo() {
         for (line, want, why) in [
             (

@@ -415,7 +415,7 @@ impl Looked {
 fn utf8(path: PathBuf, what: &str) -> Result<PathBuf, FactsError> {
     match path.to_str() {
         Some(_) => Ok(path),
-        None => Err(FactsError::NotUtf8 { what: what.into() }),
+        None => Err(FactsError::NotUtf8 { what: format!("{what} {path:?}") }),
     }
 }
 
