@@ -63,6 +63,8 @@ pub const PROTECTED: &[&str] = &[
     ".git/config",
     ".git/config.worktree",
     ".git/commondir",
+    // Mercurial runs the hooks that it names.
+    ".hg/hgrc",
     ".claude",
     ".codex",
     ".cofferdam",
