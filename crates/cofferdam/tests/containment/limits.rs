@@ -162,6 +162,21 @@ fn what_a_group_counts_is_told() {
     told(&place, "memory", "killed");
 }
 
+/// The caller's number of them is one for all of their programs.
+#[test]
+fn a_sandbox_keeps_few_timers() {
+    let place = Place::new();
+    let make = "import ctypes\nc, timer, made = ctypes.CDLL(None), ctypes.c_void_p(), 0\n\
+                while made < 1100 and c.timer_create(0, None, ctypes.byref(timer)) == 0: made += 1\n\
+                print(made)";
+    let outside = place.python_outside(make).works("the control").out;
+    if outside != "1100\n" {
+        eprintln!("not run here: limits: the caller may have {outside}timers");
+        return;
+    }
+    assert_eq!(place.python_inside(make).works("inside").out, "1024\n");
+}
+
 #[test]
 fn processors_are_shared_out() {
     let place = Place::new();
