@@ -100,6 +100,19 @@ else:
     }
 }
 
+/// Nor is it forgotten where output was lost as well.
+#[test]
+fn time_is_over_and_the_disk_is_full() {
+    let place = Place::new();
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut command = place.cofferdam(&["--limit", "wall_time=1s"]);
+    command.args(["sh", "-c", "echo lost; sleep 60"]).stdout(full);
+    command.stderr(std::process::Stdio::null());
+    assert_eq!(command.status().unwrap().code(), Some(125), "output was lost");
+    let events: Vec<String> = events(&place).iter().map(ToString::to_string).collect();
+    assert!(events.iter().any(|event| event.contains("asked to end, and did")), "{events:?}");
+}
+
 /// Nor does a reader that stalls put the end off.
 #[test]
 fn time_is_over_for_readers_too() {
