@@ -60,6 +60,7 @@ pub(crate) fn limit(resource: plan::Resource, soft: u64, hard: u64) -> Result<()
         plan::Resource::OpenFiles => (Resource::Nofile, "open files"),
         plan::Resource::FileSize => (Resource::Fsize, "the size of files"),
         plan::Resource::Data => (Resource::Data, "memory"),
+        plan::Resource::Signals => (Resource::Sigpending, "waiting signals"),
     };
     let some = |value| (value != u64::MAX).then_some(value);
     let limit = Rlimit { current: some(soft), maximum: some(hard) };

@@ -73,6 +73,8 @@ pub struct Ceilings {
     pub file_size: Ceiling,
     /// `RLIMIT_DATA`. Bytes.
     pub data: Ceiling,
+    /// `RLIMIT_SIGPENDING`.
+    pub signals: Ceiling,
 }
 
 /// What a control group of our own can hold; it exists when this says so.

@@ -204,6 +204,9 @@ pub enum Resource {
     FileSize,
     /// Bytes of private memory that can be written (`RLIMIT_DATA`).
     Data,
+    /// Signals that wait, and timers that will send one, of this user in its namespace
+    /// (`RLIMIT_SIGPENDING`; the namespace alone: Linux 5.14).
+    Signals,
 }
 
 /// A tree or file of the host to take hold of.

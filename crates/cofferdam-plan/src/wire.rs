@@ -221,7 +221,7 @@ wire_enum!(Idmap { 0 => None, 1 => Required, 2 => IfPossible });
 wire_enum!(Guard { 0 => Kill, 1 => Note });
 wire_enum!(Spaces { 0 => Mount, 1 => Inside });
 wire_enum!(Aside { 0 => Network, 1 => Loopback });
-wire_enum!(Resource { 0 => Processes, 1 => OpenFiles, 2 => FileSize, 3 => Data });
+wire_enum!(Resource { 0 => Processes, 1 => OpenFiles, 2 => FileSize, 3 => Data, 4 => Signals });
 wire_enum!(Expect { 0 => Inode { dev, ino }, 1 => Device { major, minor } });
 wire_enum!(View {
     0 => Absent,

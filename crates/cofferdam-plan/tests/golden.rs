@@ -44,6 +44,7 @@ fn host() -> Host {
             open_files: Ceiling { soft: 1_024, hard: 524_288 },
             file_size: Ceiling { soft: NO_CEILING, hard: NO_CEILING },
             data: Ceiling { soft: NO_CEILING, hard: NO_CEILING },
+            signals: Ceiling { soft: 63_000, hard: 63_000 },
         },
         groups: None,
     }
@@ -366,6 +367,7 @@ fn limits_by_process() {
         open_files: Ceiling { soft: 256, hard: 512 },
         file_size: Ceiling { soft: 4_096, hard: 1 << 20 },
         data: Ceiling { soft: 1 << 30, hard: 1 << 31 },
+        signals: Ceiling { soft: 512, hard: 512 },
     };
     let host = Host { ceilings, release: "5.13.0".into(), ..host() };
     check("limits-process", &planned(text, &facts(&ORDINARY, &[]), &host));

@@ -10,7 +10,7 @@ use cofferdam_plan::plan::Bounds;
 use cofferdam_sys::timer::Timer;
 
 use crate::cgroup::Used;
-use crate::monitor::Outcome;
+use crate::outcome::Outcome;
 
 /// `SIGKILL` and `SIGXFSZ` (`signal(7)`).
 const SIGKILL: u8 = 9;

@@ -72,6 +72,7 @@ pub(crate) fn ceilings() -> Ceilings {
         open_files: of(Resource::Nofile),
         file_size: of(Resource::Fsize),
         data: of(Resource::Data),
+        signals: of(Resource::Sigpending),
     }
 }
 

@@ -570,7 +570,7 @@ fn end_event(outcome: &Outcome, started: Instant) -> Event {
         }
         Outcome::Ended(_) => Some("ended by a signal to cofferdam itself".into()),
         Outcome::Failed { doing, .. } => Some(format!("cannot {doing}")),
-        Outcome::OutputLost { stream, errno, status } => {
+        Outcome::OutputLost { stream, errno, status, .. } => {
             let why = cofferdam_sandbox::refusal::errno_text(*errno);
             Some(format!("{stream}: output was lost: {why}; the command's own status: {status}"))
         }

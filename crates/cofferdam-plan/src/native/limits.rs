@@ -18,6 +18,9 @@ const INIT: u64 = 1;
 const BEHIND: u64 = 8;
 /// Pseudo-terminals of one sandbox: the whole machine has 4,096 (`/proc/sys/kernel/pty/max`).
 const TERMINALS: u32 = 256;
+/// Signals that wait, and timers. The caller's own number, some four for each mebibyte of the machine,
+/// is one for all of their programs, which a sandbox could use up.
+const SIGNALS: u64 = 1_024;
 /// Who holds less than half of the memory outlives the workload when the machine has none left.
 const KILLED_FIRST: u32 = 500;
 /// Of the machine's memory, what all processes together may have by default: three quarters.
@@ -65,6 +68,7 @@ pub(super) fn held(policy: &Policy, host: &Host) -> Result<Held, Refusal> {
     memory(policy, host, &mut held)?;
     cpus(policy, host, &mut held)?;
     processes(policy, host, &mut held);
+    signals(host, &mut held);
     open_files(policy, host, &mut held);
     file_size(policy, host, &mut held);
     wall_time(policy, &mut held);
@@ -166,6 +170,20 @@ fn processes(policy: &Policy, host: &Host, held: &mut Held) {
     let says = format!("at most {TERMINALS} pseudo-terminals");
     let clause = Clause::built_in("limits.terminals");
     held.rows.push(row(&clause, &says, &["private devpts"], Extent::Enforced));
+}
+
+/// Without one, no program of the caller's could make a timer while a sandbox keeps them all.
+fn signals(host: &Host, held: &mut Held) {
+    let (soft, hard) = clipped(SIGNALS, SIGNALS, host.ceilings.signals);
+    held.steps.push(Step::Limit { resource: Resource::Signals, soft, hard });
+    let says = format!("at most {hard} waiting signals and timers");
+    let clause = Clause::built_in("limits.signals");
+    let extent = if host.at_least(5, 14) {
+        Extent::Enforced
+    } else {
+        open("other programs of this user count as well: a namespace's own count is Linux 5.14")
+    };
+    held.rows.push(row(&clause, &says, &["RLIMIT_SIGPENDING"], extent));
 }
 
 fn open_files(policy: &Policy, host: &Host, held: &mut Held) {

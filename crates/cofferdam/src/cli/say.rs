@@ -129,7 +129,7 @@ impl Say {
                 "nothing was run; if it repeats, an outer sandbox forbids it: start cofferdam \
                  outside of that",
             ),
-            Outcome::OutputLost { stream, errno, status } => (
+            Outcome::OutputLost { stream, errno, status, .. } => (
                 "output-lost",
                 format!(
                     "output was lost: cannot write {stream}: {}; the command's own status was \

@@ -100,6 +100,19 @@ else:
     }
 }
 
+/// Nor is it forgotten where output was lost as well.
+#[test]
+fn time_is_over_and_the_disk_is_full() {
+    let place = Place::new();
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut command = place.cofferdam(&["--limit", "wall_time=1s"]);
+    command.args(["sh", "-c", "echo lost; sleep 60"]).stdout(full);
+    command.stderr(std::process::Stdio::null());
+    assert_eq!(command.status().unwrap().code(), Some(125), "output was lost");
+    let events: Vec<String> = events(&place).iter().map(ToString::to_string).collect();
+    assert!(events.iter().any(|event| event.contains("asked to end, and did")), "{events:?}");
+}
+
 /// Nor does a reader that stalls put the end off.
 #[test]
 fn time_is_over_for_readers_too() {
@@ -160,6 +173,21 @@ fn what_a_group_counts_is_told() {
     assert_eq!(ran.out, "137\n");
     assert!(ran.err.contains("limit memory = 64MiB: the kernel killed for it, once"), "{ran:?}");
     told(&place, "memory", "killed");
+}
+
+/// The caller's number of them is one for all of their programs.
+#[test]
+fn a_sandbox_keeps_few_timers() {
+    let place = Place::new();
+    let make = "import ctypes\nc, timer, made = ctypes.CDLL(None), ctypes.c_void_p(), 0\n\
+                while made < 1100 and c.timer_create(0, None, ctypes.byref(timer)) == 0: made += 1\n\
+                print(made)";
+    let outside = place.python_outside(make).works("the control").out;
+    if outside != "1100\n" {
+        eprintln!("not run here: limits: the caller may have {outside}timers");
+        return;
+    }
+    assert_eq!(place.python_inside(make).works("inside").out, "1024\n");
 }
 
 #[test]
