@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use cofferdam_audit::{Event, ExitKind, Log};
@@ -20,6 +20,7 @@ use cofferdam_sandbox::{
 };
 use serde_json::value::RawValue;
 
+use crate::ahead::Ahead;
 use crate::homes::{self, Kept};
 use crate::places::{Places, Read};
 use crate::refused::Refused;
@@ -163,9 +164,9 @@ pub struct Session<'p> {
 /// cofferdam as a library.
 #[derive(Debug)]
 pub struct Engine {
-    programs: Programs,
-    /// Started ahead by [`Engine::warm`].
-    waiting: Mutex<Option<Waiting>>,
+    programs: Arc<Programs>,
+    /// Begun by [`Engine::warm`].
+    ahead: Ahead,
     trace: Trace,
 }
 
@@ -177,8 +178,8 @@ impl Engine {
     pub fn new() -> Result<Self, Refused> {
         outermost()?;
         Ok(Self {
-            programs: Programs::beside_this_one()?,
-            waiting: Mutex::default(),
+            programs: Arc::new(Programs::beside_this_one()?),
+            ahead: Ahead::default(),
             trace: Trace::default(),
         })
     }
@@ -190,33 +191,29 @@ impl Engine {
     pub fn with_programs(directory: &Path) -> Result<Self, Refused> {
         outermost()?;
         Ok(Self {
-            programs: Programs::in_directory(directory)?,
-            waiting: Mutex::default(),
+            programs: Arc::new(Programs::in_directory(directory)?),
+            ahead: Ahead::default(),
             trace: Trace::default(),
         })
     }
 
     /// The same engine, which tells `trace` when each phase of a start is done.
-    pub(crate) fn traced(self, trace: Trace) -> Self {
-        Self { trace, ..self }
+    pub(crate) fn traced(mut self, trace: Trace) -> Self {
+        self.trace = trace;
+        self
     }
 
     /// Starts `cofferdam-init` ahead of the next sandbox: it loads while the policy is read. It
     /// does nothing until it gets a plan, and ends when this engine does.
     ///
-    /// # Errors
-    /// It could not be started.
-    pub fn warm(&self) -> Result<(), Refused> {
-        let started = Waiting::start(&self.programs)?;
-        *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = Some(started);
-        self.trace.done("init spawned");
-        Ok(())
+    pub fn warm(&self) {
+        self.ahead.begin(&self.programs, &self.trace);
     }
 
     /// Init with the plan of `prepared` in hand.
     fn build(&self, prepared: &Prepared) -> Result<Preparing, StartRefusal> {
-        let warm = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let mut waiting = warm.map_or_else(|| Waiting::start(&self.programs), Ok)?;
+        let ahead = self.ahead.take()?;
+        let mut waiting = ahead.map_or_else(|| Waiting::start(&self.programs), Ok)?;
         let planned = prepared.host.groups;
         if waiting.groups(planned.is_some_and(|groups| groups.cpus)) != planned {
             return Err(StartRefusal::GroupGone);
@@ -227,16 +224,15 @@ impl Engine {
     }
 
     /// What the group of the next sandbox holds: init's, where it waits, or one made to find out.
-    fn groups(&self, cpus: bool) -> Option<Groups> {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(waiting) = &mut *waiting {
-            return waiting.groups(cpus);
+    fn groups(&self, cpus: bool) -> Result<Option<Groups>, StartRefusal> {
+        if let Some(groups) = self.ahead.groups(cpus)? {
+            return Ok(groups);
         }
-        let mut group = Group::make(Path::new("/"))?;
+        let Some(mut group) = Group::make(Path::new("/")) else { return Ok(None) };
         if cpus {
             group.add_cpus(Path::new("/"));
         }
-        Some(group.groups())
+        Ok(Some(group.groups()))
     }
 
     /// Reads Facts and Host, and decides everything. Starts nothing.
@@ -260,7 +256,7 @@ impl Engine {
         let Resolved { facts, policy, audit, source: _, kept } = resolved;
         let mut host = probe::host();
         // What is planned with is what could be made.
-        host.groups = self.groups(policy.limits.cpus.is_some());
+        host.groups = self.groups(policy.limits.cpus.is_some())?;
         self.trace.done("host");
         let command = options.command.iter().cloned().map(|word| Argument(word.into_vec()));
         let task = Task { command: command.collect(), streams: options.streams };

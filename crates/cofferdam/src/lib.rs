@@ -13,6 +13,7 @@
 //! ```
 #![cfg(target_os = "linux")]
 
+mod ahead;
 pub mod cli;
 mod doctor;
 mod engine;
