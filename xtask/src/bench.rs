@@ -53,8 +53,9 @@ pub(crate) fn start(pairs: usize) -> Result<(), String> {
     let programs = release_programs()?;
     let scratch = Scratch::new()?;
     let subject = Subject::new(programs.join("cofferdam"), scratch.0.clone());
-    let mut figures =
-        vec![start_time(&subject, pairs)?, large_tree(&subject, pairs)?, memory(&subject)?];
+    let first = start_time(&subject, pairs)?;
+    println!("{}: {}", first.what, first.found);
+    let mut figures = vec![first, large_tree(&subject, pairs)?, memory(&subject)?];
     figures.extend(opens(&subject, &programs, pairs)?);
     figures.extend(archive(&subject, &programs, pairs)?);
     report(&figures, pairs);
