@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Command;
 
 use super::subject::Subject;
-use super::{Figure, Scratch, pairs_of, release_programs, report, told};
+use super::{Figure, Scratch, installed, pairs_of, report, told};
 
 const DRIVER: &str = include_str!("on_terminal.py");
 /// Lines of text that go through a terminal, some 64 MiB.
@@ -29,7 +29,7 @@ fn on_terminal(command: &Command, how: &[&str]) -> Command {
 pub(crate) fn terminal(pairs: usize) -> Result<(), String> {
     super::build()?;
     let scratch = Scratch::new()?;
-    let subject = Subject::new(release_programs()?.join("cofferdam"), scratch.0.clone());
+    let subject = Subject::new(installed(&scratch)?.join("cofferdam"), scratch.0.clone());
     let work = subject.workspace("terminal")?;
     let text = "a line of text that is about as long as they are on most terminals\n";
     let repeated = text.repeat(usize::try_from(LINES).unwrap_or(usize::MAX));
