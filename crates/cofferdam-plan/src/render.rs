@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use cofferdam_policy::in_line;
 use cofferdam_policy::model::Policy;
+use cofferdam_policy::{in_line, show};
 
 use crate::coverage::Extent;
 use crate::plan::Plan;
@@ -30,28 +30,8 @@ fn write_text(out: &mut String, policy: &Policy, plan: &Plan) -> std::fmt::Resul
         writeln!(out, "presets    {}", names.join(", "))?;
     }
     writeln!(out, "\nview")?;
-    for grant in [&policy.workspace].into_iter().chain(&policy.grants) {
-        let why = grant.origin.as_str();
-        let (mode, path) = (grant.mode.as_str(), in_line(grant.path.display()));
-        writeln!(out, "  {mode:<10}  {why:<9}  {path}   {}", grant.clause)?;
-    }
-    for gone in &policy.missing {
-        writeln!(
-            out,
-            "  left out    optional   {}, which {}   {}",
-            in_line(gone.path.display()),
-            gone.why,
-            gone.clause
-        )?;
-    }
-    for seed in &policy.seeds {
-        writeln!(
-            out,
-            "  private     made       {}   {}",
-            in_line(seed.path.display()),
-            seed.clause
-        )?;
-    }
+    show::trees(out, policy)?;
+    show::seeds(out, policy)?;
     match &policy.kept_home {
         None => {
             let home = policy.home.display();

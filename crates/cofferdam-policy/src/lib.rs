@@ -28,7 +28,6 @@ pub mod presets;
 mod read;
 #[cfg(feature = "text")]
 pub mod resolve;
-#[cfg(feature = "text")]
 pub mod show;
 pub mod view;
 

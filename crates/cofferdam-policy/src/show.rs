@@ -21,15 +21,7 @@ fn write_text(out: &mut String, policy: &Policy) -> std::fmt::Result {
         writeln!(out, "preset      {}   {}", preset.name, preset.clause)?;
     }
     writeln!(out, "\nfilesystem")?;
-    for grant in [&policy.workspace].into_iter().chain(&policy.grants) {
-        let why = grant.origin.as_str();
-        let (mode, path) = (grant.mode.as_str(), in_line(grant.path.display()));
-        writeln!(out, "  {mode:<10}  {why:<9}  {path}   {}", grant.clause)?;
-    }
-    for gone in &policy.missing {
-        let path = in_line(gone.path.display());
-        writeln!(out, "  left out    optional   {path}, which {}   {}", gone.why, gone.clause)?;
-    }
+    trees(out, policy)?;
     for left in &policy.left_out {
         let (path, real) = (in_line(left.path.display()), in_line(left.real.display()));
         writeln!(out, "  left out    toolchain  {path}, which leads to {real}")?;
@@ -57,13 +49,11 @@ fn write_text(out: &mut String, policy: &Policy) -> std::fmt::Result {
     match &policy.kept_home {
         None => writeln!(out, "  private     home       {home}   {}", policy.home_clause)?,
         Some(kept) => {
-            let (source, clause) = (kept.source.display(), &policy.home_clause);
+            let (source, clause) = (in_line(kept.source.display()), &policy.home_clause);
             writeln!(out, "  kept        home       {home}, from {source}   {clause}")?;
         }
     }
-    for seed in &policy.seeds {
-        writeln!(out, "  private     made       {}   {}", seed.path.display(), seed.clause)?;
-    }
+    seeds(out, policy)?;
     writeln!(out, "\nenvironment")?;
     for variable in &policy.environment {
         let (name, value) = (&variable.name, variable.shown_value());
@@ -78,4 +68,33 @@ fn write_text(out: &mut String, policy: &Policy) -> std::fmt::Result {
     }
     writeln!(out, "  memory and private places, where none is named: a share of the machine's")?;
     writeln!(out, "\nnetwork     none   {}", policy.network_clause)
+}
+
+/// The trees of the view, the workspace first, and the grants that are left out: a row each.
+///
+/// # Errors
+/// Those of `out`.
+pub fn trees(out: &mut impl Write, policy: &Policy) -> std::fmt::Result {
+    for grant in [&policy.workspace].into_iter().chain(&policy.grants) {
+        let why = grant.origin.as_str();
+        let (mode, path) = (grant.mode.as_str(), in_line(grant.path.display()));
+        writeln!(out, "  {mode:<10}  {why:<9}  {path}   {}", grant.clause)?;
+    }
+    for gone in &policy.missing {
+        let path = in_line(gone.path.display());
+        writeln!(out, "  left out    optional   {path}, which {}   {}", gone.why, gone.clause)?;
+    }
+    Ok(())
+}
+
+/// The files that the private home begins with: a row each.
+///
+/// # Errors
+/// Those of `out`.
+pub fn seeds(out: &mut impl Write, policy: &Policy) -> std::fmt::Result {
+    for seed in &policy.seeds {
+        let path = in_line(seed.path.display());
+        writeln!(out, "  private     made       {path}   {}", seed.clause)?;
+    }
+    Ok(())
 }

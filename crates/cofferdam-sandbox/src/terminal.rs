@@ -293,10 +293,7 @@ impl Drop for Terminal<'_> {
 pub(crate) fn ready(fd: BorrowedFd<'_>, flags: PollFlags, until: Instant) -> bool {
     loop {
         let left = until.saturating_duration_since(Instant::now());
-        let left = Timespec {
-            tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
-            tv_nsec: left.subsec_nanos().into(),
-        };
+        let left = Timespec::try_from(left).unwrap_or_default();
         match poll(&mut [PollFd::from_borrowed_fd(fd, flags)], Some(&left)) {
             Err(Errno::INTR) => {}
             ready => return ready.is_ok_and(|count| count > 0),

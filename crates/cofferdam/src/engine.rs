@@ -204,8 +204,8 @@ impl Engine {
     }
 
     /// Starts `cofferdam-init` ahead of the next sandbox: it loads while the policy is read. It
-    /// does nothing until it gets a plan, and ends when this engine does.
-    ///
+    /// does nothing until it gets a plan, and ends when this engine does. Where it cannot be started,
+    /// the sandbox that needs it says so.
     pub fn warm(&self) {
         self.ahead.begin(&self.programs, &self.trace);
     }
