@@ -87,6 +87,10 @@ vim_stops_and_goes_on() {
     types ":echo 'size' &columns &lines" Enter
     sees 'size 100 30' || return 1
     types ":q!" Enter
+    # One that is drawing its last screen anew while it leaves may leave that screen's lines behind,
+    # with or without a wall. The prompt is there; what is below it is cleared.
+    sees '^PROMPT>$' || return 1
+    types C-l
     sane
 }
 

@@ -4,6 +4,8 @@
 //! what `plan`, `why`, the broker and the property tests ask. This module reads no text and
 //! touches no file: the caller resolves symbolic links first.
 
+pub mod hosts;
+
 use std::path::{Path, PathBuf};
 
 use crate::model::{Clause, Mode, Policy};

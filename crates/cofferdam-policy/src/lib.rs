@@ -16,6 +16,7 @@ pub mod document;
 #[cfg(feature = "text")]
 mod error;
 pub mod facts;
+pub mod hostname;
 pub mod judge;
 pub mod limits;
 mod line;
@@ -36,6 +37,8 @@ pub use document::{Document, Source};
 #[cfg(feature = "text")]
 pub use error::{PolicyError, printable};
 pub use facts::{Facts, Kind, Person, Seen};
+pub use hostname::Name;
+pub use judge::hosts::{Host, HostRules};
 pub use judge::{Act, Request, Rules, Verdict, decide};
 pub use line::in_line;
 #[cfg(feature = "text")]

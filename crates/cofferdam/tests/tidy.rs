@@ -15,6 +15,11 @@ use toml::{Table, Value};
 /// Which of our crates may depend on which.
 const ARROWS: &[(&str, &[&str], &str)] = &[
     ("cofferdam-audit", &[], "a log is readable without the product"),
+    (
+        "cofferdam-gateway",
+        &["cofferdam-plan", "cofferdam-policy", "cofferdam-sys"],
+        "asks the judge, dials, and confines itself",
+    ),
     ("cofferdam-init", &["cofferdam-plan", "cofferdam-sys"], "pid 1 obeys a plan, no more"),
     ("cofferdam-plan", &["cofferdam-policy"], "compiles what the policy says"),
     ("cofferdam-policy", &[], "the judge asks nobody"),
@@ -24,6 +29,7 @@ const ARROWS: &[(&str, &[&str], &str)] = &[
         "cofferdam",
         &[
             "cofferdam-audit",
+            "cofferdam-gateway",
             "cofferdam-init",
             "cofferdam-plan",
             "cofferdam-policy",
@@ -156,7 +162,7 @@ const PROGRAMS: &[&str] = &[
     "tidy",
 ];
 /// Crates with tests of their own, as documents name them, `cofferdam-` before or not.
-const CRATES: &[&str] = &["audit", "init", "plan", "policy", "sandbox", "sys"];
+const CRATES: &[&str] = &["audit", "gateway", "init", "plan", "policy", "sandbox", "sys"];
 
 /// What a rule finds wrong, each with its place.
 type Rule = fn(&[File]) -> Vec<String>;
