@@ -23,6 +23,7 @@ mod line;
 #[cfg(feature = "text")]
 mod message;
 pub mod model;
+pub mod network;
 #[cfg(feature = "text")]
 pub mod presets;
 #[cfg(feature = "text")]

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::facts::{Person, Seen};
 use crate::limits::Limits;
+use crate::network::Network;
 
 /// One rule with the place where a person wrote it; the unit of coverage, verdicts and events.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -345,7 +346,9 @@ pub struct Policy {
     pub environment: Vec<Variable>,
     /// Variables of the caller that were not passed: names only, sorted.
     pub withheld: Vec<String>,
-    /// The clause that closes the network.
+    /// Whom the workload may talk to, and who may talk to it.
+    pub network: Network,
+    /// The clause of the network's table.
     pub network_clause: Clause,
     /// How much the workload may use.
     pub limits: Limits,

@@ -18,6 +18,7 @@ use crate::facts::{Facts, Kind, Seen};
 use crate::model::{
     Clause, Grant, LeftOut, Missing, Mode, Origin, Policy, Replaced, Shown, Variable,
 };
+use crate::network::Network;
 use crate::view;
 
 /// The workspace's path as written in `document`, made absolute.
@@ -166,6 +167,7 @@ pub fn resolve(document: &Document, facts: &Facts) -> Result<Policy, PolicyError
         cwd: kept.cwd,
         environment,
         withheld,
+        network: Network::closed(document.network.clone()),
         network_clause: document.network.clone(),
         limits: document.limits.clone(),
     })

@@ -1,0 +1,79 @@
+//! What the policy says of the network, resolved.
+
+use core::net::SocketAddr;
+
+use crate::hostname::Name;
+use crate::judge::hosts::HostRules;
+use crate::model::Clause;
+
+/// `[network]`, with the flags of the command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
+pub struct Network {
+    /// Whom the workload may talk to.
+    pub rules: HostRules,
+    /// Through whom the gateway dials, where it may not dial itself.
+    pub upstream_proxy: Option<UpstreamProxy>,
+    /// Servers of the workload's that the host's loopback reaches.
+    pub publish: Vec<Published>,
+}
+
+impl Network {
+    /// No way out and none in.
+    #[must_use]
+    pub fn closed(base: Clause) -> Self {
+        Self { rules: HostRules::none(base), upstream_proxy: None, publish: Vec::new() }
+    }
+
+    /// Whether nothing goes in or out.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.rules.allow.is_empty() && self.publish.is_empty()
+    }
+}
+
+/// A proxy outside that the gateway asks to dial: `network.upstream_proxy`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
+pub struct UpstreamProxy {
+    /// How it is asked.
+    pub speaks: ProxyProtocol,
+    /// Where it is.
+    pub host: ProxyHost,
+    /// Its port.
+    pub port: u16,
+    /// The rule.
+    pub clause: Clause,
+}
+
+/// How an upstream proxy is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
+pub enum ProxyProtocol {
+    /// HTTP `CONNECT` in the clear (RFC 9110, 9.3.6): `http://HOST:PORT`.
+    Http,
+    /// SOCKS version 5, names resolved by the proxy (RFC 1928): `socks5://HOST:PORT`.
+    Socks5,
+}
+
+/// Where an upstream proxy is. A person named it, so an address of a special range is as good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
+pub enum ProxyHost {
+    /// By name, `localhost` among them.
+    Name(Name),
+    /// By address.
+    Address(core::net::IpAddr),
+}
+
+/// `--publish PORT[:HOSTPORT]`: a server inside that the host's loopback reaches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
+pub struct Published {
+    /// The port that the workload listens on, at 127.0.0.1.
+    pub inside: u16,
+    /// Where the host reaches it: a loopback address and a port.
+    pub outside: SocketAddr,
+    /// The rule.
+    pub clause: Clause,
+}
