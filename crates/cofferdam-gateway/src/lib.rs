@@ -4,3 +4,11 @@
 //! `cofferdam-init` made there, judges each by the name that it is for, and dials. Bytes judged are
 //! bytes sent: what a parser here has read is what goes out, and what it cannot read without doubt
 //! is refused.
+
+pub mod answer;
+pub mod authority;
+pub mod body;
+pub mod fields;
+pub mod head;
+pub mod hello;
+pub mod socks;
