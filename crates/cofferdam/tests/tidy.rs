@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Error, ErrorKind};
 use std::path::Path;
 
-use source::{File, block, load, words};
+use source::{File, block, is_target, load, words};
 use toml::{Table, Value};
 
 /// Which of our crates may depend on which.
@@ -441,6 +441,7 @@ fn modules(files: &[File]) -> Vec<String> {
         let is_root = match (parent, name) {
             ("tests" | "examples" | "benches" | "bin", _) | (_, "main.rs" | "build.rs") => true,
             ("src", _) => name == "lib.rs",
+            ("fuzz_targets", _) => is_target(files, name),
             _ => false,
         };
         let (stem, folder) = if name == "mod.rs" { (parent, around) } else { (stem, folder) };

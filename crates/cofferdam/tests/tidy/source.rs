@@ -77,6 +77,12 @@ pub(crate) fn load(root: &Path) -> io::Result<Vec<File>> {
     Ok(files)
 }
 
+/// Whether the manifest of the fuzz targets has a line for this file: Cargo finds none by itself.
+pub(crate) fn is_target(files: &[File], name: &str) -> bool {
+    let line = format!("\"fuzz_targets/{name}\"");
+    files.iter().any(|file| file.path == "fuzz/Cargo.toml" && file.text.contains(&line))
+}
+
 #[derive(Clone, Copy)]
 enum Kind {
     Code,
