@@ -163,6 +163,9 @@ mod tests {
         ] {
             assert!(Synthetic::new(rows).is_err(), "{why}");
         }
-        assert!(Synthetic::new([assigned("a.test", 9), assigned("b.test", 2)]).is_ok(), "any order");
+        assert!(
+            Synthetic::new([assigned("a.test", 9), assigned("b.test", 2)]).is_ok(),
+            "any order"
+        );
     }
 }
