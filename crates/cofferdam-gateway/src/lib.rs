@@ -8,7 +8,11 @@
 pub mod answer;
 pub mod authority;
 pub mod body;
+pub mod dns;
 pub mod fields;
 pub mod head;
 pub mod hello;
+pub mod ranges;
 pub mod socks;
+pub mod synthetic;
+pub mod upstream;
