@@ -56,7 +56,7 @@ pub trait Names {
     /// [`Full`] when no more are given out.
     fn lookup(&mut self, name: &Name) -> Result<(Ipv4Addr, Ipv6Addr), Full>;
     /// The name that an address stands for.
-    fn named(&self, address: IpAddr) -> Option<&Name>;
+    fn named(&self, address: IpAddr) -> Option<Name>;
 }
 
 /// The judge and the addresses of one sandbox.
@@ -77,8 +77,8 @@ impl Names for Judged<'_> {
         self.synthetic.lookup(name)
     }
 
-    fn named(&self, address: IpAddr) -> Option<&Name> {
-        self.synthetic.named(address)
+    fn named(&self, address: IpAddr) -> Option<Name> {
+        self.synthetic.named(address).cloned()
     }
 }
 

@@ -18,7 +18,7 @@ use std::process::ExitCode;
 use cofferdam_sandbox::scope::Scope;
 use cofferdam_sandbox::{Sink, terminal};
 
-use crate::engine::{Engine, Options, PolicyFrom, Prepared};
+use crate::engine::{Engine, Finished, Options, PolicyFrom, Prepared};
 use crate::refused::Refused;
 use crate::shell::Input;
 use crate::trace::Trace;
@@ -188,7 +188,8 @@ fn run(what: &What, engine: Option<Result<Engine, Refused>>) -> ExitCode {
     );
     drop(signals);
     match outcome {
-        Ok(outcome) => {
+        Ok(Finished { outcome, turned_away }) => {
+            say.turned_away(&turned_away);
             say.ended(&outcome, &prepared);
             ExitCode::from(outcome.status())
         }

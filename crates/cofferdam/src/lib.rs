@@ -28,7 +28,10 @@ pub use cofferdam_audit as audit;
 pub use cofferdam_plan as plan;
 pub use cofferdam_policy as policy;
 pub use cofferdam_sandbox::{Hit, Outcome, Sink, Streams};
-pub use engine::{Collected, Engine, Options, PolicyFrom, Prepared, Resolved, Session};
+pub use engine::{
+    Collected, Denied, Engine, Finished, Options, PolicyFrom, Prepared, Resolved, Session,
+    TurnedAway,
+};
 pub use homes::{HomeError, KeptHome};
 pub use refused::Refused;
 pub use shell::Input;

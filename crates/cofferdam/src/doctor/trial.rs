@@ -177,7 +177,7 @@ pub(super) fn hold(place: &Place, engine: &Engine) -> Result<Trial, Refused> {
         drop(done);
         outcome
     });
-    let fault = match outcome? {
+    let fault = match outcome?.outcome {
         Outcome::Exited(0) => None,
         Outcome::Failed { doing, errno } => {
             Some(format!("cannot {doing}: {}", cofferdam_sandbox::refusal::errno_text(errno)))
