@@ -140,7 +140,7 @@ impl Ledger {
     /// Fills a place.
     pub(crate) fn fill(&self, ended: Ended) {
         self.open.set(self.open.get().saturating_sub(1));
-        self.send(&FromGateway::Ended(ended));
+        self.send(&FromGateway::Ended(Box::new(ended)));
     }
 
     /// Whether a refusal is one of many alike, and counted instead of told.
@@ -171,7 +171,7 @@ impl Ledger {
     fn tell_counted(&self) {
         let rows = std::mem::take(&mut *self.alike.borrow_mut());
         for ended in rows.into_values().filter_map(|(_, last)| last) {
-            self.send(&FromGateway::Ended(ended));
+            self.send(&FromGateway::Ended(Box::new(ended)));
         }
     }
 

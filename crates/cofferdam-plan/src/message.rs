@@ -115,7 +115,7 @@ pub enum FromGateway {
     /// A connection waits for a place in the log.
     Waits,
     /// A connection ended; or was refused.
-    Ended(Ended),
+    Ended(Box<Ended>),
 }
 
 /// One connection from its beginning to its end.

@@ -171,7 +171,7 @@ impl Gateway {
             FromGateway::Waits => {}
             FromGateway::Ended(ended) => {
                 self.places = self.places.saturating_sub(1);
-                witness.ended(ended);
+                witness.ended(*ended);
             }
             // Said before; a gateway that says it again is not believed anything.
             FromGateway::Ready { .. } | FromGateway::Failed { .. } => {}

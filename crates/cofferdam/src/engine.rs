@@ -3,7 +3,6 @@
 mod events;
 mod session;
 
-use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,82 +24,10 @@ use crate::ahead::Ahead;
 use crate::engine::events::{recorded, refusal_event, start_event};
 pub use crate::engine::session::{Denied, Finished, Session, TurnedAway};
 use crate::homes::{self, Kept};
+use crate::options::Options;
 use crate::places::{Places, Read};
 use crate::refused::Refused;
 use crate::trace::Trace;
-
-/// Where the policy text comes from.
-#[derive(Clone, Debug, Default)]
-pub enum PolicyFrom {
-    /// The user's file if there is one, else the built-in default.
-    #[default]
-    User,
-    /// This file and nothing else.
-    File(PathBuf),
-    /// This text, named for errors.
-    Text {
-        /// The name that errors show.
-        name: String,
-        /// The text.
-        text: String,
-    },
-}
-
-/// What to run and how: the same things that the command line takes. `Debug` leaves the values of
-/// variables out.
-#[derive(Clone, Default)]
-pub struct Options {
-    /// Program and arguments.
-    pub command: Vec<OsString>,
-    /// Where the policy comes from.
-    pub policy: PolicyFrom,
-    /// `PATH[:MODE]` in place of the policy's workspace.
-    pub workspace: Option<String>,
-    /// `PATH:MODE`, in addition to the policy's grants.
-    pub grants: Vec<String>,
-    /// Paths that are hidden, in addition to the policy's.
-    pub hide: Vec<String>,
-    /// Paths that stay as they are, in addition to the policy's.
-    pub protect: Vec<String>,
-    /// `NAME` or `NAME=VALUE`, in addition to the policy's environment.
-    pub variables: Vec<String>,
-    /// Names of presets, after those that the policy extends.
-    pub presets: Vec<String>,
-    /// `NAME=VALUE`, in place of the policy's limit.
-    pub limits: Vec<String>,
-    /// The audit log, in place of the one in the state directory.
-    pub audit: Option<PathBuf>,
-    /// What the command's streams are: pipes, or a terminal of the sandbox's own
-    /// ([`cofferdam_sandbox::terminal::streams`]). With a terminal, [`Session::run`] needs the
-    /// caller's as its input.
-    pub streams: cofferdam_plan::plan::Streams,
-}
-
-impl std::fmt::Debug for Options {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let names = self.variables.iter().map(|words| words.split('=').next().unwrap_or_default());
-        out.debug_struct("Options")
-            .field("command", &self.command)
-            .field("policy", &self.policy)
-            .field("workspace", &self.workspace)
-            .field("grants", &self.grants)
-            .field("hide", &self.hide)
-            .field("protect", &self.protect)
-            .field("variables", &names.collect::<Vec<_>>())
-            .field("presets", &self.presets)
-            .field("limits", &self.limits)
-            .field("audit", &self.audit)
-            .field("streams", &self.streams)
-            .finish()
-    }
-}
-
-impl Options {
-    /// Options that run `words` under the user's or the built-in policy.
-    pub fn command<W: Into<OsString>>(words: impl IntoIterator<Item = W>) -> Self {
-        Self { command: words.into_iter().map(Into::into).collect(), ..Self::default() }
-    }
-}
 
 /// Everything that was read and decided for one run; nothing was started.
 #[derive(Debug)]
@@ -285,27 +212,7 @@ impl Engine {
         let caller = Caller::read()?;
         let places = Places::of(&caller);
         let Read { mut document, files: policy_files } = places.read(&options.policy, &caller)?;
-        if let Some(workspace) = &options.workspace {
-            document.set_workspace(workspace)?;
-        }
-        for grant in &options.grants {
-            document.add_grant(grant)?;
-        }
-        for path in &options.hide {
-            document.add_hidden(path)?;
-        }
-        for path in &options.protect {
-            document.add_protected(path)?;
-        }
-        for variable in &options.variables {
-            document.add_variable(variable)?;
-        }
-        for limit in &options.limits {
-            document.set_limit(limit)?;
-        }
-        for preset in &options.presets {
-            document.add_preset(preset)?;
-        }
+        options.add_to(&mut document)?;
         for (name, value) in own_variables {
             document.add_own_variable(name, value);
         }

@@ -18,6 +18,7 @@ pub mod cli;
 mod doctor;
 mod engine;
 mod homes;
+mod options;
 mod places;
 pub mod project;
 mod refused;
@@ -28,10 +29,8 @@ pub use cofferdam_audit as audit;
 pub use cofferdam_plan as plan;
 pub use cofferdam_policy as policy;
 pub use cofferdam_sandbox::{Hit, Outcome, Sink, Streams};
-pub use engine::{
-    Collected, Denied, Engine, Finished, Options, PolicyFrom, Prepared, Resolved, Session,
-    TurnedAway,
-};
+pub use engine::{Collected, Denied, Engine, Finished, Prepared, Resolved, Session, TurnedAway};
 pub use homes::{HomeError, KeptHome};
+pub use options::{NetworkFrom, Options, PolicyFrom};
 pub use refused::Refused;
 pub use shell::Input;

@@ -96,8 +96,19 @@ impl Say {
         self.note("nothing", &message);
     }
 
-    /// The note after the workload, where there is something to say.
+    /// The notes after the workload, where there is something to say.
     pub(super) fn ended(&self, outcome: &Outcome, prepared: &Prepared) {
+        self.how_it_ended(outcome, prepared);
+        let dangers: Vec<&str> =
+            prepared.policy.dangers.iter().map(|danger| danger.what.as_str()).collect();
+        if !dangers.is_empty() && self.output != Output::Quiet {
+            let what = format!("dangerous: {}", dangers.join("; "));
+            let hint = "the policy says so: `cofferdam plan` names the rule";
+            self.note("dangerous", &Message { what: &what, code: "dangerous", between: &[], hint });
+        }
+    }
+
+    fn how_it_ended(&self, outcome: &Outcome, prepared: &Prepared) {
         let command = prepared.plan.workload.command.first();
         let name = command.map(|word| String::from_utf8_lossy(&word.0)).unwrap_or_default();
         let (code, text, hint) = match outcome {

@@ -14,7 +14,8 @@ use rustix::fs::{StatVfsMountFlags, statvfs};
 
 use super::inside::{LEAK, SPACES, connect, space};
 use super::probe::Answers;
-use crate::engine::{Engine, Options, PolicyFrom};
+use crate::engine::Engine;
+use crate::options::{Options, PolicyFrom};
 use crate::refused::Refused;
 
 /// Long enough for a busy machine; the workload takes a few milliseconds.
