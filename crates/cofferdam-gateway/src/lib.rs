@@ -4,3 +4,6 @@
 //! `cofferdam-init` made there, judges each by the name that it is for, and dials. Bytes judged are
 //! bytes sent: what a parser here has read is what goes out, and what it cannot read without doubt
 //! is refused.
+
+pub mod ranges;
+pub mod synthetic;

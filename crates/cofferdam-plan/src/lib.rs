@@ -15,6 +15,7 @@ pub mod refusal;
 #[cfg(feature = "json")]
 pub mod render;
 pub mod seccomp;
+pub mod synthetic;
 pub mod wire;
 
 pub use cofferdam_policy::{facts, judge, limits, model, view};
