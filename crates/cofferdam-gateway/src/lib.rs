@@ -5,5 +5,6 @@
 //! bytes sent: what a parser here has read is what goes out, and what it cannot read without doubt
 //! is refused.
 
+pub mod dns;
 pub mod ranges;
 pub mod synthetic;
