@@ -8,3 +8,4 @@
 pub mod dns;
 pub mod ranges;
 pub mod synthetic;
+pub mod upstream;
