@@ -98,6 +98,16 @@ pub fn class(address: IpAddr) -> Option<Class> {
     }
 }
 
+/// The IPv4 address that a packet to `address` reaches through a translator (RFC 6052): what is said
+/// of the one holds of the other.
+#[must_use]
+pub fn carried(address: IpAddr) -> Option<Ipv4Addr> {
+    let IpAddr::V6(v6) = address.to_canonical() else {
+        return None;
+    };
+    embedded(v6).map(|(v4, _)| v4)
+}
+
 type RowV4 = ([u8; 4], u8, Class);
 
 /// Address, prefix, class: the first that holds counts.

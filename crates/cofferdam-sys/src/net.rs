@@ -41,10 +41,9 @@ pub fn tell_destination(socket: BorrowedFd<'_>, like: IpAddr) -> io::Result<()> 
         IpAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_PKTINFO),
         IpAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO),
     };
-    let on: libc::c_int = 1;
+    let (fd, on): (_, libc::c_int) = (socket.as_raw_fd(), 1);
     // SAFETY: the kernel reads one `int` through the pointer, which is to `on`.
-    let answer =
-        unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, (&raw const on).cast(), 4) };
+    let answer = unsafe { libc::setsockopt(fd, level, option, (&raw const on).cast(), 4) };
     check(answer.into()).map(drop)
 }
 
@@ -97,10 +96,10 @@ pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], from: IpAddr, to: SocketAddr) 
     let mut message = message(&mut address, address_bytes, &mut parts);
     message.msg_control = control.0.as_mut_ptr().cast();
     message.msg_controllen = length.next_multiple_of(align_of::<usize>()) as _;
+    let fd = socket.as_raw_fd();
     // SAFETY: every pointer of `message` is to memory that is alive, with its size beside it, and
     // the kernel writes through none of them.
-    let answer =
-        unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const message, libc::MSG_DONTWAIT) };
+    let answer = unsafe { libc::sendmsg(fd, &raw const message, libc::MSG_DONTWAIT) };
     check(answer as libc::c_long).map(drop)
 }
 

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 
 use super::fault::{DialFault, Why};
-use crate::ranges::class;
+use crate::ranges::{carried, class};
 
 /// A port for [`is_own`]: nothing is sent there. Discard (RFC 863).
 const NO_PORT: u16 = 9;
@@ -16,9 +16,14 @@ pub(super) fn only_global(
     let mut first = None;
     let mut left = Vec::new();
     for address in found {
-        let because = class(address).map(Why::Class);
-        let because = because.or_else(|| denied(address).then_some(Why::Denied));
-        let because = because.or_else(|| is_own(address).then_some(Why::Own));
+        // The address, and the IPv4 address that a translator makes of it.
+        let mut reached = [Some(address), carried(address).map(IpAddr::V4)].into_iter().flatten();
+        let because = class(address).map(Why::Class).or_else(|| {
+            reached.find_map(|address| {
+                let denied = denied(address).then_some(Why::Denied);
+                denied.or_else(|| is_own(address).then_some(Why::Own))
+            })
+        });
         match because {
             Some(because) => first = first.or(Some(DialFault::Forbidden { address, because })),
             None => left.push(address),
@@ -90,6 +95,8 @@ mod tests {
             (&["10.0.0.1", "127.0.0.1"], Err("10.0.0.1 private"), "none is left"),
             (&["169.254.169.254"], Err("169.254.169.254 metadata"), "a cloud's"),
             (&["8.8.4.4"], Err("8.8.4.4 denied"), "a rule's"),
+            (&["64:ff9b::8.8.4.4"], Err("64:ff9b::808:404 denied"), "the same, translated"),
+            (&["64:ff9b::8.8.8.8"], Ok(&["64:ff9b::8.8.8.8"]), "another one, translated"),
             (&["8.8.4.4", "1.1.1.1"], Ok(&["1.1.1.1"]), "another one is left"),
         ] {
             let got = only_global(addresses(found), &denied).map_err(|fault| {
