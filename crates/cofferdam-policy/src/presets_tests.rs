@@ -119,8 +119,8 @@ fn registries_take_the_toolchains_word_back() {
         for names in [[registry, toolchain], [toolchain, registry]] {
             let mut document = Document::built_in();
             names.iter().for_each(|name| document.add_preset(name).unwrap());
-            let set = document.presets.iter().flat_map(|preset| &preset.set);
-            let last = set.filter(|set| set.value.name == variable).next_back();
+            let mut set = document.presets.iter().flat_map(|preset| &preset.set);
+            let last = set.rfind(|set| set.value.name == variable);
             assert_eq!(last.unwrap().value.value, want, "{names:?}: {variable}");
         }
     }

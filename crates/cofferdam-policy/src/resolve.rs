@@ -137,12 +137,7 @@ pub fn resolve(document: &Document, facts: &Facts) -> Result<Policy, PolicyError
     let dangers = resolver.dangers(&environment);
     let (network, network_clause) = resolver.network();
     let seeds = resolver.seeds(&grants, &workspace);
-    let withheld = facts
-        .environment_names
-        .iter()
-        .filter(|name| !environment.iter().any(|variable| variable.name == **name))
-        .cloned()
-        .collect();
+    let withheld = resolver.withheld(&environment);
     Ok(Policy {
         isolation: document.isolation.value,
         isolation_clause: document.isolation.clause.clone(),
@@ -431,6 +426,13 @@ impl Resolver<'_> {
             variables.push(Variable { name, value, shown: Shown::NameOnly, clause });
         }
         variables
+    }
+
+    /// Names of the caller's variables that `environment` does not have.
+    fn withheld(&self, environment: &[Variable]) -> Vec<String> {
+        let passes = |name: &String| environment.iter().any(|variable| variable.name == *name);
+        let names = self.facts.environment_names.iter();
+        names.filter(|name| !passes(name)).cloned().collect()
     }
 
     /// The caller's `PATH` without what the workload cannot see, relative entries and repetitions.

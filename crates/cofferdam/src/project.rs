@@ -203,7 +203,7 @@ home = \"private\"
 
 [network]
 # Closed but for what is named here or by a preset (\"preset:pypi\", \"preset:npm\", ...). A host is a
-# name, \"*.NAME\" for all below it, or an address; other ports than 443 need a protocol.
+# name, \"*.NAME\" for all below it, or an address; ports other than 443 and 80 need a protocol.
 # allow = [
 #     { host = \"api.example.com\", reason = \"what the tests ask\" },
 #     { host = \"db.example.com\", ports = [5432], protocol = \"tcp\" },

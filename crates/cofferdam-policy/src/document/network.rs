@@ -12,8 +12,10 @@ use crate::read;
 pub struct NetworkText {
     /// The rule where no other holds: the table, or the built-in one.
     pub base: Clause,
-    /// `network.allow`, then `--allow`.
+    /// `network.allow`.
     pub allow: Vec<Allowed>,
+    /// `--allow`.
+    pub flags: Vec<Allowed>,
     /// `network.deny`.
     pub deny: Vec<Denied>,
     /// `network.upstream_proxy`.
@@ -32,12 +34,26 @@ impl NetworkText {
         Self {
             base,
             allow: Vec::new(),
+            flags: Vec::new(),
             deny: Vec::new(),
             upstream_proxy: None,
             publish: Vec::new(),
             dangers: Vec::new(),
             closed: None,
         }
+    }
+
+    /// Adds a rule of the text. Two that name the same host and port agree: the first would hold, and
+    /// the other one say something that does not.
+    pub(crate) fn allow(&mut self, new: Allowed) -> Result<(), NetworkFault> {
+        let same = self.allow.iter().filter(|old| old.pattern == new.pattern);
+        let mut other = same.filter(|old| (old.protocol, old.dial) != (new.protocol, new.dial));
+        let port = |old: &Allowed| new.ports.iter().find(|port| old.ports.contains(port)).copied();
+        if let Some(port) = other.find_map(port) {
+            return Err(NetworkFault::Clash { host: new.pattern.to_string(), port });
+        }
+        self.allow.push(new);
+        Ok(())
     }
 
     /// Adds a published port; each port of the host belongs to one.
@@ -51,7 +67,7 @@ impl NetworkText {
 }
 
 impl Document {
-    /// `--allow HOST[:PORT[/PROTOCOL]]`, in addition to the text's.
+    /// `--allow HOST[:PORT[/PROTOCOL]]`, in addition to the text's, and before them.
     ///
     /// # Errors
     /// The words name no host, one that is the public's, or a port on which anything may be spoken;
@@ -59,12 +75,12 @@ impl Document {
     pub fn add_allowed(&mut self, words: &str) -> Result<(), PolicyError> {
         let flag = Flag::new("--allow", words);
         self.open(&flag)?;
-        let count = self.network.allow.len() + 1;
+        let count = self.network.flags.len() + 1;
         if count > read::ENTRIES_MAX {
             return Err(flag.fault(Fault::TooMany { key: flag.name.into(), count }));
         }
         let rule = read::allow_flag(words, Clause::flag(flag.name));
-        self.network.allow.push(rule.map_err(|fault| flag.fault(fault.into()))?);
+        self.network.flags.push(rule.map_err(|fault| flag.fault(fault.into()))?);
         Ok(())
     }
 

@@ -33,6 +33,8 @@ pub(crate) enum NetworkFault {
     DialMany { host: String },
     #[error("`dial` belongs to one port, and {} are named", listed(ports))]
     DialPorts { ports: Vec<u16> },
+    #[error("two rules for port {port} of `{}` say different things", short(host))]
+    Clash { host: String, port: u16 },
     #[error("`{key}` is not one line of 1 to {REASON_LETTERS_MAX} letters")]
     Reason { key: String },
     // The proxy outside.
@@ -101,6 +103,7 @@ impl NetworkFault {
             Self::Dial { .. } => "dial-address",
             Self::DialMany { .. } => "dial-pattern",
             Self::DialPorts { .. } => "dial-ports",
+            Self::Clash { .. } => "rules-clash",
             Self::Reason { .. } => "reason-text",
             Self::Proxy => "proxy-address",
             Self::ProxyScheme { .. } => "proxy-scheme",
@@ -149,6 +152,9 @@ impl NetworkFault {
             }
             Self::DialMany { .. } => "write a rule for each name that is dialled elsewhere".into(),
             Self::DialPorts { .. } => "write a rule for each port, with its `dial`".into(),
+            Self::Clash { .. } => {
+                "keep one: its `protocol` and its `dial` hold for every connection".into()
+            }
             Self::Reason { .. } => "say in a line why the rule is there, or leave it out".into(),
             Self::Proxy => {
                 "write \"http://HOST:PORT\" or \"socks5://HOST:PORT\", and nothing behind it".into()

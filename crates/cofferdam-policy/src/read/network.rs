@@ -44,7 +44,7 @@ impl Reader<'_> {
             for (index, entry) in self.list(ALLOW.name, value)?.iter().enumerate() {
                 let clause = self.clause(&format!("{}[{index}]", ALLOW.name), entry);
                 let (rule, danger) = self.allowed(entry, clause)?;
-                network.allow.push(rule);
+                network.allow(rule).map_err(|fault| self.at(fault, entry))?;
                 network.dangers.extend(danger);
             }
         }

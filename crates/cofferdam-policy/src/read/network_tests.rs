@@ -130,6 +130,16 @@ fn the_table() {
         ("[[network.deny]]\nports = [1]", ("host-missing", 2, 1), "whom?"),
         ("[[network.deny]]\nhost = 'a.test'\nprotocol = 'tls'", ("unknown-key", 4, 1), "of all"),
         ("[[network.deny]]\nhost = 'a.test'\nports = []", ("ports-empty", 4, 9), "none, or all?"),
+        (
+            "[network]\nallow = [{ host = 'a.test' }, { host = 'A.test', protocol = 'tcp' }]",
+            ("rules-clash", 3, 31),
+            "which of them?",
+        ),
+        (
+            "[network]\nallow = [{ host = 'a.test', dial = '192.0.2.7:1' }, { host = 'a.test' }]",
+            ("rules-clash", 3, 53),
+            "which of them?",
+        ),
         ("[network]\nlisten = []", ("key-not-yet", 3, 1), "a later release"),
         ("[network]\nlocal = true", ("key-not-yet", 3, 1), "a later release"),
         ("[network]\ndns = {}", ("key-not-yet", 3, 1), "a later release"),
@@ -149,6 +159,9 @@ fn the_table() {
     ] {
         refused(text, want, why);
     }
+    let two = "version = 1\n[network]\nallow = [{ host = 'a.test' }, { host = 'a.test' },\n\
+               { host = 'a.test', ports = [22], protocol = 'tcp' }]";
+    assert!(parse(two).is_ok(), "the same twice, and another port, say nothing different");
     let many = "[[network.allow]]\nhost = 'a.test'\n".repeat(257);
     let got = parse(&format!("version = 1\n{many}")).map_err(|error| error.code());
     assert_eq!(got.err(), Some("too-many-entries"));
@@ -251,7 +264,7 @@ fn flags() {
     ] {
         let mut document = Document::built_in();
         let got = document.add_allowed(words).map_err(|error| error.code()).map(|()| {
-            let rule = document.network.allow.first().unwrap();
+            let rule = document.network.flags.first().unwrap();
             assert_eq!(rule.clause.to_string(), "--allow (command line)");
             format!("{} {:?} {}", rule.pattern, rule.ports, rule.protocol.as_str())
         });

@@ -1,4 +1,4 @@
-//! Rules of the network: presets', the text's and the flags', joined.
+//! Rules of the network: the flags', the text's and the presets', joined.
 
 use super::Resolver;
 use crate::document::NetworkText;
@@ -13,20 +13,21 @@ impl Resolver<'_> {
             return (Network::closed(flag.clone()), flag.clone());
         }
         let mut network = Network::closed(own.base.clone());
+        network.rules.allow.extend(own.flags.iter().cloned());
         for text in self.networks() {
             network.rules.allow.extend(text.allow.iter().cloned());
             network.rules.deny.extend(text.deny.iter().cloned());
             network.publish.extend(text.publish.iter().cloned());
-            // The text comes last, so its own wins.
-            network.upstream_proxy = text.upstream_proxy.clone().or(network.upstream_proxy);
+            network.upstream_proxy = network.upstream_proxy.or_else(|| text.upstream_proxy.clone());
         }
         (network, own.base.clone())
     }
 
-    /// Presets' networks in their order, then the text's with the flags'.
+    /// The text's network, then those of presets in their order: the first rule for a host and a port
+    /// says what is spoken and dialled there, and the person's word comes before a preset's.
     fn networks(&self) -> impl Iterator<Item = &NetworkText> {
         let presets = self.document.presets.iter().map(|preset| &preset.network);
-        presets.chain([&self.document.network])
+        [&self.document.network].into_iter().chain(presets)
     }
 
     /// What is open although it is dangerous: secrets that are in `environment`, and rules that are

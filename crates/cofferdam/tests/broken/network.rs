@@ -217,4 +217,12 @@ pub(super) const CASES: &[Case] = &[
         ),
         &[],
     ),
+    (
+        "rules-clash",
+        Some(
+            "version = 1\n[network]\nallow = [\n{ host = \"a.example.com\" },\n\
+             { host = \"a.example.com\", protocol = \"tcp\" },\n]\n",
+        ),
+        &[],
+    ),
 ];

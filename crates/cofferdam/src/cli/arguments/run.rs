@@ -79,13 +79,13 @@ pub(in crate::cli) struct What {
     /// Pass a variable, or set one. May be given more than once
     #[arg(long = "env", value_name = "NAME[=VALUE]")]
     pub(in crate::cli) variables: Vec<String>,
-    /// A limit, such as memory=2GiB, processes=256 or wall_time=30m. May be given more than once
-    #[arg(long = "limit", value_name = "NAME=VALUE")]
-    pub(in crate::cli) limits: Vec<String>,
     /// Pass a variable that may hold a secret: the real value is inside then, and can be sent. May be
     /// given more than once
     #[arg(long = "dangerous-env", value_name = "NAME")]
     pub(in crate::cli) dangerous_variables: Vec<String>,
+    /// A limit, such as memory=2GiB, processes=256 or wall_time=30m. May be given more than once
+    #[arg(long = "limit", value_name = "NAME=VALUE")]
+    pub(in crate::cli) limits: Vec<String>,
     /// Close the network, whatever policy and presets open
     #[arg(long, value_name = "none")]
     pub(in crate::cli) network: Option<String>,
