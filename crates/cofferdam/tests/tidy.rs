@@ -154,6 +154,7 @@ const PROGRAMS: &[&str] = &[
     "faces",
     "fuzz",
     "kernel",
+    "names",
     "policies",
     "presets",
     "records",
