@@ -30,7 +30,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub use log::{Connection, Packet, Query, Request, Seen};
 
@@ -68,6 +68,9 @@ const TRUST_VARIABLES: &[&str] = &[
     "GIT_SSL_CAINFO",
     "PIP_CERT",
 ];
+
+/// HOST, NET, and the program that takes TLS off.
+const PROCESSES: usize = 3;
 
 static RUNNING: OnceLock<Result<start::Running, String>> = OnceLock::new();
 static ALONE: Mutex<()> = Mutex::new(());
@@ -244,15 +247,22 @@ impl Seen {
     }
 }
 
-/// This program started again is a part of the internet; else: it is there in well under the time
-/// that anybody would wait for.
+/// This program started again is a part of the internet. Else: when a test is killed, its internet
+/// goes with it.
 #[test]
 fn serves() {
     if let Some((role, folder)) = start::role() {
         return start::serve(&role, &folder);
     }
-    let begun = std::time::Instant::now();
     let Some(net) = Internet::take() else { return };
     net.outside(&["true"]).works("a command in HOST");
-    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+    assert_eq!(start::left(&net.folder).0.len(), PROCESSES);
+    drop(net);
+    let place = Place::new();
+    let folder = start::killed(&place);
+    let until = Instant::now() + Duration::from_secs(10);
+    while start::left(&folder) != (vec![], false) {
+        assert!(Instant::now() < until, "left behind: {:?}", start::left(&folder));
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }

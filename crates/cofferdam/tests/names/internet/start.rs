@@ -15,7 +15,7 @@ use super::log::{Ask, Log, ask};
 use super::servers::{HOST_PORTS, NET_PORTS, Serves, tls_program};
 use super::tap::{HOST_END, HOST_END_BYTES, LOOPBACK, Tap};
 use super::{DNS, DNS_6, EVIL, EVIL_6, GOOD, GOOD_6, HOST, HOST_6, HOST_PRIVATE};
-use crate::support::{Place, finish, is_root, variable};
+use crate::support::{Place, finish, is_root, marked, variable};
 
 /// Which of the two a started program is to be, and where their files are.
 const ROLE: &str = "COFFERDAM_INTERNET";
@@ -188,8 +188,30 @@ pub fn serve(role: &str, folder: &Path) {
     match role {
         "host" => host(folder),
         "net" => net(folder),
+        "test" => {
+            // Brings up one of its own, says where, and waits to be killed.
+            fs::write(folder.join("up"), up().folder.as_os_str().as_encoded_bytes())
+                .unwrap_or_else(|error| panic!("{error}"));
+            until_input_ends();
+        }
         _ => panic!("{role}: no such part"),
     }
+}
+
+/// A test that is killed with its internet up; the folder of that.
+pub fn killed(place: &Place) -> PathBuf {
+    let program = std::env::current_exe().unwrap_or_else(|error| panic!("{error}"));
+    let test = again(&mut Command::new(program), "test", &place.root);
+    let mut test = test.unwrap_or_else(|error| panic!("{error}"));
+    let said = |folder: &Path| fs::read_to_string(folder.join("up")).unwrap_or_default();
+    wait("up", &mut test, &place.root, |folder| !said(folder).is_empty());
+    test.kill().and_then(|()| test.wait()).unwrap_or_else(|error| panic!("{error}"));
+    said(&place.root).into()
+}
+
+/// Processes of the internet of a folder, and whether the folder is there.
+pub fn left(folder: &Path) -> (Vec<u32>, bool) {
+    (marked(&format!("{FOLDER}={}", folder.display())), folder.exists())
 }
 
 fn script(command: &mut Command, text: &str, arguments: &[&str]) {
