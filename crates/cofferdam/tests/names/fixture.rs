@@ -97,6 +97,10 @@ fn what_a_server_may_do() {
          s.sendall(b'SELECT'); assert s.recv(9) == b'SELECT'",
     )
     .works("an upgrade, and an echo");
+    net.forget();
+    net.outside(&[CURL, "-sS", "--proxy", "http://proxy.test:3128", "http://evil.test/x"])
+        .works("absolute form");
+    assert_eq!(net.seen().requests.len(), 1);
     for proxy in ["http://proxy.test:3128", "socks5h://proxy.test:1080"] {
         net.forget();
         net.outside(&[CURL, "-sS", "--proxy", proxy, "https://good.test/x"]).works(proxy);

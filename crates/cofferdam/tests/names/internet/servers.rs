@@ -17,7 +17,7 @@ pub enum Server {
     Http,
     Tls,
     Echo,
-    /// A proxy by `CONNECT`.
+    /// A proxy by `CONNECT` and, for HTTP, by absolute form.
     Connect,
     /// A proxy by SOCKS version 5.
     Socks,
@@ -168,16 +168,22 @@ impl Serves {
             }
         }
         visit.received(head.as_bytes());
-        let whom = head.split_whitespace().nth(1).unwrap_or_default().to_owned();
+        let target = head.split_whitespace().nth(1).unwrap_or_default();
+        let absolute = target.strip_prefix("http://").and_then(|rest| rest.split('/').next());
+        let whom = absolute.unwrap_or(target).rsplit('@').next().unwrap_or_default().to_owned();
         visit.asked(&whom);
-        match whom.rsplit_once(':').and_then(|(host, port)| self.dial(host, port.parse().ok()?)) {
-            Some(upstream) if head.starts_with("CONNECT ") => {
-                client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")?;
-                (&upstream).write_all(from.buffer())?;
-                both(visit, client, upstream)
-            }
-            _ => client.write_all(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"),
+        let usual = if absolute.is_some() { "80" } else { "443" };
+        let (host, port) = whom.rsplit_once(':').unwrap_or((&whom, usual));
+        let Some(mut upstream) = port.parse().ok().and_then(|port| self.dial(host, port)) else {
+            return client.write_all(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n");
+        };
+        if absolute.is_some() {
+            upstream.write_all(head.as_bytes())?;
+        } else {
+            client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")?;
         }
+        upstream.write_all(from.buffer())?;
+        both(visit, client, upstream)
     }
 
     /// RFC 1928 without authentication.
@@ -195,19 +201,22 @@ impl Serves {
             _ => {
                 let mut name = vec![0; take::<1>(&mut client)?[0].into()];
                 client.read_exact(&mut name)?;
-                name.escape_ascii().to_string()
+                name.into_iter().map(char::from).collect()
             }
         };
         let port = u16::from_be_bytes(take(&mut client)?);
-        visit.asked(&format!("{host}:{port}"));
+        visit.asked(&format!("{}:{port}", host.escape_default()));
         let upstream = self.dial(&host, port);
         let code = if upstream.is_some() { 0 } else { 4 };
         client.write_all(&[5, code, 0, 1, 0, 0, 0, 0, 0, 0])?;
         upstream.map_or(Ok(()), |upstream| both(visit, client, upstream))
     }
 
-    /// A connection to a name or an address, as a proxy outside makes it.
+    /// A connection to a name or an address, as a careless proxy makes it: a name ends at a NUL,
+    /// case and a last dot are nothing.
     fn dial(&self, host: &str, port: u16) -> Option<TcpStream> {
+        let host = host.split('\0').next()?.split("%00").next()?;
+        let host = host.trim_end_matches('.').to_ascii_lowercase();
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let ip = host.parse().ok().or_else(|| lock(&self.log.zone).as_mut()?.address(host))?;
         TcpStream::connect_timeout(&SocketAddr::new(ip, port), Duration::from_secs(2)).ok()
