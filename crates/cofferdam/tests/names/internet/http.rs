@@ -5,7 +5,7 @@
 
 use std::io::{BufRead, BufReader, Error, Read, Result, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
@@ -129,7 +129,9 @@ impl Origin<'_> {
             }
             _ if path.starts_with("/git/") => self.git(request, to)?,
             _ => {
-                let file = file.filter(|file| !climbs && file.is_file());
+                let index =
+                    |file: PathBuf| if file.is_dir() { file.join("index.html") } else { file };
+                let file = file.map(index).filter(|file| !climbs && file.is_file());
                 let body = match file.map(std::fs::read) {
                     Some(bytes) => bytes?,
                     None => format!("{}\n{}", self.to, request.head).into_bytes(),
