@@ -155,6 +155,7 @@ const PROGRAMS: &[&str] = &[
     "faces",
     "fuzz",
     "kernel",
+    "names",
     "policies",
     "presets",
     "records",
