@@ -54,8 +54,39 @@ fn sent(head: &Head) {
     let upgrade = found(&bytes, "upgrade");
     assert!(upgrade.is_empty() || (head.asks_websocket() && upgrade == [b"websocket"]));
     assert_eq!(bytes.windows(4).position(|end| end == b"\r\n\r\n"), Some(bytes.len() - 4));
+    for (at, byte) in bytes.iter().enumerate() {
+        match byte {
+            b'\r' => assert_eq!(bytes.get(at + 1), Some(&b'\n'), "a bare CR"),
+            b'\n' => assert_eq!(bytes.get(at.wrapping_sub(1)), Some(&b'\r'), "a bare LF"),
+            b'\t' | 0x20..=0x7E | 0x80.. => {}
+            0..=0x1F | 0x7F => panic!("byte {byte} goes out"),
+        }
+    }
     let absolute = matches!(again.target, Target::Absolute { .. });
     assert!(!absolute, "the target names no second host");
+}
+
+/// Where a body in chunks ends for a reader that trusts it: sizes of any length, lines by LF, and the
+/// end at an empty line.
+fn chunks(bytes: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        let line = bytes.get(at..)?.split(|byte| *byte == b'\n').next()?;
+        at += line.len() + 1;
+        let size = line.split(|byte| b";\r \t".contains(byte)).next()?;
+        let size = u128::from_str_radix(std::str::from_utf8(size).ok()?, 16).ok()?;
+        if size == 0 {
+            break;
+        }
+        at = at.checked_add(usize::try_from(size).ok()?)?.checked_add(2)?;
+    }
+    loop {
+        let line = bytes.get(at..)?.split(|byte| *byte == b'\n').next()?;
+        at += line.len() + 1;
+        if line.trim_ascii().is_empty() {
+            return Some(at);
+        }
+    }
 }
 
 /// The body after a head, fed at once and byte by byte.
@@ -75,6 +106,9 @@ fn followed(framing: Framing, side: Side, bytes: &[u8]) {
             assert_eq!((fed.taken, fed.done), (taken, body.is_done()));
             let rest = Body::new(framing, side).feed(&bytes[..fed.taken]);
             assert_eq!(rest, Ok(fed), "the next message changes nothing");
+            if framing == Framing::Chunked && fed.done {
+                assert_eq!(chunks(bytes), Some(fed.taken), "another end");
+            }
         }
     }
 }

@@ -5,6 +5,9 @@
 use cofferdam_gateway::hello::{Ech, HELLO_BYTES_MAX, Hello, read};
 use libfuzzer_sys::fuzz_target;
 
+/// Longer inputs are not cut at every byte: what cuts can do shows in short ones.
+const CUT_BYTES_MAX: usize = 512;
+
 /// Every length is checked on the first of two readings; this one trusts them all.
 fn careless(mut body: &[u8]) -> (Vec<Vec<u8>>, bool) {
     fn take<'a>(body: &mut &'a [u8], count: usize) -> &'a [u8] {
@@ -48,10 +51,38 @@ fn message(mut bytes: &[u8]) -> Vec<u8> {
     message
 }
 
+/// A length of two bytes, and what it is the length of.
+fn long(content: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(content.len()).unwrap_or(u16::MAX).to_be_bytes();
+    [&length[..], content].concat()
+}
+
+/// A hello with these extensions: so that changes get past the lengths around them.
+fn around(extensions: &[u8]) -> Vec<u8> {
+    let front = [&[3, 3][..], &[7; 32], &[0, 0, 2, 0x13, 1, 1, 0]].concat();
+    let body = [front, long(extensions)].concat();
+    [&[22, 3, 1][..], &long(&[&[1, 0][..], &long(&body)].concat())].concat()
+}
+
+/// A hello with a `server_name` for each line.
+fn naming(lines: &[u8]) -> Vec<u8> {
+    let named =
+        |name: &[u8]| [&[0, 0][..], &long(&long(&[&[0][..], &long(name)].concat()))].concat();
+    around(&lines.split(|byte| *byte == b'\n').flat_map(named).collect::<Vec<u8>>())
+}
+
 fuzz_target!(|bytes: &[u8]| {
+    check(bytes);
+    if bytes.len() <= CUT_BYTES_MAX {
+        check(&around(bytes));
+        check(&naming(bytes));
+    }
+});
+
+fn check(bytes: &[u8]) {
     let all = read(bytes);
     assert!(bytes.len() < HELLO_BYTES_MAX || all != Ok(None), "more is asked for");
-    for end in 0..bytes.len() {
+    for end in 0..bytes.len().min(CUT_BYTES_MAX) {
         let early = read(&bytes[..end]);
         assert!(early == Ok(None) || early == all, "{end} bytes: {early:?}, then {all:?}");
     }
@@ -75,4 +106,4 @@ fuzz_target!(|bytes: &[u8]| {
             assert_eq!(read(&records), Ok(Some(Hello { length, ..hello.clone() })));
         }
     }
-});
+}

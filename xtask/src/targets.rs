@@ -11,6 +11,8 @@ use crate::test::step;
 
 const SOURCES: &str = "fuzz/fuzz_targets";
 const CORPUS: &str = "fuzz/corpus";
+/// Words of a target's language, where it has some: a file of its name.
+const WORDS: &str = "fuzz/words";
 
 /// What `cargo fuzz` gives the compiler, without the address sanitizer: it needs another compiler, and
 /// nothing that is fuzzed here is unsafe.
@@ -83,6 +85,10 @@ fn fuzz(program: &Path, target: &str, scratch: &Path, secs: u32) -> Result<u64, 
     command.arg(&found).arg(&seeds).args([TIMEOUT, "-print_final_stats=1"]);
     command.arg(format!("-max_total_time={secs}"));
     command.arg(format!("-artifact_prefix={}/{target}-", scratch.display()));
+    let words = Path::new(WORDS).join(target);
+    if words.is_file() {
+        command.arg(format!("-dict={}", words.display()));
+    }
     let output = command.stdin(Stdio::null()).output();
     let output = output.map_err(|error| format!("{}: {error}", program.display()))?;
     let said = String::from_utf8_lossy(&output.stderr);
