@@ -60,7 +60,7 @@ async fn tls(gate: &Rc<Gate>, mut inside: Inside, asked: &Asked) {
         Err(NotJudged::Denied(found, description)) => {
             // What the rules say of the host comes first: it is what a person can change.
             let denial = match gate.judge(asked) {
-                Err(unwanted) if found.code != "name-mismatch" => unwanted,
+                Err(unwanted) if found.code != "name-mismatch" => *unwanted,
                 Ok(_) | Err(_) => *found,
             };
             gate.refuse(asked, denial).await;
@@ -148,7 +148,7 @@ pub(crate) async fn proxied(
     match asked.protocol {
         Protocol::Tcp => carry(inside, outside, entry).await,
         Protocol::Http => {
-            relay::serve(gate, inside, relay::Asks::Opened(asked, entry, outside)).await;
+            relay::serve(gate, inside, relay::Asks::Opened(asked, Box::new(entry), outside)).await;
         }
         Protocol::Tls => {
             let clause = entry.clause().clone();

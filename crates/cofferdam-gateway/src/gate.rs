@@ -76,12 +76,12 @@ impl Gate {
         self.egress.rules.spoken(host, port).unwrap_or(usual)
     }
 
-    pub(crate) fn judge(&self, asked: &Asked) -> Result<&Allowed, Denial> {
+    pub(crate) fn judge(&self, asked: &Asked) -> Result<&Allowed, Box<Denial>> {
         match self.egress.rules.decide(&asked.host, asked.port, asked.protocol) {
             Decision::Allow(rule) => Ok(rule),
             Decision::Deny(clause, because) => {
                 let place = (&asked.host, asked.port);
-                Err(Denial::unwanted(place, asked.protocol, (clause, because)))
+                Err(Box::new(Denial::unwanted(place, asked.protocol, (clause, because))))
             }
         }
     }
@@ -93,15 +93,18 @@ impl Gate {
 
     /// Judges, takes a place in the log, and dials: what comes back is on its way to the very address
     /// that was checked. A denial is on record already.
-    pub(crate) async fn open(self: &Rc<Self>, asked: &Asked) -> Result<(Entry, TcpStream), Denial> {
+    pub(crate) async fn open(
+        self: &Rc<Self>,
+        asked: &Asked,
+    ) -> Result<(Entry, TcpStream), Box<Denial>> {
         let mut entry = Entry::new(self, asked);
         let rule = match self.judge(asked) {
             Ok(rule) => rule,
-            Err(denial) => return Err(entry.refused(denial).await),
+            Err(denial) => return Err(Box::new(entry.refused(*denial).await)),
         };
         entry.ended.clause = rule.clause.clone();
         if self.ledger.place().await.is_err() {
-            return Err(Denial::no_record(&rule.clause));
+            return Err(Box::new(Denial::no_record(&rule.clause)));
         }
         entry.placed = true;
         let denied = |address| self.denies(address, asked.port);
@@ -114,7 +117,7 @@ impl Gate {
             Err(fault) => {
                 let denial = unreached(&fault, asked, &rule.clause);
                 entry.set(&denial);
-                Err(denial)
+                Err(Box::new(denial))
             }
         }
     }

@@ -8,6 +8,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
+use crate::fields::HEAD_BYTES_MAX;
+
 /// How long the first bytes of a connection may take: whoever opens one has something to say.
 pub(crate) const FIRST_WITHIN: Duration = Duration::from_secs(10);
 /// How much is read at a time. Bytes.
@@ -47,6 +49,24 @@ impl Inside {
     /// Where the other end thinks it has connected.
     pub(crate) fn destination(&self) -> io::Result<SocketAddr> {
         self.stream.local_addr()
+    }
+
+    /// Reads an HTTP head. Its end is a line's end, so without one there is nothing new to parse:
+    /// whoever sends it byte by byte costs no more than others.
+    pub(crate) async fn read_lines<T, F>(
+        &mut self,
+        mut parse: impl FnMut(&[u8]) -> Result<Option<T>, F>,
+    ) -> Result<T, NotRead<F>> {
+        let mut seen = 0;
+        self.read(|bytes| {
+            let new = bytes.get(std::mem::replace(&mut seen, bytes.len())..).unwrap_or_default();
+            if new.contains(&b'\n') || bytes.len() >= HEAD_BYTES_MAX {
+                parse(bytes)
+            } else {
+                Ok(None)
+            }
+        })
+        .await
     }
 
     /// Reads until `parse` has what it wants, within [`FIRST_WITHIN`].

@@ -22,7 +22,7 @@ const ESTABLISHED: &[u8] = b"HTTP/1.1 200 Connection established\r\n\r\n";
 /// A connection to the HTTP proxy: a tunnel, or requests in absolute form.
 pub(crate) async fn serve(gate: Rc<Gate>, stream: TcpStream) {
     let mut inside = Inside::new(stream);
-    let head = match inside.read(head::parse).await {
+    let head = match inside.read_lines(head::parse).await {
         Ok(head) => head,
         Err(NotRead::Fault(fault)) => {
             let denial = Denial::unreadable(fault.code(), fault.to_string(), gate.base());
@@ -65,7 +65,13 @@ pub(crate) async fn serve_socks(gate: Rc<Gate>, stream: TcpStream) {
             gate.refuse_nobody(Way::Socks, SOCKS_PORT, denial).await;
             return match fault {
                 SocksFault::Method => inside.end_with(&METHOD_NONE).await,
-                _ => inside.reset(),
+                SocksFault::Version
+                | SocksFault::Command
+                | SocksFault::Reserved
+                | SocksFault::AddressType
+                | SocksFault::Name(_)
+                | SocksFault::Port
+                | SocksFault::Denied(_) => inside.reset(),
             };
         }
         Err(NotRead::Late | NotRead::Gone) => return,

@@ -28,7 +28,7 @@ pub(crate) enum Asks {
     /// For this host: its address was dialled.
     Origin(Asked),
     /// For this host, and the connection to it is there.
-    Opened(Asked, Entry, TcpStream),
+    Opened(Asked, Box<Entry>, TcpStream),
     /// Each for the host of its own target: this is a proxy.
     Absolute,
 }
@@ -61,7 +61,7 @@ pub(crate) async fn serve(gate: &Rc<Gate>, mut inside: Inside, asks: Asks) {
     let (fixed, mut open) = match asks {
         Asks::Origin(asked) => (Some(asked), None),
         Asks::Opened(asked, entry, stream) => {
-            let open = Open { asked: asked.clone(), entry, stream, ahead: Vec::new() };
+            let open = Open { asked: asked.clone(), entry: *entry, stream, ahead: Vec::new() };
             (Some(asked), Some(open))
         }
         Asks::Absolute => (None, None),
@@ -98,7 +98,7 @@ async fn once(
         Some(open) => open,
         None => match gate.open(&asked).await {
             Ok((entry, stream)) => Open { asked: asked.clone(), entry, stream, ahead: Vec::new() },
-            Err(denial) => return Err(End::denied(denial, asked.place())),
+            Err(denial) => return Err(End::denied(*denial, asked.place())),
         },
     };
     drop(inside.take(head.length));
@@ -127,7 +127,7 @@ async fn read_head(
     inside: &mut Inside,
     fixed: Option<&Asked>,
 ) -> Result<Head, End> {
-    match inside.read(head::parse).await {
+    match inside.read_lines(head::parse).await {
         Ok(head) => Ok(head),
         Err(NotRead::Fault(fault)) => {
             let denial = Denial::unreadable(fault.code(), fault.to_string(), gate.base());
@@ -178,7 +178,7 @@ async fn whom(gate: &Rc<Gate>, head: &Head, fixed: Option<&Asked>) -> Result<Ask
     let Some((code, why)) = fault else { return Ok(asked) };
     // What the rules say of the host comes first: it is what a person can change.
     let denial = match gate.judge(&asked) {
-        Err(unwanted) if code == "host-mismatch" => unwanted,
+        Err(unwanted) if code == "host-mismatch" => *unwanted,
         Ok(_) | Err(_) => Denial::unreadable(code, why, gate.base()),
     };
     let denial = gate.refuse(&asked, denial).await;
@@ -258,7 +258,7 @@ async fn exchange(inside: &mut Inside, open: &mut Open, head: &Head) -> Result<E
                 // Whoever answers before the whole request has come wants no more of it.
                 return done.map(|exchanged| match exchanged {
                     Exchanged::Answered(After::Stay) if !sent => Exchanged::Answered(After::Close),
-                    other => other,
+                    answered @ (Exchanged::Answered(_) | Exchanged::Tunnel) => answered,
                 });
             }
             done = &mut body, if !sent => {

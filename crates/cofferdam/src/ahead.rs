@@ -18,7 +18,7 @@ type Begun = JoinHandle<Result<Gateway, StartRefusal>>;
 #[derive(Debug)]
 enum Started {
     Begun(JoinHandle<Result<Waiting, StartRefusal>>),
-    Waits(Waiting),
+    Waits(Box<Waiting>),
 }
 
 impl Started {
@@ -27,7 +27,7 @@ impl Started {
             Self::Begun(thread) => thread
                 .join()
                 .unwrap_or(Err(StartRefusal::InitDied { doing: "being started ahead" })),
-            Self::Waits(waiting) => Ok(waiting),
+            Self::Waits(waiting) => Ok(*waiting),
         }
     }
 }
@@ -77,7 +77,7 @@ impl Ahead {
         let Some(begun) = place.take() else { return Ok(None) };
         let mut waiting = begun.waiting()?;
         let groups = waiting.groups(cpus);
-        *place = Some(Started::Waits(waiting));
+        *place = Some(Started::Waits(Box::new(waiting)));
         Ok(Some(groups))
     }
 }
