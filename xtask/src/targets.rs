@@ -24,6 +24,8 @@ const FLAGS: &[&str] = &[
     "-Cllvm-args=-sanitizer-coverage-pc-table",
     "-Cllvm-args=-sanitizer-coverage-trace-compares",
 ];
+/// How many targets run at a time: one a processor of the machines that CI has.
+const AT_ONCE: usize = 2;
 /// One input takes no longer than this. Seconds.
 const TIMEOUT: &str = "-timeout=10";
 
@@ -38,14 +40,28 @@ pub(crate) fn run(secs: u32) -> Result<(), String> {
     build.args(["--target", &host, "--target-dir"]).arg(&folder);
     build.env_remove("RUSTFLAGS").env("CARGO_ENCODED_RUSTFLAGS", FLAGS.join("\u{1f}"));
     step("build the targets", build.env("RUSTC_BOOTSTRAP", "1"))?;
+    let programs = folder.join(&host).join("release");
     let mut failed = Vec::new();
-    for target in &targets {
-        let program = folder.join(&host).join("release").join(target);
-        match fuzz(&program, target, &folder.join("scratch"), secs) {
-            Ok(runs) => println!("{target}: {runs} runs"),
-            Err(why) => {
-                println!("{target}: {why}");
-                failed.push(target.as_str());
+    for some in targets.chunks(AT_ONCE) {
+        let done = std::thread::scope(|threads| {
+            let begin = |target: &String| {
+                let (program, scratch) = (programs.join(target), folder.join("scratch"));
+                let target = target.clone();
+                threads.spawn(move || fuzz(&program, &target, &scratch, secs))
+            };
+            let begun: Vec<_> = some.iter().map(begin).collect();
+            let end = |thread: std::thread::ScopedJoinHandle<'_, Result<u64, String>>| {
+                thread.join().unwrap_or_else(|_| Err("its thread panicked".into()))
+            };
+            begun.into_iter().map(end).collect::<Vec<_>>()
+        });
+        for (target, done) in some.iter().zip(done) {
+            match done {
+                Ok(runs) => println!("{target}: {runs} runs"),
+                Err(why) => {
+                    println!("{target}: {why}");
+                    failed.push(target.as_str());
+                }
             }
         }
     }

@@ -56,8 +56,15 @@ fn failed(record: &Record<'_>) -> bool {
         #[serde(default)]
         note: Option<String>,
     }
+    #[derive(Deserialize)]
+    struct Connection<'e> {
+        #[serde(borrow)]
+        verdict: std::borrow::Cow<'e, str>,
+    }
     match record.kind.as_str() {
-        "refusal" | "mount-fell" | "torn" | "limit" => true,
+        "refusal" | "mount-fell" | "torn" | "limit" | "gateway-gone" => true,
+        "connection" => serde_json::from_str(record.event.get())
+            .map_or(true, |connection: Connection<'_>| connection.verdict != "allowed"),
         "exit" => serde_json::from_str(record.event.get()).map_or(true, |exit: Exit<'_>| {
             exit.outcome.get() != "{\"code\":0}" || exit.note.is_some()
         }),

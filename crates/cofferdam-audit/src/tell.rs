@@ -26,6 +26,8 @@ pub fn tell(record: &Record<'_>) -> Vec<String> {
         "refusal" => refusal(event),
         "mount-fell" => mount_fell(event),
         "limit" => limit(event),
+        "connection" => connection(event),
+        "gateway-gone" => Some(vec!["every connection is refused from here on".into()]),
         "torn" => record.torn.as_ref().map(|(bytes, _)| {
             vec![format!("{bytes} bytes of a record that its writer, killed, never finished")]
         }),
@@ -152,6 +154,53 @@ fn limit(event: &str) -> Option<Vec<String>> {
     Some(vec![format!("{} = {}: {}", quoted(&limit), quoted(&value), one_line(&what))])
 }
 
+fn connection(event: &str) -> Option<Vec<String>> {
+    #[derive(Deserialize)]
+    struct Connection {
+        way: String,
+        host: String,
+        port: u16,
+        protocol: Option<String>,
+        address: Option<String>,
+        verdict: String,
+        code: Option<String>,
+        clause: String,
+        #[serde(default)]
+        why: String,
+        #[serde(default)]
+        fix: String,
+        sent: u64,
+        received: u64,
+        duration_ms: u64,
+        times: u64,
+    }
+    let c: Connection = serde_json::from_str(event).ok()?;
+    let place = match (c.host.as_str(), c.port) {
+        ("", port) => format!("port {port}"),
+        (host, 0) => one_line(host),
+        (host, port) => format!("{}:{port}", one_line(host)),
+    };
+    let protocol = c.protocol.map(|spoken| format!(" {}", one_line(&spoken))).unwrap_or_default();
+    let times = if c.times > 1 { format!(", {} times", c.times) } else { String::new() };
+    let what = format!("{} {place}{protocol} ({}){times}", one_line(&c.verdict), one_line(&c.way));
+    let mut lines = match (&c.code, &c.address) {
+        (Some(code), _) => {
+            vec![format!("{what}: {} [{}]", one_line(&c.why), one_line(code))]
+        }
+        (None, address) => {
+            let at = address.as_ref().map(|at| format!(" at {}", one_line(at))).unwrap_or_default();
+            let (sent, received) = (c.sent, c.received);
+            let took = duration(c.duration_ms);
+            vec![format!("{what}{at}: {sent} bytes out, {received} in, {took}")]
+        }
+    };
+    lines.push(format!("by {}", one_line(&c.clause)));
+    if !c.fix.is_empty() {
+        lines.push(format!("help: {}", one_line(&c.fix)));
+    }
+    Some(lines)
+}
+
 /// An event of a kind that this release does not know: its fields.
 fn anything(event: &str) -> String {
     let Ok(Value::Object(fields)) = serde_json::from_str(event) else { return String::new() };
@@ -248,6 +297,24 @@ mod tests {
                 &["/a lost its guard: x"],
                 "",
             ),
+            (
+                r#"{"kind":"connection","way":"proxy","host":"good.test","port":443,"protocol":"tls","address":"192.0.2.1:443","verdict":"allowed","clause":"network.allow[0] (p:3)","sent":5,"received":7,"duration_ms":12,"times":1}"#,
+                &[
+                    "allowed good.test:443 tls (proxy) at 192.0.2.1:443: 5 bytes out, 7 in, 12 ms",
+                    "by network.allow[0] (p:3)",
+                ],
+                "",
+            ),
+            (
+                r#"{"kind":"connection","way":"lookup","host":"evil.test","port":0,"verdict":"denied","code":"host-not-allowed","clause":"network (built-in)","why":"no\nrule","fix":"--allow evil.test","sent":0,"received":0,"duration_ms":0,"times":7}"#,
+                &[
+                    "denied evil.test (lookup), 7 times: no rule [host-not-allowed]",
+                    "by network (built-in)",
+                    "help: --allow evil.test",
+                ],
+                "a reason begins no line",
+            ),
+            (r#"{"kind":"gateway-gone"}"#, &["every connection is refused from here on"], ""),
             (
                 r#"{"kind":"torn","bytes":7,"sha256":"00"}"#,
                 &["7 bytes of a record that its writer, killed, never finished"],

@@ -14,11 +14,13 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
+use cofferdam_plan::egress::{Family, Serves};
 use cofferdam_plan::facts::{
     Enclosing, Facts, Kind, Person, STAND_IN_ID, Seen, Values, workload_ids,
 };
 use cofferdam_plan::host::{Ceiling, Ceilings, DEVICES, Groups, NO_CEILING, PROC_MASKED};
-use cofferdam_plan::plan::Argument;
+use cofferdam_plan::judge::hosts::Allowed;
+use cofferdam_plan::plan::{Argument, Aside};
 use cofferdam_plan::{Extent, Host, Plan, Step, compile, wire};
 use cofferdam_policy::{Act, Document, Request, Source, Verdict, decide, resolve};
 
@@ -200,6 +202,34 @@ fn written(plan: &Plan) -> String {
         };
         let by = row.mechanisms.join("; ");
         writeln!(out, "coverage {}: {} by [{by}] {extent}", row.clause, row.says).unwrap();
+    }
+    if let Some(egress) = &plan.egress {
+        for rule in &egress.rules.allow {
+            let Allowed { pattern, ports, protocol, dial, clause, .. } = rule;
+            let spoken = protocol.as_str();
+            writeln!(out, "allow {pattern} {ports:?} {spoken} {dial:?}   {clause}").unwrap();
+        }
+        for rule in &egress.rules.deny {
+            writeln!(out, "deny {} {:?}   {}", rule.pattern, rule.ports, rule.clause).unwrap();
+        }
+        for row in &egress.names {
+            writeln!(out, "name {} {} {}", row.name, row.v4, row.v6).unwrap();
+        }
+        let mut doors: Vec<(String, usize)> = Vec::new();
+        for door in &egress.doors {
+            let text = format!("{:?} for {:?}", door.socket, door.serves);
+            match doors.last_mut().filter(|(last, _)| *last == text) {
+                Some((_, count)) => *count += 1,
+                None => doors.push((text, 1)),
+            }
+        }
+        for (text, count) in doors {
+            writeln!(out, "door {count} x {text}").unwrap();
+        }
+        for server in &egress.publish {
+            writeln!(out, "publish {} {}   {}", server.inside, server.outside, server.clause)
+                .unwrap();
+        }
     }
     for entry in plan.rules.entries() {
         writeln!(out, "rule {} {:?}   {}", entry.path.display(), entry.access, entry.clause)
@@ -392,6 +422,60 @@ fn limits_without_a_plan() {
             assert!(refusal.hint().contains(words), "{}", refusal.hint());
         }
     }
+}
+
+const HOSTS: &str = "[network]\npublish = ['3000:8080']\n[[network.allow]]\nhost = 'api.good.test'\n\
+    [[network.allow]]\nhost = 'db.good.test'\nports = [5432]\nprotocol = 'tcp'\ndial = '10.0.0.7:5432'\n\
+    [[network.allow]]\nhost = '*.wide.good.test'\nports = [80, 443, 8443]\nprotocol = 'tls'\n\
+    [[network.allow]]\nhost = '93.184.216.0/31'\nports = [22]\nprotocol = 'tcp'\n\
+    [[network.allow]]\nhost = 'gone.good.test'\n\
+    [[network.deny]]\nhost = 'gone.good.test'\nreason = 'moved'\n";
+
+/// Names have addresses, ports of their own have sockets on these, and a name of which nothing is left
+/// has neither; without IPv6 there is none of it.
+#[test]
+fn hosts_that_are_allowed() {
+    let facts = facts(&ORDINARY, &[]);
+    check("hosts", &planned(HOSTS, &facts, &host()));
+    let plan = planned(HOSTS, &facts, &Host { ipv6: false, ..host() });
+    let egress = plan.egress.unwrap();
+    assert!(egress.doors.iter().all(|door| door.socket.family() == Family::V4));
+    assert!(egress.doors.iter().any(|door| door.serves == Serves::Destinations));
+}
+
+/// A policy that only publishes opens nothing outwards.
+#[test]
+fn servers_that_are_published() {
+    let plan = planned("[network]\npublish = ['3000']\n", &facts(&ORDINARY, &[]), &host());
+    let egress = plan.egress.unwrap();
+    assert!(egress.doors.iter().all(|door| door.serves == Serves::Spare), "{:?}", egress.doors);
+    let Some(Step::Fork { aside }) = plan.setup.iter().find(|s| matches!(s, Step::Fork { .. }))
+    else {
+        panic!("no fork");
+    };
+    assert!(!aside.iter().any(|part| matches!(part, Aside::EveryAddress { .. })), "{aside:?}");
+    assert!(!plan.workload.environment.iter().any(|v| v.name == "HTTP_PROXY"));
+}
+
+/// Sockets are bounded: more is a refusal, and on the usual ports there is no bound to meet.
+#[test]
+fn hosts_without_a_plan() {
+    let many = |port: u16| {
+        let hosts = (0..200).map(|n| {
+            format!(
+                "{{ host = 'h{n}.good.test', ports = [{port}, {}], protocol = 'tcp' }}",
+                port + 1
+            )
+        });
+        format!("[network]\nallow = [{}]\n", hosts.collect::<Vec<_>>().join(", "))
+    };
+    let refusal = |text: &str| {
+        let source = Source { name: "case.toml".into(), text: format!("version = 1\n{text}") };
+        let policy = resolve(&Document::parse(source).unwrap(), &facts(&ORDINARY, &[])).unwrap();
+        compile(&policy, &host(), Vec::new()).err().map(|refusal| refusal.code())
+    };
+    assert_eq!(refusal(&many(8000)), Some("too-many-doors"));
+    assert_eq!(refusal(&many(443).replace(", 444]", "]")), None, "a wildcard socket hears them");
 }
 
 #[test]

@@ -18,9 +18,10 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use cofferdam::audit::{Broken, Reading, Verified, tell};
-use cofferdam::plan::message::{Order, Report};
+use cofferdam::plan::judge::hosts::Protocol;
+use cofferdam::plan::message::{Ended, FromGateway, Order, Report, ToGateway, Way, Went};
 use cofferdam::plan::wire::{Wire, decode, encode};
-use cofferdam::plan::{BUILD, Plan};
+use cofferdam::plan::{BUILD, Egress, Plan};
 use cofferdam::policy::{Document, Source, printable, render};
 use cofferdam::{Engine, Options, PolicyFrom, Prepared};
 use support::{Place, programs, variable};
@@ -88,7 +89,11 @@ fn prepared(place: &Place) -> Prepared {
     let workspace = place.work.display();
     let text = format!(
         "version = 1\n[filesystem]\nworkspace = {{ path = \"{workspace}\", mode = \"read-write\" }}\n\
-         grant = [{{ path = \"{}\", mode = \"read-only\" }}]\n",
+         grant = [{{ path = \"{}\", mode = \"read-only\" }}]\n\
+         [[network.allow]]\nhost = \"db.good.test\"\nports = [5432]\nprotocol = \"tcp\"\n\
+         dial = \"192.0.2.1:5432\"\nreason = \"x\"\n[[network.allow]]\nhost = \"*.good.test\"\n\
+         [[network.deny]]\nhost = \"2001:db8::/32\"\n[network]\npublish = [\"3000\"]\n\
+         upstream_proxy = \"socks5://proxy.good.test:1080\"\n",
         place.out.display()
     );
     let options = Options {
@@ -132,6 +137,39 @@ fn the_wire_form_has_one_spelling() {
     }
     for order in [Order::Go, Order::Signal { number: 15 }] {
         read += one_spelling(&mut random, &order);
+    }
+    let egress: Egress = plan.egress.clone().unwrap();
+    read += one_spelling(&mut random, &egress);
+    let ended = Ended {
+        way: Way::Proxy,
+        host: "good.test".into(),
+        port: 443,
+        protocol: Some(Protocol::Tls),
+        address: Some(([192, 0, 2, 1], 443).into()),
+        clause: egress.rules.base.clone(),
+        verdict: Went::Denied { code: "host-denied".into() },
+        why: "a rule denies it".into(),
+        fix: String::new(),
+        sent: 1,
+        received: 2,
+        duration_ms: 3,
+        times: 1,
+    };
+    for message in [
+        FromGateway::Ready { build: BUILD.into() },
+        FromGateway::Failed { doing: "read".into(), errno: 2 },
+        FromGateway::Begun,
+        FromGateway::Ended(Box::new(ended)),
+    ] {
+        read += one_spelling(&mut random, &message);
+    }
+    for message in [
+        ToGateway::Egress { user: Some((1000, 1000)) },
+        ToGateway::Sockets,
+        ToGateway::Room { places: 32 },
+        ToGateway::Finish,
+    ] {
+        read += one_spelling(&mut random, &message);
     }
     println!("{read} changed messages were still messages");
     assert!(read > 0, "changes that only ever break the form test nothing behind it");

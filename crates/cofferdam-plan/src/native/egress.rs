@@ -26,7 +26,7 @@ const BLOCK_MAX: u32 = 64;
 const DOORS_MAX: usize = 512;
 /// Sockets of each family for names below a wildcard on ports of their own.
 const WILDCARD_SPARES: usize = 64;
-/// Sockets of each family for connections to published servers; each carries one at a time.
+/// Sockets for connections to published servers, at 127.0.0.1; each carries one at a time.
 const PUBLISHED_SPARES: usize = 64;
 
 /// `None` where nothing goes out or in.
@@ -46,10 +46,10 @@ pub(super) fn of(policy: &Policy, host: &Host) -> Result<Option<Egress>, Refusal
     } else {
         0
     };
-    let stock = stock + if network.publish.is_empty() { 0 } else { PUBLISHED_SPARES };
-    for family in [Family::V4, Family::V6] {
+    let published = if network.publish.is_empty() { 0 } else { PUBLISHED_SPARES };
+    for (family, count) in [(Family::V4, stock + published), (Family::V6, stock)] {
         let spare = Door { socket: Socket::Spare(family), serves: Serves::Spare };
-        doors.extend(std::iter::repeat_n(spare, stock));
+        doors.extend(std::iter::repeat_n(spare, count));
     }
     doors.retain(|door| host.ipv6 || door.socket.family() == Family::V4);
     if doors.len() > DOORS_MAX {

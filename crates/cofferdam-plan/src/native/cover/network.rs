@@ -30,7 +30,8 @@ pub(super) fn rows(policy: &Policy) -> Vec<Coverage> {
 
 fn allowed(rule: &Allowed, network: &Network) -> Coverage {
     let ports = list(&rule.ports);
-    let mut says = format!("{}, port {ports}: {}", rule.pattern, rule.protocol.as_str());
+    let word = if rule.ports.len() == 1 { "port" } else { "ports" };
+    let mut says = format!("{}, {word} {ports}: {}", rule.pattern, rule.protocol.as_str());
     if let Some(dial) = rule.dial {
         says += &format!(", dialled at {dial}");
     }
@@ -54,6 +55,10 @@ fn allowed(rule: &Allowed, network: &Network) -> Coverage {
     if network.upstream_proxy.is_some() && rule.dial.is_none() {
         open = by_proxy;
     }
+    let looks = match (&rule.pattern, rule.protocol) {
+        (Pattern::Net(_), Protocol::Tcp) => "gateway: the address that was asked for",
+        _ => looks,
+    };
     let wide = matches!(&rule.pattern, Pattern::Net(net) if net.addresses(64).is_none());
     let narrow = rule.ports.iter().any(|port| ![80, 443].contains(port));
     let mut open = open.to_owned();
