@@ -61,7 +61,7 @@ impl Denial {
             Unwanted::Denied => ("host-denied", "a rule denies it".to_owned()),
         };
         let fix = match because {
-            Unwanted::Host | Unwanted::Port => flag(host, port, protocol),
+            Unwanted::Host | Unwanted::Port => rule(host, port, protocol),
             Unwanted::Protocol(_) => {
                 format!("in that rule: protocol = \"{}\"", protocol.as_str())
             }
@@ -161,12 +161,51 @@ impl Denial {
     }
 }
 
-/// The flag that would allow it.
-fn flag(host: &Host, port: u16, protocol: Protocol) -> String {
-    match (port, protocol) {
-        (443, Protocol::Tls) | (0, _) => format!("--allow {host}"),
-        (80, Protocol::Http) => format!("--allow {host}:80"),
-        (port, protocol) => format!("--allow {host}:{port}/{}", protocol.as_str()),
+/// The flag that would allow it, and the rule.
+fn rule(host: &Host, port: u16, protocol: Protocol) -> String {
+    // A rule has an address of IPv6 as it is, a flag in brackets.
+    let bare = host.to_string();
+    let bare = bare.trim_start_matches('[').trim_end_matches(']');
+    let (flag, rest) = match (port, protocol) {
+        (443, Protocol::Tls) | (0, _) => (format!("--allow {host}"), String::new()),
+        (80, Protocol::Http) => (format!("--allow {host}:80"), ", ports = [80]".into()),
+        (port, protocol) => {
+            let spoken = protocol.as_str();
+            (
+                format!("--allow {host}:{port}/{spoken}"),
+                format!(", ports = [{port}], protocol = \"{spoken}\""),
+            )
+        }
+    };
+    format!("{flag}; in a policy: network.allow = [{{ host = \"{bare}\"{rest} }}]")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is said would allow it, does: the flag and the rule, read by the language.
+    #[test]
+    fn the_fix_is_of_the_language() {
+        for (host, port, protocol, want) in [
+            ("evil.test", 443, Protocol::Tls, "host = \"evil.test\" }]"),
+            ("evil.test", 0, Protocol::Tls, "host = \"evil.test\" }]"),
+            ("evil.test", 80, Protocol::Http, "host = \"evil.test\", ports = [80] }]"),
+            (
+                "evil.test",
+                5432,
+                Protocol::Tcp,
+                "host = \"evil.test\", ports = [5432], protocol = \"tcp\" }]",
+            ),
+        ] {
+            let host = Host::Name(cofferdam_policy::Name::parse(host.as_bytes()).unwrap());
+            let said = rule(&host, port, protocol);
+            assert!(said.ends_with(want) && said.starts_with("--allow evil.test"), "{said}");
+        }
+        let host = Host::Address("2001:db8::1".parse().unwrap());
+        let said = rule(&host, 22, Protocol::Tcp);
+        assert!(said.starts_with("--allow [2001:db8::1]:22/tcp; "), "{said}");
+        assert!(said.contains("host = \"2001:db8::1\", ports = [22]"), "{said}");
     }
 }
 

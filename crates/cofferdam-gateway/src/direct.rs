@@ -91,7 +91,11 @@ pub(crate) async fn hello_for(
     clause: &Clause,
 ) -> Result<(), NotJudged> {
     let not = |code, why: String, description| {
-        Err(NotJudged::Denied(Box::new(Denial::spoken(code, why, clause)), description))
+        let mut denial = Denial::spoken(code, why, clause);
+        if let Some(fix) = fix(code) {
+            denial.fix = fix.into();
+        }
+        Err(NotJudged::Denied(Box::new(denial), description))
     };
     match inside.read(hello::read).await {
         Ok(hello) => match mismatch(&hello, &asked.host) {
@@ -104,6 +108,20 @@ pub(crate) async fn hello_for(
             not("tls-late", why, DECODE_ERROR)
         }
         Err(NotRead::Gone) => Err(NotJudged::Gone),
+    }
+}
+
+/// What helps who means what he does, where the ClientHello cannot be judged.
+fn fix(code: &str) -> Option<&'static str> {
+    match code {
+        "ech" => Some(
+            "switch Encrypted ClientHello off in the client; or, to look at nothing, in that rule: \
+             protocol = \"tcp\"",
+        ),
+        "no-name" | "tls-none" | "tls-late" => {
+            Some("if it is meant, in that rule: protocol = \"tcp\", which looks at nothing")
+        }
+        _ => None,
     }
 }
 

@@ -204,7 +204,8 @@ impl Say {
             }
             let times =
                 if row.times > 1 { format!(" ({} times)", row.times) } else { String::new() };
-            let what = format!("{verb}: {place}{times}: {}", row.why);
+            let useless = if retry { "" } else { "; trying again changes nothing" };
+            let what = format!("{verb}: {place}{times}: {}{useless}", row.why);
             let hint = if row.fix.is_empty() { "see `cofferdam audit show`" } else { &row.fix };
             let what = cofferdam_policy::printable(&what);
             self.note("network", &Message { what: &what, code: &row.code, between: &[], hint });
