@@ -180,6 +180,23 @@ fn rule(host: &Host, port: u16, protocol: Protocol) -> String {
     format!("{flag}; in a policy: network.allow = [{{ host = \"{bare}\"{rest} }}]")
 }
 
+/// The text after a status (RFC 9110, 15).
+const fn phrase(status: u16) -> &'static str {
+    match status {
+        400 => "Bad Request",
+        403 => "Forbidden",
+        405 => "Method Not Allowed",
+        414 => "URI Too Long",
+        431 => "Request Header Fields Too Large",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        505 => "HTTP Version Not Supported",
+        _ => "Refused",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -206,22 +223,5 @@ mod tests {
         let said = rule(&host, 22, Protocol::Tcp);
         assert!(said.starts_with("--allow [2001:db8::1]:22/tcp; "), "{said}");
         assert!(said.contains("host = \"2001:db8::1\", ports = [22]"), "{said}");
-    }
-}
-
-/// The text after a status (RFC 9110, 15).
-const fn phrase(status: u16) -> &'static str {
-    match status {
-        400 => "Bad Request",
-        403 => "Forbidden",
-        405 => "Method Not Allowed",
-        414 => "URI Too Long",
-        431 => "Request Header Fields Too Large",
-        501 => "Not Implemented",
-        502 => "Bad Gateway",
-        503 => "Service Unavailable",
-        504 => "Gateway Timeout",
-        505 => "HTTP Version Not Supported",
-        _ => "Refused",
     }
 }
