@@ -1,5 +1,7 @@
 //! Why somebody was not let through: one shape for the log, the exit note and the answer inside.
 
+use std::net::IpAddr;
+
 use cofferdam_plan::message::Went;
 use cofferdam_policy::judge::hosts::{Host, Protocol, Unwanted};
 use cofferdam_policy::model::Clause;
@@ -163,9 +165,11 @@ impl Denial {
 
 /// The flag that would allow it, and the rule.
 fn rule(host: &Host, port: u16, protocol: Protocol) -> String {
-    // A rule has an address of IPv6 as it is, a flag in brackets.
-    let bare = host.to_string();
-    let bare = bare.trim_start_matches('[').trim_end_matches(']');
+    // In a rule the end of an IPv6 address could be read as a port, so it is a block of one.
+    let bare = match host {
+        Host::Address(IpAddr::V6(address)) => format!("{address}/128"),
+        Host::Address(IpAddr::V4(_)) | Host::Name(_) => host.to_string(),
+    };
     let (flag, rest) = match (port, protocol) {
         (443, Protocol::Tls) | (0, _) => (format!("--allow {host}"), String::new()),
         (80, Protocol::Http) => (format!("--allow {host}:80"), ", ports = [80]".into()),
@@ -222,6 +226,6 @@ mod tests {
         let host = Host::Address("2001:db8::1".parse().unwrap());
         let said = rule(&host, 22, Protocol::Tcp);
         assert!(said.starts_with("--allow [2001:db8::1]:22/tcp; "), "{said}");
-        assert!(said.contains("host = \"2001:db8::1\", ports = [22]"), "{said}");
+        assert!(said.contains("host = \"2001:db8::1/128\", ports = [22]"), "{said}");
     }
 }

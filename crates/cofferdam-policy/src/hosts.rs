@@ -205,7 +205,8 @@ fn address(text: &str) -> Result<Option<Net>, HostFault> {
         return Err(HostFault::Mapped(mapped));
     }
     if let Some((front, rest)) = text.rsplit_once(':')
-        && let (Ok(shorter), Some(port)) = (front.parse::<Ipv6Addr>(), port(rest))
+        && let (Ok(shorter), Some(port)) =
+            (front.parse::<Ipv6Addr>(), port(rest.trim_start_matches('0')))
     {
         return Err(HostFault::Ambiguous(shorter, port));
     }

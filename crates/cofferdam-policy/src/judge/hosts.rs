@@ -143,8 +143,8 @@ impl Net {
 
 impl std::fmt::Display for Net {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let bits = if self.address.is_ipv4() { 32 } else { 128 };
-        if self.prefix == bits {
+        // One address of IPv6 keeps its prefix: its end could be read as a port.
+        if self.address.is_ipv4() && self.prefix == 32 {
             self.address.fmt(out)
         } else {
             write!(out, "{}/{}", self.address, self.prefix)

@@ -236,7 +236,7 @@ fn flags() {
         ("*.good.test:8080/http", Ok("*.good.test [8080] http"), "a wildcard"),
         ("192.0.2.1", Ok("192.0.2.1 [443] tls"), "an address"),
         ("192.0.2.0/24:22/tcp", Ok("192.0.2.0/24 [22] tcp"), "a block"),
-        ("[2001:db8::1]", Ok("2001:db8::1 [443] tls"), "in brackets"),
+        ("[2001:db8::1]", Ok("2001:db8::1/128 [443] tls"), "in brackets"),
         ("[2001:db8::a]:80", Ok("2001:db8::a [80] http"), "with a port"),
         ("[2001:db8::/32]:22/tcp", Ok("2001:db8::/32 [22] tcp"), "a block"),
         ("2001:db8::1", Err("allow-brackets"), "an address without"),
