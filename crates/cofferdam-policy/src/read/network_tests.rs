@@ -237,7 +237,7 @@ fn flags() {
         ("192.0.2.1", Ok("192.0.2.1 [443] tls"), "an address"),
         ("192.0.2.0/24:22/tcp", Ok("192.0.2.0/24 [22] tcp"), "a block"),
         ("[2001:db8::1]", Ok("2001:db8::1/128 [443] tls"), "in brackets"),
-        ("[2001:db8::a]:80", Ok("2001:db8::a [80] http"), "with a port"),
+        ("[2001:db8::a]:80", Ok("2001:db8::a/128 [80] http"), "with a port"),
         ("[2001:db8::/32]:22/tcp", Ok("2001:db8::/32 [22] tcp"), "a block"),
         ("2001:db8::1", Err("allow-brackets"), "an address without"),
         ("2001:db8::1:443", Err("allow-brackets"), "two readings"),
