@@ -5,5 +5,13 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod addresses;
+mod asking;
+mod authorities;
+mod clients;
 mod fixture;
+mod hellos;
 mod internet;
+mod l04_gateway_dies;
+mod smuggling;
+mod sockets;
