@@ -120,11 +120,13 @@ impl Origin<'_> {
                 to.write_all(b"4\r\none \r\n4\r\ntwo \r\n6\r\nthree\n\r\n0\r\n\r\n")?;
             }
             "/redirect" => {
-                write!(to, "HTTP/1.1 302 Found\r\nLocation: {query}\r\nContent-Length: 0\r\n\r\n")?;
+                let to_whom = format!("Location: {query}\r\nContent-Length: 0");
+                to.write_all(format!("HTTP/1.1 302 Found\r\n{to_whom}\r\n\r\n").as_bytes())?;
             }
             _ if size.is_some() => {
                 let size = size.unwrap_or_default();
-                write!(to, "HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n")?;
+                let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n");
+                to.write_all(head.as_bytes())?;
                 std::io::copy(&mut std::io::repeat(b'x').take(size), to)?;
             }
             _ if path.starts_with("/git/") => self.git(request, to)?,
@@ -185,8 +187,10 @@ enum Then {
 
 fn whole(to: &mut impl Write, status: &str, kind: &str, body: &[u8]) -> Result<()> {
     let size = body.len();
-    write!(to, "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {size}\r\n\r\n")?;
-    to.write_all(body)
+    let head =
+        format!("HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {size}\r\n\r\n");
+    // At once, or a client's first read ends in the middle of the head.
+    to.write_all(&[head.as_bytes(), body].concat())
 }
 
 fn chunks(from: &mut impl BufRead, body: &mut Vec<u8>) -> Result<()> {
