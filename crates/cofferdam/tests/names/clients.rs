@@ -106,13 +106,20 @@ fn git_clones_and_pushes_by_https() {
                 git push -q origin HEAD:refs/heads/{copy} 2>&1"
             )
         };
-        net.outside(&["sh", "-c", &script("evil.test", "control")]).works("without a wall");
+        net.outside(&["sh", "-c", &script("evil.test", &format!("control-{name}"))])
+            .works("without a wall");
         net.forget();
-        net.inside(POLICY, &["sh", "-c", &script("good.test", "copy")]).works(name);
-        let refs = net.outside(&["git", "-C", &bare, "log", "--format=%s", "copy"]);
-        assert_eq!(refs.works("what was pushed").out.lines().next(), Some("copy"));
+        net.inside(POLICY, &["sh", "-c", &script("good.test", &format!("copy-{name}"))])
+            .works(name);
+        let refs =
+            net.outside(&["git", "-C", &bare, "log", "--format=%s", &format!("copy-{name}")]);
+        assert_eq!(
+            refs.works("what was pushed").out.lines().next(),
+            Some(&*format!("copy-{name}"))
+        );
         net.forget();
-        net.inside(POLICY, &["sh", "-c", &script("evil.test", "bad")]).fails(REFUSED, name);
+        net.inside(POLICY, &["sh", "-c", &script("evil.test", &format!("bad-{name}"))])
+            .fails(REFUSED, name);
         assert_eq!(net.evil(), 0);
     }
 }
