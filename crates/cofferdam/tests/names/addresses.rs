@@ -5,6 +5,8 @@ use crate::asking::POLICY;
 use crate::internet::{GOOD, HOST, HOST_6, HOST_PRIVATE, Internet};
 
 const FETCH: &[&str] = &["curl", "-sS", "--fail", "--max-time", "8", "http://x.good.test/"];
+/// The same through the proxy that the variables name: the status.
+const BY_PROXY: &str = "curl -sS -o /dev/null -w '%{http_code} ' http://x.good.test/";
 const REFUSED: &[&str] = &["403", "reset", "Empty reply", "Failed to connect"];
 
 /// Address, as which class it is refused.
@@ -34,11 +36,14 @@ fn e16_special_addresses_are_refused_by_class() {
         net.outside(FETCH).works(address);
         net.forget();
         net.answer("x.good.test", &[&format!("{kind} {address}")]);
-        net.inside(POLICY, FETCH).fails(REFUSED, address);
+        net.tells(&["proxy x.good.test:80 forbidden-address"], || {
+            let ran = net.inside(POLICY, &["sh", "-c", BY_PROXY]).works(address);
+            assert!(ran.out.starts_with("403 "), "{address}: {ran:?}");
+            ran
+        });
         assert_eq!((net.hits(address), net.seen_by_host().packets), (0, vec![]), "{address}");
-        let log = net.place.audit_log();
-        let log = std::fs::read_to_string(log).unwrap();
-        assert!(log.contains(class), "{address}: an event names the class {class}");
+        let why = net.events("connection").pop().unwrap()["why"].to_string();
+        assert!(why.contains(class), "{address}: {why} names the class {class}");
     }
     net.forget();
     net.inside(POLICY, FETCH).works("an ordinary address");
@@ -54,7 +59,9 @@ fn e17_addresses_of_this_host_are_refused() {
         assert!(!net.seen_by_host().requests.is_empty(), "{address}: the control reaches it");
         net.forget();
         net.answer("x.good.test", &[&format!("{kind} {address}")]);
-        net.inside(POLICY, FETCH).fails(REFUSED, address);
+        net.tells(&["proxy x.good.test:80 forbidden-address"], || {
+            net.inside(POLICY, FETCH).fails(REFUSED, address)
+        });
         assert_eq!(net.seen_by_host().packets, [], "{address}");
         net.forget();
     }
@@ -71,7 +78,8 @@ fn s08_a_second_answer_is_judged_as_the_first() {
     assert!(!net.seen_by_host().requests.is_empty(), "the second answer is dialled");
     net.forget();
     net.answer("x.good.test", &[&turn, "A 127.0.0.1"]);
-    net.inside(POLICY, &["sh", "-c", script]).works("inside");
+    let told = ["proxy x.good.test:80 allowed", "proxy x.good.test:80 forbidden-address"];
+    net.tells(&told, || net.inside(POLICY, &["sh", "-c", script]).works("inside"));
     assert!(!net.seen().requests_to(GOOD).is_empty(), "the first answer is good");
     assert_eq!(net.seen_by_host().packets, []);
     // Both in one answer: what is left after judging is dialled, and only that.
@@ -93,7 +101,9 @@ fn s10_the_end_of_a_chain_is_judged() {
     assert!(net.hits("169.254.169.254") > 0);
     net.forget();
     script();
-    net.inside(POLICY, FETCH).fails(REFUSED, "by the final address");
+    net.tells(&["proxy x.good.test:80 forbidden-address"], || {
+        net.inside(POLICY, FETCH).fails(REFUSED, "by the final address")
+    });
     assert_eq!(net.hits("169.254.169.254"), 0);
     net.answer("x.good.test", &["CNAME other.example"]);
     net.answer("other.example", &[&format!("A {GOOD}")]);

@@ -1,5 +1,7 @@
 //! What rows share: the policy they run under, and bytes said to a proxy.
 
+use std::collections::BTreeSet;
+
 use crate::internet::{Internet, PROXY, Seen};
 use crate::support::Ran;
 
@@ -39,6 +41,23 @@ dangerous_wide_wildcard = true
 host = 'evil.test'
 ";
 
+/// Every name and every address, on the usual ports: only the class of an address stands in its way.
+pub(crate) const ALL_ADDRESSES: &str = "
+version = 1
+[[network.allow]]
+host = '*'
+ports = [80]
+dangerous_wide_wildcard = true
+[[network.allow]]
+host = '0.0.0.0/0'
+ports = [80]
+dangerous_wide_wildcard = true
+[[network.allow]]
+host = '::/0'
+ports = [80]
+dangerous_wide_wildcard = true
+";
+
 /// Python: `ask(bytes)` to the HTTP proxy gives the answer's head and the socket, `status(bytes)` its
 /// number or 0 when it only closed, `socks(name, port)` the reply's code and the socket, `hello(name)`
 /// a ClientHello, `tls(address, bytes)` the first byte of what a server says to it: 22 is a hello, 21
@@ -64,12 +83,13 @@ def status(data, to=None):
     return int(answer.split()[1]) if answer else 0
 def connect(authority):
     return status(b'CONNECT ' + authority + b' HTTP/1.1\r\nHost: ' + authority + b'\r\n\r\n')
-def socks(name, port):
+def socks(name, port, kind=3):
     s = socket.create_connection((PROXY, 1080), 5)
     s.settimeout(5)
     s.sendall(b'\x05\x01\x00')
     assert s.recv(2) == b'\x05\x00'
-    s.sendall(b'\x05\x01\x00\x03' + bytes([len(name)]) + name + struct.pack('>H', port))
+    whom = bytes([len(name)]) + name if kind == 3 else name
+    s.sendall(b'\x05\x01\x00' + bytes([kind]) + whom + struct.pack('>H', port))
     answer = s.recv(10)
     return (answer[1] if len(answer) > 1 else None), s
 def hello(name, extension=b''):
@@ -113,6 +133,32 @@ impl Internet {
     /// The body asks the gateway's proxy inside.
     pub(crate) fn asks_inside(&self, policy: &str, act: &str) -> Ran {
         self.python_inside(policy, &body(GATEWAY, act))
+    }
+
+    /// Runs it, and compares what the log then says of connections with `told`, in any order and each
+    /// once: way, host and port, and what came of it.
+    #[track_caller]
+    pub(crate) fn tells(&self, told: &[&str], run: impl FnOnce() -> Ran) -> Ran {
+        let before = self.events("connection").len();
+        let ran = run();
+        let events = self.events("connection").split_off(before);
+        let words = |event: &serde_json::Value| {
+            let word = |key: &str| event[key].as_str().unwrap_or_default().to_owned();
+            let code = if event["code"].is_null() { word("verdict") } else { word("code") };
+            format!("{} {}:{} {code}", word("way"), word("host"), event["port"])
+        };
+        let said: BTreeSet<String> = events.iter().map(words).collect();
+        let told: BTreeSet<String> = told.iter().map(|one| (*one).to_owned()).collect();
+        assert_eq!(said, told, "the log, and what is meant: {ran:?}");
+        ran
+    }
+
+    /// Nobody was asked anything since it was last forgotten: no packet left, no server heard of it.
+    #[track_caller]
+    pub(crate) fn is_silent(&self, why: &str) {
+        let seen = self.settled();
+        assert_eq!((seen.packets, seen.queries), (vec![], vec![]), "{why}: what left");
+        assert_eq!(self.seen_by_host().packets, [], "{why}: what HOST was asked");
     }
 
     /// How often `evil.test` was reached or asked for, on any way, by anybody.
