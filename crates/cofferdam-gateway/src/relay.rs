@@ -92,8 +92,8 @@ async fn once(
             return Ok(After::Close);
         }
     }
-    let head = read_head(gate, inside, fixed).await?;
-    let asked = whom(gate, &head, fixed).await?;
+    let head = read_head(gate, inside, fixed, open).await?;
+    let asked = whom(gate, &head, fixed, open).await?;
     let mut current = match open.take().filter(|open| open.is_for(&asked)) {
         Some(open) => open,
         None => match gate.open(&asked).await {
@@ -126,6 +126,7 @@ async fn read_head(
     gate: &Rc<Gate>,
     inside: &mut Inside,
     fixed: Option<&Asked>,
+    open: &mut Option<Open>,
 ) -> Result<Head, End> {
     match inside.read_lines(head::parse).await {
         Ok(head) => Ok(head),
@@ -133,7 +134,7 @@ async fn read_head(
             let denial = Denial::unreadable(fault.code(), fault.to_string(), gate.base());
             let what = fixed.map_or_else(|| "a request".into(), Asked::place);
             match fixed {
-                Some(asked) => drop(gate.refuse(asked, denial.clone()).await),
+                Some(asked) => refuse(gate, asked, open, &denial).await,
                 None => {
                     let port = cofferdam_plan::egress::PROXY_PORT;
                     gate.refuse_nobody(Way::Proxy, port, denial.clone()).await;
@@ -146,7 +147,12 @@ async fn read_head(
 }
 
 /// For whom a request is: what it names must be whom the connection is for.
-async fn whom(gate: &Rc<Gate>, head: &Head, fixed: Option<&Asked>) -> Result<Asked, End> {
+async fn whom(
+    gate: &Rc<Gate>,
+    head: &Head,
+    fixed: Option<&Asked>,
+    open: &mut Option<Open>,
+) -> Result<Asked, End> {
     let named = Asked {
         way: fixed.map_or(Way::Proxy, |asked| asked.way),
         host: head.host.clone(),
@@ -181,8 +187,17 @@ async fn whom(gate: &Rc<Gate>, head: &Head, fixed: Option<&Asked>) -> Result<Ask
         Err(unwanted) if code == "host-mismatch" => *unwanted,
         Ok(_) | Err(_) => Denial::unreadable(code, why, gate.base()),
     };
-    let denial = gate.refuse(&asked, denial).await;
+    refuse(gate, &asked, open, &denial).await;
     Err(End::denied(denial, asked.place()))
+}
+
+/// Puts a refusal on record: as the end of the connection that was opened for this very request, where
+/// there is one, else as an event of its own.
+async fn refuse(gate: &Rc<Gate>, asked: &Asked, open: &mut Option<Open>, denial: &Denial) {
+    match open.take().filter(|open| open.entry.tally.sent.get() == 0) {
+        Some(mut unused) => unused.entry.set(denial),
+        None => drop(gate.refuse(asked, denial.clone()).await),
+    }
 }
 
 impl Open {

@@ -1,9 +1,29 @@
 //! Names out of the cage, on an internet of our own (internet/).
 //!
 //! Each first shows that the act works without a wall, then what comes of it inside.
+#![allow(
+    clippy::allow_attributes,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "panics are how tests fail"
+)]
 
 #[path = "../support/mod.rs"]
 mod support;
 
+mod addresses;
+mod asking;
+mod authorities;
+mod clients;
 mod fixture;
+mod hellos;
 mod internet;
+mod l04_gateway_dies;
+mod packages;
+mod patterns;
+mod registries;
+mod resilience;
+mod smuggling;
+mod sockets;
+mod tunnels;

@@ -1,6 +1,7 @@
 //! The HTTP/1 server: it takes what comes, answers by path, and keeps every request as it came.
 //!
-//! `/chunked`, `/big/BYTES`, `/redirect?URL`, `/upgrade` (101 and then an echo), `/close` (no answer),
+//! `/chunked`, `/big/BYTES`, `/redirect?URL`, `/upgrade` and `/websocket` (101 and then an
+//! echo), `/alternative` (names another server), `/close` (no answer),
 //! `/git/...` (git's own server), files below `www`; any other path echoes the head.
 
 use std::io::{BufRead, BufReader, Error, Read, Result, Write};
@@ -114,6 +115,13 @@ impl Origin<'_> {
             "/upgrade" => {
                 to.write_all(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\n")?;
                 return Ok(Then::Echo);
+            }
+            "/websocket" => {
+                to.write_all(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")?;
+                return Ok(Then::Echo);
+            }
+            "/alternative" => {
+                to.write_all(b"HTTP/1.1 200 OK\r\nAlt-Svc: h3=\"evil.test:443\"\r\nContent-Length: 12\r\n\r\nalternative\n")?;
             }
             "/chunked" => {
                 to.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?;

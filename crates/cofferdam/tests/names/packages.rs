@@ -1,0 +1,1 @@
+//! Registries of this test: an index of Python, a registry of npm.

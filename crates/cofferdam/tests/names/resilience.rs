@@ -1,0 +1,1 @@
+//! A gateway that is attacked, full, or gone.
