@@ -27,6 +27,9 @@ const NEEDS: &[(&str, &str)] = &[
     ("/usr/bin/mandoc", "mandoc"),
     ("/usr/bin/zsh", "zsh"),
     ("/usr/bin/fish", "fish"),
+    ("/usr/bin/ip", "iproute2"),
+    ("/usr/bin/curl", "curl"),
+    ("/usr/bin/openssl", "openssl"),
 ];
 
 /// One profile for everything, so that everything is built once.
@@ -58,7 +61,8 @@ pub(crate) fn run() -> Result<(), String> {
     // Containment, kernel, crash, agreement and broken policies run from there, as the caller and
     // as an ordinary user.
     step("acceptance: wall", &mut Command::new("tests/acceptance/wall.sh"))?;
-    step("acceptance: daily", &mut Command::new("tests/acceptance/daily.sh"))
+    step("acceptance: daily", &mut Command::new("tests/acceptance/daily.sh"))?;
+    step("acceptance: names", &mut Command::new("tests/acceptance/names.sh"))
 }
 
 /// The first command of the README, in a tree where only `cofferdam` itself was built.
