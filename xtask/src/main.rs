@@ -10,6 +10,7 @@
 
 mod bench;
 mod presets;
+mod targets;
 mod test;
 
 use std::process::ExitCode;
@@ -26,6 +27,8 @@ tasks:
   presets              every toolchain and agent that a preset is for, from Debian, npm and PyPI
                        into target/presets, and the tests of presets with them (1.5 GB)
   fuzz [--rounds N]    the test program `fuzz` for longer: N changes of each sample (300000)
+  fuzz-targets [--secs N]
+                       every target of libFuzzer in fuzz/, N seconds each (20)
 ";
 
 fn main() -> ExitCode {
@@ -46,6 +49,11 @@ fn main() -> ExitCode {
         ["fuzz", "--rounds", rounds] => match rounds.parse() {
             Ok(rounds @ 1..=1_000_000_000) => test::fuzz(rounds),
             Ok(_) | Err(_) => Err("--rounds takes a number from 1 to 1000000000".into()),
+        },
+        ["fuzz-targets"] => targets::run(20),
+        ["fuzz-targets", "--secs", secs] => match secs.parse() {
+            Ok(secs @ 1..=86_400) => targets::run(secs),
+            Ok(_) | Err(_) => Err("--secs takes a number from 1 to 86400".into()),
         },
         ["--help" | "-h" | "help"] => {
             println!("{HELP}");

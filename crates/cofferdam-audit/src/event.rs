@@ -49,6 +49,10 @@ pub enum Event {
         /// What was done.
         action: String,
     },
+    /// A connection ended or was refused, or a name was asked for that no rule allows.
+    Connection(Box<Connection>),
+    /// The gateway went away before the workload did: every connection is refused from here on.
+    GatewayGone {},
     /// A limit was met.
     Limit {
         /// Its name in `[limits]`.
@@ -65,6 +69,44 @@ pub enum Event {
         /// SHA-256 of those bytes, in hexadecimal.
         sha256: String,
     },
+}
+
+/// One connection from its beginning to its end.
+#[derive(Clone, Debug, Serialize)]
+pub struct Connection {
+    /// How it came: `direct`, `proxy`, `socks`, `lookup`, `published`.
+    pub way: &'static str,
+    /// For whom it was; empty where nobody said.
+    pub host: String,
+    /// On which port; 0 for a lookup.
+    pub port: u16,
+    /// What was spoken: `tls`, `http`, `tcp`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<&'static str>,
+    /// What was dialled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// `allowed`, `denied` or `failed`.
+    pub verdict: &'static str,
+    /// Stable name of the reason, where it was denied or failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// The rule that decided, with its file and line.
+    pub clause: String,
+    /// The reason, for a person.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub why: String,
+    /// The smallest change that would let it through.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub fix: String,
+    /// From the workload. Bytes.
+    pub sent: u64,
+    /// To the workload. Bytes.
+    pub received: u64,
+    /// From accepting it to its end. Milliseconds.
+    pub duration_ms: u64,
+    /// How many like it this record stands for.
+    pub times: u64,
 }
 
 /// How a workload ended.

@@ -8,8 +8,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{
-    Access, AtFlags, CWD, FlockOperation, Mode, OFlags, ResolveFlags, accessat, flock, openat2,
-    statfs,
+    Access, AtFlags, CWD, FallocateFlags, FlockOperation, Mode, OFlags, ResolveFlags, accessat,
+    fallocate, flock, openat2, statfs,
 };
 use rustix::io::Errno;
 
@@ -172,6 +172,16 @@ pub struct Log {
     /// Our own last record and where the file ended then: unless another wrote since, the tail
     /// need not be read again.
     last: Option<(u64, Head)>,
+    /// Up to here blocks are set aside. Bytes from the start of the file; 0 for none.
+    aside: u64,
+}
+
+/// Blocks beyond the end would stay with the file; the lock goes with the descriptor.
+impl Drop for Log {
+    fn drop(&mut self) {
+        // An append-only file keeps them: nobody is worse off.
+        drop(self.give_back());
+    }
 }
 
 impl Log {
@@ -218,7 +228,7 @@ impl Log {
         if owner != rustix::process::geteuid().as_raw() || mode & 0o077 != 0 {
             return Err(LogError::Shared { path: owned(), owner, mode });
         }
-        Ok(Self { path: owned(), file, session, last: None })
+        Ok(Self { path: owned(), file, session, last: None, aside: 0 })
     }
 
     /// Whether [`Log::open`] and a record would work at `path`, without making or writing anything.
@@ -267,6 +277,44 @@ impl Log {
         // The lock goes with the descriptor if this fails.
         flock(&self.file, FlockOperation::Unlock).map_err(|error| self.failed(error.into()))?;
         written
+    }
+
+    /// Whether the file system has room for `bytes` more, and sets them aside where it can
+    /// (`fallocate(2)`, beyond the end): a record that must be written later finds its place.
+    ///
+    /// # Errors
+    /// There is no room, or the log is not where it was.
+    pub fn has_room(&mut self, bytes: u64) -> Result<(), LogError> {
+        self.lock()?;
+        let room = self.in_place().and_then(|()| {
+            let end = self.end()?;
+            if end.saturating_add(bytes) <= self.aside {
+                return Ok(());
+            }
+            // As much again, so that not every connection asks.
+            let more = bytes.saturating_mul(2);
+            match fallocate(&self.file, FallocateFlags::KEEP_SIZE, end, more) {
+                Ok(()) => {
+                    self.aside = end.saturating_add(more);
+                    Ok(())
+                }
+                // Not of this file system: the write itself will tell.
+                Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
+                Err(error) => Err(self.failed(error.into())),
+            }
+        });
+        flock(&self.file, FlockOperation::Unlock).map_err(|error| self.failed(error.into()))?;
+        room
+    }
+
+    /// Gives back what [`Log::has_room`] set aside and nobody used.
+    fn give_back(&mut self) -> Result<(), LogError> {
+        if std::mem::take(&mut self.aside) > 0 {
+            self.lock()?;
+            let end = self.end()?;
+            self.file.set_len(end).map_err(|error| self.failed(error))?;
+        }
+        Ok(())
     }
 
     /// A record in a file that nobody finds any more is no record.

@@ -61,6 +61,14 @@ struct Workload<'e> {
 struct Policy<'e> {
     #[serde(borrow)]
     workspace: Workspace<'e>,
+    #[serde(borrow, default)]
+    dangers: Vec<Danger<'e>>,
+}
+
+#[derive(Deserialize)]
+struct Danger<'e> {
+    #[serde(borrow)]
+    what: Cow<'e, str>,
 }
 
 #[derive(Deserialize)]
@@ -74,7 +82,9 @@ fn start(event: &str) -> Option<Vec<String>> {
     let words: Vec<String> = plan.workload.command.iter().map(|word| quoted(word)).collect();
     let wall = one_line(&plan.wall);
     let place = format!("in {}, {wall}", quoted(&policy.workspace.path));
-    Some(vec![words.join(" "), place])
+    let dangers = policy.dangers.iter();
+    let dangers = dangers.map(|danger| format!("dangerous: {}", one_line(&danger.what)));
+    Some([words.join(" "), place].into_iter().chain(dangers).collect())
 }
 
 fn exit(event: &str) -> Option<Vec<String>> {
@@ -190,6 +200,11 @@ mod tests {
                 r#"{"kind":"start","facts":{},"policy":{"workspace":{"path":"/a b","x":1}},"plan":{"wall":"process/native","workload":{"command":["sh","-c","rm -rf /\nx",""],"search":[]}}}"#,
                 &["sh -c \"rm -rf /\\nx\" \"\"", "in \"/a b\", process/native"][..],
                 "a newline in a word begins no line",
+            ),
+            (
+                r#"{"kind":"start","policy":{"workspace":{"path":"/a"},"dangers":[{"what":"K\nis inside","clause":{}}]},"plan":{"wall":"w","workload":{"command":["x"]}}}"#,
+                &["x", "in /a, w", "dangerous: K is inside"],
+                "what is dangerous is told",
             ),
             (r#"{"kind":"start","old":1}"#, &["old 1"], "a form that is not known"),
             (r#"{"kind":"ready"}"#, &[""], "nothing more to say"),

@@ -4,3 +4,198 @@
 //! `cofferdam-init` made there, judges each by the name that it is for, and dials. Bytes judged are
 //! bytes sent: what a parser here has read is what goes out, and what it cannot read without doubt
 //! is refused.
+//!
+//! It is a process of its own, one for each sandbox. It reads the resolver's configuration, then gives
+//! up files, programs and processes, and only then hears anything of the workload's. The engine keeps
+//! its record; without a place in the log nothing is let through.
+#![cfg(target_os = "linux")]
+
+pub mod answer;
+pub mod authority;
+pub mod body;
+mod confine;
+mod control;
+mod denial;
+mod direct;
+pub mod dns;
+mod doors;
+pub mod fields;
+mod gate;
+pub mod head;
+pub mod hello;
+mod inside;
+mod proxy;
+mod published;
+pub mod ranges;
+mod relay;
+pub mod socks;
+pub mod synthetic;
+mod tunnel;
+pub mod upstream;
+
+use std::cell::RefCell;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::ExitCode;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use cofferdam_plan::egress::{Door, Egress};
+use cofferdam_plan::message::{FromGateway, ToGateway};
+use cofferdam_plan::{BUILD, wire};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::Semaphore;
+use tokio::task::LocalSet;
+
+use crate::control::{Given, Ledger};
+use crate::gate::Gate;
+use crate::synthetic::Synthetic;
+use crate::upstream::Upstream;
+
+/// The gateway's part of a plan is far smaller. Bytes.
+const EGRESS_BYTES_MAX: u64 = 16 << 20;
+
+/// What went wrong before anything was heard.
+#[derive(Debug)]
+struct Failed {
+    doing: String,
+    errno: i32,
+}
+
+trait Doing<T> {
+    fn doing(self, what: impl fmt::Display) -> Result<T, Failed>;
+}
+
+impl<T, E: Into<io::Error>> Doing<T> for Result<T, E> {
+    fn doing(self, what: impl fmt::Display) -> Result<T, Failed> {
+        self.map_err(|error| {
+            let errno = error.into().raw_os_error().unwrap_or(0);
+            Failed { doing: what.to_string(), errno }
+        })
+    }
+}
+
+/// The whole program. Descriptor 1 is the socketpair with the engine.
+#[must_use]
+pub fn main() -> ExitCode {
+    let Ok(engine) = io::stdout().as_fd().try_clone_to_owned() else {
+        // Not started by the engine, and nobody to tell.
+        return ExitCode::from(125);
+    };
+    match prepare(&engine)
+        .and_then(|prepared| run(engine.try_clone().doing("hold the socket")?, prepared))
+    {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failed { doing, errno }) => {
+            // The engine may be gone; then nobody is left to tell.
+            drop(control::say(&engine, &FromGateway::Failed { doing, errno }));
+            ExitCode::from(125)
+        }
+    }
+}
+
+/// What was read and held before the gateway was confined, and what it got.
+struct Prepared {
+    egress: Egress,
+    names: Synthetic,
+    upstream: Upstream,
+    doors: Vec<(Door, OwnedFd)>,
+    published: Vec<std::net::TcpListener>,
+    tokio: Runtime,
+    connections: usize,
+}
+
+fn prepare(engine: &OwnedFd) -> Result<Prepared, Failed> {
+    confine::unreadable().doing("switch core dumps and tracing off")?;
+    rustix::process::chdir("/").doing("leave the caller's directory")?;
+    let connections = doors::connections(confine::descriptors());
+    let tokio = Builder::new_current_thread().enable_all().build().doing("make a reactor")?;
+    let (egress, user) = egress(engine)?;
+    let upstream = Upstream::read(egress.upstream_proxy.clone(), &egress.rules);
+    let upstream = upstream.doing("read the resolver's configuration")?;
+    let published = published::listeners(&egress.publish).map_err(|(at, error)| Failed {
+        doing: format!("publish a port at {at}"),
+        errno: error.raw_os_error().unwrap_or(0),
+    })?;
+    if let Some(user) = user {
+        confine::become_user(user).doing("become the workload's user")?;
+    }
+    let assigned = egress.names.iter().map(|row| (row.name.clone(), row.v4, row.v6));
+    let names = Synthetic::new(assigned).map_err(|_| Failed {
+        doing: "read a plan whose names have addresses of their own".into(),
+        errno: 0,
+    })?;
+    let doors = doors_of(engine, &egress)?;
+    confine::confine().doing("confine the gateway")?;
+    Ok(Prepared { egress, names, upstream, doors, published, tokio, connections })
+}
+
+/// The gateway's part of the plan.
+fn egress(engine: &OwnedFd) -> Result<(Egress, Option<(u32, u32)>), Failed> {
+    let other =
+        || Failed { doing: "read a plan of this build: reinstall cofferdam".into(), errno: 0 };
+    let Given { order, fds } = control::receive(engine).doing("receive a plan")?;
+    let (ToGateway::Egress { user }, Some(memory)) = (order, fds.into_iter().next()) else {
+        return Err(other());
+    };
+    let mut bytes = Vec::new();
+    File::from(memory).take(EGRESS_BYTES_MAX).read_to_end(&mut bytes).doing("read the plan")?;
+    let egress = wire::decode(&bytes).map_err(|_| other())?;
+    Ok((egress, user))
+}
+
+/// The sockets that init made, each with what it is for.
+fn doors_of(engine: &OwnedFd, egress: &Egress) -> Result<Vec<(Door, OwnedFd)>, Failed> {
+    let mut sockets = Vec::new();
+    while sockets.len() < egress.doors.len() {
+        let Given { order, fds } = control::receive(engine).doing("receive the sockets")?;
+        match order {
+            ToGateway::Sockets if !fds.is_empty() => sockets.extend(fds),
+            ToGateway::Sockets
+            | ToGateway::Egress { .. }
+            | ToGateway::Room { .. }
+            | ToGateway::Finish => {
+                return Err(Failed { doing: "receive the sockets of the plan".into(), errno: 0 });
+            }
+        }
+    }
+    Ok(egress.doors.iter().copied().zip(sockets).collect())
+}
+
+/// Hears until the engine says that the workload is gone.
+fn run(engine: OwnedFd, prepared: Prepared) -> Result<(), Failed> {
+    let Prepared { egress, names, upstream, doors, published, tokio, connections } = prepared;
+    let said = engine.try_clone().doing("hold the socket")?;
+    let local = LocalSet::new();
+    let gate = {
+        let _inside = tokio.enter();
+        let ledger = Ledger::new(engine).doing("hear the engine")?;
+        let opened = egress.names.iter().map(|row| row.name.clone()).collect();
+        Rc::new(Gate {
+            egress,
+            names: RefCell::new(names),
+            upstream,
+            ledger,
+            spares: RefCell::default(),
+            opened: RefCell::new(opened),
+            slots: Arc::new(Semaphore::new(connections)),
+        })
+    };
+    let served = local.block_on(&tokio, async {
+        doors::open(&gate, doors, &gate.slots).doing("hear on the sockets")?;
+        published::open(&gate, published).doing("hear on published ports")?;
+        let ready = FromGateway::Ready { build: BUILD.into() };
+        control::say(&said, &ready).doing("report to the engine")?;
+        tokio::select! {
+            () = gate.ledger.obey() => {}
+            () = gate.ledger.deliver() => {}
+        }
+        Ok(())
+    });
+    // Every connection that is left ends here, and says so.
+    drop(local);
+    tokio.block_on(gate.ledger.close());
+    served
+}

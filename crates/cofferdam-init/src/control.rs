@@ -11,6 +11,8 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, recv, recvmsg, sendmsg,
 };
 
+use crate::network::SOCKETS_MAX;
+
 /// An order is a few bytes.
 const ORDER_BYTES_MAX: usize = 64;
 
@@ -49,6 +51,17 @@ impl Control {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut ancillary = SendAncillaryBuffer::new(&mut space);
         let fds = [terminal];
+        ancillary.push(SendAncillaryMessage::ScmRights(&fds));
+        sendmsg(&self.0, &[IoSlice::new(&bytes)], &mut ancillary, SendFlags::NOSIGNAL)?;
+        Ok(())
+    }
+
+    /// Sends sockets for the gateway.
+    pub(crate) fn send_sockets(&self, sockets: &[OwnedFd]) -> io::Result<()> {
+        let bytes = wire::encode(&Report::Sockets);
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(SOCKETS_MAX))];
+        let mut ancillary = SendAncillaryBuffer::new(&mut space);
+        let fds: Vec<_> = sockets.iter().map(AsFd::as_fd).collect();
         ancillary.push(SendAncillaryMessage::ScmRights(&fds));
         sendmsg(&self.0, &[IoSlice::new(&bytes)], &mut ancillary, SendFlags::NOSIGNAL)?;
         Ok(())

@@ -8,6 +8,7 @@
 
 mod confine;
 mod control;
+mod network;
 mod reap;
 mod steps;
 mod terminal;

@@ -14,14 +14,14 @@ use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::mount::{MountPropagationFlags, mount_change};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socket_with,
-    socketpair,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
 };
 use rustix::process::{Pid, WaitOptions, waitpid};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::confine::{self, Dumpable};
 use crate::control::Control;
+use crate::network;
 use crate::view::{Held, NewRoot};
 use crate::watch::Watch;
 use crate::{Doing, Failed};
@@ -158,13 +158,19 @@ impl<'a> Stage<'a> {
                         Aside::Network => {
                             unshare(Namespaces::NETWORK).doing("enter a network namespace")
                         }
-                        Aside::Loopback => loopback().doing("bring the loopback interface up"),
+                        Aside::Loopback => {
+                            network::loopback().doing("bring the loopback interface up")
+                        }
+                        Aside::EveryAddress { ipv6 } => {
+                            network::every_address(*ipv6).doing("make every address our own")
+                        }
+                        Aside::Sockets { sockets } => network::sockets(self.control, sockets),
                     }?;
                 }
-                let network = OFlags::RDONLY | OFlags::CLOEXEC;
-                let network = openat(&own, "ns/net", network, Mode::empty());
-                let network = network.doing("hold the network namespace")?;
-                match send_descriptor(&done, network.as_fd()) {
+                let namespace = OFlags::RDONLY | OFlags::CLOEXEC;
+                let namespace = openat(&own, "ns/net", namespace, Mode::empty());
+                let namespace = namespace.doing("hold the network namespace")?;
+                match send_descriptor(&done, namespace.as_fd()) {
                     // Pid 1 has failed meanwhile, and tells why itself.
                     Err(error) if error.kind() == io::ErrorKind::BrokenPipe => exit_now(125),
                     sent => sent.doing("hand the network over")?,
@@ -262,9 +268,4 @@ fn receive_descriptor(from: &OwnedFd) -> io::Result<OwnedFd> {
         Some(RecvAncillaryMessage::ScmRights(mut fds)) => fds.next().ok_or_else(gone),
         Some(_) | None => Err(gone()),
     }
-}
-
-fn loopback() -> io::Result<()> {
-    let socket = socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
-    cofferdam_sys::process::loopback_up(socket.as_fd())
 }

@@ -28,6 +28,8 @@ pub struct Host {
     pub devices: Vec<String>,
     /// Names below `/proc` that exist, from the list the plan masks.
     pub proc_names: Vec<String>,
+    /// Whether the kernel speaks IPv6 (`/proc/net/if_inet6`).
+    pub ipv6: bool,
     /// Memory of the machine, or of the control group this process is in. Bytes; 0: not known.
     pub memory: u64,
     /// `/proc/self/oom_score_adj` where that is above 0 (`proc_pid_oom_score_adj(5)`).

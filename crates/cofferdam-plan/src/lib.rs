@@ -7,6 +7,7 @@
 //! and `cofferdam-init` obeys it step by step (module [`wire`] is the form in which it gets it).
 
 pub mod coverage;
+pub mod egress;
 pub mod host;
 pub mod message;
 mod native;
@@ -15,10 +16,12 @@ pub mod refusal;
 #[cfg(feature = "json")]
 pub mod render;
 pub mod seccomp;
+pub mod synthetic;
 pub mod wire;
 
-pub use cofferdam_policy::{facts, judge, limits, model, view};
+pub use cofferdam_policy::{facts, hostname, judge, limits, model, network, view};
 pub use coverage::{Coverage, Extent};
+pub use egress::Egress;
 pub use host::Host;
 pub use native::{Task, compile, landlock};
 pub use plan::{Plan, Step, Workload};

@@ -1,6 +1,11 @@
-//! What engine and init say to each other on their socketpair, one message a packet.
+//! What engine and init, and engine and gateway, say to each other on their socketpairs, one message a
+//! packet.
 
+use core::net::SocketAddr;
 use std::path::PathBuf;
+
+use cofferdam_policy::judge::hosts::Protocol;
+use cofferdam_policy::model::Clause;
 
 /// From init to the engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +45,8 @@ pub enum Report {
     },
     /// The other end of the sandbox's terminal comes with this packet (`unix(7)`, `SCM_RIGHTS`).
     Terminal,
+    /// Sockets for the gateway come with this packet, the next ones in the order of the plan.
+    Sockets,
     /// A signal stopped the workload: job control of its terminal, mostly.
     Stopped {
         /// The signal.
@@ -66,5 +73,111 @@ pub enum Order {
     Signal {
         /// The number, 1 to 31.
         number: u8,
+    },
+}
+
+/// From the engine to the gateway.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ToGateway {
+    /// The gateway's half of the plan comes with this packet, in a sealed memfd.
+    Egress {
+        /// User and group to become, where root starts it.
+        user: Option<(u32, u32)>,
+    },
+    /// Sockets come with this packet, the next ones in the order of the plan.
+    Sockets,
+    /// So many more connections have room in the log for their event: nothing is dialled without.
+    Room {
+        /// How many.
+        places: u32,
+    },
+    /// The workload is gone: tell what is left, and end.
+    Finish,
+}
+
+/// From the gateway to the engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FromGateway {
+    /// It is confined and hears.
+    Ready {
+        /// [`crate::BUILD`] of the gateway.
+        build: String,
+    },
+    /// It could not start.
+    Failed {
+        /// What it was doing, for a person.
+        doing: String,
+        /// `errno(3)`, 0 where no system call failed.
+        errno: i32,
+    },
+    /// A connection has taken a place in the log; its [`Ended`] will fill it.
+    Begun,
+    /// A connection waits for a place in the log.
+    Waits,
+    /// A connection ended; or was refused.
+    Ended(Box<Ended>),
+}
+
+/// One connection from its beginning to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// How it came.
+    pub way: Way,
+    /// For whom it was, as [`cofferdam_policy::judge::hosts::Host`] spells it; empty where nobody said.
+    pub host: String,
+    /// On which port; 0 for a lookup.
+    pub port: u16,
+    /// What was spoken.
+    pub protocol: Option<Protocol>,
+    /// What was dialled.
+    pub address: Option<SocketAddr>,
+    /// The rule that decided.
+    pub clause: Clause,
+    /// What became of it.
+    pub verdict: Went,
+    /// Why, for a person; empty where it went well.
+    pub why: String,
+    /// The smallest change that would let it through; empty where there is none.
+    pub fix: String,
+    /// From the workload. Bytes.
+    pub sent: u64,
+    /// To the workload. Bytes.
+    pub received: u64,
+    /// From accepting it to its end.
+    pub duration_ms: u64,
+    /// How many like it this stands for, from 1: a program that asks again and again fills no log.
+    pub times: u64,
+}
+
+/// How a connection came to the gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "json", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
+pub enum Way {
+    /// To an address that stands for a host.
+    Direct,
+    /// Through the HTTP proxy.
+    Proxy,
+    /// Through the SOCKS5 proxy.
+    Socks,
+    /// A question for an address, no connection.
+    Lookup,
+    /// From the host, to a published server of the workload's.
+    Published,
+}
+
+/// What became of a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Went {
+    /// It was let through.
+    Allowed,
+    /// The policy does not allow it, or what was spoken was not what it allows.
+    Denied {
+        /// Stable name.
+        code: String,
+    },
+    /// It was let through and did not come about.
+    Failed {
+        /// Stable name.
+        code: String,
     },
 }

@@ -3,6 +3,7 @@
 //! Says *why* each step is there; `cofferdam-init` knows *how*.
 
 mod cover;
+mod egress;
 pub mod landlock;
 mod limits;
 mod names;
@@ -11,13 +12,15 @@ use std::path::{Path, PathBuf};
 
 use cofferdam_policy::Rules;
 use cofferdam_policy::facts::{Ids, Seen};
-use cofferdam_policy::model::{Grant, Mode, Origin, Policy};
+use cofferdam_policy::model::{Clause, Grant, Mode, Origin, Policy, Shown, Variable};
 
+use crate::egress::{Egress, PROXY_PORT};
 use crate::host::{DEVICES, Host, PROC_MASKED};
 use crate::plan::{
     Access, Argument, Aside, Expect, Guard, Idmap, Opening, Plan, Spaces, Step, Streams, Workload,
 };
 use crate::refusal::Refusal;
+use crate::synthetic::GATEWAY_V4;
 use crate::{BUILD, seccomp};
 
 /// Our own corner of the new root: files that stand in for the host's.
@@ -29,6 +32,14 @@ const EMPTY_DIRECTORY: &str = "/.cofferdam/hidden-directory";
 const HOSTNAME: &str = "cofferdam";
 /// Directories among [`PROC_MASKED`]; the others are files.
 const PROC_DIRECTORIES: &[&str] = &["acpi", "asound", "bus", "driver", "fs", "irq", "scsi"];
+
+/// Variables that name a proxy.
+const PROXIED: [&str; 6] =
+    ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+/// Variables that name who needs none.
+const DIRECT: [&str; 2] = ["NO_PROXY", "no_proxy"];
+/// The workload's own servers.
+const LOCAL: &str = "localhost,127.0.0.1,::1,.localhost";
 
 /// What shall run: the part of a plan that no policy says.
 #[derive(Clone, Debug, Default)]
@@ -59,8 +70,10 @@ pub fn compile(policy: &Policy, host: &Host, task: impl Into<Task>) -> Result<Pl
         return Err(Refusal::NoStandIn);
     }
     let held = limits::held(policy, host)?;
+    let egress = egress::of(policy, host)?;
     let openings = openings(policy, stand_in);
-    let mut setup = entry(policy.person.ids, (uid, gid), held.killed_first, &openings);
+    let aside = aside(egress.as_ref(), host);
+    let mut setup = entry(policy.person.ids, held.killed_first, aside, &openings);
     setup.push(Step::Hostname { name: HOSTNAME.into() });
     setup.push(Step::NewRoot);
     setup.extend(skeleton(policy, uid, gid, &held));
@@ -78,13 +91,14 @@ pub fn compile(policy: &Policy, host: &Host, task: impl Into<Task>) -> Result<Pl
         workload: Workload {
             command,
             search: search(policy),
-            environment: policy.environment.clone(),
+            environment: environment(policy, egress.as_ref()),
             directory: policy.cwd.clone(),
             streams,
         },
         coverage,
         rules: Rules::of(policy),
         bounds: held.bounds,
+        egress,
     })
 }
 
@@ -142,14 +156,27 @@ fn openings(policy: &Policy, stand_in: bool) -> Vec<Opening> {
     trees.chain(names::home(policy, stand_in)).chain(DEVICES.iter().map(device)).collect()
 }
 
+/// What is done for the network. Making the namespace and bringing lo up takes the kernel longer (0.3
+/// to 1 ms) than any other step, so it goes on while pid 1 builds the view.
+fn aside(egress: Option<&Egress>, host: &Host) -> Vec<Aside> {
+    // One interface, the sandbox's own loopback; without a gateway no route leads anywhere.
+    let mut parts = vec![Aside::Network, Aside::Loopback];
+    if let Some(egress) = egress {
+        if !egress.rules.allow.is_empty() {
+            parts.push(Aside::EveryAddress { ipv6: host.ipv6 });
+        }
+        let sockets = egress.doors.iter().map(|door| door.socket).collect();
+        parts.push(Aside::Sockets { sockets });
+    }
+    parts
+}
+
 /// From the caller's namespaces into the sandbox's, with every tree of the host in hand.
-fn entry(ids: Ids, (uid, gid): (u32, u32), killed_first: u32, openings: &[Opening]) -> Vec<Step> {
+fn entry(ids: Ids, killed_first: u32, aside: Vec<Aside>, openings: &[Opening]) -> Vec<Step> {
+    let (uid, gid) = ids.pair();
     let opens = openings.iter().cloned().map(Step::Open);
     let unshare = Step::Unshare { spaces: Spaces::Inside };
-    // `network = none` leaves one interface, the sandbox's own loopback, without any route. Making
-    // the namespace and bringing lo up takes the kernel longer (0.3 to 1 ms) than any other step,
-    // so it goes on while pid 1 builds the view.
-    let fork = Step::Fork { aside: vec![Aside::Network, Aside::Loopback] };
+    let fork = Step::Fork { aside };
     let last = Step::KilledFirst { score: killed_first };
     let inside = [unshare, Step::MapIds { uid, gid }, last, fork, Step::MakePrivate];
     match ids {
@@ -240,8 +267,17 @@ fn etc_files(policy: &Policy, uid: u32, gid: u32) -> [(&'static str, String); 5]
             "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n"
                 .into(),
         ),
-        ("resolv.conf", "# no resolver: the network is closed\n".into()),
+        ("resolv.conf", resolver(policy)),
     ]
+}
+
+fn resolver(policy: &Policy) -> String {
+    if policy.network.rules.allow.is_empty() {
+        return "# no resolver: the network is closed\n".into();
+    }
+    format!(
+        "# cofferdam's gateway: it knows the names that the policy allows\nnameserver {GATEWAY_V4}\n"
+    )
 }
 
 /// The mounts of the view, outer before inner.
@@ -392,6 +428,28 @@ fn confinement(policy: &Policy, host: &Host, limits: Vec<Step>) -> Vec<Step> {
     ];
     // Init carries them too, and has opened and written what it needs.
     walls.into_iter().chain(limits).collect()
+}
+
+/// The policy's environment, with the names by which programs find a proxy where it leaves them out. No
+/// program needs them, since every connection is heard; with them it is told why one is refused.
+fn environment(policy: &Policy, egress: Option<&Egress>) -> Vec<Variable> {
+    let mut variables = policy.environment.clone();
+    let open = egress.is_some_and(|egress| !egress.rules.allow.is_empty());
+    let proxy = format!("http://{GATEWAY_V4}:{PROXY_PORT}");
+    let own = PROXIED.iter().map(|name| (*name, proxy.as_str()));
+    let own =
+        own.chain(DIRECT.iter().map(|name| (*name, LOCAL))).chain([("NODE_USE_ENV_PROXY", "1")]);
+    for (name, value) in own.filter(|_| open) {
+        if !variables.iter().any(|variable| variable.name == name) {
+            variables.push(Variable {
+                name: name.into(),
+                value: value.into(),
+                shown: Shown::Value,
+                clause: Clause::built_in("network.proxy"),
+            });
+        }
+    }
+    variables
 }
 
 /// Where a command without a slash is looked for.

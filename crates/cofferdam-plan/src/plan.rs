@@ -6,6 +6,7 @@ use cofferdam_policy::Rules;
 use cofferdam_policy::model::Variable;
 
 use crate::coverage::Coverage;
+use crate::egress::{Egress, Socket};
 
 /// What `cofferdam-init` obeys and the person reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub struct Plan {
     pub rules: Rules,
     /// What the engine holds from outside, and watches.
     pub bounds: Bounds,
+    /// What the gateway consults; `None` where the network is closed, and then there is no gateway.
+    pub egress: Option<Egress>,
 }
 
 /// Limits that init has no part in: of the control group, and of time.
@@ -183,13 +186,23 @@ pub enum Spaces {
 }
 
 /// What the first process does beside pid 1, in the sandbox's user namespace.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
 pub enum Aside {
     /// Enter a network namespace, which pid 1 joins later.
     Network,
     /// Bring its loopback interface up; there is no other.
     Loopback,
+    /// Make every address the namespace's own (`ip-route(8)`, a route of type local).
+    EveryAddress {
+        /// Those of IPv6 too.
+        ipv6: bool,
+    },
+    /// Make these sockets and hand them to the engine, for the gateway.
+    Sockets {
+        /// In this order.
+        sockets: Vec<Socket>,
+    },
 }
 
 /// What a process may use only so much of.

@@ -37,6 +37,13 @@ pub enum Refusal {
         /// Where it was asked for.
         clause: Clause,
     },
+    /// Rules name more addresses and ports than a gateway hears on.
+    TooManyDoors {
+        /// How many.
+        count: usize,
+        /// How many can be.
+        most: usize,
+    },
     /// `/dev` lacks a file that every program expects.
     DeviceMissing {
         /// Its name below `/dev`.
@@ -55,6 +62,7 @@ impl Refusal {
             Self::UserNamespacesOff { .. } => "userns-off",
             Self::NoStandIn => "no-stand-in",
             Self::LimitUnheld { .. } => "limit-unheld",
+            Self::TooManyDoors { .. } => "too-many-doors",
             Self::DeviceMissing { .. } => "device-missing",
         }
     }
@@ -87,6 +95,9 @@ impl Refusal {
                  \"best-effort\" }}, --limit {limit}={value}:best-effort",
                 if *limit == "memory" { format!("\"{value}\"") } else { value.clone() },
             ),
+            Self::TooManyDoors { .. } => {
+                "name fewer hosts or ports: those on 80 and 443 cost nothing; or a wildcard".into()
+            }
             Self::DeviceMissing { name } => {
                 format!("give this machine or container a /dev/{name}")
             }
@@ -111,6 +122,10 @@ impl std::fmt::Display for Refusal {
             Self::LimitUnheld { value, clause, .. } => {
                 write!(out, "no cgroup here holds {value} for the whole sandbox: {clause}")
             }
+            Self::TooManyDoors { count, most } => write!(
+                out,
+                "network.allow needs {count} sockets for hosts on ports of their own, over {most}"
+            ),
             Self::DeviceMissing { name } => write!(out, "/dev/{name} is missing"),
         }
     }

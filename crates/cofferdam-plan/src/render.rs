@@ -29,6 +29,7 @@ fn write_text(out: &mut String, policy: &Policy, plan: &Plan) -> std::fmt::Resul
         let names: Vec<&str> = policy.presets.iter().map(|preset| preset.name.as_str()).collect();
         writeln!(out, "presets    {}", names.join(", "))?;
     }
+    show::dangers(out, policy)?;
     writeln!(out, "\nview")?;
     show::trees(out, policy)?;
     show::seeds(out, policy)?;

@@ -10,7 +10,7 @@ use cofferdam_policy::judge::{Access as View, Entry, Rules};
 use cofferdam_policy::model::{Clause, Shown, Variable};
 
 use crate::coverage::{Coverage, Extent};
-use crate::message::{Order, Report};
+use crate::message::{Ended, FromGateway, Order, Report, ToGateway, Way, Went};
 use crate::plan::{
     Access, Argument, Aside, Bounds, Carrier, Expect, Guard, Idmap, Opening, Plan, Resource,
     Spaces, Step, Streams, Workload,
@@ -153,6 +153,15 @@ impl<T: Wire> Wire for Option<T> {
     }
 }
 
+impl<T: Wire> Wire for Box<T> {
+    fn put(&self, to: &mut Vec<u8>) {
+        T::put(self, to);
+    }
+    fn take(from: &mut &[u8]) -> Result<Self, Malformed> {
+        T::take(from).map(Self::new)
+    }
+}
+
 impl<A: Wire, B: Wire> Wire for (A, B) {
     fn put(&self, to: &mut Vec<u8>) {
         self.0.put(to);
@@ -204,7 +213,9 @@ macro_rules! wire_enum {
     };
 }
 
-wire_struct!(Plan { build, wall, setup, workload, coverage, rules, bounds });
+mod egress;
+
+wire_struct!(Plan { build, wall, setup, workload, coverage, rules, bounds, egress });
 wire_struct!(Bounds { memory, processes, cpus, file_size, wall_time, grace });
 wire_struct!(Workload { command, search, environment, directory, streams });
 wire_struct!(Streams { input, output, error });
@@ -220,7 +231,12 @@ wire_enum!(Access { 0 => ReadOnly, 1 => ReadWrite, 2 => Device });
 wire_enum!(Idmap { 0 => None, 1 => Required, 2 => IfPossible });
 wire_enum!(Guard { 0 => Kill, 1 => Note });
 wire_enum!(Spaces { 0 => Mount, 1 => Inside });
-wire_enum!(Aside { 0 => Network, 1 => Loopback });
+wire_enum!(Aside {
+    0 => Network,
+    1 => Loopback,
+    2 => EveryAddress { ipv6 },
+    3 => Sockets { sockets },
+});
 wire_enum!(Resource { 0 => Processes, 1 => OpenFiles, 2 => FileSize, 3 => Data, 4 => Signals });
 wire_enum!(Expect { 0 => Inode { dev, ino }, 1 => Device { major, minor } });
 wire_enum!(View {
@@ -271,6 +287,37 @@ wire_enum!(Report {
     5 => Forked { pid },
     6 => Terminal,
     7 => Stopped { signal },
+    8 => Sockets,
+});
+wire_struct!(Ended {
+    way,
+    host,
+    port,
+    protocol,
+    address,
+    clause,
+    verdict,
+    why,
+    fix,
+    sent,
+    received,
+    duration_ms,
+    times
+});
+wire_enum!(Way { 0 => Direct, 1 => Proxy, 2 => Socks, 3 => Lookup, 4 => Published });
+wire_enum!(Went { 0 => Allowed, 1 => Denied { code }, 2 => Failed { code } });
+wire_enum!(FromGateway {
+    0 => Ready { build },
+    1 => Failed { doing, errno },
+    2 => Begun,
+    3 => Ended(ended),
+    4 => Waits,
+});
+wire_enum!(ToGateway {
+    0 => Egress { user },
+    1 => Sockets,
+    2 => Room { places },
+    3 => Finish,
 });
 wire_enum!(Order { 0 => Go, 1 => Signal { number }, 2 => Foreground });
 

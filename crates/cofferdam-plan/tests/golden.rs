@@ -37,6 +37,7 @@ fn host() -> Host {
         stand_in_mapped: true,
         devices: DEVICES.iter().map(|(name, ..)| (*name).to_owned()).collect(),
         proc_names: PROC_MASKED.iter().map(|name| (*name).to_owned()).collect(),
+        ipv6: true,
         memory: 16 << 30,
         killed_first: 0,
         ceilings: Ceilings {

@@ -3,6 +3,8 @@
 //! Knows the grammar; knows nothing of the machine. Paths are still text here. Made
 //! from TOML by [`Document::parse`]; the other methods add what the command line says.
 
+mod network;
+
 use std::ops::Range;
 
 use crate::error::{Fault, PolicyError};
@@ -11,6 +13,7 @@ use crate::model::{Clause, Home, Isolation, Mode};
 use crate::presets::{self, Preset};
 use crate::read;
 use crate::view;
+pub use network::NetworkText;
 
 /// Longest policy text. Bytes.
 pub const TEXT_BYTES_MAX: usize = 1 << 20;
@@ -121,8 +124,11 @@ pub struct Document {
     pub variables: Vec<Located<String>>,
     /// `environment.set`, in the order of the names, then `--env NAME=VALUE`.
     pub set: Vec<Located<Setting>>,
-    /// `network`; none.
-    pub network: Clause,
+    /// `environment.dangerous_allow`, then `--dangerous-env`: names of variables that pass even if
+    /// they hold secrets.
+    pub dangerous: Vec<Located<String>>,
+    /// `network`; none where it is not written.
+    pub network: NetworkText,
     /// `extends`, then `--preset`: what each brings, in order, with what it extends before it. All
     /// of it comes before the text: single values of the text win, lists are joined.
     pub presets: Vec<Preset>,
@@ -164,7 +170,8 @@ impl Document {
                 .map(|name| Located::built_in((*name).to_owned(), default("environment.allow")))
                 .collect(),
             set: Vec::new(),
-            network: default("network"),
+            dangerous: Vec::new(),
+            network: NetworkText::none(default("network")),
             presets: Vec::new(),
             limits: Limits::built_in(),
         }
@@ -181,7 +188,8 @@ impl Document {
 
     /// Every name or prefix of a variable that passes: the text's and the flags', then the presets'.
     pub fn passed(&self) -> impl Iterator<Item = &Located<String>> {
-        self.variables.iter().chain(self.presets.iter().flat_map(|preset| &preset.variables))
+        let presets = self.presets.iter().flat_map(|preset| &preset.variables);
+        self.variables.iter().chain(&self.dangerous).chain(presets)
     }
 
     /// `--workspace PATH[:MODE]`, in place of the text's.

@@ -1,5 +1,7 @@
 //! What can be wrong with a policy: one variant a situation, each with its next step.
 
+mod network;
+
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -9,6 +11,7 @@ use crate::limits::Name;
 use crate::model::Clause;
 use crate::presets;
 use crate::read::{ENTRIES_MAX, limit_form, nearest};
+pub(crate) use network::NetworkFault;
 
 /// One situation.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -76,6 +79,13 @@ pub(crate) enum Fault {
     VariableSecret { name: String },
     #[error("the value of `{name}` contains a NUL")]
     VariableNul { name: String },
+    #[error("`--dangerous-env` passes `{name}`, and sets nothing")]
+    VariableValue { name: String },
+    #[error("`{name}` stands for more than one variable")]
+    VariablePattern { name: String },
+    // The network.
+    #[error(transparent)]
+    Network(#[from] NetworkFault),
     // Limits.
     #[error("`{}` is no value of `{}`", got, name.as_str())]
     LimitValue { name: Name, got: String },
@@ -132,6 +142,9 @@ pub(crate) enum Fault {
     GuardedHardLink { path: PathBuf, links: u64 },
 }
 
+/// Lists of hosts, as a fault names them.
+const OF_HOSTS: &[&str] = &["network.allow", "network.deny", "--allow"];
+
 fn within(path: &Path, place: &Path, what: &str) -> String {
     if path == place {
         format!("{} is {what}", path.display())
@@ -187,6 +200,9 @@ impl Fault {
             Self::VariableOurs { .. } => "variable-ours",
             Self::VariableSecret { .. } => "variable-secret",
             Self::VariableNul { .. } => "variable-nul",
+            Self::VariableValue { .. } => "variable-value",
+            Self::VariablePattern { .. } => "variable-pattern",
+            Self::Network(fault) => fault.code(),
             Self::LimitValue { .. } => "limit-value",
             Self::LimitRange { .. } => "limit-range",
             Self::LimitMax { .. } => "limit-max",
@@ -232,6 +248,9 @@ impl Fault {
                 "remove it: a rule that nobody enforces is refused, never ignored".into()
             }
             Self::WrongType { want, .. } => format!("write {want}"),
+            Self::TooMany { key, .. } if OF_HOSTS.contains(&key.as_str()) => {
+                "name a wildcard or a block that holds them".into()
+            }
             Self::TooMany { .. } => "name a directory that holds them".into(),
             Self::VersionMissing => "begin the policy with `version = 1`".into(),
             Self::VersionUnknown { .. } => "this release reads `version = 1`".into(),
@@ -239,7 +258,7 @@ impl Fault {
                 format!("did you mean `{nearest}`?")
             }
             Self::PresetUnknown { nearest: None, known, .. } => {
-                format!("the presets are: {}", known.join(", "))
+                format!("one of: {}", known.join(" "))
             }
             Self::PresetBroken { .. } => "report it; until then, leave the preset out".into(),
             Self::ExtendsLater { asked } if presets::ALL.iter().any(|p| p.name == asked) => {
@@ -281,9 +300,14 @@ impl Fault {
                 "remove it: HOME, PATH and their kind are made anew".into()
             }
             Self::VariableSecret { .. } => {
-                "secrets are never inherited; a value that is none can be set: NAME=VALUE".into()
+                "pass it by `dangerous_allow` (--dangerous-env), or set it: NAME=VALUE".into()
             }
             Self::VariableNul { .. } => "remove the NUL".into(),
+            Self::VariableValue { .. } => "write the name alone; --env NAME=VALUE sets one".into(),
+            Self::VariablePattern { .. } => {
+                "name each variable whose real value the command shall have".into()
+            }
+            Self::Network(fault) => fault.hint(),
             Self::LimitValue { name, .. } => format!("write {}", limit_form(name.unit())),
             Self::LimitRange { name, .. } => name.bounds().2.to_owned(),
             Self::LimitMax { .. } => "write { max = …, hold = \"best-effort\" }".into(),

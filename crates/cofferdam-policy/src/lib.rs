@@ -17,6 +17,8 @@ pub mod document;
 mod error;
 pub mod facts;
 pub mod hostname;
+#[cfg(feature = "text")]
+pub mod hosts;
 pub mod judge;
 pub mod limits;
 mod line;
@@ -44,7 +46,7 @@ pub use judge::{Act, Request, Rules, Verdict, decide};
 pub use line::in_line;
 #[cfg(feature = "text")]
 pub use message::{Message, render};
-pub use model::{Clause, Grant, Guarded, Isolation, Mode, Origin, Policy, Variable};
+pub use model::{Clause, Danger, Grant, Guarded, Isolation, Mode, Origin, Policy, Variable};
 #[cfg(feature = "text")]
 pub use read::keys;
 #[cfg(feature = "text")]

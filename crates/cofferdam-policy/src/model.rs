@@ -253,6 +253,16 @@ pub struct Variable {
     pub clause: Clause,
 }
 
+/// A rule that takes a piece out of the wall because the person says so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
+pub struct Danger {
+    /// What follows from it, in words.
+    pub what: String,
+    /// The rule.
+    pub clause: Clause,
+}
+
 /// Whether a variable's value may stand in plans, logs and Debug output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shown {
@@ -352,6 +362,8 @@ pub struct Policy {
     pub network_clause: Clause,
     /// How much the workload may use.
     pub limits: Limits,
+    /// What the person has opened although it is dangerous: secrets inside, rules that are too wide.
+    pub dangers: Vec<Danger>,
 }
 
 impl Policy {

@@ -56,6 +56,17 @@ pub enum ProxyProtocol {
     Socks5,
 }
 
+impl ProxyProtocol {
+    /// The scheme of the language.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Socks5 => "socks5",
+        }
+    }
+}
+
 /// Where an upstream proxy is. A person named it, so an address of a special range is as good.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
@@ -64,6 +75,16 @@ pub enum ProxyHost {
     Name(Name),
     /// By address.
     Address(core::net::IpAddr),
+}
+
+impl std::fmt::Display for ProxyHost {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Name(name) => name.fmt(out),
+            Self::Address(core::net::IpAddr::V4(address)) => address.fmt(out),
+            Self::Address(core::net::IpAddr::V6(address)) => write!(out, "[{address}]"),
+        }
+    }
 }
 
 /// `--publish PORT[:HOSTPORT]`: a server inside that the host's loopback reaches.

@@ -2,11 +2,11 @@
 //! with the program.
 //!
 //! A preset is read by the reader of every policy and may say less: it lists what else is extended,
-//! grants that may be absent, and variables. It never grants for writing, and nothing that holds a
+//! grants that may be absent, variables, and hosts. It never grants for writing, and nothing that holds a
 //! token. What no variable can tell a program, a preset says in a small file of the private home:
 //! those are data of this module, not of the language.
 
-use crate::document::{Document, GrantText, Located, Setting, Source};
+use crate::document::{Document, GrantText, Located, NetworkText, Setting, Source};
 use crate::error::{Fault, PolicyError};
 use crate::model::Clause;
 use crate::read;
@@ -51,6 +51,15 @@ pub const ALL: &[BuiltIn] = &[
     plain("go", include_str!("presets/go.toml")),
     plain("java", include_str!("presets/java.toml")),
     plain("ruby", include_str!("presets/ruby.toml")),
+    plain("pypi", include_str!("presets/pypi.toml")),
+    plain("npm", include_str!("presets/npm.toml")),
+    plain("crates", include_str!("presets/crates.toml")),
+    plain("go-proxy", include_str!("presets/go-proxy.toml")),
+    plain("maven", include_str!("presets/maven.toml")),
+    plain("rubygems", include_str!("presets/rubygems.toml")),
+    plain("github", include_str!("presets/github.toml")),
+    plain("anthropic", include_str!("presets/anthropic.toml")),
+    plain("openai", include_str!("presets/openai.toml")),
     plain("claude-code", include_str!("presets/claude-code.toml")),
     BuiltIn {
         name: "codex",
@@ -75,6 +84,8 @@ pub struct Preset {
     pub variables: Vec<Located<String>>,
     /// Variables that it sets.
     pub set: Vec<Located<Setting>>,
+    /// Whom it lets be talked to.
+    pub network: NetworkText,
     /// Files of the private home.
     pub seeds: &'static [SeedText],
 }
@@ -108,6 +119,7 @@ pub(crate) fn add(document: &mut Document, name: &str, clause: &Clause) -> Resul
         grants: own.grants,
         variables: own.variables,
         set: own.set,
+        network: own.network,
         seeds: found.seeds,
     });
     Ok(())

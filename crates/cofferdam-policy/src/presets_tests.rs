@@ -1,7 +1,8 @@
 //! What no preset does, whatever is added to one.
 
 use super::{ALL, PREFIX};
-use crate::document::{Document, Presence, Source};
+use crate::document::{Document, NetworkText, Presence, Source};
+use crate::judge::hosts::{Pattern, Protocol};
 use crate::model::{Isolation, Mode};
 use crate::view;
 
@@ -53,7 +54,7 @@ fn each_is_read_and_grants_only_what_may_be_absent_and_read() {
         assert_eq!(own.isolation.value, Isolation::Process, "{}", preset.name);
         assert_eq!(own.workspace, defaults.workspace, "{}: no workspace", preset.name);
         assert_eq!(own.home, defaults.home, "{}: no home", preset.name);
-        assert_eq!(own.network, defaults.network, "{}: no network", preset.name);
+        assert_eq!(own.dangerous, [], "{}: no secret", preset.name);
         for grant in &own.grants {
             let text = &grant.value;
             assert_eq!(text.mode, Mode::ReadOnly, "{}: {}", preset.name, text.path);
@@ -70,6 +71,64 @@ fn each_is_read_and_grants_only_what_may_be_absent_and_read() {
             assert!(!seed.path.starts_with('/') && !seed.path.contains(".."), "{}", seed.path);
         }
     }
+}
+
+/// Presets that open hosts by themselves, and how many; the others open none.
+const HOSTS: &[(&str, usize)] = &[
+    ("pypi", 2),
+    ("npm", 3),
+    ("crates", 2),
+    ("go-proxy", 2),
+    ("maven", 4),
+    ("rubygems", 2),
+    ("github", 6),
+    ("anthropic", 1),
+    ("openai", 1),
+];
+
+#[test]
+fn hosts_are_open_by_presets_that_are_for_that() {
+    for preset in ALL {
+        let source =
+            Source { name: format!("{PREFIX}{}", preset.name), text: preset.text.to_owned() };
+        let network = Document::parse(source).unwrap().network;
+        let want = HOSTS.iter().find(|(name, _)| *name == preset.name).map_or(0, |(_, n)| *n);
+        assert_eq!(network.allow.len(), want, "{}", preset.name);
+        for rule in &network.allow {
+            let (pattern, why) = (&rule.pattern, preset.name);
+            assert!(matches!(pattern, Pattern::Exact(_)), "{why}: {pattern}: each by name");
+            assert_eq!((rule.ports.as_slice(), rule.protocol), (&[443][..], Protocol::Tls));
+            assert!(rule.reason.is_some() && rule.dial.is_none(), "{why}: {pattern}: says why");
+        }
+        let closed = NetworkText { allow: Vec::new(), ..network };
+        assert_eq!(closed, NetworkText::none(closed.base.clone()), "{}: nothing else", preset.name);
+    }
+}
+
+/// A preset that opens its registry takes back what its toolchain says for a closed network, in
+/// whatever order they are named.
+#[test]
+fn registries_take_the_toolchains_word_back() {
+    for (registry, toolchain, variable, want) in [
+        ("pypi", "uv", "UV_OFFLINE", "0"),
+        ("pypi", "python", "PIP_RETRIES", "5"),
+        ("npm", "node", "npm_config_offline", "false"),
+        ("crates", "rust", "CARGO_NET_OFFLINE", "false"),
+        ("go-proxy", "go", "GOSUMDB", "sum.golang.org"),
+    ] {
+        for names in [[registry, toolchain], [toolchain, registry]] {
+            let mut document = Document::built_in();
+            names.iter().for_each(|name| document.add_preset(name).unwrap());
+            let mut set = document.presets.iter().flat_map(|preset| &preset.set);
+            let last = set.rfind(|set| set.value.name == variable);
+            assert_eq!(last.unwrap().value.value, want, "{names:?}: {variable}");
+        }
+    }
+    let codex = document("codex");
+    let names: Vec<&str> = codex.presets.iter().map(|preset| preset.name).collect();
+    assert_eq!(names, ["git", "openai", "codex"], "an agent gets its API");
+    let rule = codex.presets[1].network.allow.first().unwrap();
+    assert_eq!(rule.clause.to_string(), "network.allow[0] (preset:openai:8)");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! blindly, so each fault has its place.
 
 mod limits;
+mod network;
 
 use std::ops::Range;
 
@@ -35,9 +36,8 @@ const FILESYSTEM: Table = Table {
     now: &["workspace", "grant", "hide", "protect", "home"],
     later: &["mask"],
 };
-const ENVIRONMENT: Table = Table { name: "environment", now: &["allow", "set"], later: &[] };
-const NETWORK: Table =
-    Table { name: "network", now: &[], later: &["allow", "listen", "local", "dns"] };
+const ENVIRONMENT: Table =
+    Table { name: "environment", now: &["allow", "dangerous_allow", "set"], later: &[] };
 const GRANT: Table =
     Table { name: "filesystem.grant", now: &["path", "mode", "optional"], later: &[] };
 const WORKSPACE: Table = Table { name: "filesystem.workspace", now: &["path", "mode"], later: &[] };
@@ -49,7 +49,9 @@ const TABLES: &[&Table] = &[
     &WORKSPACE,
     &GRANT,
     &ENVIRONMENT,
-    &NETWORK,
+    &network::NETWORK,
+    &network::ALLOW,
+    &network::DENY,
     &limits::LIMITS,
     &limits::MEMORY,
     &limits::CPUS,
@@ -92,8 +94,8 @@ pub(crate) fn into(document: &mut Document, source: &Source) -> Result<(), Polic
         reader.environment(reader.table(value, &ENVIRONMENT)?, document)?;
     }
     if let Some((key, value)) = top.get_key_value("network") {
-        reader.table(value, &NETWORK)?;
-        document.network = reader.clause_at("network", key.span());
+        document.network.base = reader.clause_at("network", key.span());
+        reader.network(reader.table(value, &network::NETWORK)?, document)?;
     }
     if let Some(value) = top.get("limits") {
         reader.limits(reader.table(value, &limits::LIMITS)?, document)?;
@@ -102,6 +104,7 @@ pub(crate) fn into(document: &mut Document, source: &Source) -> Result<(), Polic
 }
 
 pub(crate) use limits::{flag as limit_flag, form as limit_form};
+pub(crate) use network::{PORTS_MAX, REASON_LETTERS_MAX, allow_flag, published};
 
 struct Reader<'a> {
     source: &'a Source,
@@ -329,6 +332,15 @@ impl Reader<'_> {
                 document.variables.push(self.located(name.to_owned(), entry, clause));
             }
         }
+        if let Some(value) = table.get("dangerous_allow") {
+            let key = "environment.dangerous_allow";
+            for (index, entry) in self.list(key, value)?.iter().enumerate() {
+                let name = self.text(key, entry)?;
+                check_dangerous(name).map_err(|fault| self.fault(fault, entry.span()))?;
+                let clause = self.clause(&format!("{key}[{index}]"), entry);
+                document.dangerous.push(self.located(name.to_owned(), entry, clause));
+            }
+        }
         if let Some(value) = table.get("set") {
             let found = value.get_ref().as_table();
             let found = found.ok_or_else(|| self.wrong("environment.set", "a table", value))?;
@@ -425,6 +437,14 @@ pub(crate) fn check_allow(pattern: &str) -> Result<(), Fault> {
         return Err(Fault::VariableSecret { name: pattern.into() });
     }
     Ok(())
+}
+
+/// A name that passes whatever it says of its value; never a pattern.
+pub(crate) fn check_dangerous(name: &str) -> Result<(), Fault> {
+    if name.ends_with('*') {
+        return Err(Fault::VariablePattern { name: name.into() });
+    }
+    check_name(name)
 }
 
 pub(crate) fn check_set(name: &str, value: &str) -> Result<(), Fault> {

@@ -35,6 +35,7 @@ fn what_the_language_has() {
         ("version = 1\nnetwork = {}", "the same, inline"),
         ("version = 1\n[filesystem]\nworkspace = { path = '~/src' }", "a workspace's default mode"),
         ("version = 1\n[environment]\nallow = []", "not even TERM"),
+        ("version = 1\n[environment]\ndangerous_allow = ['GITHUB_TOKEN']", "a secret, by name"),
         ("version = 1\n[environment]\nset = { A = '', _b9 = 'x y' }", "empty values are values"),
         (
             "version = 1\n[[filesystem.grant]]\npath = '/opt/x'\nmode = 'read-only'",
@@ -63,13 +64,7 @@ fn what_it_refuses() {
         ("version = 1\noutput = {}".into(), "key-not-yet", 2, 1, "known, and not enforced yet"),
         ("version = 1\nisolation = 'vm'".into(), "isolation-not-yet", 2, 13, "a later wall"),
         ("version = 1\nisolation = 'docker'".into(), "isolation-unknown", 2, 13, "none of ours"),
-        (
-            "version = 1\n[[network.allow]]\nhost = 'a'".into(),
-            "key-not-yet",
-            2,
-            11,
-            "no egress yet",
-        ),
+        ("version = 1\n[network]\nlisten = []".into(), "key-not-yet", 3, 1, "later"),
         ("version = 1\nnetwork = 'none'".into(), "wrong-type", 2, 11, "a table"),
         (fs("workspace = '.'"), "wrong-type", 3, 13, "a table"),
         (fs("workspace = { path = '.', mode = 'overlay' }"), "mode-not-yet", 3, 34, "later"),
@@ -126,6 +121,10 @@ fn what_it_refuses() {
         (env("allow = ['PATH']"), "variable-ours", 3, 10, "made anew"),
         (env("allow = ['*']"), "variable-name", 3, 10, "everything is not a name"),
         (env("allow = ['GITHUB_TOKEN']"), "variable-secret", 3, 10, "a secret by name"),
+        (env("dangerous_allow = ['A_*']"), "variable-pattern", 3, 20, "each by name"),
+        (env("dangerous_allow = ['HOME']"), "variable-ours", 3, 20, "made anew"),
+        (env("dangerous_allow = ['1A']"), "variable-name", 3, 20, "no name"),
+        (env("dangerous_allow = 'A'"), "wrong-type", 3, 19, "a list"),
         (env("allow = ['A=B']"), "variable-name", 3, 10, "no name"),
         (env("allow = ['A*B']"), "variable-name", 3, 10, "a star ends a prefix"),
         (env("set = { HOME = '/x' }"), "variable-ours", 3, 9, "ours"),
@@ -152,7 +151,7 @@ fn the_command_line() {
     type Set = fn(&mut Document, &str) -> Result<(), crate::PolicyError>;
     let (workspace, grant, env): (Set, Set, Set) =
         (Document::set_workspace, Document::add_grant, Document::add_variable);
-    let preset: Set = Document::add_preset;
+    let (preset, dangerous): (Set, Set) = (Document::add_preset, Document::add_dangerous_variable);
     for (set, words, want, why) in [
         (preset, "rust", None, "a preset"),
         (preset, "", Some("preset-unknown"), "no name"),
@@ -169,6 +168,9 @@ fn the_command_line() {
         (env, "AWS_SECRET_ACCESS_KEY", Some("variable-secret"), "never passed"),
         (env, "A=b=c", None, "the first = ends the name"),
         (env, "=x", Some("variable-name"), "no name"),
+        (dangerous, "AWS_SECRET_ACCESS_KEY", None, "passed by a name of its own"),
+        (dangerous, "AWS_*", Some("variable-pattern"), "each by name"),
+        (dangerous, "A=b", Some("variable-value"), "nothing is set"),
         (env, "LD PRELOAD=x", Some("variable-name"), "no name"),
     ] {
         let mut document = Document::built_in();
@@ -199,7 +201,9 @@ fn patterns_never_cover_a_secret() {
 fn no_text_makes_it_panic() {
     // Each prefix and each single change of a policy that has everything.
     let whole = "version = 1\nextends=['preset:go']\nisolation='process'\n[filesystem]\nworkspace={path='.'}\n\
-                 grant=[{path='/a',mode='read-only',optional=true}]\n[environment]\nallow=['A']\nset={B='c'}\n[network]";
+                 grant=[{path='/a',mode='read-only',optional=true}]\n[environment]\nallow=['A']\ndangerous_allow=['D']\nset={B='c'}\n\
+                 [network]\npublish=['1:2']\nupstream_proxy='http://p:1'\nallow=[{host='*.e.test',ports=[1],protocol='tcp',\
+                 reason='r'},{host='1.2.3.0/24'}]\n[[network.deny]]\nhost='::1'\nports=[9]";
     assert!(parse(whole).is_ok());
     for at in 0..whole.len() {
         drop(parse(&whole[..at]));

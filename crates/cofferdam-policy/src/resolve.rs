@@ -5,6 +5,7 @@
 
 mod guard;
 mod names;
+mod network;
 mod preset;
 mod repository;
 mod width;
@@ -18,7 +19,6 @@ use crate::facts::{Facts, Kind, Seen};
 use crate::model::{
     Clause, Grant, LeftOut, Missing, Mode, Origin, Policy, Replaced, Shown, Variable,
 };
-use crate::network::Network;
 use crate::view;
 
 /// The workspace's path as written in `document`, made absolute.
@@ -134,13 +134,10 @@ pub fn resolve(document: &Document, facts: &Facts) -> Result<Policy, PolicyError
     let kept_home = resolver.kept_home()?;
     let mut environment = resolver.environment(&grants, &workspace);
     repository.variables(&mut environment);
+    let dangers = resolver.dangers(&environment);
+    let (network, network_clause) = resolver.network();
     let seeds = resolver.seeds(&grants, &workspace);
-    let withheld = facts
-        .environment_names
-        .iter()
-        .filter(|name| !environment.iter().any(|variable| variable.name == **name))
-        .cloned()
-        .collect();
+    let withheld = resolver.withheld(&environment);
     Ok(Policy {
         isolation: document.isolation.value,
         isolation_clause: document.isolation.clause.clone(),
@@ -167,9 +164,10 @@ pub fn resolve(document: &Document, facts: &Facts) -> Result<Policy, PolicyError
         cwd: kept.cwd,
         environment,
         withheld,
-        network: Network::closed(document.network.clone()),
-        network_clause: document.network.clone(),
+        network,
+        network_clause,
         limits: document.limits.clone(),
+        dangers,
     })
 }
 
@@ -399,6 +397,8 @@ impl Resolver<'_> {
         let known = |name: &str| {
             view::DEFAULT_VARIABLES.contains(&name) || view::LOCALE_VARIABLES.contains(&name)
         };
+        let dangerous =
+            |name: &str| self.document.dangerous.iter().any(|passed| passed.value == name);
         self.set_by_presets(&mut variables);
         for pattern in self.document.passed() {
             let passed = self.facts.environment.0.iter();
@@ -409,7 +409,11 @@ impl Resolver<'_> {
                     variables.push(Variable {
                         name: name.clone(),
                         value: value.clone(),
-                        shown: if known(name) { Shown::Value } else { Shown::NameOnly },
+                        shown: if known(name) && !dangerous(name) {
+                            Shown::Value
+                        } else {
+                            Shown::NameOnly
+                        },
                         clause: pattern.clause.clone(),
                     });
                 }
@@ -422,6 +426,13 @@ impl Resolver<'_> {
             variables.push(Variable { name, value, shown: Shown::NameOnly, clause });
         }
         variables
+    }
+
+    /// Names of the caller's variables that `environment` does not have.
+    fn withheld(&self, environment: &[Variable]) -> Vec<String> {
+        let passes = |name: &String| environment.iter().any(|variable| variable.name == *name);
+        let names = self.facts.environment_names.iter();
+        names.filter(|name| !passes(name)).cloned().collect()
     }
 
     /// The caller's `PATH` without what the workload cannot see, relative entries and repetitions.

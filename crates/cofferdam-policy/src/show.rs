@@ -2,9 +2,11 @@
 
 use std::fmt::Write;
 
+use crate::judge::hosts::Pattern;
 use crate::limits::Hold;
 use crate::line::in_line;
 use crate::model::Policy;
+use crate::network::Network;
 
 /// The policy in plain text, one rule a line, each with its clause.
 #[must_use]
@@ -20,6 +22,7 @@ fn write_text(out: &mut String, policy: &Policy) -> std::fmt::Result {
     for preset in &policy.presets {
         writeln!(out, "preset      {}   {}", preset.name, preset.clause)?;
     }
+    dangers(out, policy)?;
     writeln!(out, "\nfilesystem")?;
     trees(out, policy)?;
     for left in &policy.left_out {
@@ -67,7 +70,60 @@ fn write_text(out: &mut String, policy: &Policy) -> std::fmt::Result {
         writeln!(out, "  {key} = {value}{hold}   {}", limit.clause)?;
     }
     writeln!(out, "  memory and private places, where none is named: a share of the machine's")?;
-    writeln!(out, "\nnetwork     none   {}", policy.network_clause)
+    write_network(out, policy)
+}
+
+fn write_network(out: &mut String, policy: &Policy) -> std::fmt::Result {
+    let Network { rules, upstream_proxy, publish } = &policy.network;
+    if policy.network.is_closed() {
+        writeln!(out, "\nnetwork     none   {}", policy.network_clause)?;
+    } else {
+        writeln!(out, "\nnetwork")?;
+    }
+    for rule in &rules.allow {
+        let (to, spoken) = (place(&rule.pattern, &rule.ports), rule.protocol.as_str());
+        let dial = rule.dial.map(|dial| format!(", dialled at {dial}")).unwrap_or_default();
+        writeln!(out, "  allow       {spoken:<9}  {to}{dial}   {}", rule.clause)?;
+    }
+    for rule in &rules.deny {
+        let to = place(&rule.pattern, &rule.ports);
+        writeln!(out, "  deny        always     {to}   {}", rule.clause)?;
+    }
+    if let Some(proxy) = upstream_proxy {
+        let (speaks, host, port) = (proxy.speaks.as_str(), &proxy.host, proxy.port);
+        writeln!(out, "  upstream    {speaks:<9}  {host}:{port}   {}", proxy.clause)?;
+    }
+    for published in publish {
+        let (inside, outside) = (published.inside, published.outside);
+        writeln!(out, "  publish     tcp        {outside}, port {inside}   {}", published.clause)?;
+    }
+    Ok(())
+}
+
+/// Hosts and ports of a rule; an IPv6 address before a port is in brackets.
+fn place(pattern: &Pattern, ports: &[u16]) -> String {
+    let host = match pattern {
+        Pattern::Net(net) if net.address().is_ipv6() => format!("[{net}]"),
+        Pattern::Net(_) | Pattern::Exact(_) | Pattern::Below(_) | Pattern::AnyName => {
+            pattern.to_string()
+        }
+    };
+    if ports.is_empty() {
+        return format!("{host}, every port");
+    }
+    let ports: Vec<String> = ports.iter().map(ToString::to_string).collect();
+    format!("{host}:{}", ports.join(","))
+}
+
+/// What the person has opened although it is dangerous: a row each.
+///
+/// # Errors
+/// Those of `out`.
+pub fn dangers(out: &mut impl Write, policy: &Policy) -> std::fmt::Result {
+    for danger in &policy.dangers {
+        writeln!(out, "dangerous   {}   {}", in_line(&danger.what), danger.clause)?;
+    }
+    Ok(())
 }
 
 /// The trees of the view, the workspace first, and the grants that are left out: a row each.

@@ -26,6 +26,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::cgroup::{self, Group};
+use crate::gateway::Gateway;
 use crate::monitor::Running;
 use crate::refusal::StartRefusal;
 use crate::terminal;
@@ -34,11 +35,15 @@ use crate::terminal;
 const SIGTSTP: i32 = 20;
 /// A report carries a path at most; longer ones are cut by the kernel and refused by the decoder.
 const REPORT_BYTES_MAX: usize = 16 << 10;
+/// Most descriptors that come with a report; init sends no more at once.
+const REPORT_FDS_MAX: usize = 64;
 
 /// Our own programs, opened once.
 #[derive(Debug)]
 pub struct Programs {
     init: OwnedFd,
+    /// Where the gateway's is.
+    pub(crate) gateway: PathBuf,
     /// Real paths of those that exist, for the plan: below a writable grant they are bound
     /// read-only.
     pub paths: Vec<PathBuf>,
@@ -75,7 +80,8 @@ impl Programs {
             .iter()
             .filter_map(resolve)
             .collect();
-        Ok(Self { init, paths })
+        let gateway = directory.join("cofferdam-gateway");
+        Ok(Self { init, gateway, paths })
     }
 }
 
@@ -162,6 +168,7 @@ impl Waiting {
             streams: Streams::default(),
             bounds: Bounds::default(),
             group,
+            gateway: None,
         };
         Ok(Self { running, entering })
     }
@@ -175,14 +182,30 @@ impl Waiting {
         Some(group.groups())
     }
 
-    /// Hands `plan` over, with the workload's streams, and does not wait for what comes of it.
+    /// Hands `plan` over, with the workload's streams, and its half of it to the gateway, if it has one.
+    /// Does not wait for what comes of it.
     ///
     /// # Errors
-    /// Init is gone, or there are no descriptors left, or its group does not take it.
-    pub fn build(self, plan: &Plan, ids: Ids) -> Result<Preparing, StartRefusal> {
+    /// Init is gone, or there are no descriptors left, or its group does not take it; the gateway is
+    /// gone, or none was started and the plan has work for it.
+    pub fn build(
+        self,
+        plan: &Plan,
+        ids: Ids,
+        gateway: Option<Gateway>,
+    ) -> Result<Preparing, StartRefusal> {
         let Self { mut running, entering } = self;
         let system = |doing| StartRefusal::system(doing);
         running.bounds = plan.bounds.clone();
+        running.gateway = match (&plan.egress, gateway) {
+            (None, _) => None,
+            (Some(egress), Some(gateway)) => {
+                let given = gateway.give(egress, ids);
+                given.map_err(system("hand the gateway its part of the plan"))?;
+                Some(gateway)
+            }
+            (Some(_), None) => return Err(StartRefusal::GatewayDied { said: "nobody has".into() }),
+        };
         // Before it has a plan, so that all it forks is inside.
         entering.done().and_then(|()| running.limit()).map_err(system(GROUP))?;
         let memory = sealed(&wire::encode(plan)).map_err(system("hand the plan over"))?;
@@ -215,7 +238,9 @@ impl Preparing {
     pub fn ready(&mut self, plan: &Plan, host: &Host) -> Result<(), StartRefusal> {
         let built = self.running.built();
         match built.map_err(StartRefusal::system("hear from cofferdam-init"))? {
-            Some(Report::Ready { build, .. }) if build == BUILD => Ok(()),
+            Some(Report::Ready { build, .. }) if build == BUILD => {
+                self.running.gateway.as_mut().map_or(Ok(()), Gateway::ready)
+            }
             Some(Report::Failed { step, doing, errno }) => {
                 Err(StartRefusal::Step { step, doing, errno, said: None }.explained(plan, host))
             }
@@ -269,7 +294,7 @@ impl Running {
                     // Our child, so the number is its own until we reap it.
                     self.pid1 = Some(pidfd_open(pid, PidfdFlags::empty())?);
                 }
-                Some(Report::Terminal) => {}
+                Some(Report::Terminal | Report::Sockets) => {}
                 other => break other,
             }
         };
@@ -283,10 +308,10 @@ impl Running {
     }
 
     /// The next report; `None` when every process that holds the other end is gone. A terminal that
-    /// comes along is kept.
+    /// comes along is kept, sockets are passed on to the gateway.
     pub(crate) fn receive(&mut self) -> io::Result<Option<Report>> {
         let mut bytes = [0_u8; REPORT_BYTES_MAX];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(REPORT_FDS_MAX))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
         let length = loop {
             let into = &mut [IoSliceMut::new(&mut bytes)];
@@ -298,13 +323,20 @@ impl Running {
                 Err(error) => return Err(error.into()),
             }
         };
-        if let Some(RecvAncillaryMessage::ScmRights(mut fds)) = ancillary.drain().next() {
-            self.terminal = fds.next();
+        let fds = match ancillary.drain().next() {
+            Some(RecvAncillaryMessage::ScmRights(fds)) => fds.collect(),
+            Some(_) | None => Vec::new(),
+        };
+        let report = match bytes.get(..length) {
+            None | Some([]) => None,
+            Some(bytes) => Some(wire::decode(bytes).map_err(io::Error::other)?),
+        };
+        match (&report, &self.gateway) {
+            (Some(Report::Terminal), _) => self.terminal = fds.into_iter().next(),
+            (Some(Report::Sockets), Some(gateway)) => gateway.pass(&fds)?,
+            _ => {}
         }
-        match bytes.get(..length) {
-            None | Some([]) => Ok(None),
-            Some(bytes) => wire::decode(bytes).map(Some).map_err(io::Error::other),
-        }
+        Ok(report)
     }
 
     pub(crate) fn order(&self, order: &Order) -> io::Result<()> {
@@ -366,7 +398,7 @@ impl Pipes {
 }
 
 /// A file in memory that nobody can change any more.
-fn sealed(bytes: &[u8]) -> io::Result<OwnedFd> {
+pub(crate) fn sealed(bytes: &[u8]) -> io::Result<OwnedFd> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     let mut file = File::from(memfd_create("cofferdam-plan", flags)?);
     file.write_all(bytes)?;

@@ -7,6 +7,7 @@
 mod answers;
 pub mod cgroup;
 pub mod facts;
+mod gateway;
 pub mod gitconfig;
 pub mod launch;
 mod limits;
@@ -22,6 +23,7 @@ pub mod terminal;
 
 pub use cgroup::Group;
 pub use facts::Caller;
+pub use gateway::{Gateway, Witness};
 pub use launch::{Preparing, Programs, Waiting};
 pub use limits::Hit;
 pub use monitor::Running;

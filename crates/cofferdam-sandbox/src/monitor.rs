@@ -2,7 +2,6 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::PathBuf;
 use std::process::Child;
 use std::time::{Duration, Instant};
 
@@ -17,6 +16,7 @@ use rustix::process::{
 use rustix::termios::tcgetattr;
 
 use crate::cgroup::Group;
+use crate::gateway::{Gateway, Witness};
 use crate::limits::{self, Clock, Due};
 use crate::outcome::Outcome;
 use crate::streams::{Incoming, Outgoing, Sink, Streams};
@@ -58,19 +58,17 @@ pub struct Running {
     pub(crate) bounds: Bounds,
     /// Removed once every process in it is gone.
     pub(crate) group: Option<Group>,
+    /// Ended when the workload is, after its last words.
+    pub(crate) gateway: Option<Gateway>,
 }
 
 impl Running {
     /// Carries the streams until the sandbox is gone and what it wrote is passed on, and tells
-    /// `fell` of every mount that fell.
+    /// `witness` of every mount that fell and of every connection.
     ///
     /// # Errors
     /// `poll(2)` or the socket failed, which leaves nothing to wait for: the sandbox is ended.
-    pub fn wait(
-        mut self,
-        streams: Streams<'_>,
-        fell: &mut dyn FnMut(&PathBuf, bool),
-    ) -> io::Result<Outcome> {
+    pub fn wait(mut self, streams: Streams<'_>, witness: &mut dyn Witness) -> io::Result<Outcome> {
         let mut carry = self.carry(streams)?;
         let mut outcome = None;
         let mut asked = Asked::default();
@@ -81,8 +79,17 @@ impl Running {
         // Who has no signals is never stopped with the workload.
         let _wakes =
             carry.signals.and_then(|_| clock.wakes(Instant::now()).transpose()).transpose()?;
+        if let Some(gateway) = &mut self.gateway {
+            gateway.open(witness);
+        }
         while stage != Stage::Gone {
-            let ready = carry.poll(self.end(stage), clock.left(Instant::now()))?;
+            let heard = self.gateway.as_ref().and_then(Gateway::socket);
+            let ready = carry.poll(self.end(stage), heard, clock.left(Instant::now()))?;
+            if ready.has(Ready::GATEWAY)
+                && let Some(gateway) = &mut self.gateway
+            {
+                gateway.hear(witness);
+            }
             if let Some(terminal) = carry.terminal.as_mut().filter(|terminal| terminal.waits()) {
                 terminal.take();
             }
@@ -105,7 +112,9 @@ impl Running {
             }
             if ready.has(Ready::END) {
                 stage = match stage {
-                    Stage::Reports if self.hear(&mut outcome, fell, &mut carry)? => Stage::Reports,
+                    Stage::Reports if self.hear(&mut outcome, witness, &mut carry)? => {
+                        Stage::Reports
+                    }
                     Stage::Reports if self.pid1.is_some() => {
                         self.group.iter().for_each(Group::hasten);
                         Stage::Ends
@@ -120,6 +129,9 @@ impl Running {
             }
         }
         self.reap();
+        if let Some(gateway) = self.gateway.take() {
+            gateway.finish(witness);
+        }
         let outcome = outcome.unwrap_or(Outcome::Lost);
         let used = self.group.as_ref().map(Group::used).unwrap_or_default();
         let outcome = limits::judged(outcome, &self.bounds, &clock, &used);
@@ -139,13 +151,13 @@ impl Running {
     fn hear(
         &mut self,
         outcome: &mut Option<Outcome>,
-        fell: &mut dyn FnMut(&PathBuf, bool),
+        witness: &mut dyn Witness,
         carry: &mut Carry<'_>,
     ) -> io::Result<bool> {
         let Some(report) = self.receive()? else { return Ok(false) };
         match report {
             Report::Fell { path, kills } => {
-                fell(&path, kills);
+                witness.fell(&path, kills);
                 if kills && outcome.is_none() {
                     *outcome = Some(Outcome::Killed { fallen: path });
                 }
@@ -162,7 +174,7 @@ impl Running {
             }
             Report::Stopped { signal } => self.stopped(signal, carry),
             Report::Terminal => carry.hears = true,
-            Report::Ready { .. } | Report::Forked { .. } => {}
+            Report::Ready { .. } | Report::Forked { .. } | Report::Sockets => {}
         }
         Ok(true)
     }
@@ -337,6 +349,7 @@ impl Ready {
     const OUTPUT: u8 = 16;
     const ERROR: u8 = 32;
     const SHOWN: u8 = 64;
+    const GATEWAY: u8 = 128;
 
     const fn has(self, which: u8) -> bool {
         self.0 & which != 0
@@ -358,9 +371,15 @@ struct Carry<'a> {
 
 impl Carry<'_> {
     /// Waits until something can be done.
-    fn poll(&self, end: Option<BorrowedFd<'_>>, left: Option<Duration>) -> io::Result<Ready> {
+    fn poll(
+        &self,
+        end: Option<BorrowedFd<'_>>,
+        gateway: Option<BorrowedFd<'_>>,
+        left: Option<Duration>,
+    ) -> io::Result<Ready> {
         let places = [
             (Ready::END, end, PollFlags::IN),
+            (Ready::GATEWAY, gateway, PollFlags::IN),
             (Ready::SIGNALS, self.signals, PollFlags::IN),
             (Ready::INPUT, self.typed(), PollFlags::IN),
             (Ready::INPUT_SINK, self.input.sink(), self.input.sink_flags()),
@@ -503,7 +522,7 @@ impl Carry<'_> {
             if left.is_some_and(|left| left.is_zero()) {
                 break outcome;
             }
-            if self.poll(None, left)?.has(Ready::SIGNALS) {
+            if self.poll(None, None, left)?.has(Ready::SIGNALS) {
                 ended = self.signal()?.and_then(ending);
             }
         };

@@ -32,6 +32,7 @@ pub fn host() -> Host {
         stand_in_mapped: crate::facts::stand_in().is_some(),
         devices: present("/dev", &mut DEVICES.iter().map(|(name, ..)| *name)),
         proc_names: present("/proc", &mut PROC_MASKED.iter().copied()),
+        ipv6: Path::new("/proc/net/if_inet6").exists(),
         memory: memory(),
         killed_first: number("/proc/self/oom_score_adj")
             .and_then(|score| u32::try_from(score).ok())

@@ -52,6 +52,12 @@ pub enum StartRefusal {
     /// The cgroup that the plan counts on cannot be made again.
     #[error("the cgroup that the plan counts on cannot be made")]
     GroupGone,
+    /// The gateway did not come up.
+    #[error("cofferdam-gateway did not start: {said}")]
+    GatewayDied {
+        /// What it said, or what became of it.
+        said: String,
+    },
     /// Init went away without a word.
     #[error("cofferdam-init ended while {doing}")]
     InitDied {
@@ -102,6 +108,7 @@ impl StartRefusal {
             Self::NoTerminal => "no-terminal",
             Self::GroupGone => "cgroup-gone",
             Self::InitDied { .. } => "init-died",
+            Self::GatewayDied { .. } => "gateway-died",
         }
     }
 
@@ -121,7 +128,9 @@ impl StartRefusal {
             }
             Self::NoTerminal => "give the caller's terminal as input, or use pipes".into(),
             Self::GroupGone => "run it again; something else changes this cgroup".into(),
-            Self::InitDied { .. } => "run it again; report it if it happens twice".into(),
+            Self::InitDied { .. } | Self::GatewayDied { .. } => {
+                "run it again; report it if it happens twice".into()
+            }
         }
     }
 
@@ -295,6 +304,7 @@ mod tests {
             stand_in_mapped: true,
             devices: Vec::new(),
             proc_names: Vec::new(),
+            ipv6: true,
             memory: 0,
             killed_first: 0,
             ceilings: crate::probe::ceilings(),

@@ -6,6 +6,7 @@
 
 pub mod landlock;
 pub mod mount;
+pub mod net;
 pub mod process;
 pub mod seccomp;
 pub mod terminal;

@@ -18,7 +18,8 @@ use std::process::ExitCode;
 use cofferdam_sandbox::scope::Scope;
 use cofferdam_sandbox::{Sink, terminal};
 
-use crate::engine::{Engine, Options, PolicyFrom, Prepared};
+use crate::engine::{Engine, Finished, Prepared};
+use crate::options::{NetworkFrom, Options, PolicyFrom};
 use crate::refused::Refused;
 use crate::shell::Input;
 use crate::trace::Trace;
@@ -94,9 +95,11 @@ fn usage(error: &clap::Error) -> ExitCode {
 }
 
 fn options(what: &What) -> Result<Options, Refused> {
-    if let Some(asked) = what.network.as_ref().filter(|asked| *asked != "none") {
-        return Err(Refused::Network { asked: asked.clone() });
-    }
+    let network = match what.network.as_deref() {
+        None => NetworkFrom::Policy,
+        Some("none") => NetworkFrom::None,
+        Some(asked) => return Err(Refused::Network { asked: asked.to_owned() }),
+    };
     Ok(Options {
         command: what.command.clone(),
         policy: what.policy.clone().map_or(PolicyFrom::User, PolicyFrom::File),
@@ -105,8 +108,12 @@ fn options(what: &What) -> Result<Options, Refused> {
         hide: what.hide.clone(),
         protect: what.protect.clone(),
         variables: what.variables.clone(),
+        dangerous_variables: what.dangerous_variables.clone(),
         presets: what.presets.clone(),
         limits: what.limits.clone(),
+        network,
+        allow: what.allow.clone(),
+        publish: what.publish.clone(),
         audit: what.audit.clone(),
         streams: terminal::streams(io::stdin().as_fd(), io::stdout().as_fd(), io::stderr().as_fd()),
     })
@@ -188,7 +195,8 @@ fn run(what: &What, engine: Option<Result<Engine, Refused>>) -> ExitCode {
     );
     drop(signals);
     match outcome {
-        Ok(outcome) => {
+        Ok(Finished { outcome, turned_away }) => {
+            say.turned_away(&turned_away);
             say.ended(&outcome, &prepared);
             ExitCode::from(outcome.status())
         }

@@ -1,13 +1,14 @@
 //! The Engine: from options to a plan, from a plan to a running sandbox, with every step on record.
 
-use std::ffi::OsString;
-use std::os::fd::BorrowedFd;
+mod events;
+mod session;
+
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use cofferdam_audit::{Event, ExitKind, Log};
+use cofferdam_audit::Log;
 use cofferdam_plan::host::Groups;
 use cofferdam_plan::plan::Argument;
 use cofferdam_plan::{Host, Plan, Task, compile};
@@ -16,88 +17,17 @@ use cofferdam_policy::model::Policy;
 use cofferdam_policy::{document, resolve};
 use cofferdam_sandbox::facts::Own;
 use cofferdam_sandbox::{
-    Caller, Group, Outcome, Preparing, Programs, Sink, StartRefusal, Streams, Waiting, probe,
+    Caller, Gateway, Group, Outcome, Preparing, Programs, Sink, StartRefusal, Waiting, probe,
 };
-use serde_json::value::RawValue;
 
 use crate::ahead::Ahead;
+use crate::engine::events::{recorded, refusal_event, start_event};
+pub use crate::engine::session::{Denied, Finished, Session, TurnedAway};
 use crate::homes::{self, Kept};
+use crate::options::Options;
 use crate::places::{Places, Read};
 use crate::refused::Refused;
 use crate::trace::Trace;
-
-/// Where the policy text comes from.
-#[derive(Clone, Debug, Default)]
-pub enum PolicyFrom {
-    /// The user's file if there is one, else the built-in default.
-    #[default]
-    User,
-    /// This file and nothing else.
-    File(PathBuf),
-    /// This text, named for errors.
-    Text {
-        /// The name that errors show.
-        name: String,
-        /// The text.
-        text: String,
-    },
-}
-
-/// What to run and how: the same things that the command line takes. `Debug` leaves the values of
-/// variables out.
-#[derive(Clone, Default)]
-pub struct Options {
-    /// Program and arguments.
-    pub command: Vec<OsString>,
-    /// Where the policy comes from.
-    pub policy: PolicyFrom,
-    /// `PATH[:MODE]` in place of the policy's workspace.
-    pub workspace: Option<String>,
-    /// `PATH:MODE`, in addition to the policy's grants.
-    pub grants: Vec<String>,
-    /// Paths that are hidden, in addition to the policy's.
-    pub hide: Vec<String>,
-    /// Paths that stay as they are, in addition to the policy's.
-    pub protect: Vec<String>,
-    /// `NAME` or `NAME=VALUE`, in addition to the policy's environment.
-    pub variables: Vec<String>,
-    /// Names of presets, after those that the policy extends.
-    pub presets: Vec<String>,
-    /// `NAME=VALUE`, in place of the policy's limit.
-    pub limits: Vec<String>,
-    /// The audit log, in place of the one in the state directory.
-    pub audit: Option<PathBuf>,
-    /// What the command's streams are: pipes, or a terminal of the sandbox's own
-    /// ([`cofferdam_sandbox::terminal::streams`]). With a terminal, [`Session::run`] needs the
-    /// caller's as its input.
-    pub streams: cofferdam_plan::plan::Streams,
-}
-
-impl std::fmt::Debug for Options {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let names = self.variables.iter().map(|words| words.split('=').next().unwrap_or_default());
-        out.debug_struct("Options")
-            .field("command", &self.command)
-            .field("policy", &self.policy)
-            .field("workspace", &self.workspace)
-            .field("grants", &self.grants)
-            .field("hide", &self.hide)
-            .field("protect", &self.protect)
-            .field("variables", &names.collect::<Vec<_>>())
-            .field("presets", &self.presets)
-            .field("limits", &self.limits)
-            .field("audit", &self.audit)
-            .field("streams", &self.streams)
-            .finish()
-    }
-}
-
-impl Options {
-    /// Options that run `words` under the user's or the built-in policy.
-    pub fn command<W: Into<OsString>>(words: impl IntoIterator<Item = W>) -> Self {
-        Self { command: words.into_iter().map(Into::into).collect(), ..Self::default() }
-    }
-}
 
 /// Everything that was read and decided for one run; nothing was started.
 #[derive(Debug)]
@@ -149,16 +79,8 @@ pub struct Collected {
     pub stdout: Vec<u8>,
     /// Its standard error.
     pub stderr: Vec<u8>,
-}
-
-/// A sandbox that is on record and being built; its workload runs with [`Session::run`].
-#[derive(Debug)]
-pub struct Session<'p> {
-    prepared: &'p Prepared,
-    log: Log,
-    preparing: Preparing,
-    started: Instant,
-    trace: Trace,
+    /// Whom it was not let through to.
+    pub turned_away: Vec<TurnedAway>,
 }
 
 /// cofferdam as a library.
@@ -218,7 +140,13 @@ impl Engine {
         if waiting.groups(planned.is_some_and(|groups| groups.cpus)) != planned {
             return Err(StartRefusal::GroupGone);
         }
-        let preparing = waiting.build(&prepared.plan, prepared.policy.person.ids)?;
+        let gateway = match &prepared.plan.egress {
+            None => None,
+            Some(_) => {
+                Some(self.ahead.gateway().unwrap_or_else(|| Gateway::start(&self.programs))?)
+            }
+        };
+        let preparing = waiting.build(&prepared.plan, prepared.policy.person.ids, gateway)?;
         self.trace.done("plan handed over");
         Ok(preparing)
     }
@@ -284,27 +212,7 @@ impl Engine {
         let caller = Caller::read()?;
         let places = Places::of(&caller);
         let Read { mut document, files: policy_files } = places.read(&options.policy, &caller)?;
-        if let Some(workspace) = &options.workspace {
-            document.set_workspace(workspace)?;
-        }
-        for grant in &options.grants {
-            document.add_grant(grant)?;
-        }
-        for path in &options.hide {
-            document.add_hidden(path)?;
-        }
-        for path in &options.protect {
-            document.add_protected(path)?;
-        }
-        for variable in &options.variables {
-            document.add_variable(variable)?;
-        }
-        for limit in &options.limits {
-            document.set_limit(limit)?;
-        }
-        for preset in &options.presets {
-            document.add_preset(preset)?;
-        }
+        options.add_to(&mut document)?;
         for (name, value) in own_variables {
             document.add_own_variable(name, value);
         }
@@ -340,6 +248,9 @@ impl Engine {
         let facts = caller.look((person, home), &wanted, passes, own)?;
         self.trace.done("facts");
         let policy = resolve(&document, &facts)?;
+        if !policy.network.is_closed() && matches!(purpose, Purpose::Run) {
+            self.ahead.begin_gateway(&self.programs, &self.trace);
+        }
         self.trace.done("policy");
         outside(&audit, &policy, &facts)?;
         kept.as_ref().map_or(Ok(()), |kept| kept.make_room(&policy))?;
@@ -374,7 +285,7 @@ impl Engine {
         self.trace.done("start recorded");
         let trace = self.trace.clone();
         match preparing {
-            Ok(preparing) => Ok(Session { prepared, log, preparing, started, trace }),
+            Ok(preparing) => Ok(Session::new(prepared, log, preparing, (started, trace))),
             Err(refusal) => Err(recorded(&mut log, refusal)?),
         }
     }
@@ -417,69 +328,8 @@ impl Engine {
         let session = self.start(&prepared)?;
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         let (output, error) = (Sink::Collect(&mut stdout), Sink::Collect(&mut stderr));
-        let outcome = session.run(None, output, error, None)?;
-        Ok(Collected { outcome, stdout, stderr })
-    }
-}
-
-impl Session<'_> {
-    /// Lets the workload run once every wall stands, carries its streams, and puts its end on
-    /// record.
-    ///
-    /// # Errors
-    /// The sandbox cannot be built, which is on record then, or the log cannot be written.
-    pub fn run(
-        self,
-        input: Option<BorrowedFd<'_>>,
-        output: Sink<'_>,
-        error: Sink<'_>,
-        signals: Option<BorrowedFd<'_>>,
-    ) -> Result<Outcome, Refused> {
-        let Self { prepared, mut log, mut preparing, started, trace } = self;
-        let terminal = prepared.plan.workload.streams.has_terminal();
-        // The start is on record. Init takes this order up when its last step is done; a terminal
-        // has to be set up in between.
-        let early = if terminal { Ok(()) } else { preparing.go() };
-        trace.done("go");
-        // Where init is gone already, what it said last is the better reason.
-        let built = preparing.ready(&prepared.plan, &prepared.host).and(early);
-        let late = built.and_then(|()| match input.filter(|_| terminal) {
-            Some(callers) => preparing.resemble(callers).and_then(|()| preparing.go()),
-            None if terminal => Err(StartRefusal::NoTerminal),
-            None => Ok(()),
-        });
-        if let Err(refusal) = late {
-            return Err(recorded(&mut log, refusal)?);
-        }
-        trace.done("init ready");
-        log.append(&Event::Ready {})?;
-        let running = preparing.into_running();
-        let mut unrecorded = None;
-        let mut fell = |path: &PathBuf, kills: bool| {
-            let event = Event::MountFell {
-                path: path.display().to_string(),
-                guard: if kills { "kill" } else { "note" }.into(),
-                action: if kills { "the workload is killed" } else { "recorded" }.into(),
-            };
-            if let Err(error) = log.append(&event) {
-                unrecorded.get_or_insert(error);
-            }
-        };
-        let streams = Streams { input, output, error, signals };
-        let outcome = running.wait(streams, &mut fell);
-        let outcome = outcome.unwrap_or(Outcome::Lost);
-        trace.done("exit");
-        let mut ended = Ok(());
-        for hit in outcome.hits() {
-            let (limit, value) = (hit.limit.to_owned(), hit.value.clone());
-            let event = Event::Limit { limit, value, what: hit.what.clone() };
-            ended = ended.and_then(|()| log.append(&event));
-        }
-        let ended = ended.and_then(|()| log.append(&end_event(&outcome, started)));
-        match unrecorded.map_or(ended, Err) {
-            Ok(()) => Ok(outcome),
-            Err(source) => Err(Refused::Unrecorded { status: outcome.status(), source }),
-        }
+        let Finished { outcome, turned_away } = session.run(None, output, error, None)?;
+        Ok(Collected { outcome, stdout, stderr, turned_away })
     }
 }
 
@@ -489,13 +339,6 @@ fn outermost() -> Result<(), cofferdam_plan::Refusal> {
         return Err(cofferdam_plan::Refusal::Nested { mark: probe::MARK });
     }
     Ok(())
-}
-
-/// Puts a refusal on record; gives it back as ours.
-fn recorded(log: &mut Log, refusal: StartRefusal) -> Result<Refused, Refused> {
-    let refused = Refused::from(refusal);
-    log.append(&refusal_event(&refused))?;
-    Ok(refused)
 }
 
 /// The log must lie where the workload can neither change nor read it: in no tree of the view, by
@@ -522,60 +365,4 @@ fn session_name() -> String {
     // which makes a name less unique and nothing less safe.
     rustix::rand::getrandom(&mut bytes[..], rustix::rand::GetRandomFlags::empty()).unwrap_or(0);
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn start_event(prepared: &Prepared) -> Result<Event, Refused> {
-    fn json(value: &impl serde::Serialize) -> Result<Box<RawValue>, Refused> {
-        serde_json::value::to_raw_value(value).map_err(Refused::Unrecordable)
-    }
-    Ok(Event::Start {
-        facts: json(&prepared.facts)?,
-        host: json(&prepared.host)?,
-        policy: json(&prepared.policy)?,
-        plan: json(&prepared.plan)?,
-    })
-}
-
-fn refusal_event(refused: &Refused) -> Event {
-    Event::Refusal {
-        code: refused.code().into(),
-        message: refused.to_string(),
-        hint: refused.hint(),
-    }
-}
-
-fn end_event(outcome: &Outcome, started: Instant) -> Event {
-    let outcome_kind = match outcome {
-        Outcome::Signaled(signal) | Outcome::Ended(signal) => ExitKind::Signal(i32::from(*signal)),
-        Outcome::Exited(_)
-        | Outcome::NotStarted(_)
-        | Outcome::Killed { .. }
-        | Outcome::Failed { .. }
-        | Outcome::OutputLost { .. }
-        | Outcome::Limited { .. }
-        | Outcome::Lost => ExitKind::Code(outcome.status()),
-    };
-    let note = match outcome {
-        Outcome::Exited(_) | Outcome::Signaled(_) => None,
-        Outcome::NotStarted(errno) => {
-            let why = cofferdam_sandbox::refusal::errno_text(*errno);
-            Some(format!("the program could not be started: {why}"))
-        }
-        Outcome::Killed { fallen } => {
-            Some(format!("killed: the guard over {} fell", fallen.display()))
-        }
-        Outcome::Ended(_) => Some("ended by a signal to cofferdam itself".into()),
-        Outcome::Failed { doing, .. } => Some(format!("cannot {doing}")),
-        Outcome::OutputLost { stream, errno, status, .. } => {
-            let why = cofferdam_sandbox::refusal::errno_text(*errno);
-            Some(format!("{stream}: output was lost: {why}; the command's own status: {status}"))
-        }
-        Outcome::Limited { hits, .. } => {
-            let hits: Vec<String> = hits.iter().map(ToString::to_string).collect();
-            Some(hits.join("; "))
-        }
-        Outcome::Lost => Some("init was killed from outside".into()),
-    };
-    let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    Event::Exit { outcome: outcome_kind, duration_ms, note }
 }

@@ -12,7 +12,7 @@ use cofferdam_sandbox::Caller;
 use cofferdam_sandbox::facts::real_path;
 use rustix::fs::{Mode, OFlags, fcntl_setfl};
 
-use crate::engine::PolicyFrom;
+use crate::options::PolicyFrom;
 use crate::refused::Refused;
 
 /// Longest policy text that is read. Bytes.

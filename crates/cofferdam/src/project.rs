@@ -188,8 +188,10 @@ grant = [
 home = \"private\"
 
 [environment]
-# Variables of the caller that pass, in place of the built-in names. Secrets never do.
+# Variables of the caller that pass, in place of the built-in names. Secrets do not.
 # allow = [\"TERM\", \"LANG\", \"LC_*\", \"COLORTERM\", \"TZ\", \"NO_COLOR\", \"MY_SETTING\"]
+# One that must: whatever runs inside can read its real value, and send it to a host below.
+# dangerous_allow = [\"MY_API_KEY\"]
 # Variables that are set.
 # set = { CI = \"1\" }
 
@@ -199,8 +201,14 @@ home = \"private\"
 # processes = 512
 # wall_time = \"30m\"
 
-# None: the network is closed in this release.
 [network]
+# Closed but for what is named here or by a preset (\"preset:pypi\", \"preset:npm\", ...). A host is a
+# name, \"*.NAME\" for all below it, or an address; ports other than 443 and 80 need a protocol.
+# allow = [
+#     { host = \"api.example.com\", reason = \"what the tests ask\" },
+#     { host = \"db.example.com\", ports = [5432], protocol = \"tcp\" },
+# ]
+# deny = [{ host = \"internal.example.com\" }]
 ";
 
 #[cfg(test)]

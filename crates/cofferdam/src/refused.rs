@@ -266,7 +266,9 @@ impl Refused {
                 let why = system_words(source);
                 format!("the system said: {why}; name a directory that you can write")
             }
-            Self::Network { .. } => "use --network none, which is the default".into(),
+            Self::Network { .. } => {
+                "`none` closes it; --allow HOST opens one host, and nothing opens all".into()
+            }
         }
     }
 }

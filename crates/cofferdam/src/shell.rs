@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use cofferdam_policy::{Act, Request, Verdict, decide};
 
-use crate::engine::{Engine, Options, Prepared};
+use crate::engine::{Engine, Prepared};
+use crate::options::Options;
 use crate::refused::Refused;
 
 /// What the shell reads.

@@ -236,7 +236,7 @@ fn round(random: &mut Random, engine: &Engine) -> (usize, usize) {
     let outcome = session.run(None, Sink::Collect(&mut out), Sink::Collect(&mut err), None);
     let outcome = outcome.unwrap_or_else(|refused| panic!("{refused}"));
     let err = String::from_utf8_lossy(&err);
-    assert_eq!(outcome, Outcome::Exited(0), "{err}\n{text}");
+    assert_eq!(outcome.outcome, Outcome::Exited(0), "{err}\n{text}");
     let out = String::from_utf8_lossy(&out).into_owned();
     assert_eq!(out.lines().count(), accesses.len(), "{out}{err}");
     let mut denied = 0;

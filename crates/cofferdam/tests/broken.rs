@@ -3,6 +3,8 @@
 //! The messages are in `broken.golden`; `UPDATE_GOLDEN=1` writes it anew, and the diff is the
 //! review.
 
+#[path = "broken/network.rs"]
+mod network;
 #[path = "broken/schema.rs"]
 mod schema;
 #[path = "support/mod.rs"]
@@ -15,8 +17,10 @@ use support::{Place, finish, programs, updates_golden};
 
 const GOLDEN: &str = include_str!("broken.golden");
 
+type Case = (&'static str, Option<&'static str>, &'static [&'static str]);
+
 /// Name, policy text (none: the built-in one), flags. `$W`, `$H`, `$OUT` stand for places.
-const CASES: &[(&str, Option<&str>, &[&str])] = &[
+const CASES: &[Case] = &[
     ("not-toml", Some("version = 1\nisolation = process\n"), &[]),
     ("no-version", Some("isolation = \"process\"\n"), &[]),
     ("later-version", Some("version = 2\n"), &[]),
@@ -24,7 +28,6 @@ const CASES: &[(&str, Option<&str>, &[&str])] = &[
     ("misspelt-key", Some("version = 1\n[filesystem]\ngrants = []\n"), &[]),
     ("strange-key", Some("version = 1\nzebra = 1\n"), &[]),
     ("later-key", Some("version = 1\n[output]\nredact = true\n"), &[]),
-    ("egress", Some("version = 1\n[[network.allow]]\nhost = \"example.com\"\n"), &[]),
     ("later-isolation", Some("version = 1\nisolation = \"vm\"\n"), &[]),
     ("unknown-isolation", Some("version = 1\nisolation = \"docker\"\n"), &[]),
     ("wrong-type", Some("version = 1\n[filesystem]\ngrant = \"/opt\"\n"), &[]),
@@ -293,7 +296,7 @@ fn message(place: &Place, policy: Option<&str>, flags: &[&str], verb: &str) -> S
 fn each_fault_has_its_message() {
     let mut got = String::new();
     let mut texts = BTreeSet::new();
-    for (name, policy, flags) in CASES {
+    for (name, policy, flags) in CASES.iter().chain(network::CASES) {
         let place = Place::new();
         place
             .outside(

@@ -144,6 +144,10 @@ const POLICIES: &[&str] = &[
     "version = 1\nextends = [\"preset:uv\", \"preset:codex\"]\n[filesystem]\n\
      grant = [{ path = \"~/data\", mode = \"read-only\", optional = true }]\n",
     "version = 1\n[environment]\nallow = [\"TERM\", \"LC_*\"]\nset = { CI = \"1\" }\n[network]\n",
+    "version = 1\n[[network.allow]]\nhost = \"*.b\u{fc}cher.test\"\nports = [22, 443]\nprotocol = \"tcp\"\n\
+     reason = \"x\"\n[[network.deny]]\nhost = \"2001:db8::/32\"\n",
+    "version = 1\n[network]\nupstream_proxy = \"socks5://[::1]:1080\"\npublish = [\"3000:8080\"]\n\
+     allow = [{ host = \"192.0.2.1\", dial = \"192.0.2.7:8443\" }]\n",
     "version = 1\n[filesystem]\nhide = [\"conf/.env\", \"~/x\"]\nprotect = [\"Makefile\"]\n\
      home = \"project\"\n",
     "version = 1\n# \u{1b}[2J \u{202e}\u{e9}\n[[filesystem.grant]]\npath = \"/opt/\u{e9}\"\nmode = \"read-only\"\n",

@@ -2,6 +2,8 @@
 //!
 //! Messages are in `policies.golden`; `UPDATE_GOLDEN=1` writes it anew, and the diff is the review.
 
+#[path = "policies/network.rs"]
+mod network;
 #[path = "support/mod.rs"]
 mod support;
 
@@ -20,6 +22,12 @@ fn policy(place: &Place, words: &[&str]) -> Ran {
             .replace("$OUT", &place.out.display().to_string())
     });
     finish(place.command(programs().join("cofferdam")).arg("policy").args(words))
+}
+
+/// The whole log as a person reads it.
+fn shows(place: &Place) -> String {
+    let mut show = place.command(programs().join("cofferdam"));
+    finish(show.args(["audit", "show"])).works("show the log").out
 }
 
 /// Name, what is done before, words.

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Error, ErrorKind};
 use std::path::Path;
 
-use source::{File, block, load, words};
+use source::{DOCUMENTS, File, block, is_target, load, words};
 use toml::{Table, Value};
 
 /// Which of our crates may depend on which.
@@ -53,7 +53,7 @@ const TRUSTED: &[&str] = &[
     "crates/cofferdam-sys/src/",
     "crates/cofferdam-plan/src/message.rs",
     "crates/cofferdam-plan/src/plan.rs",
-    "crates/cofferdam-plan/src/wire.rs",
+    "crates/cofferdam-plan/src/wire",
 ];
 const TRUSTED_LINES_MAX: usize = 4_000;
 
@@ -81,6 +81,7 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
     (
         "target_os",
         &[
+            "crates/cofferdam-gateway/src/lib.rs",
             "crates/cofferdam-init/src/",
             "crates/cofferdam-sandbox/src/",
             "crates/cofferdam-sys/src/",
@@ -135,15 +136,6 @@ const NO_WORD: &[(&str, &str)] = &[
 /// Paths of one developer's machine: what begins so is in no file.
 const NO_PATH: &[&str] = &[concat!("/wo", "rk/"), concat!("/ro", "ot/.cargo")];
 
-/// Documents whose claims name tests.
-const DOCUMENTS: &[&str] = &[
-    "ARCHITECTURE.md",
-    "CONTRIBUTING.md",
-    "SECURITY.md",
-    "SPECIFICATION.md",
-    "THREATS.md",
-    "docs/presets.md",
-];
 /// Test programs of crates/cofferdam, as documents name them.
 const PROGRAMS: &[&str] = &[
     "agrees",
@@ -316,23 +308,21 @@ fn locked(files: &[File]) -> Vec<String> {
     let Some(lock) = files.iter().find(|file| file.path == "Cargo.lock").map(table) else {
         return vec!["Cargo.lock: absent".into()];
     };
-    let packages: Vec<&Table> = lock
-        .get("package")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_table)
-        .collect();
+    let packages = lock.get("package").and_then(Value::as_array).into_iter().flatten();
+    let packages: Vec<&Table> = packages.filter_map(Value::as_table).collect();
     let mut faults = Vec::new();
     if packages.len() > PACKAGES_MAX {
         faults.push(format!("Cargo.lock: {} packages, over {PACKAGES_MAX}", packages.len()));
     }
-    let mut locked: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    let mut locked: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for package in packages {
         let name = package.get("name").and_then(Value::as_str).unwrap_or_default();
         let needs = package.get("dependencies").and_then(Value::as_array).into_iter().flatten();
-        let needs = needs.filter_map(|need| need.as_str()?.split(' ').next().map(str::to_owned));
-        locked.entry(name).or_default().extend(needs);
+        let needs: Vec<_> = needs.filter_map(|need| need.as_str().map(str::to_owned)).collect();
+        let version = package.get("version").and_then(Value::as_str).unwrap_or_default();
+        for name in [name.to_owned(), format!("{name} {version}")] {
+            locked.entry(name).or_default().extend(needs.clone());
+        }
         if let Some((_, why)) = NO_PACKAGE.iter().find(|row| row.0 == name) {
             faults.push(format!("Cargo.lock: {name}; {why}"));
         }
@@ -342,6 +332,8 @@ fn locked(files: &[File]) -> Vec<String> {
         }
     }
     let reached = init_reaches(files, &locked, &mut faults);
+    let name = |found: &String| found.split(' ').next().map(str::to_owned);
+    let reached: BTreeSet<String> = reached.iter().filter_map(name).collect();
     let expected: BTreeSet<String> = INIT_REACHES.iter().map(|&name| name.to_owned()).collect();
     let more = reached.difference(&expected).map(|name| format!("init reaches {name}"));
     let fewer = expected.difference(&reached).map(|name| format!("init does not reach {name}"));
@@ -356,7 +348,7 @@ fn locked(files: &[File]) -> Vec<String> {
 /// switch a feature of another on; of the others, all that Cargo.lock has.
 fn init_reaches(
     files: &[File],
-    locked: &BTreeMap<&str, BTreeSet<String>>,
+    locked: &BTreeMap<String, BTreeSet<String>>,
     faults: &mut Vec<String>,
 ) -> BTreeSet<String> {
     let ours = manifests(files);
@@ -367,7 +359,7 @@ fn init_reaches(
             continue;
         }
         let Some(manifest) = ours.get(&name) else {
-            next.extend(locked.get(name.as_str()).into_iter().flatten().cloned());
+            next.extend(locked.get(&name).into_iter().flatten().cloned());
             continue;
         };
         if manifest.get("features").and_then(|features| features.get("default")).is_some() {
@@ -442,6 +434,7 @@ fn modules(files: &[File]) -> Vec<String> {
         let is_root = match (parent, name) {
             ("tests" | "examples" | "benches" | "bin", _) | (_, "main.rs" | "build.rs") => true,
             ("src", _) => name == "lib.rs",
+            ("fuzz_targets", _) => is_target(files, name),
             _ => false,
         };
         let (stem, folder) = if name == "mod.rs" { (parent, around) } else { (stem, folder) };

@@ -4,6 +4,7 @@ use cofferdam_policy::facts::Ids;
 use cofferdam_policy::model::{Clause, Grant, Mode, Origin, Policy};
 
 mod names;
+mod network;
 mod walls;
 
 use walls::Walls;
@@ -50,12 +51,7 @@ pub(super) fn rows(policy: &Policy, host: &Host) -> Vec<Coverage> {
         &["environment made anew", "init started without one"],
         Extent::Enforced,
     ));
-    rows.push(row(
-        &policy.network_clause,
-        "no network but the sandbox's own loopback",
-        &["network namespace without routes", "seccomp on socket families"],
-        Extent::Enforced,
-    ));
+    rows.extend(network::rows(policy));
     rows.push(identity(policy));
     rows.push(signals(host));
     rows

@@ -82,6 +82,10 @@ enum Check {
     Ioctl,
     /// Which group a terminal hears (`TIOCSPGRP`), nothing else.
     Foreground,
+    /// Streams and packets of the Internet (`socket(2)`), nothing else.
+    Internet,
+    /// Whether a socket waits (`FIONBIO`), nothing else.
+    Waiting,
     /// No leases: a lease on a file of the host would make the host wait.
     Fcntl,
     /// Limits of the caller alone, but for that of core dumps: see [`Check::CoreLimit`].
@@ -123,6 +127,12 @@ pub fn workload() -> Vec<Instruction> {
 #[must_use]
 pub fn init() -> Vec<Instruction> {
     program(table::INIT, Rule::Refuse)
+}
+
+/// The filter of the gateway: sockets and memory, no name of a file, no program, no process.
+#[must_use]
+pub fn gateway() -> Vec<Instruction> {
+    program(table::GATEWAY, Rule::Refuse)
 }
 
 /// `instructions` as the kernel reads them on x86_64: 8 bytes each, little-endian.
@@ -210,6 +220,11 @@ fn judge(check: Check) -> Fragment {
         }
         Check::Ioctl => ioctl(),
         Check::Foreground => argument(1, emit::equal(0x5410, allow(), refuse())),
+        Check::Waiting => argument(1, emit::equal(0x5421, allow(), refuse())),
+        Check::Internet => {
+            let kind = argument(1, masked(0xF, any_of(&[1, 2], &allow(), refuse())));
+            argument(0, any_of(&[2, 10], &kind, refuse()))
+        }
         Check::Fcntl => {
             /// `F_SETDELEG`, a lease on a directory, came with Linux 6.19.
             const LEASES: [u32; 2] = [1024, 1040];

@@ -19,13 +19,13 @@ fn number(name: &str) -> u32 {
 
 #[test]
 fn the_table_is_sorted_and_names_nothing_twice() {
-    for table in [table::WORKLOAD, table::INIT] {
+    for table in [table::WORKLOAD, table::INIT, table::GATEWAY] {
         assert!(table.is_sorted_by(|a, b| a.0 < b.0), "numbers rise");
     }
     let names: BTreeMap<&str, u32> =
         table::WORKLOAD.iter().map(|(n, name, _)| (*name, *n)).collect();
     assert_eq!(names.len(), table::WORKLOAD.len(), "each name once");
-    for (n, name, _) in table::INIT {
+    for (n, name, _) in table::INIT.iter().chain(table::GATEWAY) {
         assert_eq!(names.get(name), Some(n), "both tables agree on {name}");
     }
 }

@@ -65,6 +65,7 @@ Exit status: the command's own; 125 refused or failed, 126 not executable, 127 n
 128+n ended by signal n.";
 
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "a process reads one, and moves it twice")]
 pub(super) enum Command {
     #[command(flatten)]
     Inside(Inside),

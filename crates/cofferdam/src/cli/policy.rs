@@ -4,12 +4,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Subcommand;
+use cofferdam_policy::network::Network;
 use cofferdam_policy::{printable, show};
 use serde_json::json;
 
 use super::REFUSED;
 use super::say::{Output, Say, to_stdout};
-use crate::engine::{Engine, Options, PolicyFrom, Resolved};
+use crate::engine::{Engine, Resolved};
+use crate::options::{Options, PolicyFrom};
 use crate::project::{self, Existing};
 use crate::refused::Refused;
 
@@ -152,18 +154,39 @@ fn check(file: Option<&Path>, output: Output) -> Result<(), Refused> {
             "presets": policy.presets.iter().map(|preset| &preset.name).collect::<Vec<_>>(),
             "grants": granted(&policy),
             "left_out": policy.missing.len(),
+            "network": policy.network.rules.allow.len(),
+            "published": policy.network.publish.len(),
+            "dangerous": policy.dangers.iter().map(|danger| &danger.what).collect::<Vec<_>>(),
         });
         return to_stdout(&object.to_string());
     }
     let presets: Vec<&str> = policy.presets.iter().map(|preset| preset.name.as_str()).collect();
+    let dangerous = policy.dangers.iter().map(|danger| format!("\ndangerous: {}", danger.what));
     to_stdout(&printable(&format!(
-        "{source}: ok\n{} is {}; {} more granted, {} left out; presets: {}; network: none",
+        "{source}: ok\n{} is {}; {} more granted, {} left out; presets: {}; network: {}{}",
         policy.workspace.path.display(),
         policy.workspace.mode.as_str(),
         granted(&policy),
         policy.missing.len(),
         if presets.is_empty() { "none".into() } else { presets.join(", ") },
+        network(&policy.network),
+        dangerous.collect::<String>(),
     )))
+}
+
+/// How far the network is open, in a few words.
+fn network(network: &Network) -> String {
+    if network.is_closed() {
+        return "none".into();
+    }
+    let plural = |count: usize, what: &str| match count {
+        0 => None,
+        1 => Some(format!("1 {what}")),
+        more => Some(format!("{more} {what}s")),
+    };
+    let rules = plural(network.rules.allow.len(), "rule");
+    let ports = plural(network.publish.len(), "published port");
+    [rules, ports].into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// How many trees somebody asked for, beside the workspace.

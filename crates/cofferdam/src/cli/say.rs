@@ -17,9 +17,12 @@ use rustix::io::{Errno, write};
 use serde_json::{Value, json};
 
 use super::arguments::Arguments;
-use crate::engine::Prepared;
+use crate::engine::{Denied, Prepared, TurnedAway};
 use crate::refused::Refused;
 use crate::trace::Trace;
+
+/// Hosts that the note at the end names; more are many lines, and the log names all.
+const TURNED_AWAY_MAX: usize = 10;
 
 /// How to speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,8 +96,19 @@ impl Say {
         self.note("nothing", &message);
     }
 
-    /// The note after the workload, where there is something to say.
+    /// The notes after the workload, where there is something to say.
     pub(super) fn ended(&self, outcome: &Outcome, prepared: &Prepared) {
+        self.how_it_ended(outcome, prepared);
+        let dangers: Vec<&str> =
+            prepared.policy.dangers.iter().map(|danger| danger.what.as_str()).collect();
+        if !dangers.is_empty() && self.output != Output::Quiet {
+            let what = format!("dangerous: {}", dangers.join("; "));
+            let hint = "the policy says so: `cofferdam plan` names the rule";
+            self.note("dangerous", &Message { what: &what, code: "dangerous", between: &[], hint });
+        }
+    }
+
+    fn how_it_ended(&self, outcome: &Outcome, prepared: &Prepared) {
         let command = prepared.plan.workload.command.first();
         let name = command.map(|word| String::from_utf8_lossy(&word.0)).unwrap_or_default();
         let (code, text, hint) = match outcome {
@@ -160,6 +174,43 @@ impl Say {
             Output::Quiet | Output::Text => {
                 self.note("exit", &Message { what: &text, code, between: &[], hint });
             }
+        }
+    }
+
+    /// Whom the command was not let through to, a row each.
+    pub(super) fn turned_away(&self, rows: &[TurnedAway]) {
+        if self.output == Output::Quiet {
+            return;
+        }
+        let shown = if self.output == Output::Json { rows.len() } else { TURNED_AWAY_MAX };
+        for row in rows.iter().take(shown) {
+            let place = match (row.host.as_str(), row.port) {
+                ("", port) => format!("port {port}"),
+                (host, 0) => host.to_owned(),
+                (host, port) => format!("{host}:{port}"),
+            };
+            let (verb, retry) = match row.denied {
+                Denied::ByPolicy => ("refused", false),
+                Denied::Unreached => ("not reached", true),
+            };
+            if self.output == Output::Json {
+                to_stderr(
+                    &json!({"event": "denial", "what": place, "code": row.code, "why": row.why,
+                            "clause": row.clause, "fix": row.fix, "retry": retry,
+                            "times": row.times})
+                    .to_string(),
+                );
+                continue;
+            }
+            let times =
+                if row.times > 1 { format!(" ({} times)", row.times) } else { String::new() };
+            let what = format!("{verb}: {place}{times}: {}", row.why);
+            let hint = if row.fix.is_empty() { "see `cofferdam audit show`" } else { &row.fix };
+            let what = cofferdam_policy::printable(&what);
+            self.note("network", &Message { what: &what, code: &row.code, between: &[], hint });
+        }
+        if let Some(more) = rows.len().checked_sub(shown).filter(|more| *more > 0) {
+            to_stderr(&format!("and {more} more hosts: `cofferdam audit show` names all"));
         }
     }
 

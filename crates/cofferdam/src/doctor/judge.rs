@@ -15,7 +15,8 @@ use super::own;
 use super::probe::{Answers, ask};
 use super::trial::{self, Place, Trial};
 use super::{Finding, Guarantee, State};
-use crate::engine::{Engine, PolicyFrom};
+use crate::engine::Engine;
+use crate::options::PolicyFrom;
 use crate::places::Places;
 use crate::refused::Refused;
 

@@ -14,7 +14,8 @@ use rustix::fs::{StatVfsMountFlags, statvfs};
 
 use super::inside::{LEAK, SPACES, connect, space};
 use super::probe::Answers;
-use crate::engine::{Engine, Options, PolicyFrom};
+use crate::engine::Engine;
+use crate::options::{Options, PolicyFrom};
 use crate::refused::Refused;
 
 /// Long enough for a busy machine; the workload takes a few milliseconds.
@@ -177,7 +178,7 @@ pub(super) fn hold(place: &Place, engine: &Engine) -> Result<Trial, Refused> {
         drop(done);
         outcome
     });
-    let fault = match outcome? {
+    let fault = match outcome?.outcome {
         Outcome::Exited(0) => None,
         Outcome::Failed { doing, errno } => {
             Some(format!("cannot {doing}: {}", cofferdam_sandbox::refusal::errno_text(errno)))

@@ -52,7 +52,7 @@ fn the_plan_names_preset_and_line() {
     let plan = plan(&bench, &["--preset", "java", "--preset", "codex"]);
     let repository = bench.place.home.join(".m2/repository").display().to_string();
     for words in [
-        &["presets    java, git, codex"][..],
+        &["presets    java, git, openai, codex"][..],
         &["read-only", "preset", &repository, "(preset:java:"],
         &["left out", ".jdks, which does not exist", "(preset:java:"],
         &["private", "made", ".codex/config.toml", "(preset:codex)"],
@@ -119,4 +119,18 @@ fn a_persons_grant_beats_a_presets() {
     let options = ["--preset", "java", "--grant", &writable];
     bench.inside(&options, "touch ~/.m2/repository/new").works("as they said");
     bench.with("java", "touch ~/.m2/repository/newer").fails(&["Read-only"], "the preset alone");
+}
+
+/// The page on presets has a row for each, with the hosts that it opens by itself.
+#[test]
+fn the_page_has_every_preset_and_its_hosts() {
+    let page = include_str!("../../../../docs/presets.md");
+    for preset in cofferdam::policy::presets::ALL {
+        let row = page.lines().find(|line| line.starts_with(&format!("| `{}` |", preset.name)));
+        let row = row.unwrap_or_else(|| panic!("docs/presets.md has no row for {}", preset.name));
+        let hosts = preset.text.lines().filter_map(|line| line.strip_prefix("host = \""));
+        for host in hosts.filter_map(|rest| rest.split('"').next()) {
+            assert!(row.contains(&format!("`{host}`")), "{}: {host}: {row}", preset.name);
+        }
+    }
 }

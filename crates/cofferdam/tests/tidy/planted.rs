@@ -196,6 +196,9 @@ fn module() {
     let (lib, tests) = ("crates/x/src/lib.rs", ("crates/x/src/a_tests.rs", ""));
     passed(modules, &[(lib, "#[path = \"a_tests.rs\"]\nmod tests;"), tests]);
     caught(modules, &[(lib, "#[path = \"b_tests.rs\"]\nmod tests;"), tests], "a_tests");
+    let (manifest, target) = ("fuzz/Cargo.toml", ("fuzz/fuzz_targets/a.rs", ""));
+    passed(modules, &[(manifest, "path = \"fuzz_targets/a.rs\""), target]);
+    caught(modules, &[(manifest, "path = \"fuzz_targets/b.rs\""), target], "a.rs");
 }
 
 #[test]

@@ -11,6 +11,9 @@ const AFTER_RUN: &str = "Examples:
   cofferdam run -- make test
   cofferdam run --grant ~/data:ro --env CI=1 -- ./train --epochs 3
   cofferdam run --workspace ~/src/app:ro -- rg pattern
+  cofferdam run --allow api.example.com -- ./client
+  cofferdam run --allow db.example.com:5432/tcp --publish 3000 -- npm start
+  cofferdam run --network none -- make test    whatever the policy opens
   while read name; do cofferdam run -- ./check \"$name\" < /dev/null; done < names
 
 Standard input goes to the command. A first signal (Ctrl-C, TERM, HUP) goes to it too; the same
@@ -76,12 +79,23 @@ pub(in crate::cli) struct What {
     /// Pass a variable, or set one. May be given more than once
     #[arg(long = "env", value_name = "NAME[=VALUE]")]
     pub(in crate::cli) variables: Vec<String>,
+    /// Pass a variable that may hold a secret: the real value is inside then, and can be sent. May be
+    /// given more than once
+    #[arg(long = "dangerous-env", value_name = "NAME")]
+    pub(in crate::cli) dangerous_variables: Vec<String>,
     /// A limit, such as memory=2GiB, processes=256 or wall_time=30m. May be given more than once
     #[arg(long = "limit", value_name = "NAME=VALUE")]
     pub(in crate::cli) limits: Vec<String>,
-    /// The network inside: none
+    /// Close the network, whatever policy and presets open
     #[arg(long, value_name = "none")]
     pub(in crate::cli) network: Option<String>,
+    /// One more host to talk to: a name, *.NAME for all below it, or an address. 443 speaks tls, 80
+    /// http; another port needs tls, http or tcp. May be given more than once
+    #[arg(long, value_name = "HOST[:PORT[/PROTOCOL]]")]
+    pub(in crate::cli) allow: Vec<String>,
+    /// A server inside that is reached at 127.0.0.1:HOSTPORT outside. May be given more than once
+    #[arg(long, value_name = "PORT[:HOSTPORT]")]
+    pub(in crate::cli) publish: Vec<String>,
     /// Audit log in place of the one in the state directory
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) audit: Option<PathBuf>,

@@ -1,0 +1,188 @@
+//! Why somebody was not let through: one shape for the log, the exit note and the answer inside.
+
+use cofferdam_plan::message::Went;
+use cofferdam_policy::judge::hosts::{Host, Protocol, Unwanted};
+use cofferdam_policy::model::Clause;
+use serde::Serialize;
+
+/// A connection that does not come about, and what would change that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Denial {
+    /// Stable name.
+    pub(crate) code: &'static str,
+    /// For a person.
+    pub(crate) why: String,
+    /// The smallest change that would let it through; empty where there is none.
+    pub(crate) fix: String,
+    /// The rule that decided.
+    pub(crate) clause: Clause,
+    /// Whose no it is.
+    pub(crate) side: Side,
+}
+
+/// Whose no a denial is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// The policy's, or of what was spoken: asking again changes nothing.
+    Policy,
+    /// What was asked cannot be read without doubt.
+    Asker,
+    /// The host was not reached.
+    Network(Again),
+    /// The log takes no event, so nothing is done.
+    Log,
+}
+
+/// Whether asking again makes sense.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Again {
+    /// Later it may work.
+    Later,
+    /// It will fail again.
+    Never,
+}
+
+impl Denial {
+    /// What the judge said.
+    pub(crate) fn unwanted(
+        (host, port): (&Host, u16),
+        protocol: Protocol,
+        (clause, because): (&Clause, Unwanted),
+    ) -> Self {
+        let (code, why) = match because {
+            Unwanted::Host => ("host-not-allowed", "no rule allows this host".to_owned()),
+            Unwanted::Port => {
+                ("port-not-allowed", format!("no rule allows port {port} of this host"))
+            }
+            Unwanted::Protocol(known) => (
+                "protocol-not-allowed",
+                format!("the rule allows {} here, not {}", known.as_str(), protocol.as_str()),
+            ),
+            Unwanted::Denied => ("host-denied", "a rule denies it".to_owned()),
+        };
+        let fix = match because {
+            Unwanted::Host | Unwanted::Port => flag(host, port, protocol),
+            Unwanted::Protocol(_) => {
+                format!("in that rule: protocol = \"{}\"", protocol.as_str())
+            }
+            Unwanted::Denied => String::new(),
+        };
+        Self { code, why, fix, clause: clause.clone(), side: Side::Policy }
+    }
+
+    /// What was spoken is not what the rule allows.
+    pub(crate) fn spoken(code: &'static str, why: impl Into<String>, clause: &Clause) -> Self {
+        let (why, fix) = (why.into(), String::new());
+        Self { code, why, fix, clause: clause.clone(), side: Side::Policy }
+    }
+
+    /// What was asked cannot be read.
+    pub(crate) fn unreadable(code: &'static str, why: impl Into<String>, clause: &Clause) -> Self {
+        Self { side: Side::Asker, ..Self::spoken(code, why, clause) }
+    }
+
+    /// The log is full or lost.
+    pub(crate) fn no_record(clause: &Clause) -> Self {
+        let why = "the audit log takes no more events, and without a record nothing is let through";
+        let fix = "make room where the audit log is".into();
+        Self { side: Side::Log, fix, ..Self::spoken("no-record", why, clause) }
+    }
+
+    pub(crate) const fn retry(&self) -> bool {
+        match self.side {
+            Side::Network(Again::Later) | Side::Log => true,
+            Side::Network(Again::Never) | Side::Policy | Side::Asker => false,
+        }
+    }
+
+    /// As the log has it.
+    pub(crate) fn went(&self) -> Went {
+        let code = self.code.to_owned();
+        match self.side {
+            Side::Policy | Side::Asker | Side::Log => Went::Denied { code },
+            Side::Network(_) => Went::Failed { code },
+        }
+    }
+
+    /// The status of an HTTP answer.
+    pub(crate) const fn status(&self) -> u16 {
+        match self.side {
+            Side::Policy => 403,
+            Side::Asker => 400,
+            Side::Network(Again::Later) => 504,
+            Side::Network(Again::Never) => 502,
+            Side::Log => 503,
+        }
+    }
+
+    /// A whole HTTP answer; the connection ends after it.
+    pub(crate) fn answer(&self, what: &str) -> Vec<u8> {
+        self.answer_with(self.status(), what)
+    }
+
+    /// The same with a status of the caller's.
+    pub(crate) fn answer_with(&self, status: u16, what: &str) -> Vec<u8> {
+        #[derive(Serialize)]
+        struct Body<'a> {
+            error: &'static str,
+            by: &'static str,
+            what: &'a str,
+            code: &'static str,
+            why: &'a str,
+            clause: String,
+            fix: &'a str,
+            retry: bool,
+        }
+        let error = match self.side {
+            Side::Policy | Side::Asker | Side::Log => "denied",
+            Side::Network(_) => "failed",
+        };
+        let body = Body {
+            error,
+            by: "cofferdam",
+            what,
+            code: self.code,
+            why: &self.why,
+            clause: self.clause.to_string(),
+            fix: &self.fix,
+            retry: self.retry(),
+        };
+        // Strings and a truth value: there is nothing in it that has no form in JSON.
+        let mut body = serde_json::to_string(&body).unwrap_or_default();
+        body.push('\n');
+        let phrase = phrase(status);
+        let head = format!(
+            "HTTP/1.1 {status} {phrase}\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\nX-Cofferdam: {}\r\nConnection: close\r\n\r\n",
+            body.len(),
+            self.code,
+        );
+        [head, body].concat().into_bytes()
+    }
+}
+
+/// The flag that would allow it.
+fn flag(host: &Host, port: u16, protocol: Protocol) -> String {
+    match (port, protocol) {
+        (443, Protocol::Tls) | (0, _) => format!("--allow {host}"),
+        (80, Protocol::Http) => format!("--allow {host}:80"),
+        (port, protocol) => format!("--allow {host}:{port}/{}", protocol.as_str()),
+    }
+}
+
+/// The text after a status (RFC 9110, 15).
+const fn phrase(status: u16) -> &'static str {
+    match status {
+        400 => "Bad Request",
+        403 => "Forbidden",
+        405 => "Method Not Allowed",
+        414 => "URI Too Long",
+        431 => "Request Header Fields Too Large",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        505 => "HTTP Version Not Supported",
+        _ => "Refused",
+    }
+}

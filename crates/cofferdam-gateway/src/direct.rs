@@ -1,0 +1,173 @@
+//! Connections to an address that stands for a host, and what all connections have in common once it
+//! is known for whom they are.
+
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+
+use cofferdam_plan::message::Way;
+use cofferdam_policy::judge::hosts::{Host, Protocol};
+use cofferdam_policy::model::Clause;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+
+use crate::denial::{Denial, Side};
+use crate::gate::{Asked, Entry, Gate};
+use crate::hello::{self, Ech, Hello, alert};
+use crate::inside::{Inside, NotRead};
+use crate::{relay, tunnel};
+
+/// Descriptions of alerts (RFC 8446, 6): no access, and a name that nobody has here.
+const ACCESS_DENIED: u8 = 49;
+const UNRECOGNIZED_NAME: u8 = 112;
+const DECODE_ERROR: u8 = 50;
+const INTERNAL_ERROR: u8 = 80;
+
+/// A connection that a program made as if there were no gateway.
+pub(crate) async fn serve(gate: Rc<Gate>, stream: TcpStream) {
+    let inside = Inside::new(stream);
+    let Ok(destination) = inside.destination() else { return };
+    if is_own(destination.ip()) {
+        // The workload's own: nothing of it listens there.
+        return inside.reset();
+    }
+    let (host, port) = (gate.named(destination.ip()), destination.port());
+    let protocol = gate.spoken(&host, port);
+    let asked = Asked { way: Way::Direct, host, port, protocol };
+    match protocol {
+        Protocol::Tls => tls(&gate, inside, &asked).await,
+        Protocol::Http => relay::serve(&gate, inside, relay::Asks::Origin(asked)).await,
+        Protocol::Tcp => match gate.open(&asked).await {
+            Ok((entry, outside)) => carry(inside, outside, entry).await,
+            Err(_) => inside.reset(),
+        },
+    }
+}
+
+/// Addresses at which the workload's own servers are, whatever stands for names.
+fn is_own(address: IpAddr) -> bool {
+    let address = address.to_canonical();
+    address.is_loopback() || address.is_unspecified()
+}
+
+async fn tls(gate: &Rc<Gate>, mut inside: Inside, asked: &Asked) {
+    let clause = gate.judge(asked).map_or_else(|denial| denial.clause, |rule| rule.clause.clone());
+    match hello_for(&mut inside, asked, &clause).await {
+        Ok(()) => match gate.open(asked).await {
+            Ok((entry, outside)) => carry(inside, outside, entry).await,
+            Err(denial) => inside.end_with(&alert(description(&denial))).await,
+        },
+        Err(NotJudged::Gone) => {}
+        Err(NotJudged::Denied(found, description)) => {
+            // What the rules say of the host comes first: it is what a person can change.
+            let denial = match gate.judge(asked) {
+                Err(unwanted) if found.code != "name-mismatch" => *unwanted,
+                Ok(_) | Err(_) => *found,
+            };
+            gate.refuse(asked, denial).await;
+            inside.end_with(&alert(description)).await;
+        }
+    }
+}
+
+const fn description(denial: &Denial) -> u8 {
+    match denial.side {
+        Side::Policy | Side::Asker => ACCESS_DENIED,
+        Side::Network(_) | Side::Log => INTERNAL_ERROR,
+    }
+}
+
+/// Why a ClientHello does not pass, and the alert that says so.
+pub(crate) enum NotJudged {
+    Denied(Box<Denial>, u8),
+    /// The connection ended before there was one.
+    Gone,
+}
+
+/// Reads the ClientHello, which stays where it was read to, and compares its name with whom the
+/// connection is for.
+pub(crate) async fn hello_for(
+    inside: &mut Inside,
+    asked: &Asked,
+    clause: &Clause,
+) -> Result<(), NotJudged> {
+    let not = |code, why: String, description| {
+        Err(NotJudged::Denied(Box::new(Denial::spoken(code, why, clause)), description))
+    };
+    match inside.read(hello::read).await {
+        Ok(hello) => match mismatch(&hello, &asked.host) {
+            None => Ok(()),
+            Some((code, why)) => not(code, why, UNRECOGNIZED_NAME),
+        },
+        Err(NotRead::Fault(fault)) => not(fault.code(), fault.to_string(), fault.alert()),
+        Err(NotRead::Late) => {
+            let why = "no ClientHello came in time: is it TLS that is spoken?".into();
+            not("tls-late", why, DECODE_ERROR)
+        }
+        Err(NotRead::Gone) => Err(NotJudged::Gone),
+    }
+}
+
+/// What in a ClientHello is not for `host`.
+fn mismatch(hello: &Hello, host: &Host) -> Option<(&'static str, String)> {
+    if hello.ech == Ech::Present {
+        let why = "the ClientHello may hide another name (ECH)";
+        return Some(("ech", why.into()));
+    }
+    match (host, &hello.server_name) {
+        (Host::Name(host), Some(name)) if name == host => None,
+        (Host::Address(_), None) => None,
+        (Host::Name(_), None) => Some(("no-name", "the ClientHello names no host".into())),
+        (host, Some(name)) => {
+            let why = format!("the ClientHello is for {name}, the connection for {host}");
+            Some(("name-mismatch", why))
+        }
+    }
+}
+
+/// Both directions, beginning with what was read ahead.
+pub(crate) async fn carry(mut inside: Inside, mut outside: TcpStream, entry: Entry) {
+    let first = std::mem::take(&mut inside.ahead);
+    if !first.is_empty() {
+        if outside.write_all(&first).await.is_err() {
+            return;
+        }
+        entry.tally.sent.set(u64::try_from(first.len()).unwrap_or(0));
+    }
+    drop(first);
+    tunnel::carry(&mut inside.stream, &mut outside, &entry.tally).await;
+}
+
+/// Goes on with a connection that a proxy has opened: `outside` is connected, and the client has been
+/// told so.
+pub(crate) async fn proxied(
+    gate: &Rc<Gate>,
+    mut inside: Inside,
+    (mut entry, outside): (Entry, TcpStream),
+    asked: Asked,
+) {
+    match asked.protocol {
+        Protocol::Tcp => carry(inside, outside, entry).await,
+        Protocol::Http => {
+            relay::serve(gate, inside, relay::Asks::Opened(asked, Box::new(entry), outside)).await;
+        }
+        Protocol::Tls => {
+            let clause = entry.clause().clone();
+            match hello_for(&mut inside, &asked, &clause).await {
+                Ok(()) => carry(inside, outside, entry).await,
+                Err(NotJudged::Gone) => {}
+                Err(NotJudged::Denied(denial, description)) => {
+                    // Nothing has gone out on it.
+                    drop(outside);
+                    entry.set(&denial);
+                    drop(entry);
+                    inside.end_with(&alert(description)).await;
+                }
+            }
+        }
+    }
+}
+
+/// Where a published server is, seen from inside.
+pub(crate) const fn published(port: u16) -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), port)
+}

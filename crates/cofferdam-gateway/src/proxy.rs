@@ -1,0 +1,113 @@
+//! The two proxies, for programs that look for one: HTTP and SOCKS5. They say why somebody is not let
+//! through; they let nobody through who would not be otherwise.
+
+use std::rc::Rc;
+
+use cofferdam_plan::egress::{PROXY_PORT, SOCKS_PORT};
+use cofferdam_plan::message::Way;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+
+use crate::denial::{Denial, Side};
+use crate::direct::proxied;
+use crate::gate::{Asked, Gate};
+use crate::head::{self, Head, Target};
+use crate::inside::{Inside, NotRead};
+use crate::relay;
+use crate::socks::{self, METHOD_CHOSEN, METHOD_NONE, Reply, SocksFault};
+
+/// The answer to a `CONNECT` that is let through.
+const ESTABLISHED: &[u8] = b"HTTP/1.1 200 Connection established\r\n\r\n";
+
+/// A connection to the HTTP proxy: a tunnel, or requests in absolute form.
+pub(crate) async fn serve(gate: Rc<Gate>, stream: TcpStream) {
+    let mut inside = Inside::new(stream);
+    let head = match inside.read_lines(head::parse).await {
+        Ok(head) => head,
+        Err(NotRead::Fault(fault)) => {
+            let denial = Denial::unreadable(fault.code(), fault.to_string(), gate.base());
+            let answer = denial.answer_with(fault.status(), "a request");
+            gate.refuse_nobody(Way::Proxy, PROXY_PORT, denial).await;
+            return inside.end_with(&answer).await;
+        }
+        Err(NotRead::Late | NotRead::Gone) => return,
+    };
+    match head.target {
+        Target::Authority(..) => tunnel(&gate, inside, &head).await,
+        Target::Absolute { .. } | Target::Origin(_) | Target::Asterisk => {
+            relay::serve(&gate, inside, relay::Asks::Absolute).await;
+        }
+    }
+}
+
+async fn tunnel(gate: &Rc<Gate>, mut inside: Inside, head: &Head) {
+    let (host, port) = (head.host.clone(), head.port);
+    let protocol = gate.spoken(&host, port);
+    let asked = Asked { way: Way::Proxy, host, port, protocol };
+    drop(inside.take(head.length));
+    match gate.open(&asked).await {
+        Ok(opened) => {
+            if inside.stream.write_all(ESTABLISHED).await.is_ok() {
+                proxied(gate, inside, opened, asked).await;
+            }
+        }
+        Err(denial) => inside.end_with(&denial.answer(&asked.place())).await,
+    }
+}
+
+/// A connection to the SOCKS5 proxy.
+pub(crate) async fn serve_socks(gate: Rc<Gate>, stream: TcpStream) {
+    let mut inside = Inside::new(stream);
+    let greeting = match inside.read(socks::greeting).await {
+        Ok(length) => length,
+        Err(NotRead::Fault(fault)) => {
+            let denial = Denial::unreadable(fault.code(), fault.to_string(), gate.base());
+            gate.refuse_nobody(Way::Socks, SOCKS_PORT, denial).await;
+            return match fault {
+                SocksFault::Method => inside.end_with(&METHOD_NONE).await,
+                SocksFault::Version
+                | SocksFault::Command
+                | SocksFault::Reserved
+                | SocksFault::AddressType
+                | SocksFault::Name(_)
+                | SocksFault::Port
+                | SocksFault::Denied(_) => inside.reset(),
+            };
+        }
+        Err(NotRead::Late | NotRead::Gone) => return,
+    };
+    drop(inside.take(greeting));
+    if inside.stream.write_all(&METHOD_CHOSEN).await.is_err() {
+        return;
+    }
+    let request = match inside.read(socks::request).await {
+        Ok(request) => request,
+        Err(NotRead::Fault(fault)) => {
+            let denial = Denial::unreadable(fault.code(), fault.to_string(), gate.base());
+            gate.refuse_nobody(Way::Socks, SOCKS_PORT, denial).await;
+            return inside.end_with(&fault.reply().bytes()).await;
+        }
+        Err(NotRead::Late | NotRead::Gone) => return,
+    };
+    drop(inside.take(request.length));
+    let protocol = gate.spoken(&request.host, request.port);
+    let asked = Asked { way: Way::Socks, host: request.host, port: request.port, protocol };
+    match gate.open(&asked).await {
+        Ok(opened) => {
+            if inside.stream.write_all(&Reply::Succeeded.bytes()).await.is_ok() {
+                proxied(&gate, inside, opened, asked).await;
+            }
+        }
+        Err(denial) => inside.end_with(&reply(&denial).bytes()).await,
+    }
+}
+
+fn reply(denial: &Denial) -> Reply {
+    match (denial.side, denial.code) {
+        (Side::Policy | Side::Asker, _) => Reply::NotAllowed,
+        (Side::Log, _) => Reply::General,
+        (Side::Network(_), "refused") => Reply::Refused,
+        (Side::Network(_), "no-such-name") => Reply::HostUnreachable,
+        (Side::Network(_), _) => Reply::NetworkUnreachable,
+    }
+}

@@ -1,0 +1,98 @@
+//! Bytes that nobody looks at: from one socket to the other, without passing through this process
+//! where they are many.
+
+use std::cell::Cell;
+use std::io;
+use std::os::fd::OwnedFd;
+
+use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
+use tokio::io::{AsyncWriteExt, Interest};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{ReadHalf, WriteHalf};
+
+use crate::gate::Tally;
+
+/// What is read at a time while a connection is short. Bytes.
+const PIECE_BYTES: usize = 16 << 10;
+/// From so many bytes in one direction on a pipe is worth its two descriptors (`splice(2)`).
+const SPLICE_FROM: u64 = 256 << 10;
+/// How large that pipe is asked to be; a user who has many gets smaller ones (`pipe(7)`). Bytes.
+const PIPE_BYTES: usize = 1 << 20;
+
+/// Carries both directions until both have ended, or one of them failed: then neither goes on.
+pub(crate) async fn carry(inside: &mut TcpStream, outside: &mut TcpStream, tally: &Tally) {
+    let (from_inside, to_inside) = inside.split();
+    let (from_outside, to_outside) = outside.split();
+    let out = pump(from_inside, to_outside, &tally.sent);
+    let back = pump(from_outside, to_inside, &tally.received);
+    // A connection that breaks on one side ends on both.
+    drop(tokio::try_join!(out, back));
+}
+
+/// One direction, until its end, which is passed on.
+async fn pump(from: ReadHalf<'_>, mut to: WriteHalf<'_>, count: &Cell<u64>) -> io::Result<()> {
+    let mut passed = 0;
+    while passed < SPLICE_FROM {
+        match read_some(&from).await? {
+            None => return to.shutdown().await,
+            Some(bytes) => {
+                to.write_all(&bytes).await?;
+                passed += add(count, bytes.len());
+            }
+        }
+    }
+    let pipe = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+    // As large as it is otherwise.
+    fcntl_setpipe_size(&pipe.1, PIPE_BYTES).unwrap_or(PIPE_BYTES);
+    through(&pipe, from, to, count).await
+}
+
+/// What is there to read; nothing is held while there is none.
+async fn read_some(from: &ReadHalf<'_>) -> io::Result<Option<Vec<u8>>> {
+    loop {
+        from.ready(Interest::READABLE).await?;
+        let mut bytes = vec![0; PIECE_BYTES];
+        match from.try_read(&mut bytes) {
+            Ok(0) => return Ok(None),
+            Ok(length) => {
+                bytes.truncate(length);
+                return Ok(Some(bytes));
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+async fn through(
+    (out, into): &(OwnedFd, OwnedFd),
+    from: ReadHalf<'_>,
+    mut to: WriteHalf<'_>,
+    count: &Cell<u64>,
+) -> io::Result<()> {
+    let flags = SpliceFlags::MOVE | SpliceFlags::NONBLOCK;
+    loop {
+        let taken = {
+            let socket: &TcpStream = from.as_ref();
+            let take = || Ok(splice(socket, None, into, None, PIPE_BYTES, flags)?);
+            socket.async_io(Interest::READABLE, take).await?
+        };
+        if taken == 0 {
+            return to.shutdown().await;
+        }
+        let mut left = taken;
+        while left > 0 {
+            let socket: &TcpStream = to.as_ref();
+            let give = || Ok(splice(out, None, socket, None, left, flags)?);
+            let given = socket.async_io(Interest::WRITABLE, give).await?;
+            left = left.saturating_sub(given);
+            add(count, given);
+        }
+    }
+}
+
+fn add(count: &Cell<u64>, bytes: usize) -> u64 {
+    let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+    count.set(count.get().saturating_add(bytes));
+    bytes
+}

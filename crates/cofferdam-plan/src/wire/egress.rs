@@ -1,0 +1,105 @@
+//! Wire forms of the gateway's half of the plan.
+
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use cofferdam_policy::hostname::Name;
+use cofferdam_policy::judge::hosts::{Allowed, Denied, HostRules, Net, Pattern, Protocol};
+use cofferdam_policy::network::{ProxyHost, ProxyProtocol, Published, UpstreamProxy};
+
+use super::{Malformed, Wire};
+use crate::egress::{Assigned, Door, Egress, Family, Serves, Socket};
+
+impl Wire for u16 {
+    fn put(&self, to: &mut Vec<u8>) {
+        u32::from(*self).put(to);
+    }
+    fn take(from: &mut &[u8]) -> Result<Self, Malformed> {
+        Self::try_from(u32::take(from)?).map_err(|_| Malformed)
+    }
+}
+
+impl Wire for Ipv4Addr {
+    fn put(&self, to: &mut Vec<u8>) {
+        self.to_bits().put(to);
+    }
+    fn take(from: &mut &[u8]) -> Result<Self, Malformed> {
+        u32::take(from).map(Self::from_bits)
+    }
+}
+
+impl Wire for Ipv6Addr {
+    fn put(&self, to: &mut Vec<u8>) {
+        to.extend_from_slice(&self.octets());
+    }
+    fn take(from: &mut &[u8]) -> Result<Self, Malformed> {
+        let (octets, rest) = from.split_first_chunk::<16>().ok_or(Malformed)?;
+        *from = rest;
+        Ok(Self::from(*octets))
+    }
+}
+
+impl Wire for IpAddr {
+    fn put(&self, to: &mut Vec<u8>) {
+        self.is_ipv6().put(to);
+        match self {
+            Self::V4(address) => address.put(to),
+            Self::V6(address) => address.put(to),
+        }
+    }
+    fn take(from: &mut &[u8]) -> Result<Self, Malformed> {
+        if bool::take(from)? {
+            Ipv6Addr::take(from).map(Self::V6)
+        } else {
+            Ipv4Addr::take(from).map(Self::V4)
+        }
+    }
+}
+
+/// Without flow label and scope: no rule can name them.
+impl Wire for SocketAddr {
+    fn put(&self, to: &mut Vec<u8>) {
+        self.ip().put(to);
+        self.port().put(to);
+    }
+    fn take(from: &mut &[u8]) -> Result<Self, Malformed> {
+        Ok(Self::new(IpAddr::take(from)?, u16::take(from)?))
+    }
+}
+
+/// Only in its one spelling.
+impl Wire for Name {
+    fn put(&self, to: &mut Vec<u8>) {
+        self.as_str().to_owned().put(to);
+    }
+    fn take(from: &mut &[u8]) -> Result<Self, Malformed> {
+        let text = String::take(from)?;
+        let name = Self::parse(text.as_bytes()).map_err(|_| Malformed)?;
+        if name.as_str() == text { Ok(name) } else { Err(Malformed) }
+    }
+}
+
+impl Wire for Net {
+    fn put(&self, to: &mut Vec<u8>) {
+        self.address().put(to);
+        self.prefix().put(to);
+    }
+    fn take(from: &mut &[u8]) -> Result<Self, Malformed> {
+        Self::new(IpAddr::take(from)?, u8::take(from)?).ok_or(Malformed)
+    }
+}
+
+wire_enum!(Pattern { 0 => Exact(name), 1 => Below(name), 2 => AnyName, 3 => Net(net) });
+wire_enum!(Protocol { 0 => Tls, 1 => Http, 2 => Tcp });
+wire_struct!(Allowed { pattern, ports, protocol, dial, reason, clause });
+wire_struct!(Denied { pattern, ports, reason, clause });
+wire_struct!(HostRules { allow, deny, base });
+wire_enum!(ProxyProtocol { 0 => Http, 1 => Socks5 });
+wire_enum!(ProxyHost { 0 => Name(name), 1 => Address(address) });
+wire_struct!(UpstreamProxy { speaks, host, port, clause });
+wire_struct!(Published { inside, outside, clause });
+wire_struct!(Egress { rules, upstream_proxy, names, doors, publish });
+wire_struct!(Assigned { name, v4, v6 });
+wire_struct!(Door { socket, serves });
+wire_enum!(Socket { 0 => Listen(at), 1 => Packets(at), 2 => Spare(family) });
+wire_enum!(Family { 0 => V4, 1 => V6 });
+wire_enum!(Serves { 0 => Lookups, 1 => Proxy, 2 => Socks, 3 => Destinations, 4 => Spare });

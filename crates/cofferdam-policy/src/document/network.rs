@@ -1,0 +1,132 @@
+//! What the text and the flags say of the network.
+
+use super::{Document, Flag};
+use crate::error::{Fault, NetworkFault, PolicyError};
+use crate::judge::hosts::{Allowed, Denied};
+use crate::model::{Clause, Danger};
+use crate::network::{Published, UpstreamProxy};
+use crate::read;
+
+/// `[network]` of one text, then flags.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NetworkText {
+    /// The rule where no other holds: the table, or the built-in one.
+    pub base: Clause,
+    /// `network.allow`.
+    pub allow: Vec<Allowed>,
+    /// `--allow`.
+    pub flags: Vec<Allowed>,
+    /// `network.deny`.
+    pub deny: Vec<Denied>,
+    /// `network.upstream_proxy`.
+    pub upstream_proxy: Option<UpstreamProxy>,
+    /// `network.publish`, then `--publish`.
+    pub publish: Vec<Published>,
+    /// What is wider than it should be, because the text says so.
+    pub dangers: Vec<Danger>,
+    /// `--network none`: nothing of all this holds, nor of what presets say.
+    pub closed: Option<Clause>,
+}
+
+impl NetworkText {
+    /// No rule at all.
+    pub(crate) fn none(base: Clause) -> Self {
+        Self {
+            base,
+            allow: Vec::new(),
+            flags: Vec::new(),
+            deny: Vec::new(),
+            upstream_proxy: None,
+            publish: Vec::new(),
+            dangers: Vec::new(),
+            closed: None,
+        }
+    }
+
+    /// Adds a rule of the text. Two that name the same host and port agree: the first would hold, and
+    /// the other one say something that does not.
+    pub(crate) fn allow(&mut self, new: Allowed) -> Result<(), NetworkFault> {
+        let same = self.allow.iter().filter(|old| old.pattern == new.pattern);
+        let mut other = same.filter(|old| (old.protocol, old.dial) != (new.protocol, new.dial));
+        let port = |old: &Allowed| new.ports.iter().find(|port| old.ports.contains(port)).copied();
+        if let Some(port) = other.find_map(port) {
+            return Err(NetworkFault::Clash { host: new.pattern.to_string(), port });
+        }
+        self.allow.push(new);
+        Ok(())
+    }
+
+    /// Adds a published port; each port of the host belongs to one.
+    pub(crate) fn publish(&mut self, new: Published) -> Result<(), NetworkFault> {
+        if self.publish.iter().any(|old| old.outside == new.outside) {
+            return Err(NetworkFault::PublishTwice { port: new.outside.port() });
+        }
+        self.publish.push(new);
+        Ok(())
+    }
+}
+
+impl Document {
+    /// `--allow HOST[:PORT[/PROTOCOL]]`, in addition to the text's, and before them.
+    ///
+    /// # Errors
+    /// The words name no host, one that is the public's, or a port on which anything may be spoken;
+    /// there are too many; or the network is closed by a flag.
+    pub fn add_allowed(&mut self, words: &str) -> Result<(), PolicyError> {
+        let flag = Flag::new("--allow", words);
+        self.open(&flag)?;
+        let count = self.network.flags.len() + 1;
+        if count > read::ENTRIES_MAX {
+            return Err(flag.fault(Fault::TooMany { key: flag.name.into(), count }));
+        }
+        let rule = read::allow_flag(words, Clause::flag(flag.name));
+        self.network.flags.push(rule.map_err(|fault| flag.fault(fault.into()))?);
+        Ok(())
+    }
+
+    /// `--publish PORT[:HOSTPORT]`, in addition to the text's.
+    ///
+    /// # Errors
+    /// The words are no ports, the port of the host is taken by another rule, there are too many, or
+    /// the network is closed by a flag.
+    pub fn add_published(&mut self, words: &str) -> Result<(), PolicyError> {
+        let flag = Flag::new("--publish", words);
+        self.open(&flag)?;
+        let count = self.network.publish.len() + 1;
+        if count > read::ENTRIES_MAX {
+            return Err(flag.fault(Fault::TooMany { key: flag.name.into(), count }));
+        }
+        let published = read::published(words, Clause::flag(flag.name));
+        let added = published.and_then(|published| self.network.publish(published));
+        added.map_err(|fault| flag.fault(fault.into()))
+    }
+
+    /// `--network none`: no rule of the text, of a preset or of a flag opens anything.
+    pub fn close_network(&mut self) {
+        self.network.closed = Some(Clause::flag("--network"));
+    }
+
+    /// `--dangerous-env NAME`: passes a variable even if its name says that its value is a secret.
+    ///
+    /// # Errors
+    /// The name is none, is cofferdam's own, stands for more than one, or comes with a value.
+    pub fn add_dangerous_variable(&mut self, words: &str) -> Result<(), PolicyError> {
+        // The value may be the secret itself, so no message repeats it.
+        let (name, value) = words.split_once('=').unzip();
+        let name = name.unwrap_or(words);
+        let flag = Flag::new("--dangerous-env", name);
+        if value.is_some() {
+            return Err(flag.fault(Fault::VariableValue { name: name.to_owned() }));
+        }
+        read::check_dangerous(name).map_err(|fault| flag.fault(fault))?;
+        self.dangerous.push(flag.located(name.to_owned()));
+        Ok(())
+    }
+
+    fn open(&self, flag: &Flag) -> Result<(), PolicyError> {
+        match self.network.closed {
+            Some(_) => Err(flag.fault(NetworkFault::Contradiction { flag: flag.name }.into())),
+            None => Ok(()),
+        }
+    }
+}

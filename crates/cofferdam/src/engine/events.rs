@@ -1,0 +1,106 @@
+//! What goes on record, made from what was decided and what happened.
+
+use std::time::Instant;
+
+use cofferdam_audit::{Connection, Event, ExitKind, Log};
+use cofferdam_plan::message::{Ended, Way, Went};
+use cofferdam_sandbox::{Outcome, StartRefusal};
+use serde_json::value::RawValue;
+
+use crate::engine::Prepared;
+use crate::refused::Refused;
+
+/// Puts a refusal on record; gives it back as ours.
+pub(super) fn recorded(log: &mut Log, refusal: StartRefusal) -> Result<Refused, Refused> {
+    let refused = Refused::from(refusal);
+    log.append(&refusal_event(&refused))?;
+    Ok(refused)
+}
+
+pub(super) fn start_event(prepared: &Prepared) -> Result<Event, Refused> {
+    fn json(value: &impl serde::Serialize) -> Result<Box<RawValue>, Refused> {
+        serde_json::value::to_raw_value(value).map_err(Refused::Unrecordable)
+    }
+    Ok(Event::Start {
+        facts: json(&prepared.facts)?,
+        host: json(&prepared.host)?,
+        policy: json(&prepared.policy)?,
+        plan: json(&prepared.plan)?,
+    })
+}
+
+pub(super) fn refusal_event(refused: &Refused) -> Event {
+    Event::Refusal {
+        code: refused.code().into(),
+        message: refused.to_string(),
+        hint: refused.hint(),
+    }
+}
+
+pub(super) fn end_event(outcome: &Outcome, started: Instant) -> Event {
+    let outcome_kind = match outcome {
+        Outcome::Signaled(signal) | Outcome::Ended(signal) => ExitKind::Signal(i32::from(*signal)),
+        Outcome::Exited(_)
+        | Outcome::NotStarted(_)
+        | Outcome::Killed { .. }
+        | Outcome::Failed { .. }
+        | Outcome::OutputLost { .. }
+        | Outcome::Limited { .. }
+        | Outcome::Lost => ExitKind::Code(outcome.status()),
+    };
+    let note = match outcome {
+        Outcome::Exited(_) | Outcome::Signaled(_) => None,
+        Outcome::NotStarted(errno) => {
+            let why = cofferdam_sandbox::refusal::errno_text(*errno);
+            Some(format!("the program could not be started: {why}"))
+        }
+        Outcome::Killed { fallen } => {
+            Some(format!("killed: the guard over {} fell", fallen.display()))
+        }
+        Outcome::Ended(_) => Some("ended by a signal to cofferdam itself".into()),
+        Outcome::Failed { doing, .. } => Some(format!("cannot {doing}")),
+        Outcome::OutputLost { stream, errno, status, .. } => {
+            let why = cofferdam_sandbox::refusal::errno_text(*errno);
+            Some(format!("{stream}: output was lost: {why}; the command's own status: {status}"))
+        }
+        Outcome::Limited { hits, .. } => {
+            let hits: Vec<String> = hits.iter().map(ToString::to_string).collect();
+            Some(hits.join("; "))
+        }
+        Outcome::Lost => Some("init was killed from outside".into()),
+    };
+    let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    Event::Exit { outcome: outcome_kind, duration_ms, note }
+}
+
+/// A connection, as the gateway told it.
+pub(super) fn connection(ended: &Ended) -> Event {
+    let way = match ended.way {
+        Way::Direct => "direct",
+        Way::Proxy => "proxy",
+        Way::Socks => "socks",
+        Way::Lookup => "lookup",
+        Way::Published => "published",
+    };
+    let (verdict, code) = match &ended.verdict {
+        Went::Allowed => ("allowed", None),
+        Went::Denied { code } => ("denied", Some(code.clone())),
+        Went::Failed { code } => ("failed", Some(code.clone())),
+    };
+    Event::Connection(Box::new(Connection {
+        way,
+        host: ended.host.clone(),
+        port: ended.port,
+        protocol: ended.protocol.map(|protocol| protocol.as_str()),
+        address: ended.address.map(|address| address.to_string()),
+        verdict,
+        code,
+        clause: ended.clause.to_string(),
+        why: ended.why.clone(),
+        fix: ended.fix.clone(),
+        sent: ended.sent,
+        received: ended.received,
+        duration_ms: ended.duration_ms,
+        times: ended.times,
+    }))
+}
