@@ -134,7 +134,8 @@ pub(crate) async fn carry(mut inside: Inside, mut outside: TcpStream, entry: Ent
         entry.tally.sent.set(u64::try_from(first.len()).unwrap_or(0));
     }
     drop(first);
-    tunnel::carry(&mut inside.stream, &mut outside, &entry.tally).await;
+    // How it ended is between the two of them.
+    drop(tunnel::carry(&mut inside.stream, &mut outside, &entry.tally).await);
 }
 
 /// Goes on with a connection that a proxy has opened: `outside` is connected, and the client has been

@@ -388,7 +388,7 @@ async fn tunnel(inside: &mut Inside, mut open: Open) {
     let early = std::mem::take(&mut inside.ahead);
     if open.stream.write_all(&early).await.is_ok() {
         add(&open.entry.tally.sent, early.len());
-        crate::tunnel::carry(&mut inside.stream, &mut open.stream, &open.entry.tally).await;
+        drop(crate::tunnel::carry(&mut inside.stream, &mut open.stream, &open.entry.tally).await);
     }
 }
 
