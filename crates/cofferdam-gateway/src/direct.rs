@@ -24,7 +24,7 @@ const INTERNAL_ERROR: u8 = 80;
 
 /// A connection that a program made as if there were no gateway.
 pub(crate) async fn serve(gate: Rc<Gate>, stream: TcpStream) {
-    let inside = Inside::new(stream);
+    let inside = Inside::new(stream, &gate.crowd);
     let Ok(destination) = inside.destination() else { return };
     if is_own(destination.ip()) {
         // The workload's own: nothing of it listens there.
