@@ -17,7 +17,7 @@ use rustix::io::{Errno, write};
 use serde_json::{Value, json};
 
 use super::arguments::Arguments;
-use crate::engine::{Denied, Prepared, TurnedAway};
+use crate::engine::{Denied, Prepared, TurnedAway, WayOut};
 use crate::refused::Refused;
 use crate::trace::Trace;
 
@@ -211,6 +211,23 @@ impl Say {
         }
         if let Some(more) = rows.len().checked_sub(shown).filter(|more| *more > 0) {
             to_stderr(&format!("and {more} more hosts: `cofferdam audit show` names all"));
+        }
+    }
+
+    /// That there was no network any more, which is on our side, so it is said in any case.
+    pub(super) fn way_out(&self, way_out: WayOut) {
+        let text =
+            "the gateway ended before the command: every connection was refused from then on";
+        let (code, hint) = ("gateway-gone", "look for an out-of-memory kill in the kernel's log");
+        match (way_out, self.output) {
+            (WayOut::Held, _) => {}
+            (WayOut::Gone, Output::Json) => to_stderr(
+                &json!({"event": "gateway", "code": code, "message": text, "hint": hint})
+                    .to_string(),
+            ),
+            (WayOut::Gone, Output::Quiet | Output::Text) => {
+                self.note("network", &Message { what: text, code, between: &[], hint });
+            }
         }
     }
 

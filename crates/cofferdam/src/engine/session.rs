@@ -36,6 +36,17 @@ pub struct Finished {
     pub outcome: Outcome,
     /// Whom it was not let through to, in the order of the first attempts.
     pub turned_away: Vec<TurnedAway>,
+    /// Whether the way out was there until the end.
+    pub way_out: WayOut,
+}
+
+/// What became of the network that the policy opens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WayOut {
+    /// It was as the policy says until the workload ended; closed, where that says so.
+    Held,
+    /// The gateway ended first: from then on every connection was refused.
+    Gone,
 }
 
 /// A host that the workload was not let through to.
@@ -113,10 +124,11 @@ impl Session<'_> {
         trace.done("init ready");
         log.append(&Event::Ready {})?;
         let running = preparing.into_running();
-        let mut keeper = Keeper { log, unrecorded: None, turned_away: Vec::new() };
+        let mut keeper =
+            Keeper { log, unrecorded: None, turned_away: Vec::new(), way_out: WayOut::Held };
         let streams = Streams { input, output, error, signals };
         let outcome = running.wait(streams, &mut keeper);
-        let Keeper { mut log, unrecorded, turned_away } = keeper;
+        let Keeper { mut log, unrecorded, turned_away, way_out } = keeper;
         let outcome = outcome.unwrap_or(Outcome::Lost);
         trace.done("exit");
         let mut ended = Ok(());
@@ -127,7 +139,7 @@ impl Session<'_> {
         }
         let ended = ended.and_then(|()| log.append(&end_event(&outcome, started)));
         match unrecorded.map_or(ended, Err) {
-            Ok(()) => Ok(Finished { outcome, turned_away }),
+            Ok(()) => Ok(Finished { outcome, turned_away, way_out }),
             Err(source) => Err(Refused::Unrecorded { status: outcome.status(), source }),
         }
     }
@@ -139,6 +151,7 @@ struct Keeper {
     /// The first record that could not be written: the run is no success then.
     unrecorded: Option<LogError>,
     turned_away: Vec<TurnedAway>,
+    way_out: WayOut,
 }
 
 impl Keeper {
@@ -196,6 +209,7 @@ impl Witness for Keeper {
     }
 
     fn gateway_gone(&mut self) {
+        self.way_out = WayOut::Gone;
         self.append(&Event::GatewayGone {});
     }
 }
