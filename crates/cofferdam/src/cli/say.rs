@@ -214,18 +214,27 @@ impl Say {
         }
     }
 
-    /// That there was no network any more, which is on our side, so it is said in any case.
+    /// That the network was not what the policy says: that is on our side, so it is said in any case.
     pub(super) fn way_out(&self, way_out: WayOut) {
-        let text =
-            "the gateway ended before the command: every connection was refused from then on";
-        let (code, hint) = ("gateway-gone", "look for an out-of-memory kill in the kernel's log");
-        match (way_out, self.output) {
-            (WayOut::Held, _) => {}
-            (WayOut::Gone, Output::Json) => to_stderr(
-                &json!({"event": "gateway", "code": code, "message": text, "hint": hint})
+        let (text, code, hint) = match way_out {
+            WayOut::Held => return,
+            WayOut::NoRecord => (
+                "the audit log was out of room for a while: what has no record there was refused",
+                "no-record",
+                "make room where the audit log is",
+            ),
+            WayOut::Gone => (
+                "the gateway ended before the command: every connection was refused from then on",
+                "gateway-gone",
+                "look for an out-of-memory kill in the kernel's log",
+            ),
+        };
+        match self.output {
+            Output::Json => to_stderr(
+                &json!({"event": "network", "code": code, "message": text, "hint": hint})
                     .to_string(),
             ),
-            (WayOut::Gone, Output::Quiet | Output::Text) => {
+            Output::Quiet | Output::Text => {
                 self.note("network", &Message { what: text, code, between: &[], hint });
             }
         }

@@ -45,6 +45,8 @@ pub struct Finished {
 pub enum WayOut {
     /// It was as the policy says until the workload ended; closed, where that says so.
     Held,
+    /// For a while the log had no room for events, and connections were refused.
+    NoRecord,
     /// The gateway ended first: from then on every connection was refused.
     Gone,
 }
@@ -199,8 +201,12 @@ impl Witness for Keeper {
 
     fn has_room(&mut self, connections: u32) -> bool {
         // After a record that is missing, no further connection is made.
-        self.unrecorded.is_none()
-            && self.log.has_room(PLACE_BYTES.saturating_mul(connections.into())).is_ok()
+        let room = self.unrecorded.is_none()
+            && self.log.has_room(PLACE_BYTES.saturating_mul(connections.into())).is_ok();
+        if !room && self.way_out == WayOut::Held {
+            self.way_out = WayOut::NoRecord;
+        }
+        room
     }
 
     fn ended(&mut self, ended: Ended) {
