@@ -24,7 +24,7 @@ const INTERNAL_ERROR: u8 = 80;
 
 /// A connection that a program made as if there were no gateway.
 pub(crate) async fn serve(gate: Rc<Gate>, stream: TcpStream) {
-    let inside = Inside::new(stream);
+    let inside = Inside::new(stream, &gate.crowd);
     let Ok(destination) = inside.destination() else { return };
     if is_own(destination.ip()) {
         // The workload's own: nothing of it listens there.
@@ -152,7 +152,8 @@ pub(crate) async fn carry(mut inside: Inside, mut outside: TcpStream, entry: Ent
         entry.tally.sent.set(u64::try_from(first.len()).unwrap_or(0));
     }
     drop(first);
-    tunnel::carry(&mut inside.stream, &mut outside, &entry.tally).await;
+    // How it ended is between the two of them.
+    drop(tunnel::carry(&mut inside.stream, &mut outside, &entry.tally).await);
 }
 
 /// Goes on with a connection that a proxy has opened: `outside` is connected, and the client has been

@@ -4,7 +4,6 @@ use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use cofferdam_plan::egress::{Door, Family, Serves, Socket};
@@ -12,9 +11,9 @@ use cofferdam_plan::message::Way;
 use cofferdam_policy::Name;
 use cofferdam_policy::judge::hosts::{Host, Pattern, Protocol, Unwanted};
 use cofferdam_policy::model::Clause;
-use rustix::net::{bind, listen};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use rustix::net::{SocketFlags, accept_with, bind, listen};
+use tokio::io::Interest;
+use tokio::net::TcpStream;
 use tokio::task::spawn_local;
 use tokio::time::sleep;
 
@@ -47,11 +46,7 @@ pub(crate) fn connections(descriptors: u64) -> usize {
 type Serve = fn(Rc<Gate>, TcpStream) -> std::pin::Pin<Box<dyn Future<Output = ()>>>;
 
 /// Begins to hear on every socket; to be called inside a `LocalSet`.
-pub(crate) fn open(
-    gate: &Rc<Gate>,
-    doors: Vec<(Door, OwnedFd)>,
-    slots: &Arc<Semaphore>,
-) -> io::Result<()> {
+pub(crate) fn open(gate: &Rc<Gate>, doors: Vec<(Door, OwnedFd)>) -> io::Result<()> {
     for (door, socket) in doors {
         match (door.serves, door.socket) {
             (Serves::Lookups, Socket::Packets(at)) => {
@@ -63,21 +58,19 @@ pub(crate) fn open(
                     drop(dns::serve_udp(socket, reply).await);
                 });
             }
-            (Serves::Lookups, _) => hear(gate, socket, slots, |gate, stream| {
+            (Serves::Lookups, _) => hear(gate, socket, |gate, stream| {
                 Box::pin(async move {
                     let reply = |query: &[u8]| lookup(&gate, query, Transport::Tcp);
                     drop(dns::serve_tcp(stream, reply).await);
                 })
             })?,
             (Serves::Proxy, _) => {
-                hear(gate, socket, slots, |gate, stream| Box::pin(proxy::serve(gate, stream)))?;
+                hear(gate, socket, |gate, stream| Box::pin(proxy::serve(gate, stream)))?;
             }
             (Serves::Socks, _) => {
-                hear(gate, socket, slots, |gate, stream| {
-                    Box::pin(proxy::serve_socks(gate, stream))
-                })?;
+                hear(gate, socket, |gate, stream| Box::pin(proxy::serve_socks(gate, stream)))?;
             }
-            (Serves::Destinations, _) => destinations(gate, socket, slots)?,
+            (Serves::Destinations, _) => destinations(gate, socket)?,
             (Serves::Spare, _) => {
                 gate.spares.borrow_mut().push((door.socket.family(), socket));
             }
@@ -86,29 +79,40 @@ pub(crate) fn open(
     Ok(())
 }
 
-fn destinations(gate: &Rc<Gate>, socket: OwnedFd, slots: &Arc<Semaphore>) -> io::Result<()> {
-    hear(gate, socket, slots, |gate, stream| Box::pin(direct::serve(gate, stream)))
+fn destinations(gate: &Rc<Gate>, socket: OwnedFd) -> io::Result<()> {
+    hear(gate, socket, |gate, stream| Box::pin(direct::serve(gate, stream)))
 }
 
-fn hear(gate: &Rc<Gate>, socket: OwnedFd, slots: &Arc<Semaphore>, serve: Serve) -> io::Result<()> {
-    let listener = TcpListener::from_std(socket.into())?;
-    let (gate, slots) = (Rc::clone(gate), Arc::clone(slots));
+fn hear(gate: &Rc<Gate>, socket: OwnedFd, serve: Serve) -> io::Result<()> {
+    // Tokio's listener accepts or waits, and does not tell that somebody is there. This type does not
+    // mind what it polls.
+    let listener = TcpStream::from_std(socket.into())?;
+    let gate = Rc::clone(gate);
     spawn_local(async move {
         loop {
-            let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
-            match listener.accept().await {
-                Ok((stream, _)) => {
+            // First somebody who comes, then a place for him: else each socket would keep one.
+            let Ok(()) = listener.readable().await else { return };
+            let Some(place) = gate.crowd.enter().await else { return };
+            match listener.try_io(Interest::READABLE, || accept(&listener)) {
+                Ok(stream) => {
                     let served = serve(Rc::clone(&gate), stream);
                     spawn_local(async move {
                         served.await;
-                        drop(slot);
+                        drop(place);
                     });
                 }
+                // He has gone meanwhile.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(_) => sleep(ACCEPT_AGAIN).await,
             }
         }
     });
     Ok(())
+}
+
+fn accept(listener: &TcpStream) -> io::Result<TcpStream> {
+    let stream = accept_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?;
+    TcpStream::from_std(stream.into())
 }
 
 /// Answers one question for an address, and puts a refusal on record.
@@ -169,7 +173,7 @@ fn own_ports(gate: &Rc<Gate>, name: &Name, (v4, v6): (Ipv4Addr, Ipv6Addr)) {
             let Some(socket) = gate.spare(family) else { continue };
             let heard = bind(&socket, &at).and_then(|()| listen(&socket, BACKLOG));
             if heard.is_ok() {
-                drop(destinations(gate, socket, &gate.slots));
+                drop(destinations(gate, socket));
             }
         }
     }

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Instant;
 
 use cofferdam_plan::egress::{Egress, Family};
@@ -14,9 +13,9 @@ use cofferdam_policy::Name;
 use cofferdam_policy::judge::hosts::{Allowed, Decision, Host, Protocol, canonical};
 use cofferdam_policy::model::Clause;
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
 
 use crate::control::Ledger;
+use crate::crowd::Crowd;
 use crate::denial::{Again, Denial, Side};
 use crate::synthetic::Synthetic;
 use crate::upstream::{DialFault, Retry, To, Upstream};
@@ -32,8 +31,8 @@ pub(crate) struct Gate {
     pub(crate) spares: RefCell<Vec<(Family, OwnedFd)>>,
     /// Names whose ports are heard.
     pub(crate) opened: RefCell<BTreeSet<Name>>,
-    /// One for each connection.
-    pub(crate) slots: Arc<Semaphore>,
+    /// One place for each connection.
+    pub(crate) crowd: Rc<Crowd>,
 }
 
 /// Whom somebody wants to talk to, and how he said so.

@@ -2,12 +2,14 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
+use crate::crowd::{Crowd, PATIENCE};
 use crate::fields::HEAD_BYTES_MAX;
 
 /// How long the first bytes of a connection may take: whoever opens one has something to say.
@@ -26,6 +28,7 @@ pub(crate) struct Inside {
     pub(crate) stream: TcpStream,
     /// Read, and not used yet.
     pub(crate) ahead: Vec<u8>,
+    crowd: Rc<Crowd>,
 }
 
 /// Why the first bytes did not come.
@@ -40,10 +43,10 @@ pub(crate) enum NotRead<F> {
 }
 
 impl Inside {
-    pub(crate) fn new(stream: TcpStream) -> Self {
+    pub(crate) fn new(stream: TcpStream, crowd: &Rc<Crowd>) -> Self {
         // An interactive protocol that waits for an answer to half a segment waits 40 ms.
         drop(stream.set_nodelay(true));
-        Self { stream, ahead: Vec::new() }
+        Self { stream, ahead: Vec::new(), crowd: Rc::clone(crowd) }
     }
 
     /// Where the other end thinks it has connected.
@@ -69,23 +72,42 @@ impl Inside {
         .await
     }
 
-    /// Reads until `parse` has what it wants, within [`FIRST_WITHIN`].
+    /// Reads until `parse` has what it wants, within [`FIRST_WITHIN`], or [`PATIENCE`] where there is no
+    /// room for others.
     pub(crate) async fn read<T, F>(
         &mut self,
         mut parse: impl FnMut(&[u8]) -> Result<Option<T>, F>,
     ) -> Result<T, NotRead<F>> {
-        let until = Instant::now() + FIRST_WITHIN;
+        let began = Instant::now();
         loop {
             if !self.ahead.is_empty()
                 && let Some(read) = parse(&self.ahead).map_err(NotRead::Fault)?
             {
                 return Ok(read);
             }
-            match timeout_at(until, self.more()).await {
-                Ok(Ok(0) | Err(_)) => return Err(NotRead::Gone),
-                Ok(Ok(_)) => {}
-                Err(_) => return Err(NotRead::Late),
+            match self.more_within(began, FIRST_WITHIN).await {
+                Some(Ok(0) | Err(_)) => return Err(NotRead::Gone),
+                Some(Ok(_)) => {}
+                None => return Err(NotRead::Late),
             }
+        }
+    }
+
+    /// Waits for more within `at_most` from when this side `began` to be silent, and reads it. `None`
+    /// where nothing came, or where somebody else needs the place after [`PATIENCE`].
+    pub(crate) async fn more_within(
+        &mut self,
+        began: Instant,
+        at_most: Duration,
+    ) -> Option<io::Result<usize>> {
+        if let Ok(read) = timeout_at(began + PATIENCE, self.more()).await {
+            return Some(read);
+        }
+        let crowd = Rc::clone(&self.crowd);
+        tokio::select! {
+            biased;
+            read = timeout_at(began + at_most, self.more()) => read.ok(),
+            () = crowd.needed() => None,
         }
     }
 

@@ -15,6 +15,7 @@ pub mod authority;
 pub mod body;
 mod confine;
 mod control;
+mod crowd;
 mod denial;
 mod direct;
 pub mod dns;
@@ -40,16 +41,15 @@ use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use cofferdam_plan::egress::{Door, Egress};
 use cofferdam_plan::message::{FromGateway, ToGateway};
 use cofferdam_plan::{BUILD, wire};
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::Semaphore;
 use tokio::task::LocalSet;
 
 use crate::control::{Given, Ledger};
+use crate::crowd::Crowd;
 use crate::gate::Gate;
 use crate::synthetic::Synthetic;
 use crate::upstream::Upstream;
@@ -180,11 +180,11 @@ fn run(engine: OwnedFd, prepared: Prepared) -> Result<(), Failed> {
             ledger,
             spares: RefCell::default(),
             opened: RefCell::new(opened),
-            slots: Arc::new(Semaphore::new(connections)),
+            crowd: Rc::new(Crowd::new(connections)),
         })
     };
     let served = local.block_on(&tokio, async {
-        doors::open(&gate, doors, &gate.slots).doing("hear on the sockets")?;
+        doors::open(&gate, doors).doing("hear on the sockets")?;
         published::open(&gate, published).doing("hear on published ports")?;
         let ready = FromGateway::Ready { build: BUILD.into() };
         control::say(&said, &ready).doing("report to the engine")?;

@@ -21,7 +21,7 @@ const ESTABLISHED: &[u8] = b"HTTP/1.1 200 Connection established\r\n\r\n";
 
 /// A connection to the HTTP proxy: a tunnel, or requests in absolute form.
 pub(crate) async fn serve(gate: Rc<Gate>, stream: TcpStream) {
-    let mut inside = Inside::new(stream);
+    let mut inside = Inside::new(stream, &gate.crowd);
     let head = match inside.read_lines(head::parse).await {
         Ok(head) => head,
         Err(NotRead::Fault(fault)) => {
@@ -57,7 +57,7 @@ async fn tunnel(gate: &Rc<Gate>, mut inside: Inside, head: &Head) {
 
 /// A connection to the SOCKS5 proxy.
 pub(crate) async fn serve_socks(gate: Rc<Gate>, stream: TcpStream) {
-    let mut inside = Inside::new(stream);
+    let mut inside = Inside::new(stream, &gate.crowd);
     let greeting = match inside.read(socks::greeting).await {
         Ok(length) => length,
         Err(NotRead::Fault(fault)) => {

@@ -3,24 +3,32 @@
 //! The way in is a socket that init made in the sandbox's namespace: only such a one can connect there.
 //! It is used again when its connection has ended (`connect(2)` to `AF_UNSPEC`).
 
+use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Duration;
 
-use cofferdam_plan::egress::Family;
+use cofferdam_plan::egress::{Family, PUBLISHED_SPARES};
+use cofferdam_policy::model::Clause;
 use cofferdam_policy::network::Published;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::spawn_local;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
+use crate::denial::{Again, Denial, Side};
 use crate::gate::{Entry, Gate};
 use crate::{direct, tunnel};
 
 /// How long a server inside may take to accept.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
+/// How long it may take to read what it was sent last, before its connection is cut.
+const DELIVERED_WITHIN: Duration = Duration::from_secs(10);
+/// How often that is looked at, after the first few times.
+const PAUSE_MAX: Duration = Duration::from_millis(50);
 /// Where no connection can be accepted for want of descriptors or memory.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
 
@@ -36,24 +44,48 @@ pub(crate) fn listeners(
     publish.iter().map(bind).collect()
 }
 
+/// Sockets that lead inside, the one that was used longest ago first: its last connection is the
+/// likeliest to be forgotten by the kernel (TIME-WAIT, RFC 9293, 3.6.1).
+#[derive(Debug)]
+struct Ways {
+    sockets: RefCell<VecDeque<OwnedFd>>,
+    free: Semaphore,
+}
+
+impl Ways {
+    /// Those of the gateway's spare sockets that are for this.
+    fn of(gate: &Gate) -> Self {
+        let sockets = (0..PUBLISHED_SPARES).map_while(|_| gate.spare(Family::V4));
+        let sockets: VecDeque<OwnedFd> = sockets.collect();
+        Self { free: Semaphore::new(sockets.len()), sockets: RefCell::new(sockets) }
+    }
+
+    fn take(&self) -> Option<OwnedFd> {
+        self.sockets.borrow_mut().pop_front()
+    }
+
+    fn give(&self, socket: OwnedFd) {
+        self.sockets.borrow_mut().push_back(socket);
+    }
+}
+
 /// Hears on them; to be called inside a `LocalSet`.
 pub(crate) fn open(gate: &Rc<Gate>, listeners: Vec<std::net::TcpListener>) -> io::Result<()> {
-    // One place for each socket that leads inside.
-    let places = Rc::new(Semaphore::new(gate.spares.borrow().len()));
+    if listeners.is_empty() {
+        return Ok(());
+    }
+    let ways = Rc::new(Ways::of(gate));
     for (index, listener) in listeners.into_iter().enumerate() {
         let listener = TcpListener::from_std(listener)?;
-        let (gate, places) = (Rc::clone(gate), Rc::clone(&places));
+        let (gate, ways) = (Rc::clone(gate), Rc::clone(&ways));
         spawn_local(async move {
             let Some(server) = gate.egress.publish.get(index) else { return };
             loop {
                 match listener.accept().await {
                     Ok((outside, _)) => {
                         let (gate, server) = (Rc::clone(&gate), server.clone());
-                        let places = Rc::clone(&places);
-                        spawn_local(async move {
-                            let Ok(_place) = places.acquire().await else { return };
-                            serve(&gate, &server, outside).await;
-                        });
+                        let ways = Rc::clone(&ways);
+                        spawn_local(async move { serve(&gate, &ways, &server, outside).await });
                     }
                     Err(_) => sleep(ACCEPT_AGAIN).await,
                 }
@@ -64,24 +96,80 @@ pub(crate) fn open(gate: &Rc<Gate>, listeners: Vec<std::net::TcpListener>) -> io
 }
 
 /// One connection from the host.
-async fn serve(gate: &Rc<Gate>, server: &Published, mut outside: TcpStream) {
+async fn serve(gate: &Rc<Gate>, ways: &Ways, server: &Published, mut outside: TcpStream) {
+    let Ok(_free) = ways.free.acquire().await else { return };
     let places = (server.inside, server.outside);
-    let Some(entry) = Entry::published(gate, places, &server.clause).await else { return };
-    let Some(socket) = gate.spare(Family::V4) else { return };
-    // A second hold on it: the stream closes its own when it is dropped.
-    let Ok(kept) = socket.as_fd().try_clone_to_owned() else { return };
+    let Some(mut entry) = Entry::published(gate, places, &server.clause).await else { return };
     drop(outside.set_nodelay(true));
-    if let Ok(mut inside) = connect(socket, direct::published(server.inside)).await {
-        drop(inside.set_nodelay(true));
-        // `sent` is what the workload says, whoever has asked.
-        tunnel::carry(&mut inside, &mut outside, &entry.tally).await;
+    let (kept, inside) = match connect(ways, direct::published(server.inside)).await {
+        Ok(connected) => connected,
+        Err(error) => {
+            entry.set(&unreached(&error, &server.clause));
+            // Who asked hears that nobody is there.
+            let linger = rustix::net::sockopt::set_socket_linger(&outside, Some(Duration::ZERO));
+            return linger.unwrap_or(());
+        }
+    };
+    let mut inside = inside;
+    drop(inside.set_nodelay(true));
+    // `sent` is what the workload says, whoever has asked.
+    let carried = tunnel::carry(&mut inside, &mut outside, &entry.tally).await;
+    drop(inside);
+    drop(outside);
+    drop(entry);
+    if carried.is_ok() {
+        delivered(&kept).await;
     }
+    // Where the connection has broken, this is what ends it.
     if rustix::net::connect_unspec(&kept).is_ok() {
-        gate.spares.borrow_mut().push((Family::V4, kept));
+        ways.give(kept);
     }
 }
 
-async fn connect(socket: OwnedFd, to: SocketAddr) -> io::Result<TcpStream> {
-    let socket = TcpSocket::from_std_stream(socket.into());
-    timeout(CONNECT_WITHIN, socket.connect(to)).await?
+/// A connection to a server inside, and a second hold on its socket: the stream closes its own.
+async fn connect(ways: &Ways, to: SocketAddr) -> io::Result<(OwnedFd, TcpStream)> {
+    let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    for _ in 0..PUBLISHED_SPARES {
+        let Some(socket) = ways.take() else { break };
+        let kept = match socket.try_clone() {
+            Ok(kept) => kept,
+            Err(error) => {
+                ways.give(socket);
+                return Err(error);
+            }
+        };
+        let connecting = TcpSocket::from_std_stream(socket.into()).connect(to);
+        match timeout(CONNECT_WITHIN, connecting).await.unwrap_or_else(|late| Err(late.into())) {
+            Ok(stream) => return Ok((kept, stream)),
+            Err(error) => last = error,
+        }
+        if rustix::net::connect_unspec(&kept).is_ok() {
+            ways.give(kept);
+        }
+        // Its port has been to the same server a moment ago; another socket has another.
+        if last.kind() != io::ErrorKind::AddrNotAvailable {
+            break;
+        }
+    }
+    Err(last)
+}
+
+/// Waits until the server inside has all that was sent to it: then the kernel has no connection any
+/// more.
+async fn delivered(socket: &OwnedFd) {
+    let until = Instant::now() + DELIVERED_WITHIN;
+    let mut pause = Duration::from_millis(1);
+    while rustix::net::getpeername(socket).is_ok() && Instant::now() < until {
+        sleep(pause).await;
+        pause = (pause * 2).min(PAUSE_MAX);
+    }
+}
+
+fn unreached(error: &io::Error, clause: &Clause) -> Denial {
+    let (code, why) = match error.kind() {
+        io::ErrorKind::ConnectionRefused => ("refused", "nothing listens on that port inside"),
+        io::ErrorKind::TimedOut => ("timeout", "the server inside does not accept"),
+        _ => ("unreachable", "no way leads to the server inside"),
+    };
+    Denial { side: Side::Network(Again::Later), ..Denial::spoken(code, why, clause) }
 }

@@ -9,7 +9,7 @@ use cofferdam_policy::judge::hosts::Protocol;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
-use tokio::time::timeout;
+use tokio::time::Instant;
 
 use crate::answer::{self, Answer, Follows};
 use crate::body::{Body, Framing, Side as Sender};
@@ -87,8 +87,8 @@ async fn once(
     open: &mut Option<Open>,
 ) -> Result<After, End> {
     if open.is_some() && inside.ahead.is_empty() {
-        let first = timeout(KEEP_WITHIN, inside.more()).await;
-        if !matches!(first, Ok(Ok(1..))) {
+        let first = inside.more_within(Instant::now(), KEEP_WITHIN).await;
+        if !matches!(first, Some(Ok(1..))) {
             return Ok(After::Close);
         }
     }
@@ -403,7 +403,7 @@ async fn tunnel(inside: &mut Inside, mut open: Open) {
     let early = std::mem::take(&mut inside.ahead);
     if open.stream.write_all(&early).await.is_ok() {
         add(&open.entry.tally.sent, early.len());
-        crate::tunnel::carry(&mut inside.stream, &mut open.stream, &open.entry.tally).await;
+        drop(crate::tunnel::carry(&mut inside.stream, &mut open.stream, &open.entry.tally).await);
     }
 }
 

@@ -20,13 +20,20 @@ const SPLICE_FROM: u64 = 256 << 10;
 const PIPE_BYTES: usize = 1 << 20;
 
 /// Carries both directions until both have ended, or one of them failed: then neither goes on.
-pub(crate) async fn carry(inside: &mut TcpStream, outside: &mut TcpStream, tally: &Tally) {
+///
+/// # Errors
+/// That of the side that failed.
+pub(crate) async fn carry(
+    inside: &mut TcpStream,
+    outside: &mut TcpStream,
+    tally: &Tally,
+) -> io::Result<()> {
     let (from_inside, to_inside) = inside.split();
     let (from_outside, to_outside) = outside.split();
     let out = pump(from_inside, to_outside, &tally.sent);
     let back = pump(from_outside, to_inside, &tally.received);
     // A connection that breaks on one side ends on both.
-    drop(tokio::try_join!(out, back));
+    tokio::try_join!(out, back).map(|((), ())| ())
 }
 
 /// One direction, until its end, which is passed on.

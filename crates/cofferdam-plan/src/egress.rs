@@ -11,6 +11,9 @@ pub const PROXY_PORT: u16 = 3128;
 /// Port of the SOCKS5 proxy there.
 pub const SOCKS_PORT: u16 = 1080;
 
+/// Sockets of each family for connections to published servers; each carries one at a time.
+pub const PUBLISHED_SPARES: usize = 64;
+
 /// What the gateway consults.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize))]

@@ -225,8 +225,9 @@ impl Gateway {
         let length = loop {
             match recv(&self.socket, &mut bytes[..], flags) {
                 Ok((length, _)) => break length,
-                Err(Errno::INTR) => {}
-                Err(Errno::CONNRESET) => return Ok(None),
+                // It went away with something unread. This is told once, and before what it had still
+                // said: that comes next.
+                Err(Errno::INTR | Errno::CONNRESET) => {}
                 Err(error) => return Err(error.into()),
             }
         };

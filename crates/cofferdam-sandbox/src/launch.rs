@@ -333,7 +333,8 @@ impl Running {
         };
         match (&report, &self.gateway) {
             (Some(Report::Terminal), _) => self.terminal = fds.into_iter().next(),
-            (Some(Report::Sockets), Some(gateway)) => gateway.pass(&fds)?,
+            // A gateway that is gone says why where it is waited for.
+            (Some(Report::Sockets), Some(gateway)) => gateway.pass(&fds).unwrap_or(()),
             _ => {}
         }
         Ok(report)

@@ -195,8 +195,9 @@ fn run(what: &What, engine: Option<Result<Engine, Refused>>) -> ExitCode {
     );
     drop(signals);
     match outcome {
-        Ok(Finished { outcome, turned_away }) => {
+        Ok(Finished { outcome, turned_away, way_out }) => {
             say.turned_away(&turned_away);
+            say.way_out(way_out);
             say.ended(&outcome, &prepared);
             ExitCode::from(outcome.status())
         }

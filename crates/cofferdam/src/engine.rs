@@ -22,7 +22,7 @@ use cofferdam_sandbox::{
 
 use crate::ahead::Ahead;
 use crate::engine::events::{recorded, refusal_event, start_event};
-pub use crate::engine::session::{Denied, Finished, Session, TurnedAway};
+pub use crate::engine::session::{Denied, Finished, Session, TurnedAway, WayOut};
 use crate::homes::{self, Kept};
 use crate::options::Options;
 use crate::places::{Places, Read};
@@ -81,6 +81,8 @@ pub struct Collected {
     pub stderr: Vec<u8>,
     /// Whom it was not let through to.
     pub turned_away: Vec<TurnedAway>,
+    /// Whether the way out was there until the end.
+    pub way_out: WayOut,
 }
 
 /// cofferdam as a library.
@@ -328,8 +330,8 @@ impl Engine {
         let session = self.start(&prepared)?;
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         let (output, error) = (Sink::Collect(&mut stdout), Sink::Collect(&mut stderr));
-        let Finished { outcome, turned_away } = session.run(None, output, error, None)?;
-        Ok(Collected { outcome, stdout, stderr, turned_away })
+        let Finished { outcome, turned_away, way_out } = session.run(None, output, error, None)?;
+        Ok(Collected { outcome, stdout, stderr, turned_away, way_out })
     }
 }
 

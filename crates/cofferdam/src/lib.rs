@@ -29,7 +29,9 @@ pub use cofferdam_audit as audit;
 pub use cofferdam_plan as plan;
 pub use cofferdam_policy as policy;
 pub use cofferdam_sandbox::{Hit, Outcome, Sink, Streams};
-pub use engine::{Collected, Denied, Engine, Finished, Prepared, Resolved, Session, TurnedAway};
+pub use engine::{
+    Collected, Denied, Engine, Finished, Prepared, Resolved, Session, TurnedAway, WayOut,
+};
 pub use homes::{HomeError, KeptHome};
 pub use options::{NetworkFrom, Options, PolicyFrom};
 pub use refused::Refused;

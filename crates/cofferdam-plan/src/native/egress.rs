@@ -8,7 +8,7 @@ use cofferdam_policy::judge::hosts::Pattern;
 use cofferdam_policy::model::Policy;
 
 use crate::egress::{
-    Assigned, Door, Egress, Family, PROXY_PORT, SOCKS_PORT, Serves, Socket, every,
+    Assigned, Door, Egress, Family, PROXY_PORT, PUBLISHED_SPARES, SOCKS_PORT, Serves, Socket, every,
 };
 use crate::host::Host;
 use crate::refusal::Refusal;
@@ -26,8 +26,6 @@ const BLOCK_MAX: u32 = 64;
 const DOORS_MAX: usize = 512;
 /// Sockets of each family for names below a wildcard on ports of their own.
 const WILDCARD_SPARES: usize = 64;
-/// Sockets for connections to published servers, at 127.0.0.1; each carries one at a time.
-const PUBLISHED_SPARES: usize = 64;
 
 /// `None` where nothing goes out or in.
 pub(super) fn of(policy: &Policy, host: &Host) -> Result<Option<Egress>, Refusal> {

@@ -17,7 +17,7 @@ use rustix::io::{Errno, write};
 use serde_json::{Value, json};
 
 use super::arguments::Arguments;
-use crate::engine::{Denied, Prepared, TurnedAway};
+use crate::engine::{Denied, Prepared, TurnedAway, WayOut};
 use crate::refused::Refused;
 use crate::trace::Trace;
 
@@ -212,6 +212,32 @@ impl Say {
         }
         if let Some(more) = rows.len().checked_sub(shown).filter(|more| *more > 0) {
             to_stderr(&format!("and {more} more hosts: `cofferdam audit show` names all"));
+        }
+    }
+
+    /// That the network was not what the policy says: that is on our side, so it is said in any case.
+    pub(super) fn way_out(&self, way_out: WayOut) {
+        let (text, code, hint) = match way_out {
+            WayOut::Held => return,
+            WayOut::NoRecord => (
+                "the audit log was out of room for a while: what has no record there was refused",
+                "no-record",
+                "make room where the audit log is",
+            ),
+            WayOut::Gone => (
+                "the gateway ended before the command: every connection was refused from then on",
+                "gateway-gone",
+                "look for an out-of-memory kill in the kernel's log",
+            ),
+        };
+        match self.output {
+            Output::Json => to_stderr(
+                &json!({"event": "network", "code": code, "message": text, "hint": hint})
+                    .to_string(),
+            ),
+            Output::Quiet | Output::Text => {
+                self.note("network", &Message { what: text, code, between: &[], hint });
+            }
         }
     }
 

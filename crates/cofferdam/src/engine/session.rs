@@ -36,6 +36,19 @@ pub struct Finished {
     pub outcome: Outcome,
     /// Whom it was not let through to, in the order of the first attempts.
     pub turned_away: Vec<TurnedAway>,
+    /// Whether the way out was there until the end.
+    pub way_out: WayOut,
+}
+
+/// What became of the network that the policy opens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WayOut {
+    /// It was as the policy says until the workload ended; closed, where that says so.
+    Held,
+    /// For a while the log had no room for events, and connections were refused.
+    NoRecord,
+    /// The gateway ended first: from then on every connection was refused.
+    Gone,
 }
 
 /// A host that the workload was not let through to.
@@ -113,10 +126,11 @@ impl Session<'_> {
         trace.done("init ready");
         log.append(&Event::Ready {})?;
         let running = preparing.into_running();
-        let mut keeper = Keeper { log, unrecorded: None, turned_away: Vec::new() };
+        let mut keeper =
+            Keeper { log, unrecorded: None, turned_away: Vec::new(), way_out: WayOut::Held };
         let streams = Streams { input, output, error, signals };
         let outcome = running.wait(streams, &mut keeper);
-        let Keeper { mut log, unrecorded, turned_away } = keeper;
+        let Keeper { mut log, unrecorded, turned_away, way_out } = keeper;
         let outcome = outcome.unwrap_or(Outcome::Lost);
         trace.done("exit");
         let mut ended = Ok(());
@@ -127,7 +141,7 @@ impl Session<'_> {
         }
         let ended = ended.and_then(|()| log.append(&end_event(&outcome, started)));
         match unrecorded.map_or(ended, Err) {
-            Ok(()) => Ok(Finished { outcome, turned_away }),
+            Ok(()) => Ok(Finished { outcome, turned_away, way_out }),
             Err(source) => Err(Refused::Unrecorded { status: outcome.status(), source }),
         }
     }
@@ -139,6 +153,7 @@ struct Keeper {
     /// The first record that could not be written: the run is no success then.
     unrecorded: Option<LogError>,
     turned_away: Vec<TurnedAway>,
+    way_out: WayOut,
 }
 
 impl Keeper {
@@ -186,8 +201,12 @@ impl Witness for Keeper {
 
     fn has_room(&mut self, connections: u32) -> bool {
         // After a record that is missing, no further connection is made.
-        self.unrecorded.is_none()
-            && self.log.has_room(PLACE_BYTES.saturating_mul(connections.into())).is_ok()
+        let room = self.unrecorded.is_none()
+            && self.log.has_room(PLACE_BYTES.saturating_mul(connections.into())).is_ok();
+        if !room && self.way_out == WayOut::Held {
+            self.way_out = WayOut::NoRecord;
+        }
+        room
     }
 
     fn ended(&mut self, ended: Ended) {
@@ -196,6 +215,7 @@ impl Witness for Keeper {
     }
 
     fn gateway_gone(&mut self) {
+        self.way_out = WayOut::Gone;
         self.append(&Event::GatewayGone {});
     }
 }

@@ -1,6 +1,8 @@
 //! What rows share: the policy they run under, and bytes said to a proxy.
 
 use std::collections::BTreeSet;
+use std::io::Read;
+use std::process::Child;
 
 use crate::internet::{Internet, PROXY, Seen};
 use crate::support::Ran;
@@ -120,11 +122,58 @@ def tls(address, data):
 ";
 
 /// One body with a proxy's address in it.
-fn body(proxy: &str, act: &str) -> String {
+pub(crate) fn body(proxy: &str, act: &str) -> String {
     format!("PROXY = '{proxy}'{ASKING}{act}")
 }
 
+/// The next line that a started program writes.
+pub(crate) fn line(child: &mut Child) -> String {
+    let mut line = Vec::new();
+    let mut byte = [0];
+    let out = child.stdout.as_mut().unwrap();
+    while line.last() != Some(&b'\n') && matches!(out.read(&mut byte), Ok(1)) {
+        line.push(byte[0]);
+    }
+    String::from_utf8(line).unwrap()
+}
+
+/// The process below `root` whose command line begins so.
+pub(crate) fn below(root: u32, name: &str) -> Option<u32> {
+    let numbers = std::fs::read_dir("/proc").unwrap().flatten();
+    let numbers = numbers.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let stat = |pid: u32| -> Option<(u32, u32)> {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let (_, rest) = text.rsplit_once(')')?;
+        Some((pid, rest.split_whitespace().nth(1)?.parse().ok()?))
+    };
+    let all: Vec<_> = numbers.filter_map(stat).collect();
+    let mut found = vec![root];
+    let mut at = 0;
+    while at < found.len() {
+        let parent = found[at];
+        found.extend(all.iter().filter(|one| one.1 == parent).map(|one| one.0));
+        at += 1;
+    }
+    found.into_iter().find(|pid| {
+        let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let first = words.split(|byte| *byte == 0).next().unwrap_or_default();
+        first.ends_with(name.as_bytes())
+    })
+}
+
 impl Internet {
+    /// Events of connections to a host in the log of this test, in order: way, port, verdict, code
+    /// or `-`, how often.
+    pub(crate) fn connections(&self, host: &str) -> Vec<String> {
+        let events = self.events("connection").into_iter().filter(|one| one["host"] == host);
+        let text = |value: &serde_json::Value| value.as_str().unwrap_or("-").to_owned();
+        let row = |one: serde_json::Value| {
+            let [way, verdict, code] = ["way", "verdict", "code"].map(|key| text(&one[key]));
+            format!("{way} {} {verdict} {code} {}", one["port"], one["times"].as_u64().unwrap_or(1))
+        };
+        events.map(row).collect()
+    }
+
     /// The body asks the careless proxy outside.
     pub(crate) fn asks_outside(&self, act: &str) -> Ran {
         self.python_outside(&body(PROXY, act))
