@@ -95,9 +95,11 @@ fn hear(gate: &Rc<Gate>, socket: OwnedFd, slots: &Arc<Semaphore>, serve: Serve) 
     let (gate, slots) = (Rc::clone(gate), Arc::clone(slots));
     spawn_local(async move {
         loop {
-            let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
             match listener.accept().await {
                 Ok((stream, _)) => {
+                    // After it came, not before: else every socket that nobody connects to holds a
+                    // slot, and where these are few, some are never heard.
+                    let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
                     let served = serve(Rc::clone(&gate), stream);
                     spawn_local(async move {
                         served.await;

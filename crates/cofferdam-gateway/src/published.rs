@@ -7,6 +7,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use cofferdam_plan::egress::Family;
@@ -38,21 +39,22 @@ pub(crate) fn listeners(
 
 /// Hears on them; to be called inside a `LocalSet`.
 pub(crate) fn open(gate: &Rc<Gate>, listeners: Vec<std::net::TcpListener>) -> io::Result<()> {
-    // One place for each socket that leads inside.
-    let places = Rc::new(Semaphore::new(gate.spares.borrow().len()));
+    // One place for each socket that leads inside; the rest waits in the kernel.
+    let inward = gate.spares.borrow().iter().filter(|(family, _)| *family == Family::V4).count();
+    let places = Arc::new(Semaphore::new(inward));
     for (index, listener) in listeners.into_iter().enumerate() {
         let listener = TcpListener::from_std(listener)?;
-        let (gate, places) = (Rc::clone(gate), Rc::clone(&places));
+        let (gate, places) = (Rc::clone(gate), Arc::clone(&places));
         spawn_local(async move {
             let Some(server) = gate.egress.publish.get(index) else { return };
             loop {
                 match listener.accept().await {
                     Ok((outside, _)) => {
                         let (gate, server) = (Rc::clone(&gate), server.clone());
-                        let places = Rc::clone(&places);
+                        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
                         spawn_local(async move {
-                            let Ok(_place) = places.acquire().await else { return };
                             serve(&gate, &server, outside).await;
+                            drop(place);
                         });
                     }
                     Err(_) => sleep(ACCEPT_AGAIN).await,
