@@ -194,15 +194,14 @@ impl Ledger {
     pub(crate) fn count(&self, refused: &Ended) {
         let Some(kind) = kind(refused) else { return };
         let mut alike = self.alike.borrow_mut();
-        if let Some((_, last)) = alike.get_mut(&kind) {
+        if alike.len() < KINDS_MAX || alike.contains_key(&kind) {
+            let (_, last) = alike.entry(kind).or_insert((0, None));
             return one_more(last, refused);
         }
         let (_, _, code) = kind;
         let (_, last) = alike.entry((String::new(), 0, code)).or_insert((ALIKE_MAX, None));
-        one_more(
-            last,
-            &Ended { host: String::new(), port: 0, fix: String::new(), ..refused.clone() },
-        );
+        let (host, fix) = (String::new(), String::new());
+        one_more(last, &Ended { host, port: 0, fix, ..refused.clone() });
     }
 
     /// Tells what was counted.
@@ -343,7 +342,7 @@ mod tests {
             ledger.count(&refused("a.test"));
             ledger.count(&refused("a.test"));
             ledger.count(&refused("never-met.test"));
-            let want = [("a.test".to_owned(), 2), (String::new(), 1)];
+            let want = [("a.test".to_owned(), 2), ("never-met.test".to_owned(), 1)];
             assert_eq!(rows(ledger), BTreeMap::from(want));
         });
     }
