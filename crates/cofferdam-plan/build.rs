@@ -1,4 +1,4 @@
-//! Puts a digest of the sources of plan, policy, init and sys into `COFFERDAM_BUILD`.
+//! Puts a digest of the sources of plan, policy, init, gateway and sys into `COFFERDAM_BUILD`.
 //!
 //! FNV-1a with 128 bits: this tells builds apart, it does not authenticate them.
 
@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 fn main() {
     let mut files = Vec::new();
-    for crate_name in ["cofferdam-plan", "cofferdam-policy", "cofferdam-init", "cofferdam-sys"] {
+    let crates = ["plan", "policy", "init", "gateway", "sys"];
+    for crate_name in crates.map(|name| format!("cofferdam-{name}")) {
         let source = Path::new("..").join(crate_name).join("src");
         println!("cargo::rerun-if-changed={}", source.display());
         gather(&source, &mut files);

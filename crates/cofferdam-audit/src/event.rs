@@ -51,7 +51,8 @@ pub enum Event {
     },
     /// A connection ended or was refused, or a name was asked for that no rule allows.
     Connection(Box<Connection>),
-    /// The gateway went away before the workload did: every connection is refused from here on.
+    /// The gateway went away before the workload did, and every connection is refused from here on; or,
+    /// just before the exit, it has not told of all connections.
     GatewayGone {},
     /// A limit was met.
     Limit {

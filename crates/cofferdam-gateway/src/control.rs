@@ -31,8 +31,11 @@ const PLACE_WITHIN: Duration = Duration::from_secs(1);
 /// From this many refusals of one kind on they are counted, and told at the end: a program that asks
 /// again and again fills no log.
 const ALIKE_MAX: u64 = 20;
-/// Kinds of refusals that are counted; beyond it each is told.
+/// Kinds of refusals that are counted apart; those beyond it are counted by their reason alone.
 const KINDS_MAX: usize = 4_096;
+/// Refusals that are told one by one, of all kinds: a program that asks for a new name each time
+/// fills no log either.
+const TOLD_MAX: u64 = 10_000;
 
 /// The engine takes no more events: its log is full or lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +98,22 @@ fn polled(socket: OwnedFd) -> io::Result<UnixStream> {
 /// Host, port and reason of a refusal.
 type Kind = (String, u16, String);
 
+/// Of which kind a refusal is; `None` where it is none.
+fn kind(refused: &Ended) -> Option<Kind> {
+    match &refused.verdict {
+        Went::Denied { code } | Went::Failed { code } => {
+            Some((refused.host.clone(), refused.port, code.clone()))
+        }
+        Went::Allowed => None,
+    }
+}
+
+/// The last of its kind stands for those before it.
+fn one_more(last: &mut Option<Ended>, refused: &Ended) {
+    let before = last.as_ref().map_or(0, |last| last.times);
+    *last = Some(Ended { times: before.saturating_add(1), ..refused.clone() });
+}
+
 /// The engine's end, from when the gateway hears on.
 #[derive(Debug)]
 pub(crate) struct Ledger {
@@ -105,6 +124,7 @@ pub(crate) struct Ledger {
     outbox: RefCell<VecDeque<Vec<u8>>>,
     more: Notify,
     alike: RefCell<BTreeMap<Kind, (u64, Option<Ended>)>>,
+    told: Cell<u64>,
     open: Cell<usize>,
 }
 
@@ -117,6 +137,7 @@ impl Ledger {
             outbox: RefCell::default(),
             more: Notify::new(),
             alike: RefCell::default(),
+            told: Cell::new(0),
             open: Cell::new(0),
         })
     }
@@ -126,7 +147,8 @@ impl Ledger {
         let place = match self.places.try_acquire() {
             Ok(place) => place,
             Err(_) => {
-                self.send(&FromGateway::Waits);
+                // Where it is not taken at once, there is something else for the engine to hear.
+                drop(self.send_at_once(&wire::encode(&FromGateway::Waits)));
                 let acquired = timeout(PLACE_WITHIN, self.places.acquire()).await;
                 acquired.map_err(|_| NoRecord)?.map_err(|_| NoRecord)?
             }
@@ -143,28 +165,43 @@ impl Ledger {
         self.send(&FromGateway::Ended(Box::new(ended)));
     }
 
-    /// Whether a refusal is one of many alike, and counted instead of told.
+    /// Whether a refusal is one of many, and counted instead of told.
     pub(crate) fn counted(&self, refused: &Ended) -> bool {
-        let (Went::Denied { code } | Went::Failed { code }) = &refused.verdict else {
-            return false;
-        };
-        let kind = (refused.host.clone(), refused.port, code.clone());
+        let Some(kind) = kind(refused) else { return false };
         let mut alike = self.alike.borrow_mut();
         let known = alike.len();
-        let Some((seen, last)) = (match alike.get_mut(&kind) {
+        let row = match alike.get_mut(&kind) {
             Some(row) => Some(row),
             None if known < KINDS_MAX => Some(alike.entry(kind).or_insert((0, None))),
             None => None,
-        }) else {
-            return false;
         };
-        *seen += 1;
-        if *seen <= ALIKE_MAX {
-            return false;
+        match row {
+            Some((seen, _)) if *seen < ALIKE_MAX && self.told.get() < TOLD_MAX => {
+                *seen += 1;
+                self.told.set(self.told.get() + 1);
+                return false;
+            }
+            Some((_, last)) => one_more(last, refused),
+            None => {
+                drop(alike);
+                self.count(refused);
+            }
         }
-        let times = *seen - ALIKE_MAX;
-        *last = Some(Ended { times, ..refused.clone() });
         true
+    }
+
+    /// Counts a refusal that cannot be told: it found no place, or no time, or no kind of its own.
+    pub(crate) fn count(&self, refused: &Ended) {
+        let Some(kind) = kind(refused) else { return };
+        let mut alike = self.alike.borrow_mut();
+        if alike.len() < KINDS_MAX || alike.contains_key(&kind) {
+            let (_, last) = alike.entry(kind).or_insert((0, None));
+            return one_more(last, refused);
+        }
+        let (_, _, code) = kind;
+        let (_, last) = alike.entry((String::new(), 0, code)).or_insert((ALIKE_MAX, None));
+        let (host, fix) = (String::new(), String::new());
+        one_more(last, &Ended { host, port: 0, fix, ..refused.clone() });
     }
 
     /// Tells what was counted.
@@ -238,5 +275,75 @@ impl Ledger {
         self.tell_counted();
         // The engine waits for the end of this; where it is gone, so is the log.
         drop(self.flush().await);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cofferdam_plan::message::Way;
+    use cofferdam_policy::model::Clause;
+
+    use super::*;
+
+    fn refused(host: &str) -> Ended {
+        Ended {
+            way: Way::Lookup,
+            host: host.into(),
+            port: 0,
+            protocol: None,
+            address: None,
+            clause: Clause::built_in("network"),
+            verdict: Went::Denied { code: "host-not-allowed".into() },
+            why: "no rule allows this host".into(),
+            fix: format!("--allow {host}"),
+            sent: 0,
+            received: 0,
+            duration_ms: 0,
+            times: 1,
+        }
+    }
+
+    /// What the ledger would tell at its end: host and how often.
+    fn rows(ledger: &Ledger) -> BTreeMap<String, u64> {
+        let alike = std::mem::take(&mut *ledger.alike.borrow_mut());
+        let last = alike.into_values().filter_map(|(_, last)| last);
+        last.map(|ended| (ended.host, ended.times)).collect()
+    }
+
+    fn with_ledger(test: impl FnOnce(&Ledger)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let _inside = runtime.enter();
+        let (ours, _theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        test(&Ledger::new(ours.into()).unwrap());
+    }
+
+    #[test]
+    fn every_refusal_is_told_or_counted_and_few_are_told() {
+        for (hosts, each) in [(1, 100_u64), (1_000, 30), (20_000, 2)] {
+            with_ledger(|ledger| {
+                let mut told = 0;
+                for host in 0..hosts {
+                    for _ in 0..each {
+                        told += u64::from(!ledger.counted(&refused(&format!("n{host}.test"))));
+                    }
+                }
+                assert!(told > 0 && told <= TOLD_MAX, "{hosts} hosts: {told} told");
+                let rows = rows(ledger);
+                assert!(rows.len() <= KINDS_MAX + 1, "{hosts} hosts: {} rows", rows.len());
+                assert_eq!(told + rows.values().sum::<u64>(), hosts * each, "{hosts} hosts");
+            });
+        }
+    }
+
+    #[test]
+    fn what_found_no_place_is_counted() {
+        with_ledger(|ledger| {
+            assert!(!ledger.counted(&refused("a.test")), "the first is told");
+            ledger.count(&refused("a.test"));
+            ledger.count(&refused("a.test"));
+            ledger.count(&refused("never-met.test"));
+            let want = [("a.test".to_owned(), 2), ("never-met.test".to_owned(), 1)];
+            assert_eq!(rows(ledger), BTreeMap::from(want));
+        });
     }
 }

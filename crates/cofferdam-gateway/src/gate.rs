@@ -103,7 +103,10 @@ impl Gate {
         };
         entry.ended.clause = rule.clause.clone();
         if self.ledger.place().await.is_err() {
-            return Err(Box::new(Denial::no_record(&rule.clause)));
+            let denial = Denial::no_record(&rule.clause);
+            entry.set(&denial);
+            entry.waits = true;
+            return Err(Box::new(denial));
         }
         entry.placed = true;
         let denied = |address| self.denies(address, asked.port);
@@ -171,6 +174,8 @@ pub(crate) struct Entry {
     ended: Ended,
     started: Instant,
     placed: bool,
+    /// A refusal that waits for its place: without one it is counted.
+    waits: bool,
     /// How much went which way.
     pub(crate) tally: Tally,
 }
@@ -208,7 +213,7 @@ impl Entry {
             times: 1,
         };
         let (gate, started) = (Rc::clone(gate), Instant::now());
-        Self { gate, ended, started, placed: false, tally: Tally::default() }
+        Self { gate, ended, started, placed: false, waits: false, tally: Tally::default() }
     }
 
     /// A connection from outside to a published server, on record from its beginning.
@@ -241,6 +246,7 @@ impl Entry {
         self.set(&denial);
         self.ended.duration_ms = self.elapsed();
         if !self.placed && !self.gate.ledger.counted(&self.ended) {
+            self.waits = true;
             self.placed = self.gate.ledger.place().await.is_ok();
         }
         denial
@@ -262,6 +268,9 @@ impl Drop for Entry {
                 ..self.ended.clone()
             };
             self.gate.ledger.fill(ended);
+        } else if self.waits {
+            // No place within the time, or the sandbox has ended meanwhile.
+            self.gate.ledger.count(&self.ended);
         }
     }
 }

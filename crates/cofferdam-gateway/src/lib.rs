@@ -45,6 +45,7 @@ use std::rc::Rc;
 use cofferdam_plan::egress::{Door, Egress};
 use cofferdam_plan::message::{FromGateway, ToGateway};
 use cofferdam_plan::{BUILD, wire};
+use cofferdam_sys::process::close_from;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::LocalSet;
 
@@ -80,11 +81,14 @@ impl<T, E: Into<io::Error>> Doing<T> for Result<T, E> {
 /// The whole program. Descriptor 1 is the socketpair with the engine.
 #[must_use]
 pub fn main() -> ExitCode {
+    // Before anything is opened here: what cofferdam's caller left open is not the gateway's.
+    let closed = close_from(3).doing("close what was left open");
     let Ok(engine) = io::stdout().as_fd().try_clone_to_owned() else {
         // Not started by the engine, and nobody to tell.
         return ExitCode::from(125);
     };
-    match prepare(&engine)
+    match closed
+        .and_then(|()| prepare(&engine))
         .and_then(|prepared| run(engine.try_clone().doing("hold the socket")?, prepared))
     {
         Ok(()) => ExitCode::SUCCESS,

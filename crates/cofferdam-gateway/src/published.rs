@@ -9,6 +9,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use cofferdam_plan::egress::{Family, PUBLISHED_SPARES};
@@ -49,7 +50,7 @@ pub(crate) fn listeners(
 #[derive(Debug)]
 struct Ways {
     sockets: RefCell<VecDeque<OwnedFd>>,
-    free: Semaphore,
+    free: Arc<Semaphore>,
 }
 
 impl Ways {
@@ -57,7 +58,8 @@ impl Ways {
     fn of(gate: &Gate) -> Self {
         let sockets = (0..PUBLISHED_SPARES).map_while(|_| gate.spare(Family::V4));
         let sockets: VecDeque<OwnedFd> = sockets.collect();
-        Self { free: Semaphore::new(sockets.len()), sockets: RefCell::new(sockets) }
+        let free = Arc::new(Semaphore::new(sockets.len()));
+        Self { free, sockets: RefCell::new(sockets) }
     }
 
     fn take(&self) -> Option<OwnedFd> {
@@ -85,7 +87,12 @@ pub(crate) fn open(gate: &Rc<Gate>, listeners: Vec<std::net::TcpListener>) -> io
                     Ok((outside, _)) => {
                         let (gate, server) = (Rc::clone(&gate), server.clone());
                         let ways = Rc::clone(&ways);
-                        spawn_local(async move { serve(&gate, &ways, &server, outside).await });
+                        // Who has no way inside yet waits in the kernel, with those after him.
+                        let Ok(free) = Arc::clone(&ways.free).acquire_owned().await else { return };
+                        spawn_local(async move {
+                            serve(&gate, &ways, &server, outside).await;
+                            drop(free);
+                        });
                     }
                     Err(_) => sleep(ACCEPT_AGAIN).await,
                 }
@@ -97,7 +104,6 @@ pub(crate) fn open(gate: &Rc<Gate>, listeners: Vec<std::net::TcpListener>) -> io
 
 /// One connection from the host.
 async fn serve(gate: &Rc<Gate>, ways: &Ways, server: &Published, mut outside: TcpStream) {
-    let Ok(_free) = ways.free.acquire().await else { return };
     let places = (server.inside, server.outside);
     let Some(mut entry) = Entry::published(gate, places, &server.clause).await else { return };
     drop(outside.set_nodelay(true));
@@ -166,10 +172,12 @@ async fn delivered(socket: &OwnedFd) {
 }
 
 fn unreached(error: &io::Error, clause: &Clause) -> Denial {
-    let (code, why) = match error.kind() {
-        io::ErrorKind::ConnectionRefused => ("refused", "nothing listens on that port inside"),
-        io::ErrorKind::TimedOut => ("timeout", "the server inside does not accept"),
-        _ => ("unreachable", "no way leads to the server inside"),
+    let (code, why) = if error.kind() == io::ErrorKind::ConnectionRefused {
+        ("refused", "nothing listens on that port inside")
+    } else if error.kind() == io::ErrorKind::TimedOut {
+        ("timeout", "the server inside does not accept")
+    } else {
+        ("unreachable", "no way leads to the server inside")
     };
     Denial { side: Side::Network(Again::Later), ..Denial::spoken(code, why, clause) }
 }

@@ -1,6 +1,7 @@
 //! HTTP/1 in the clear: each request is read, judged by the host that it names, and written anew from
 //! what was read; each answer is followed to its end, so that the next request is found.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use tokio::time::Instant;
 use crate::answer::{self, Answer, Follows};
 use crate::body::{Body, Framing, Side as Sender};
 use crate::denial::{Again, Denial, Side};
+use crate::fields::HEAD_BYTES_MAX;
 use crate::gate::{Asked, Entry, Gate, Tally};
 use crate::head::{self, After, Head, Target};
 use crate::inside::{Inside, NotRead};
@@ -113,8 +115,13 @@ async fn once(
             Ok(After::Close)
         }
         Err(Broken::Quiet) => Err(End::Quiet),
-        Err(Broken::Before(denial)) => {
-            let denial = denial.by(current.entry.clause());
+        Err(Broken::After(fault)) => {
+            let denial = fault.by(current.entry.clause());
+            current.entry.set(&denial);
+            Err(End::Quiet)
+        }
+        Err(Broken::Before(fault)) => {
+            let denial = fault.by(current.entry.clause());
             current.entry.set(&denial);
             Err(End::denied(denial, asked.place()))
         }
@@ -223,6 +230,8 @@ enum Broken {
     Quiet,
     /// It has had nothing yet.
     Before(Fault),
+    /// It has had a part of the answer: another one would be read as the rest of it.
+    After(Fault),
 }
 
 /// What went wrong with the server's answer, or with the request's body.
@@ -263,7 +272,8 @@ async fn exchange(inside: &mut Inside, open: &mut Open, head: &Head) -> Result<E
     let mut request = Direction { from: from_client, ahead: &mut inside.ahead, to: to_host };
     let mut answer = Direction { from: from_host, ahead, to: to_client };
     let body = request.body(Body::new(head.framing, Sender::Request), &tally.sent);
-    let answered = answer.answer(head, tally);
+    let begun = Cell::new(false);
+    let answered = answer.answer(head, &begun, tally);
     tokio::pin!(body, answered);
     let mut sent = head.framing == Framing::None;
     loop {
@@ -276,10 +286,11 @@ async fn exchange(inside: &mut Inside, open: &mut Open, head: &Head) -> Result<E
                     answered @ (Exchanged::Answered(_) | Exchanged::Tunnel) => answered,
                 });
             }
-            done = &mut body, if !sent => {
-                done?;
-                sent = true;
-            }
+            done = &mut body, if !sent => match done {
+                Ok(()) => sent = true,
+                Err(Broken::Before(fault)) if begun.get() => return Err(Broken::After(fault)),
+                Err(broken) => return Err(broken),
+            },
         }
     }
 }
@@ -301,7 +312,7 @@ impl Direction<'_, '_> {
     }
 
     /// The rest of a request.
-    async fn body(&mut self, mut body: Body, count: &std::cell::Cell<u64>) -> Result<(), Broken> {
+    async fn body(&mut self, mut body: Body, count: &Cell<u64>) -> Result<(), Broken> {
         while !body.is_done() {
             if self.ahead.is_empty() && !matches!(self.more().await, Ok(1..)) {
                 return Err(Broken::Quiet);
@@ -317,7 +328,12 @@ impl Direction<'_, '_> {
     }
 
     /// The answer, with those before it that only announce one.
-    async fn answer(&mut self, head: &Head, tally: &Tally) -> Result<Exchanged, Broken> {
+    async fn answer(
+        &mut self,
+        head: &Head,
+        begun: &Cell<bool>,
+        tally: &Tally,
+    ) -> Result<Exchanged, Broken> {
         let asked = match head.method.as_str() {
             "HEAD" => answer::Asked::Head,
             _ if head.asks_websocket() => answer::Asked::Websocket,
@@ -338,6 +354,7 @@ impl Direction<'_, '_> {
                     return Ok(Exchanged::Tunnel);
                 }
                 Follows::Body => {
+                    begun.set(true);
                     self.answer_body(&mut first, answer.framing, tally).await?;
                     return Ok(Exchanged::Answered(after));
                 }
@@ -346,8 +363,12 @@ impl Direction<'_, '_> {
     }
 
     async fn answer_head(&mut self, asked: answer::Asked) -> Result<Answer, Broken> {
+        let mut seen = 0;
         loop {
-            if !self.ahead.is_empty() {
+            // As [`Inside::read_lines`]: a host that sends byte by byte costs no more than others.
+            let new = self.ahead.get(seen..).unwrap_or_default();
+            let worth = seen == 0 || new.contains(&b'\n') || self.ahead.len() >= HEAD_BYTES_MAX;
+            if worth && !self.ahead.is_empty() {
                 let parsed = answer::parse(self.ahead, asked).map_err(|fault| {
                     Broken::Before(Fault::Answer(fault.code(), fault.to_string()))
                 })?;
@@ -355,6 +376,7 @@ impl Direction<'_, '_> {
                     return Ok(answer);
                 }
             }
+            seen = self.ahead.len();
             if !matches!(self.more().await, Ok(1..)) {
                 return Err(Broken::Before(Fault::Ended));
             }
@@ -407,6 +429,6 @@ async fn tunnel(inside: &mut Inside, mut open: Open) {
     }
 }
 
-fn add(count: &std::cell::Cell<u64>, bytes: usize) {
+fn add(count: &Cell<u64>, bytes: usize) {
     count.set(count.get().saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX)));
 }

@@ -23,6 +23,7 @@ use tokio::time::timeout;
 mod check;
 mod connect;
 mod fault;
+mod own;
 mod proxy;
 mod system;
 
@@ -31,6 +32,7 @@ pub use fault::{DialFault, Retry, Why};
 pub use proxy::{PROXY_ANSWER_BYTES_MAX, PROXY_WITHIN};
 pub use system::{HOSTS_BYTES_MAX, RESOLVER_BYTES_MAX};
 
+use own::Routes;
 use system::{Resolving, System};
 
 /// Longest wait for a name's addresses, over all name servers and their repetitions. Clients of the
@@ -47,6 +49,8 @@ pub struct Upstream {
     /// Made when it is first needed: not every sandbox resolves a name.
     resolver: OnceCell<Result<TokioResolver, DialFault>>,
     proxy: Option<UpstreamProxy>,
+    /// Where the kernel cannot be asked, every address is this machine's.
+    routes: Option<Routes>,
 }
 
 /// Whom to dial.
@@ -96,28 +100,28 @@ impl Upstream {
     /// static program: no descriptor that is open now may be closed by whoever confines the process.
     ///
     /// # Errors
-    /// A file cannot be read, or is longer than its bound. One that is not there is empty, as to the C
-    /// library.
+    /// A file cannot be read, or is longer than its bound, or the kernel cannot be asked for routes. A
+    /// file that is not there is empty, as to the C library.
     pub fn read(proxy: Option<UpstreamProxy>, rules: &HostRules) -> io::Result<Self> {
         let own = |name: &Name| match &proxy {
             Some(proxy) => proxy.host == ProxyHost::Name(name.clone()),
             None => false,
         };
         let system = System::read(&|name| own(name) || rules.knows(name).is_ok())?;
-        Ok(Self::new(system, proxy))
+        Ok(Self::new(system, proxy, Some(Routes::open()?)))
     }
 
     /// These name servers, and no file of the system's.
     #[must_use]
     pub fn with_servers(servers: &[SocketAddr], proxy: Option<UpstreamProxy>) -> Self {
-        Self::new(System::with_servers(servers), proxy)
+        Self::new(System::with_servers(servers), proxy, Routes::open().ok())
     }
 
-    fn new(system: System, proxy: Option<UpstreamProxy>) -> Self {
+    fn new(system: System, proxy: Option<UpstreamProxy>, routes: Option<Routes>) -> Self {
         // A static program has no `getrandom` that the resolver's source of random numbers finds, so
         // that opens `/dev/urandom` when the first number is drawn, once, and keeps it.
         let _drawn: u16 = Message::query().metadata.id;
-        Self { system, resolver: OnceCell::new(), proxy }
+        Self { system, resolver: OnceCell::new(), proxy, routes }
     }
 
     /// Connects to `to`. Nothing is sent on the connection but what asks a proxy.
@@ -134,14 +138,14 @@ impl Upstream {
                 Host::Name(name) => self.addresses(name).await?,
                 Host::Address(address) => vec![*address],
             };
-            let checked = check::only_global(found, to.denied)?;
+            let checked = self.only_global(found, to)?;
             let targets = checked.into_iter().map(|address| (address, to.port).into());
             let (stream, address) = connect::first(targets.collect()).await?;
             return Ok(Dialled { stream, address, by: By::Itself });
         };
         // The proxy resolves names; an address is judged here all the same.
         if let Host::Address(address) = to.host {
-            check::only_global(vec![*address], to.denied)?;
+            self.only_global(vec![*address], to)?;
         }
         let found = match &proxy.host {
             ProxyHost::Name(name) => self.addresses(name).await?,
@@ -151,6 +155,11 @@ impl Upstream {
         let (mut stream, address) = connect::first(targets.collect()).await?;
         proxy::ask(&mut stream, proxy.speaks, to.host, to.port).await?;
         Ok(Dialled { stream, address, by: By::Proxy })
+    }
+
+    fn only_global(&self, found: Vec<IpAddr>, to: &To<'_>) -> Result<Vec<IpAddr>, DialFault> {
+        let own = |address| self.routes.as_ref().is_none_or(|routes| routes.is_own(address));
+        check::only_global(found, to.denied, &own)
     }
 
     /// All addresses of `name`, IPv6 and IPv4 by turns, unchecked. The hosts file goes first.

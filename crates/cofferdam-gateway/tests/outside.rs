@@ -22,19 +22,26 @@ use cofferdam_gateway::synthetic::Synthetic;
 use cofferdam_gateway::upstream::{DialFault, STAGGER, To, Upstream, Why};
 use cofferdam_policy::model::Clause;
 use cofferdam_policy::{Host, HostRules, Name};
+use cofferdam_sys::process::{Namespaces, unshare};
 use hickory_proto::op::{Message, MessageType, Query};
 use hickory_proto::rr::rdata::A;
 use hickory_proto::rr::{self, RData, Record, RecordType};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::task::{LocalSet, spawn_local};
 
-/// 93.184.216.0/24 is somebody else's, and answers; 93.184.217.1 is this machine's own;
+/// 93.184.216.0/24 is somebody else's, see [`elsewhere`]; 93.184.217.1 and, on the same interface,
+/// 93.184.217.2 are this machine's own, and so is 93.184.217.128/25, which is no interface's;
 /// 93.184.218.0/24 takes everything and says nothing.
 const OUTSIDE: &str = "ip link set lo up && ip addr add 10.9.9.1/32 dev lo \
-    && ip addr add 93.184.217.1/32 dev lo \
-    && ip route add local 93.184.216.0/24 dev lo src 10.9.9.1 \
+    && ip addr add 93.184.217.1/30 dev lo && ip addr add 93.184.217.2/30 dev lo \
+    && ip route add local 93.184.217.128/25 dev lo src 10.9.9.1 \
     && ip tuntap add name silent mode tun && ip link set silent up \
     && ip route add 93.184.218.0/24 dev silent src 10.9.9.1";
+/// The way to 93.184.216.0/24, once the link to it is there; and the other side of it.
+const WAY_THERE: &str = "ip link set here up && ip route add 93.184.216.0/24 dev here src 10.9.9.1";
+const THERE: &str = "ip link set lo up && ip addr add 93.184.216.1/24 dev there \
+    && ip link set there up && ip route add local 93.184.216.0/24 dev lo \
+    && ip route add 10.9.9.1/32 dev there";
 /// As inside a sandbox: every address is local.
 const INSIDE: &str = "ip link set lo up && ip route add local 0.0.0.0/0 dev lo \
     && ip -6 route add local ::/0 dev lo";
@@ -111,7 +118,32 @@ async fn name_server(mut script: Script) -> SocketAddr {
 
 /// Counts who connects.
 async fn count(at: SocketAddr) -> Rc<Cell<usize>> {
-    let listener = TcpListener::bind(at).await.unwrap();
+    count_on(TcpListener::bind(at).await.unwrap())
+}
+
+/// A listener on a machine of its own, which has 93.184.216.0/24. It lives as long as the listener.
+fn elsewhere(at: SocketAddr) -> TcpListener {
+    let script = |text: &str| {
+        assert!(command("sh").args(["-c", text]).status().unwrap().success(), "{text}");
+    };
+    let (tell, told) = std::sync::mpsc::channel();
+    let (go, gone) = std::sync::mpsc::channel();
+    let there = std::thread::spawn(move || {
+        unshare(Namespaces::NETWORK).unwrap();
+        tell.send(rustix::thread::gettid().as_raw_nonzero()).unwrap();
+        gone.recv().unwrap();
+        script(THERE);
+        std::net::TcpListener::bind(at).unwrap()
+    });
+    let thread = told.recv().unwrap();
+    script(&format!("ip link add here type veth peer name there netns {thread} && {WAY_THERE}"));
+    go.send(()).unwrap();
+    let listener = there.join().unwrap();
+    listener.set_nonblocking(true).unwrap();
+    TcpListener::from_std(listener).unwrap()
+}
+
+fn count_on(listener: TcpListener) -> Rc<Cell<usize>> {
     let connected = Rc::new(Cell::new(0));
     let counter = Rc::clone(&connected);
     spawn_local(async move {
@@ -136,7 +168,7 @@ fn a_name_that_changes_its_address_reaches_nothing_inside() {
     run(async {
         const REQUESTS: usize = 50;
         let (outside, loopback) = ([93, 184, 216, 34], [127, 0, 0, 1]);
-        let seen_outside = count((outside, 443).into()).await;
+        let seen_outside = count_on(elsewhere((outside, 443).into()));
         let seen_loopback = count((loopback, 443).into()).await;
         // Each answer is another than the one before.
         let mut turn = false;
@@ -182,27 +214,35 @@ fn this_machines_own_addresses_are_refused() {
     }
     run(async {
         let own = [93, 184, 217, 1];
+        let seen_elsewhere = count_on(elsewhere(([93, 184, 216, 34], 443).into()));
         let seen = count(([0, 0, 0, 0], 443).into()).await;
         let both = |asked: &str| match asked {
             "both.test." => vec![[93, 184, 217, 1], [93, 184, 216, 34]],
             _ => vec![[93, 184, 217, 1]],
         };
         let upstream = Upstream::with_servers(&[name_server(Box::new(both)).await], None);
-        for host in [Host::Name(name("own.test")), Host::Address(own.into())] {
+        // The second address of an interface and one of a block: the kernel goes to either from
+        // another address.
+        let others = [[93, 184, 217, 2], [93, 184, 217, 130]];
+        let by_address =
+            others.iter().chain([&own]).map(|own| (Host::Address((*own).into()), *own));
+        for (host, own) in by_address.chain([(Host::Name(name("own.test")), own)]) {
             let to = To { host: &host, port: 443, dial: None, denied: &nothing };
             let want = DialFault::Forbidden { address: own.into(), because: Why::Own };
-            assert_eq!(upstream.dial(&to).await.unwrap_err(), want);
+            assert_eq!(upstream.dial(&to).await.unwrap_err(), want, "{host}");
         }
         settled().await;
         assert_eq!(seen.get(), 0);
-        // What listens on all addresses is there, and another one that leads to it is not its own.
-        tokio::net::TcpStream::connect((IpAddr::from(own), 443)).await.unwrap();
+        // What listens on all addresses is there, on each of them; and the other name leads elsewhere.
+        for own in others.iter().chain([&own]) {
+            tokio::net::TcpStream::connect((IpAddr::from(*own), 443)).await.unwrap();
+        }
         let host = Host::Name(name("both.test"));
         let to = To { host: &host, port: 443, dial: None, denied: &nothing };
         let got = upstream.dial(&to).await.unwrap();
         assert_eq!(got.address.ip(), IpAddr::from([93, 184, 216, 34]));
         settled().await;
-        assert_eq!(seen.get(), 2);
+        assert_eq!((seen.get(), seen_elsewhere.get()), (3, 1));
     });
 }
 
@@ -220,7 +260,7 @@ fn an_address_that_is_silent_costs_a_moment() {
         ]);
         let script = move |asked: &str| addresses.get(asked).cloned().unwrap_or_default();
         let upstream = Upstream::with_servers(&[name_server(Box::new(script)).await], None);
-        let seen = count(([93, 184, 216, 34], 443).into()).await;
+        let seen = count_on(elsewhere(([93, 184, 216, 34], 443).into()));
         let dial = async |host: &str| {
             let host = Host::Name(name(host));
             let to = To { host: &host, port: 443, dial: None, denied: &nothing };
@@ -325,7 +365,7 @@ fn no_file_is_opened_after_the_first_moment() {
         return;
     }
     run(async {
-        let seen = count(([93, 184, 216, 34], 443).into()).await;
+        let seen = count_on(elsewhere(([93, 184, 216, 34], 443).into()));
         let server = name_server(Box::new(|_| vec![[93, 184, 216, 34]])).await;
         let upstream = Upstream::with_servers(&[server], None);
         // From here on there is not one file.

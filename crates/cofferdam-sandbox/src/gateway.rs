@@ -46,7 +46,8 @@ pub trait Witness {
     fn has_room(&mut self, connections: u32) -> bool;
     /// A connection ended, or was refused.
     fn ended(&mut self, ended: Ended);
-    /// The gateway is gone before the workload: from here on every connection is refused.
+    /// The gateway is gone before the workload, and from here on every connection is refused; or it
+    /// has not said all that it had to say.
     fn gateway_gone(&mut self);
 }
 
@@ -59,6 +60,8 @@ pub struct Gateway {
     places: u32,
     /// Places that it has used and that could not be given anew.
     owed: u32,
+    /// Connections that have begun and not ended.
+    open: u32,
     gone: bool,
 }
 
@@ -86,7 +89,7 @@ impl Gateway {
             .stderr(Stdio::null())
             .spawn()
             .map_err(StartRefusal::system("start cofferdam-gateway"))?;
-        Ok(Self { socket: ours, child, places: 0, owed: 0, gone: false })
+        Ok(Self { socket: ours, child, places: 0, owed: 0, open: 0, gone: false })
     }
 
     /// Gives it its half of the plan.
@@ -144,6 +147,8 @@ impl Gateway {
                 Ok(Some(None)) => break,
                 Ok(None) | Err(_) => {
                     self.gone = true;
+                    // Who says what nobody can read may still hold connections; now it has ended.
+                    drop(self.child.kill());
                     witness.gateway_gone();
                     return;
                 }
@@ -152,25 +157,41 @@ impl Gateway {
         self.settle(witness);
     }
 
-    /// The workload is gone: hears the rest, for a while, and ends the process.
+    /// The workload is gone: hears the rest, for a while, and ends the process. What was not heard is
+    /// told.
     pub(crate) fn finish(mut self, witness: &mut dyn Witness) {
-        if !self.gone && self.send(&ToGateway::Finish, &[]).is_ok() {
-            let until = Instant::now() + LAST_WORDS;
-            while ready(self.socket.as_fd(), PollFlags::IN, until) {
-                match self.receive() {
-                    Ok(Some(message)) => self.take(message, witness),
-                    Ok(None) | Err(_) => break,
+        if self.gone {
+            return;
+        }
+        // Where this cannot be sent, it is gone, or has not read for long: what is left tells.
+        drop(self.send(&ToGateway::Finish, &[]));
+        let until = Instant::now() + LAST_WORDS;
+        let mut whole = false;
+        while ready(self.socket.as_fd(), PollFlags::IN, until) {
+            match self.receive() {
+                Ok(Some(message)) => self.take(message, witness),
+                Ok(None) => {
+                    whole = self.open == 0;
+                    break;
                 }
+                Err(_) => break,
             }
+        }
+        if !whole {
+            witness.gateway_gone();
         }
     }
 
     fn take(&mut self, message: FromGateway, witness: &mut dyn Witness) {
         match message {
-            FromGateway::Begun => self.owed = self.owed.saturating_add(1),
+            FromGateway::Begun => {
+                self.owed = self.owed.saturating_add(1);
+                self.open = self.open.saturating_add(1);
+            }
             FromGateway::Waits => {}
             FromGateway::Ended(ended) => {
                 self.places = self.places.saturating_sub(1);
+                self.open = self.open.saturating_sub(1);
                 witness.ended(*ended);
             }
             // Said before; a gateway that says it again is not believed anything.
@@ -244,5 +265,101 @@ impl Drop for Gateway {
         // It has ended already, or is our child and cannot refuse.
         drop(self.child.kill());
         drop(self.child.wait());
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a program that says nothing stands for the gateway")]
+mod tests {
+    use std::net::SocketAddr;
+    use std::os::unix::process::ExitStatusExt;
+
+    use cofferdam_plan::message::{Way, Went};
+    use cofferdam_plan::model::Clause;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Seen {
+        ended: usize,
+        gone: usize,
+    }
+
+    impl Witness for Seen {
+        fn fell(&mut self, _: &Path, _: bool) {}
+        fn has_room(&mut self, _: u32) -> bool {
+            true
+        }
+        fn ended(&mut self, _: Ended) {
+            self.ended += 1;
+        }
+        fn gateway_gone(&mut self) {
+            self.gone += 1;
+        }
+    }
+
+    /// A gateway that lives and says nothing, and the end where a test speaks for it.
+    fn silent() -> (Gateway, OwnedFd) {
+        let (socket, theirs) =
+            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+                .unwrap();
+        let child = Command::new("sleep").arg("60").spawn().unwrap();
+        (Gateway { socket, child, places: 0, owed: 0, open: 0, gone: false }, theirs)
+    }
+
+    fn say(to: &OwnedFd, bytes: &[u8]) {
+        rustix::net::send(to, bytes, SendFlags::NOSIGNAL).unwrap();
+    }
+
+    fn ended() -> Vec<u8> {
+        wire::encode(&FromGateway::Ended(Box::new(Ended {
+            way: Way::Direct,
+            host: "good.test".into(),
+            port: 443,
+            protocol: None,
+            address: None::<SocketAddr>,
+            clause: Clause::built_in("network"),
+            verdict: Went::Allowed,
+            why: String::new(),
+            fix: String::new(),
+            sent: 0,
+            received: 0,
+            duration_ms: 0,
+            times: 1,
+        })))
+    }
+
+    #[test]
+    fn one_that_cannot_be_read_is_ended() {
+        let (mut gateway, theirs) = silent();
+        let mut seen = Seen::default();
+        say(&theirs, &wire::encode(&FromGateway::Waits));
+        gateway.hear(&mut seen);
+        assert!(gateway.child.try_wait().unwrap().is_none() && seen.gone == 0, "it lives");
+        say(&theirs, &[0xFF; 100]);
+        gateway.hear(&mut seen);
+        assert_eq!(seen.gone, 1);
+        assert_eq!(gateway.child.wait().unwrap().signal(), Some(9), "and carries nothing any more");
+    }
+
+    #[test]
+    fn last_words_that_are_missing_are_told() {
+        let begun = || wire::encode(&FromGateway::Begun);
+        for (words, closes, want, why) in [
+            (vec![begun(), ended()], true, (1, 0), "all of it"),
+            (vec![begun(), ended(), ended()], true, (2, 0), "and what was counted"),
+            (vec![], true, (0, 0), "nothing had begun"),
+            (vec![begun()], true, (0, 1), "one connection has no end"),
+            (vec![begun(), ended()], false, (1, 1), "it goes on and on"),
+            (vec![vec![0xFF; 9]], true, (0, 1), "nobody can read it"),
+        ] {
+            let (gateway, theirs) = silent();
+            words.iter().for_each(|bytes| say(&theirs, bytes));
+            let kept = (!closes).then_some(theirs);
+            let mut seen = Seen::default();
+            gateway.finish(&mut seen);
+            assert_eq!((seen.ended, seen.gone), want, "{why}");
+            drop(kept);
+        }
     }
 }

@@ -497,3 +497,32 @@ fn lost_answers_are_told() {
         }
     }
 }
+
+/// Whether the other end of a pipe that a caller left open is closed while `program` lives.
+fn lets_go(program: &std::path::Path, arguments: &[&str]) -> bool {
+    let (reader, writer) = std::io::pipe().unwrap();
+    rustix::io::fcntl_setfd(&writer, rustix::io::FdFlags::empty()).unwrap();
+    let (_ours, theirs) = rustix::net::socketpair(
+        rustix::net::AddressFamily::UNIX,
+        rustix::net::SocketType::SEQPACKET,
+        rustix::net::SocketFlags::CLOEXEC,
+        None,
+    )
+    .unwrap();
+    let mut command = Command::new(program);
+    let mut child = command.args(arguments).stdin(Stdio::null()).stdout(theirs).spawn().unwrap();
+    drop(writer);
+    let mut waits = [rustix::event::PollFd::new(&reader, rustix::event::PollFlags::IN)];
+    let half_a_second = rustix::event::Timespec { tv_sec: 0, tv_nsec: 500_000_000 };
+    let closed = rustix::event::poll(&mut waits, Some(&half_a_second)).unwrap() > 0;
+    assert!(child.try_wait().unwrap().is_none(), "it waits for the engine");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    closed
+}
+
+#[test]
+fn the_gateway_lets_go_of_what_the_caller_left_open() {
+    assert!(!lets_go("/bin/sleep".as_ref(), &["60"]), "another program keeps it");
+    assert!(lets_go(&programs().join("cofferdam-gateway"), &[]));
+}

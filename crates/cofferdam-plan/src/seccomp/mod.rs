@@ -88,6 +88,8 @@ enum Check {
     Waiting,
     /// No leases: a lease on a file of the host would make the host wait.
     Fcntl,
+    /// What a descriptor is, and another one of it (`fcntl(2)`); no owner, whom the kernel would signal.
+    Descriptor,
     /// Limits of the caller alone, but for that of core dumps: see [`Check::CoreLimit`].
     OwnLimits,
     /// The limit of core dumps stays: with 0 the host's core handler would start for a crash inside.
@@ -229,6 +231,11 @@ fn judge(check: Check) -> Fragment {
             /// `F_SETDELEG`, a lease on a directory, came with Linux 6.19.
             const LEASES: [u32; 2] = [1024, 1040];
             argument(1, any_of(&LEASES, &emit::answer(Answer::Errno(EINVAL)), allow()))
+        }
+        Check::Descriptor => {
+            // F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC, F_SETPIPE_SZ, F_GETPIPE_SZ.
+            let known = [1, 2, 3, 4, 1030, 1031, 1032];
+            argument(1, any_of(&known, &allow(), refuse()))
         }
         Check::OwnLimits => {
             // prlimit64(pid, resource, new, old): without a new limit it only asks.

@@ -466,7 +466,7 @@ pub(super) const GATEWAY: &[(u32, &str, Rule)] = &[
     (54, "setsockopt", Judge(SocketOption)),
     (55, "getsockopt", Allow),
     (60, "exit", Allow),
-    (72, "fcntl", Judge(Fcntl)),
+    (72, "fcntl", Judge(super::Check::Descriptor)),
     (131, "sigaltstack", Allow),
     (186, "gettid", Allow),
     (202, "futex", Allow),

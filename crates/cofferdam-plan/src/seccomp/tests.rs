@@ -32,7 +32,7 @@ fn the_table_is_sorted_and_names_nothing_twice() {
 
 #[test]
 fn the_kernel_takes_the_programs() {
-    for program in [workload(), init()] {
+    for program in [workload(), init(), gateway()] {
         assert!(program.len() <= 4096, "BPF_MAXINSNS: {}", program.len());
         for (at, i) in program.iter().enumerate() {
             let furthest = at + 1 + usize::from(i.jt.max(i.jf));
@@ -73,6 +73,7 @@ fn no_other_architecture_is_served() {
             let call = Call { number, arch, arguments: [0; 6] };
             assert_eq!(run(&workload(), &call), Some(MISSING), "{arch:#x} {number}");
             assert_eq!(run(&init(), &call), Some(REFUSED), "{arch:#x} {number}");
+            assert_eq!(run(&gateway(), &call), Some(REFUSED), "{arch:#x} {number}");
         }
     }
 }
@@ -278,5 +279,45 @@ fn init_can_do_next_to_nothing() {
     ] {
         let [a, b, c] = arguments;
         assert_eq!(run(&init(), &call(number(name), [a, b, c, 0, 0, 0])), Some(want), "{name}");
+    }
+}
+
+#[test]
+fn what_the_gateway_keeps() {
+    use Answer::Allow;
+    let rules: BTreeMap<u32, Rule> =
+        table::GATEWAY.iter().map(|(n, _, rule)| (*n, *rule)).collect();
+    for number in 0..2000 {
+        if !rules.contains_key(&number) {
+            assert_eq!(run(&gateway(), &call(number, [0; 6])), Some(REFUSED), "{number}");
+        }
+    }
+    for (name, arguments, want, why) in [
+        ("socket", [2, 1, 6], Allow, "a stream of the Internet"),
+        ("socket", [10, 0o2_004_002, 17], Allow, "packets, with flags"),
+        ("socket", [2, 3, 1], REFUSED, "a raw socket"),
+        ("socket", [1, 1, 0], REFUSED, "AF_UNIX"),
+        ("socket", [16, 3, 0], REFUSED, "AF_NETLINK: it was made before"),
+        ("socket", [40, 1, 0], REFUSED, "AF_VSOCK"),
+        ("ioctl", [3, 0x5421, 0], Allow, "FIONBIO"),
+        ("ioctl", [3, 0x8901, 0], REFUSED, "FIOSETOWN"),
+        ("fcntl", [3, 4, 0], Allow, "F_SETFL"),
+        ("fcntl", [3, 1030, 0], Allow, "F_DUPFD_CLOEXEC"),
+        ("fcntl", [3, 1031, 1 << 20], Allow, "F_SETPIPE_SZ"),
+        ("fcntl", [3, 8, 1], REFUSED, "F_SETOWN"),
+        ("fcntl", [3, 10, 9], REFUSED, "F_SETSIG"),
+        ("fcntl", [3, 15, 0], REFUSED, "F_SETOWN_EX"),
+        ("fcntl", [3, 1024, 0], REFUSED, "F_SETLEASE"),
+        ("mmap", [0, 1, 3], Allow, "memory"),
+        ("mmap", [0, 1, 5], REFUSED, "a program"),
+        ("setsockopt", [3, 6, 31], REFUSED, "TCP_ULP"),
+        ("openat", [0, 0, 0], REFUSED, "a file"),
+        ("execve", [0, 0, 0], REFUSED, "a program"),
+        ("clone", [0, 0, 0], REFUSED, "a process"),
+        ("kill", [1, 9, 0], REFUSED, "a signal"),
+    ] {
+        let [a, b, c] = arguments;
+        let got = run(&gateway(), &call(number(name), [a, b, c, 0, 0, 0]));
+        assert_eq!(got, Some(want), "{name}: {why}");
     }
 }

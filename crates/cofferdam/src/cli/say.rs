@@ -185,6 +185,8 @@ impl Say {
         let shown = if self.output == Output::Json { rows.len() } else { TURNED_AWAY_MAX };
         for row in rows.iter().take(shown) {
             let place = match (row.host.as_str(), row.port) {
+                // More than were counted apart.
+                ("", 0) => "further hosts".into(),
                 ("", port) => format!("port {port}"),
                 (host, 0) => host.to_owned(),
                 (host, port) => format!("{host}:{port}"),
