@@ -298,11 +298,29 @@ mod tests {
                 "",
             ),
             (
+                r#"{"kind":"torn","bytes":7,"sha256":"00"}"#,
+                &["7 bytes of a record that its writer, killed, never finished"],
+                "",
+            ),
+            (
+                r#"{"kind":"limit","what":"memory","bytes":5,"more":{"a":[1]}}"#,
+                &["bytes 5, more {\"a\":[1]}, what memory"],
+                "a kind to come",
+            ),
+        ] {
+            check(event, want, why);
+        }
+    }
+
+    #[test]
+    fn connections_in_words() {
+        for (event, want, why) in [
+            (
                 r#"{"kind":"connection","way":"proxy","host":"good.test","port":443,"protocol":"tls","address":"192.0.2.1:443","verdict":"allowed","clause":"network.allow[0] (p:3)","sent":5,"received":7,"duration_ms":12,"times":1}"#,
                 &[
                     "allowed good.test:443 tls (proxy) at 192.0.2.1:443: 5 bytes out, 7 in, 12 ms",
                     "by network.allow[0] (p:3)",
-                ],
+                ][..],
                 "",
             ),
             (
@@ -315,22 +333,16 @@ mod tests {
                 "a reason begins no line",
             ),
             (r#"{"kind":"gateway-gone"}"#, &["every connection is refused from here on"], ""),
-            (
-                r#"{"kind":"torn","bytes":7,"sha256":"00"}"#,
-                &["7 bytes of a record that its writer, killed, never finished"],
-                "",
-            ),
-            (
-                r#"{"kind":"limit","what":"memory","bytes":5,"more":{"a":[1]}}"#,
-                &["bytes 5, more {\"a\":[1]}, what memory"],
-                "a kind to come",
-            ),
         ] {
-            let line = format!(
-                r#"{{"hash":"","prev":"","seq":1,"session":"s","time":"t","event":{event}}}"#
-            );
-            assert_eq!(tell(&parse(line.as_bytes()).unwrap()), want, "{event}: {why}");
+            check(event, want, why);
         }
+    }
+
+    #[track_caller]
+    fn check(event: &str, want: &[&str], why: &str) {
+        let line =
+            format!(r#"{{"hash":"","prev":"","seq":1,"session":"s","time":"t","event":{event}}}"#);
+        assert_eq!(tell(&parse(line.as_bytes()).unwrap()), want, "{event}: {why}");
     }
 
     #[test]

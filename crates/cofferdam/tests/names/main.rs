@@ -4,6 +4,7 @@
 #![allow(
     clippy::allow_attributes,
     clippy::indexing_slicing,
+    clippy::panic,
     clippy::print_stdout,
     clippy::unwrap_used,
     reason = "panics are how tests fail"
