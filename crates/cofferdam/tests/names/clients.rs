@@ -135,7 +135,7 @@ fn all(net: &Internet, jobs: &[Job], mut command: Command) -> (Ran, Vec<(String,
 fn loud(net: &Internet) -> Command {
     let policy = net.place.write("policy.toml", POLICY).display().to_string();
     let quiet = net.cofferdam(&["--policy", &policy]);
-    let mut command = Command::new(quiet.get_program());
+    let mut command = net.place.command(quiet.get_program());
     // All of them together have longer than one has.
     let words = quiet.get_args().filter(|word| *word != "--quiet");
     command.args(words.map(|word| if word == "10" { "60".as_ref() } else { word }));

@@ -1,7 +1,7 @@
-//! S12, S13, S17, S18, S19, S20, S22, S24: what is carried once a host is allowed.
+//! S12, S13, S17, S18, S19, S20, S22, S24, S26: what is carried once a host is allowed.
 
 use crate::asking::{GATEWAY, POLICY};
-use crate::internet::{GOOD, GOOD_6, Internet};
+use crate::internet::{GOOD, GOOD_6, Internet, PROXY};
 
 #[test]
 fn s12_nobody_follows_a_redirect_for_the_workload() {
@@ -287,4 +287,34 @@ fn s24_nothing_is_echoed() {
         "assert b' 200 ' in answer, answer",
     );
     net.asks_inside(POLICY, &get).works("GET");
+}
+
+#[test]
+fn s26_a_relay_inside_is_judged_as_whoever_it_speaks_for() {
+    let Some(net) = Internet::take() else { return };
+    let relay = |to: &str| {
+        format!(
+            "import threading\n\
+             def carry(a, b):\n    \
+             while (data := a.recv(4096)): b.sendall(data)\n    b.shutdown(1)\n\
+             def relay():\n    \
+             while True:\n        \
+             a = server.accept()[0]; b = socket.create_connection(('{to}', 3128))\n        \
+             for pair in ((a, b), (b, a)): threading.Thread(target=carry, args=pair, daemon=True).start()\n\
+             server = socket.create_server(('127.0.0.1', 0))\n\
+             threading.Thread(target=relay, daemon=True).start()\n\
+             def by(name): return status(b'CONNECT ' + name + b':443 HTTP/1.1\\r\\nHost: ' + name + b'\\r\\n\\r\\n', server.getsockname())\n\
+             evil, good = by(b'evil.test'), by(b'good.test')\n"
+        )
+    };
+    net.asks_outside(&(relay(PROXY) + "assert (evil, good) == (200, 200), (evil, good)"))
+        .works("a relay to a proxy");
+    assert!(net.evil() > 0);
+    net.forget();
+    let told = ["proxy evil.test:443 host-not-allowed", "proxy good.test:443 allowed"];
+    net.tells(&told, || {
+        let act = relay(GATEWAY) + "assert (evil, good) == (403, 200), (evil, good)";
+        net.asks_inside(POLICY, &act).works("the same verdicts")
+    });
+    assert_eq!(net.evil(), 0);
 }
