@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use cofferdam_plan::egress::{Family, Socket};
+use cofferdam_plan::synthetic::{GATEWAY_V4, GATEWAY_V6};
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, bind, listen, recv, send,
     socket_with, sockopt,
@@ -26,39 +27,71 @@ pub(crate) fn loopback() -> io::Result<()> {
     cofferdam_sys::process::loopback_up(socket.as_fd())
 }
 
-/// `ip route add local 0.0.0.0/0 dev lo`, and the same for IPv6 (`rtnetlink(7)`).
+/// `ip route add local 0.0.0.0/0 dev lo`, and the same for IPv6 (`rtnetlink(7)`); and the gateway's own
+/// addresses as addresses of `lo`. Without one that is no loopback, a program that asks for addresses of
+/// a family that is configured gets none (`AI_ADDRCONFIG`, `getaddrinfo(3)`).
 pub(crate) fn every_address(ipv6: bool) -> io::Result<()> {
-    /// `AF_INET` and `AF_INET6`.
-    const FAMILIES: [u8; 2] = [2, 10];
     let (kind, flags) = (SocketType::RAW, SocketFlags::CLOEXEC);
     // Of the routing protocol, the first of the family.
     let socket = socket_with(AddressFamily::NETLINK, kind, flags, None)?;
-    FAMILIES
-        .into_iter()
-        .take(if ipv6 { 2 } else { 1 })
-        .try_for_each(|family| ask(&socket, &route(family)))
+    let own: [(u8, &[u8]); 2] =
+        [(FAMILY_V4, &GATEWAY_V4.octets()), (FAMILY_V6, &GATEWAY_V6.octets())];
+    own.into_iter().take(if ipv6 { 2 } else { 1 }).try_for_each(|(family, octets)| {
+        ask(&socket, &route(family))?;
+        ask(&socket, &address(family, octets))
+    })
 }
 
-/// `RTM_NEWROUTE`: everything of this family is local, on interface 1, which is `lo` in every new
-/// namespace.
+/// `AF_INET` and `AF_INET6`.
+const FAMILY_V4: u8 = 2;
+const FAMILY_V6: u8 = 10;
+/// `lo` in every new namespace.
+const LOOPBACK: u32 = 1;
+/// `RT_SCOPE_HOST`.
+const SCOPE_HOST: u8 = 254;
+
+/// `RTM_NEWROUTE`: everything of this family is local, on `lo`.
 fn route(family: u8) -> Vec<u8> {
     /// `RTM_NEWROUTE`.
     const NEW_ROUTE: u16 = 24;
-    /// `NLM_F_REQUEST | NLM_F_ACK | NLM_F_EXCL | NLM_F_CREATE`.
-    const FLAGS: u16 = 0x1 | 0x4 | 0x200 | 0x400;
     /// `RT_TABLE_LOCAL`, `RTPROT_STATIC`, `RT_SCOPE_HOST`, `RTN_LOCAL`.
-    const TABLE: [u8; 4] = [255, 4, 254, 2];
-    /// `RTA_OIF`: eight bytes of kind 4, the interface's index among them.
-    const OUT: [u16; 2] = [8, 4];
-    const LOOPBACK: u32 = 1;
+    const TABLE: [u8; 4] = [255, 4, SCOPE_HOST, 2];
+    /// `RTA_OIF`.
+    const OUT: u16 = 4;
     let mut body = vec![family, 0, 0, 0];
     body.extend(TABLE);
     body.extend(0_u32.to_ne_bytes());
-    body.extend(OUT.iter().flat_map(|word| word.to_ne_bytes()));
+    body.extend(attribute(OUT, &LOOPBACK.to_ne_bytes()));
+    message(NEW_ROUTE, &body)
+}
+
+/// `RTM_NEWADDR`: one address, alone in its network, of `lo`.
+fn address(family: u8, octets: &[u8]) -> Vec<u8> {
+    /// `RTM_NEWADDR`.
+    const NEW_ADDRESS: u16 = 20;
+    /// `IFA_F_NODAD`: nobody else could have it.
+    const UNASKED: u8 = 2;
+    /// `IFA_ADDRESS` and `IFA_LOCAL`: the same where there is no other side.
+    const KINDS: [u16; 2] = [1, 2];
+    let prefix = u8::try_from(octets.len() * 8).unwrap_or(0);
+    let mut body = vec![family, prefix, UNASKED, SCOPE_HOST];
     body.extend(LOOPBACK.to_ne_bytes());
+    body.extend(KINDS.iter().flat_map(|kind| attribute(*kind, octets)));
+    message(NEW_ADDRESS, &body)
+}
+
+/// A length, a kind, and the value, which is a multiple of four bytes here.
+fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(4 + value.len()).unwrap_or(0);
+    [&length.to_ne_bytes(), &kind.to_ne_bytes(), value].concat()
+}
+
+fn message(kind: u16, body: &[u8]) -> Vec<u8> {
+    /// `NLM_F_REQUEST | NLM_F_ACK | NLM_F_EXCL | NLM_F_CREATE`.
+    const FLAGS: u16 = 0x1 | 0x4 | 0x200 | 0x400;
     let length = u32::try_from(16 + body.len()).unwrap_or(0);
     let mut message = length.to_ne_bytes().to_vec();
-    message.extend(NEW_ROUTE.to_ne_bytes());
+    message.extend(kind.to_ne_bytes());
     message.extend(FLAGS.to_ne_bytes());
     // Sequence and sender.
     message.extend(1_u32.to_ne_bytes());

@@ -109,3 +109,16 @@ fn s10_the_end_of_a_chain_is_judged() {
     net.answer("other.example", &[&format!("A {GOOD}")]);
     net.inside(POLICY, FETCH).works("a chain to an ordinary address");
 }
+
+#[test]
+fn whoever_asks_for_a_family_that_is_configured_gets_addresses() {
+    let Some(net) = Internet::take() else { return };
+    // As getent(1), wget(1) and the default of getaddrinfo(3) do.
+    let act = "import socket\n\
+         for family in (socket.AF_UNSPEC, socket.AF_INET, socket.AF_INET6):\n    \
+         flags = socket.AI_ADDRCONFIG | socket.AI_V4MAPPED\n    \
+         for a in socket.getaddrinfo('good.test', 443, family, socket.SOCK_STREAM, 0, flags):\n        \
+         socket.create_connection(a[4][:2], 5)";
+    net.python_outside(act).works("without a wall");
+    net.python_inside(POLICY, act).works("inside");
+}

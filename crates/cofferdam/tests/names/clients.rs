@@ -1,31 +1,59 @@
 //! Programs that people use, with and without proxy variables: allowed names work, others are
 //! refused by name, in less than the watchdog's time.
 
+use std::process::Command;
+
 use crate::asking::POLICY;
-use crate::internet::{GOOD, GOOD_6, Internet};
+use crate::internet::{Internet, PROXY, WATCHDOG_SECONDS};
+use crate::support::{Ran, finish};
 
 /// Variables that send a client to a proxy; none of them is needed.
-const WITHOUT: &str = "unset http_proxy https_proxy all_proxy no_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY NODE_USE_ENV_PROXY; ";
+pub(crate) const WITHOUT: &str = "unset http_proxy https_proxy all_proxy no_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY NODE_USE_ENV_PROXY; ";
 
-/// Name, a command that must be there, a script that fetches `$SCHEME://$NAME/x`.
-const CLIENTS: &[(&str, &str, &[&str], &str)] = &[
-    ("curl", "/usr/bin/curl", &["http", "https"], "curl -sS --fail $SCHEME://$NAME/x"),
+/// Name, what shows that it is there, and a script that fetches `$SCHEME://$NAME/x`.
+const CLIENTS: &[(&str, &str, &str)] = &[
+    ("curl", "curl --version", "curl -sS --fail $SCHEME://$NAME/x"),
     (
         "curl by SOCKS",
-        "/usr/bin/curl",
-        &["http", "https"],
+        "curl --version",
         "curl -sS --fail --proxy socks5h://${SOCKS:-198.18.0.1:1080} $SCHEME://$NAME/x",
     ),
     (
         "urllib",
-        "/usr/bin/python3",
-        &["http", "https"],
+        "python3 --version",
         "python3 -c 'import sys, urllib.request as u; print(u.urlopen(sys.argv[1], timeout=8).read())' $SCHEME://$NAME/x",
     ),
     (
+        "requests",
+        "python3 -c 'import requests'",
+        "python3 -c 'import sys, requests; requests.get(sys.argv[1], timeout=8).raise_for_status()' $SCHEME://$NAME/x",
+    ),
+    (
+        "httpx",
+        "python3 -c 'import httpx'",
+        "python3 -c 'import sys, httpx; httpx.get(sys.argv[1], timeout=8).raise_for_status()' $SCHEME://$NAME/x",
+    ),
+    (
+        "aiohttp",
+        "python3 -c 'import aiohttp'",
+        "python3 -c 'import aiohttp, asyncio, sys
+async def get():
+    async with aiohttp.ClientSession(trust_env=True) as session:
+        async with session.get(sys.argv[1]) as answer: answer.raise_for_status()
+asyncio.run(get())' $SCHEME://$NAME/x",
+    ),
+    (
+        "fetch of node",
+        "node --version",
+        "node -e 'fetch(process.argv[1]).then(r => { if (!r.ok) throw new Error(r.status) }).catch(e => { console.error(e, e.cause); process.exit(1) })' $SCHEME://$NAME/x",
+    ),
+];
+
+/// The same for what speaks TLS itself.
+const TLS_CLIENTS: &[(&str, &str, &str)] = &[
+    (
         "a socket",
-        "/usr/bin/python3",
-        &["https"],
+        "python3 --version",
         "python3 -c 'import socket, ssl, sys
 n = sys.argv[1]
 s = ssl.create_default_context().wrap_socket(socket.create_connection((n, 443), 8), server_hostname=n)
@@ -34,22 +62,15 @@ assert b\"200 OK\" in s.recv(999)' $NAME",
     ),
     (
         "openssl s_client",
-        "/usr/bin/openssl",
-        &["https"],
+        "openssl version",
         "printf 'GET /x HTTP/1.1\\r\\nHost: %s\\r\\nConnection: close\\r\\n\\r\\n' $NAME |
-         openssl s_client -quiet -verify_return_error -CAfile ca.pem -connect $NAME:443 -servername $NAME 2>&1 | tee said
-         grep -q '200 OK' said",
-    ),
-    (
-        "fetch of node",
-        "/usr/bin/node",
-        &["http", "https"],
-        "node -e 'fetch(process.argv[1]).then(r => { if (!r.ok) throw new Error(r.status) }).catch(e => { console.error(e, e.cause); process.exit(1) })' $SCHEME://$NAME/x",
+         openssl s_client -quiet -verify_return_error -CAfile ca.pem -connect $NAME:443 -servername $NAME >$NAME.said 2>&1
+         cat $NAME.said; grep -q '200 OK' $NAME.said",
     ),
 ];
 
 /// What a client says when its name is refused: by the resolver, or by the proxy.
-const REFUSED: &[&str] = &[
+pub(crate) const REFUSED: &[&str] = &[
     "403",
     "resolve",
     "not known",
@@ -60,37 +81,112 @@ const REFUSED: &[&str] = &[
     "No such host",
 ];
 
-fn there(net: &Internet, program: &str) -> bool {
-    let there = net.outside(&["test", "-x", program]).status == Some(0);
-    if !there {
-        println!("not run: {program} inside: it is not installed");
+/// How many run at a time.
+const AT_ONCE: u32 = 3;
+
+/// One client that asks for one name.
+struct Job {
+    client: &'static str,
+    scheme: &'static str,
+    name: String,
+    script: String,
+}
+
+/// What there is here, for names below `suffix`.
+fn jobs(net: &Internet, suffix: &str, before: &[(&str, &str)]) -> Vec<Job> {
+    let mut jobs = Vec::new();
+    let both = CLIENTS.iter().flat_map(|one| [("http", one), ("https", one)]);
+    for (scheme, (client, there, script)) in
+        both.chain(TLS_CLIENTS.iter().map(|one| ("https", one)))
+    {
+        if net.outside(&["sh", "-c", there]).status != Some(0) {
+            if !before.is_empty() {
+                println!("not run: {client}, {scheme}: it is not installed");
+            }
+            continue;
+        }
+        for (how, before) in before {
+            let name = format!("{how}{}.{suffix}", jobs.len());
+            let script = format!("{before}export SCHEME={scheme} NAME={name}\n{script}\n");
+            jobs.push(Job { client, scheme, name, script });
+        }
     }
-    there
+    jobs
+}
+
+/// Runs all of them by `command`, a few at a time, each with the watchdog; status and what was said.
+fn all(net: &Internet, jobs: &[Job], mut command: Command) -> (Ran, Vec<(String, String)>) {
+    for job in jobs {
+        net.place.write(&format!("home/src/app/{}.sh", job.name), &job.script);
+    }
+    let names: Vec<&str> = jobs.iter().map(|job| job.name.as_str()).collect();
+    let each = format!(
+        "timeout --signal=KILL {WATCHDOG_SECONDS} sh $0.sh >$0.out 2>&1 </dev/null; echo $? >$0.status"
+    );
+    let script =
+        format!("printf '%s\\n' {} | xargs -P {AT_ONCE} -n 1 sh -c '{each}'", names.join(" "));
+    let ran = finish(command.args(["sh", "-c", &script]));
+    let read = |job: &Job, what: &str| net.place.read(&format!("home/src/app/{}.{what}", job.name));
+    let said = jobs.iter().map(|job| (read(job, "status").trim().to_owned(), read(job, "out")));
+    (ran, said.collect())
+}
+
+/// `cofferdam run` under the common policy that also says at its end what was refused.
+fn loud(net: &Internet) -> Command {
+    let policy = net.place.write("policy.toml", POLICY).display().to_string();
+    let quiet = net.cofferdam(&["--policy", &policy]);
+    let mut command = net.place.command(quiet.get_program());
+    // All of them together have longer than one has.
+    let words = quiet.get_args().filter(|word| *word != "--quiet");
+    command.args(words.map(|word| if word == "10" { "60".as_ref() } else { word }));
+    command.env_clear().envs(quiet.get_envs().filter_map(|(key, value)| Some((key, value?))));
+    command
 }
 
 #[test]
 fn allowed_ones_work_and_others_are_refused_by_name() {
     let Some(net) = Internet::take() else { return };
-    for (client, program, schemes, script) in CLIENTS {
-        if !there(&net, program) {
-            continue;
-        }
-        for (scheme, before) in schemes.iter().flat_map(|one| [(one, ""), (one, WITHOUT)]) {
-            let why = format!("{client}, {scheme}, {before:?}");
-            let run = |name: &str| format!("{before}SCHEME={scheme} NAME={name}; {script}");
-            let socks = format!("SOCKS={}:1080; ", crate::internet::PROXY);
-            net.outside(&["sh", "-c", &format!("{socks}{}", run("evil.test"))]).works(&why);
-            assert!(net.evil() > 0, "{why}: the control reaches it");
-            net.forget();
-            net.inside(POLICY, &["sh", "-c", &run("good.test")]).works(&why);
-            let seen = net.settled();
-            let hosts: Vec<_> = seen.requests.iter().map(|r| (r.tls, r.hosts.join(","))).collect();
-            assert_eq!(hosts, [(*scheme == "https", "good.test".to_owned())], "{why}");
-            net.forget();
-            net.inside(POLICY, &["sh", "-c", &run("evil.test")]).fails(REFUSED, &why);
-            assert_eq!((net.evil(), net.seen().packets), (0, vec![]), "{why}");
-        }
+    let socks = format!("export SOCKS={PROXY}:1080\n");
+    let control = jobs(&net, "evil.test", &[("c", &socks)]);
+    let (_, said) = all(&net, &control, net.command_within(60, "env"));
+    let requests = net.settled().requests;
+    for (job, said) in control.iter().zip(said) {
+        assert_eq!(said.0, "0", "{}, {}: without a wall: {said:?}", job.client, job.scheme);
+        let asked = requests.iter().any(|one| one.hosts == [job.name.as_str()]);
+        assert!(asked, "{}, {}: the control reaches it", job.client, job.scheme);
     }
+    net.forget();
+    let ways = [("p", ""), ("d", WITHOUT)];
+    let good = jobs(&net, "good.test", &ways);
+    let evil = jobs(&net, "evil.test", &ways);
+    let (_, said) = all(&net, &good, loud(&net));
+    let seen = net.settled();
+    let events = net.events("connection");
+    for (job, said) in good.iter().zip(said) {
+        let why = format!("{}, {}, {}", job.client, job.scheme, job.name);
+        assert_eq!(said.0, "0", "{why}: {said:?}");
+        let asked = seen.requests.iter().filter(|one| one.hosts == [job.name.as_str()]);
+        let asked: Vec<bool> = asked.map(|one| one.tls).collect();
+        assert_eq!(asked, [job.scheme == "https"], "{why}");
+        let told: Vec<_> = events.iter().filter(|one| one["host"] == *job.name).collect();
+        assert_eq!(told.len(), 1, "{why}: one connection, one event: {told:?}");
+        assert_eq!(told[0]["verdict"], "allowed", "{why}: {told:?}");
+    }
+    net.forget();
+    let before = events.len();
+    let (ran, said) = all(&net, &evil, loud(&net));
+    let events = net.events("connection").split_off(before);
+    for (job, said) in evil.iter().zip(said) {
+        let why = format!("{}, {}, {}", job.client, job.scheme, job.name);
+        assert!(!["0", "137", ""].contains(&said.0.as_str()), "{why}: fails in time: {said:?}");
+        assert!(REFUSED.iter().any(|word| said.1.contains(word)), "{why}: by name: {said:?}");
+        let told: Vec<_> = events.iter().filter(|one| one["host"] == *job.name).collect();
+        assert!(!told.is_empty(), "{why}: on record");
+        assert!(told.iter().all(|one| one["code"] == "host-not-allowed"), "{why}: {told:?}");
+    }
+    net.is_silent("whoever is not allowed");
+    assert!(ran.err.contains("[host-not-allowed]"), "{ran:?}");
+    assert!(ran.err.contains("--allow "), "the exit note says how: {ran:?}");
 }
 
 #[test]
@@ -108,6 +204,7 @@ fn git_clones_and_pushes_by_https() {
         };
         net.outside(&["sh", "-c", &script("evil.test", &format!("control-{name}"))])
             .works("without a wall");
+        assert!(net.evil() > 0);
         net.forget();
         net.inside(POLICY, &["sh", "-c", &script("good.test", &format!("copy-{name}"))])
             .works(name);
@@ -118,52 +215,15 @@ fn git_clones_and_pushes_by_https() {
             Some(&*format!("copy-{name}"))
         );
         net.forget();
-        net.inside(POLICY, &["sh", "-c", &script("evil.test", &format!("bad-{name}"))])
-            .fails(REFUSED, name);
-        assert_eq!(net.evil(), 0);
-    }
-}
-
-#[test]
-fn pip_installs_from_an_index_that_is_allowed() {
-    let Some(net) = Internet::take() else { return };
-    if net.outside(&["/usr/bin/python3", "-m", "pip", "--version"]).status != Some(0) {
-        println!("not run: pip inside: it is not installed");
-        return;
-    }
-    let wheel = net.www().join("small-1-py3-none-any.whl").display().to_string();
-    net.python_outside(&format!(
-        "import zipfile\n\
-         z = zipfile.ZipFile('{wheel}', 'w')\n\
-         z.writestr('small.py', 'x = 1\\n')\n\
-         z.writestr('small-1.dist-info/METADATA', 'Metadata-Version: 2.1\\nName: small\\nVersion: 1\\n')\n\
-         z.writestr('small-1.dist-info/WHEEL', 'Wheel-Version: 1.0\\nGenerator: a\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n')\n\
-         z.writestr('small-1.dist-info/RECORD', '')\nz.close()"
-    ))
-    .works("a wheel");
-    // The index: any page with a link. A server that answers by path has it as a file.
-    let index = net.www().join("simple/small");
-    std::fs::create_dir_all(&index).unwrap();
-    std::fs::write(
-        index.join("index.html"),
-        "<a href=\"/small-1-py3-none-any.whl\">small-1-py3-none-any.whl</a>",
-    )
-    .unwrap();
-    let script = |before: &str, host: &str| {
-        format!(
-            "{before}/usr/bin/python3 -m pip download -q --no-deps --no-cache-dir --retries 0 --timeout 5 \
-             --disable-pip-version-check -d got --index-url https://{host}/simple small 2>&1 && test -s got/*.whl && rm -r got"
-        )
-    };
-    for before in ["", WITHOUT] {
-        net.outside(&["sh", "-c", &script(before, "evil.test")]).works("without a wall");
-        net.forget();
-        net.inside(POLICY, &["sh", "-c", &script(before, "good.test")]).works(before);
-        let seen = net.settled();
-        assert_eq!(seen.requests_to(GOOD).len() + seen.requests_to(GOOD_6).len(), 2);
-        net.forget();
-        let ran = net.inside(POLICY, &["sh", "-c", &script(before, "evil.test")]);
-        ran.fails(&["No matching distribution", "403", "resolve"], before);
-        assert_eq!(net.evil(), 0);
+        // The variables are heeded, or the resolver is asked: refused by name in both cases.
+        let told = match name {
+            "proxied" => "proxy evil.test:443 host-not-allowed",
+            _ => "lookup evil.test:0 host-not-allowed",
+        };
+        net.tells(&[told], || {
+            net.inside(POLICY, &["sh", "-c", &script("evil.test", &format!("bad-{name}"))])
+                .fails(REFUSED, name)
+        });
+        net.is_silent(name);
     }
 }

@@ -1,7 +1,7 @@
-//! S12, S13, S17, S18, S19, S20, S22, S24: what is carried once a host is allowed.
+//! S12, S13, S17, S18, S19, S20, S22, S24, S26: what is carried once a host is allowed.
 
 use crate::asking::{GATEWAY, POLICY};
-use crate::internet::{GOOD, GOOD_6, Internet};
+use crate::internet::{GOOD, GOOD_6, Internet, PROXY};
 
 #[test]
 fn s12_nobody_follows_a_redirect_for_the_workload() {
@@ -226,36 +226,41 @@ const TARGETS: &[&str] = &[
     "/ok\\xe9",
 ];
 
+/// Asks for every target, by itself or in absolute form, and prints the status of each answer.
+fn every_target(front: &str, to: (&str, u16)) -> String {
+    let one = |target: &&str| {
+        let get = format!(
+            "GET {front}{target} HTTP/1.1\\r\\nHost: good.test\\r\\nConnection: close\\r\\n\\r\\n"
+        );
+        format!("print(status(b'{get}', {to:?}))\n").replace('"', "'")
+    };
+    TARGETS.iter().map(one).collect()
+}
+
 #[test]
 fn s22_a_target_is_passed_on_as_it_is_or_not_at_all() {
     let Some(net) = Internet::take() else { return };
-    for target in TARGETS {
-        let one = |form: &str, to: &str| {
-            format!(
-                "code = status(b'GET {form} HTTP/1.1\\r\\nHost: good.test\\r\\nConnection: close\\r\\n\\r\\n', ('{to}', {}))\n",
-                if to == GATEWAY { 3128 } else { 80 }
-            )
-        };
-        net.asks_outside(&format!("{}assert code == 200, code", one(target, "good.test")))
-            .works(target);
-        let asked = net.settled().requests[0].target.clone();
-        net.forget();
-        let act = format!(
-            "{}first = code\n{}assert first == code and code in (200, 400), (first, code)\nprint(code)",
-            one(target, "good.test"),
-            one(&format!("http://good.test{target}"), GATEWAY)
-        );
-        let ran = net.asks_inside(POLICY, &act).works(target);
+    let targets = || {
         let requests = net.settled().requests;
-        let sent: Vec<&str> = requests.iter().map(|one| one.target.as_str()).collect();
-        if ran.out == "200\n" {
-            assert_eq!(sent, [&asked, &asked], "{target}");
-        } else {
-            assert_eq!(sent, [""; 0], "{target}");
-        }
-        let odd = target.contains(['#', '\\', ' ']);
-        assert_eq!(ran.out == "400\n", odd, "{target}: {ran:?}");
+        requests.into_iter().map(|one| one.target).collect::<Vec<String>>()
+    };
+    let direct = every_target("", ("good.test", 80));
+    net.asks_outside(&direct).works("without a wall");
+    let asked = targets();
+    assert_eq!(asked.len(), TARGETS.len(), "a server that takes all of them");
+    let odd = |target: &&str| target.contains(['#', '\\', ' ']);
+    let statuses = TARGETS.iter().map(|one| if odd(one) { "400\n" } else { "200\n" });
+    let statuses: String = statuses.collect();
+    let passed: Vec<String> = asked
+        .iter()
+        .zip(TARGETS)
+        .filter(|(_, one)| !odd(one))
+        .map(|(asked, _)| asked.clone())
+        .collect();
+    for act in [direct, every_target("http://good.test", (GATEWAY, 3128))] {
         net.forget();
+        let ran = net.asks_inside(POLICY, &act).works("inside");
+        assert_eq!((ran.out, targets()), (statuses.clone(), passed.clone()));
     }
 }
 
@@ -282,4 +287,34 @@ fn s24_nothing_is_echoed() {
         "assert b' 200 ' in answer, answer",
     );
     net.asks_inside(POLICY, &get).works("GET");
+}
+
+#[test]
+fn s26_a_relay_inside_is_judged_as_whoever_it_speaks_for() {
+    let Some(net) = Internet::take() else { return };
+    let relay = |to: &str| {
+        format!(
+            "import threading\n\
+             def carry(a, b):\n    \
+             while (data := a.recv(4096)): b.sendall(data)\n    b.shutdown(1)\n\
+             def relay():\n    \
+             while True:\n        \
+             a = server.accept()[0]; b = socket.create_connection(('{to}', 3128))\n        \
+             for pair in ((a, b), (b, a)): threading.Thread(target=carry, args=pair, daemon=True).start()\n\
+             server = socket.create_server(('127.0.0.1', 0))\n\
+             threading.Thread(target=relay, daemon=True).start()\n\
+             def by(name): return status(b'CONNECT ' + name + b':443 HTTP/1.1\\r\\nHost: ' + name + b'\\r\\n\\r\\n', server.getsockname())\n\
+             evil, good = by(b'evil.test'), by(b'good.test')\n"
+        )
+    };
+    net.asks_outside(&(relay(PROXY) + "assert (evil, good) == (200, 200), (evil, good)"))
+        .works("a relay to a proxy");
+    assert!(net.evil() > 0);
+    net.forget();
+    let told = ["proxy evil.test:443 host-not-allowed", "proxy good.test:443 allowed"];
+    net.tells(&told, || {
+        let act = relay(GATEWAY) + "assert (evil, good) == (403, 200), (evil, good)";
+        net.asks_inside(POLICY, &act).works("the same verdicts")
+    });
+    assert_eq!(net.evil(), 0);
 }
