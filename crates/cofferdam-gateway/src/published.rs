@@ -196,10 +196,12 @@ async fn delivered(socket: &OwnedFd) {
 }
 
 fn unreached(error: &io::Error, clause: &Clause) -> Denial {
-    let (code, why) = match error.kind() {
-        io::ErrorKind::ConnectionRefused => ("refused", "nothing listens on that port inside"),
-        io::ErrorKind::TimedOut => ("timeout", "the server inside does not accept"),
-        _ => ("unreachable", "no way leads to the server inside"),
+    let (code, why) = if error.kind() == io::ErrorKind::ConnectionRefused {
+        ("refused", "nothing listens on that port inside")
+    } else if error.kind() == io::ErrorKind::TimedOut {
+        ("timeout", "the server inside does not accept")
+    } else {
+        ("unreachable", "no way leads to the server inside")
     };
     Denial { side: Side::Network(Again::Later), ..Denial::spoken(code, why, clause) }
 }

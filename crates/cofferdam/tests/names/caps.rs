@@ -106,9 +106,8 @@ s.sendall(b'0\r\n\r\n'); assert b' 200 ' in head(s), 'an endless body that ends'
     );
 }
 
-/// Thousands of silent connections shut nobody out, here or in another sandbox.
-fn flood(net: &Internet) {
-    let act = r"
+/// Python: floods of four kinds; after each, whoever comes is served.
+const FLOOD: &str = r"
 import os, sys, time
 def flood(ports, many, first):
     held = []
@@ -157,10 +156,14 @@ for s in held: s.close()
 assert served('after') < 1
 print('over', flush=True)
 ";
-    let mut flood = asks(net, 30, act);
+
+/// Thousands of silent connections shut nobody out, here or in another sandbox.
+fn flood(net: &Internet) {
+    let mut flood = asks(net, 30, FLOOD);
     let said = line(&mut flood);
     if said != "flooded\n" {
-        panic!("{:?}", flood.wait_with_output());
+        let output = flood.wait_with_output().unwrap();
+        return assert_eq!(said, "flooded\n", "{}", String::from_utf8_lossy(&output.stderr));
     }
     let gateway = below(flood.id(), "cofferdam-gateway").expect("a gateway below the engine");
     let status = std::fs::read_to_string(format!("/proc/{gateway}/status")).unwrap();
