@@ -9,6 +9,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use cofferdam_plan::egress::{Family, PUBLISHED_SPARES};
@@ -72,7 +73,7 @@ impl Ways {
 #[derive(Debug)]
 struct Inward {
     /// One for each connection at a time.
-    free: Semaphore,
+    free: Arc<Semaphore>,
     v4: Ways,
     v6: Ways,
 }
@@ -101,7 +102,7 @@ pub(crate) fn open(gate: &Rc<Gate>, listeners: Vec<std::net::TcpListener>) -> io
         return Ok(());
     }
     let inward = Rc::new(Inward {
-        free: Semaphore::new(PUBLISHED_SPARES),
+        free: Arc::new(Semaphore::new(PUBLISHED_SPARES)),
         v4: Ways::of(gate, Family::V4),
         v6: Ways::of(gate, Family::V6),
     });
@@ -115,7 +116,13 @@ pub(crate) fn open(gate: &Rc<Gate>, listeners: Vec<std::net::TcpListener>) -> io
                     Ok((outside, _)) => {
                         let (gate, server) = (Rc::clone(&gate), server.clone());
                         let inward = Rc::clone(&inward);
-                        spawn_local(async move { serve(&gate, &inward, &server, outside).await });
+                        // Who has no way inside yet waits in the kernel, with those after him.
+                        let free = Arc::clone(&inward.free).acquire_owned().await;
+                        let Ok(free) = free else { return };
+                        spawn_local(async move {
+                            serve(&gate, &inward, &server, outside).await;
+                            drop(free);
+                        });
                     }
                     Err(_) => sleep(ACCEPT_AGAIN).await,
                 }
@@ -127,7 +134,6 @@ pub(crate) fn open(gate: &Rc<Gate>, listeners: Vec<std::net::TcpListener>) -> io
 
 /// One connection from the host.
 async fn serve(gate: &Rc<Gate>, inward: &Inward, server: &Published, mut outside: TcpStream) {
-    let Ok(_free) = inward.free.acquire().await else { return };
     let places = (server.inside, server.outside);
     let Some(mut entry) = Entry::published(gate, places, &server.clause).await else { return };
     drop(outside.set_nodelay(true));
