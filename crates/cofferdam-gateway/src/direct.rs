@@ -1,9 +1,10 @@
 //! Connections to an address that stands for a host, and what all connections have in common once it
 //! is known for whom they are.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::rc::Rc;
 
+use cofferdam_plan::egress::Family;
 use cofferdam_plan::message::Way;
 use cofferdam_policy::judge::hosts::{Host, Protocol};
 use cofferdam_policy::model::Clause;
@@ -187,6 +188,10 @@ pub(crate) async fn proxied(
 }
 
 /// Where a published server is, seen from inside.
-pub(crate) const fn published(port: u16) -> SocketAddr {
-    SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), port)
+pub(crate) const fn published(family: Family, port: u16) -> SocketAddr {
+    let loopback = match family {
+        Family::V4 => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        Family::V6 => IpAddr::V6(Ipv6Addr::LOCALHOST),
+    };
+    SocketAddr::new(loopback, port)
 }

@@ -161,6 +161,7 @@ fn unreached(fault: &DialFault, asked: &Asked, clause: &Clause) -> Denial {
         | DialFault::Refused(_)
         | DialFault::Timeout(_)
         | DialFault::ProxyRefused(_)
+        | DialFault::ProxyUnreached(_)
         | DialFault::ResolverFailed(_) => (Side::Network(again), String::new()),
     };
     let (code, why) = (fault.code(), fault.to_string());

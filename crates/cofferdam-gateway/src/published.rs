@@ -45,21 +45,19 @@ pub(crate) fn listeners(
     publish.iter().map(bind).collect()
 }
 
-/// Sockets that lead inside, the one that was used longest ago first: its last connection is the
+/// A stock of sockets of one family that lead inside, the one that was used longest ago first: its last connection is the
 /// likeliest to be forgotten by the kernel (TIME-WAIT, RFC 9293, 3.6.1).
 #[derive(Debug)]
 struct Ways {
+    family: Family,
     sockets: RefCell<VecDeque<OwnedFd>>,
-    free: Arc<Semaphore>,
 }
 
 impl Ways {
     /// Those of the gateway's spare sockets that are for this.
-    fn of(gate: &Gate) -> Self {
-        let sockets = (0..PUBLISHED_SPARES).map_while(|_| gate.spare(Family::V4));
-        let sockets: VecDeque<OwnedFd> = sockets.collect();
-        let free = Arc::new(Semaphore::new(sockets.len()));
-        Self { free, sockets: RefCell::new(sockets) }
+    fn of(gate: &Gate, family: Family) -> Self {
+        let sockets = (0..PUBLISHED_SPARES).map_while(|_| gate.spare(family));
+        Self { family, sockets: RefCell::new(sockets.collect()) }
     }
 
     fn take(&self) -> Option<OwnedFd> {
@@ -71,26 +69,58 @@ impl Ways {
     }
 }
 
+/// The ways inside, by both loopbacks.
+#[derive(Debug)]
+struct Inward {
+    /// One for each connection at a time.
+    free: Arc<Semaphore>,
+    v4: Ways,
+    v6: Ways,
+}
+
+impl Inward {
+    /// A connection to a server inside: on 127.0.0.1, and where nobody listens there, on ::1, which is
+    /// what some programs take `localhost` for.
+    async fn connect(&self, port: u16) -> io::Result<(&Ways, OwnedFd, TcpStream)> {
+        let mut first = None;
+        for ways in [&self.v4, &self.v6] {
+            match connect(ways, port).await {
+                Ok((kept, stream)) => return Ok((ways, kept, stream)),
+                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                    first.get_or_insert(error);
+                }
+                Err(error) => return Err(first.unwrap_or(error)),
+            }
+        }
+        Err(first.unwrap_or_else(|| io::ErrorKind::ConnectionRefused.into()))
+    }
+}
+
 /// Hears on them; to be called inside a `LocalSet`.
 pub(crate) fn open(gate: &Rc<Gate>, listeners: Vec<std::net::TcpListener>) -> io::Result<()> {
     if listeners.is_empty() {
         return Ok(());
     }
-    let ways = Rc::new(Ways::of(gate));
+    let inward = Rc::new(Inward {
+        free: Arc::new(Semaphore::new(PUBLISHED_SPARES)),
+        v4: Ways::of(gate, Family::V4),
+        v6: Ways::of(gate, Family::V6),
+    });
     for (index, listener) in listeners.into_iter().enumerate() {
         let listener = TcpListener::from_std(listener)?;
-        let (gate, ways) = (Rc::clone(gate), Rc::clone(&ways));
+        let (gate, inward) = (Rc::clone(gate), Rc::clone(&inward));
         spawn_local(async move {
             let Some(server) = gate.egress.publish.get(index) else { return };
             loop {
                 match listener.accept().await {
                     Ok((outside, _)) => {
                         let (gate, server) = (Rc::clone(&gate), server.clone());
-                        let ways = Rc::clone(&ways);
+                        let inward = Rc::clone(&inward);
                         // Who has no way inside yet waits in the kernel, with those after him.
-                        let Ok(free) = Arc::clone(&ways.free).acquire_owned().await else { return };
+                        let free = Arc::clone(&inward.free).acquire_owned().await;
+                        let Ok(free) = free else { return };
                         spawn_local(async move {
-                            serve(&gate, &ways, &server, outside).await;
+                            serve(&gate, &inward, &server, outside).await;
                             drop(free);
                         });
                     }
@@ -103,11 +133,11 @@ pub(crate) fn open(gate: &Rc<Gate>, listeners: Vec<std::net::TcpListener>) -> io
 }
 
 /// One connection from the host.
-async fn serve(gate: &Rc<Gate>, ways: &Ways, server: &Published, mut outside: TcpStream) {
+async fn serve(gate: &Rc<Gate>, inward: &Inward, server: &Published, mut outside: TcpStream) {
     let places = (server.inside, server.outside);
     let Some(mut entry) = Entry::published(gate, places, &server.clause).await else { return };
     drop(outside.set_nodelay(true));
-    let (kept, inside) = match connect(ways, direct::published(server.inside)).await {
+    let (ways, kept, mut inside) = match inward.connect(server.inside).await {
         Ok(connected) => connected,
         Err(error) => {
             entry.set(&unreached(&error, &server.clause));
@@ -116,7 +146,6 @@ async fn serve(gate: &Rc<Gate>, ways: &Ways, server: &Published, mut outside: Tc
             return linger.unwrap_or(());
         }
     };
-    let mut inside = inside;
     drop(inside.set_nodelay(true));
     // `sent` is what the workload says, whoever has asked.
     let carried = tunnel::carry(&mut inside, &mut outside, &entry.tally).await;
@@ -133,7 +162,8 @@ async fn serve(gate: &Rc<Gate>, ways: &Ways, server: &Published, mut outside: Tc
 }
 
 /// A connection to a server inside, and a second hold on its socket: the stream closes its own.
-async fn connect(ways: &Ways, to: SocketAddr) -> io::Result<(OwnedFd, TcpStream)> {
+async fn connect(ways: &Ways, port: u16) -> io::Result<(OwnedFd, TcpStream)> {
+    let to = direct::published(ways.family, port);
     let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for _ in 0..PUBLISHED_SPARES {
         let Some(socket) = ways.take() else { break };

@@ -147,14 +147,21 @@ impl Upstream {
         if let Host::Address(address) = to.host {
             self.only_global(vec![*address], to)?;
         }
+        let reached = self.reach(proxy).await;
+        let (mut stream, address) =
+            reached.map_err(|fault| DialFault::ProxyUnreached(Box::new(fault)))?;
+        proxy::ask(&mut stream, proxy.speaks, to.host, to.port).await?;
+        Ok(Dialled { stream, address, by: By::Proxy })
+    }
+
+    /// A connection to the proxy.
+    async fn reach(&self, proxy: &UpstreamProxy) -> Result<(TcpStream, SocketAddr), DialFault> {
         let found = match &proxy.host {
             ProxyHost::Name(name) => self.addresses(name).await?,
             ProxyHost::Address(address) => vec![*address],
         };
         let targets = found.into_iter().map(|address| (address, proxy.port).into());
-        let (mut stream, address) = connect::first(targets.collect()).await?;
-        proxy::ask(&mut stream, proxy.speaks, to.host, to.port).await?;
-        Ok(Dialled { stream, address, by: By::Proxy })
+        connect::first(targets.collect()).await
     }
 
     fn only_global(&self, found: Vec<IpAddr>, to: &To<'_>) -> Result<Vec<IpAddr>, DialFault> {

@@ -24,6 +24,8 @@ pub enum DialFault {
     Timeout(SocketAddr),
     /// The upstream proxy does not let it through, or speaks otherwise than it should.
     ProxyRefused(String),
+    /// The upstream proxy itself was not reached.
+    ProxyUnreached(Box<DialFault>),
     /// No name server has given an answer.
     ResolverFailed(&'static str),
 }
@@ -71,19 +73,21 @@ impl DialFault {
             Self::Refused(_) => "refused",
             Self::Timeout(_) => "timeout",
             Self::ProxyRefused(_) => "proxy-refused",
+            Self::ProxyUnreached(_) => "proxy-unreached",
             Self::ResolverFailed(_) => "resolver-failed",
         }
     }
 
     /// Whether the same may work later.
     #[must_use]
-    pub const fn retry(&self) -> Retry {
+    pub fn retry(&self) -> Retry {
         match self {
             Self::NoSuchName | Self::Forbidden { .. } | Self::ProxyRefused(_) => Retry::Never,
             Self::Unreachable(_)
             | Self::Refused(_)
             | Self::Timeout(_)
             | Self::ResolverFailed(_) => Retry::Later,
+            Self::ProxyUnreached(fault) => fault.retry(),
         }
     }
 }
@@ -105,6 +109,9 @@ impl std::fmt::Display for DialFault {
             Self::Refused(address) => write!(out, "nothing listens at {address}"),
             Self::Timeout(address) => write!(out, "{address} does not answer"),
             Self::ProxyRefused(why) => write!(out, "the upstream proxy refused: {why}"),
+            Self::ProxyUnreached(fault) => {
+                write!(out, "the upstream proxy was not reached: {fault}")
+            }
             Self::ResolverFailed(why) => write!(out, "no name server has an answer: {why}"),
         }
     }

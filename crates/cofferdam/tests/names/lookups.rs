@@ -45,7 +45,7 @@ fn s30_no_question_leaves() {
             "{QUESTIONS}q = query('tunnel.evil.test', 1)\n\
              for act in (lambda: tcp('{ip}', [q]), lambda: udp('{ip}', q), lambda: udp('{ip}', q, 5353)):\n    try: act()\n    except (OSError, struct.error): pass"
         )
-        .replace("settimeout(3)", "settimeout(.3)")
+        .replace("settimeout(3)", "settimeout(.15)")
     };
     net.python_outside(&many("evil.test")).works("a tunnel");
     assert!(net.names().len() >= 200);

@@ -31,9 +31,13 @@ const TURN: &str = "import socket, threading\n\
      \x20   assert s.makefile('rb').read() == b'%d\\n' % n, n\n";
 
 fn serve(net: &Internet, options: &[&str]) -> Child {
+    serve_with(net, options, SERVER)
+}
+
+fn serve_with(net: &Internet, options: &[&str], server: &str) -> Child {
     let mut command = net.command_within(25, crate::support::programs().join("cofferdam"));
     command.args(["run", "--quiet"]).args(options);
-    command.args(["--", "/usr/bin/python3", "-c", SERVER]);
+    command.args(["--", "/usr/bin/python3", "-c", server]);
     let mut engine = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     assert_eq!(line(&mut engine), "ready\n");
     engine
@@ -148,4 +152,15 @@ fn a_server_that_nobody_runs_is_told() {
     ran.works("each is reset");
     end(engine);
     assert_eq!(net.connections("127.0.0.1"), vec!["published 8001 failed refused 1"; 70]);
+}
+
+/// Some programs take `localhost` for ::1 alone.
+#[test]
+fn a_server_on_the_other_loopback_is_reached() {
+    let Some(net) = Internet::take() else { return };
+    let server = SERVER.replace("('127.0.0.1', 8000)", "('::1', 8000), family=socket.AF_INET6");
+    let engine = serve_with(&net, &["--publish", "8000:18000"], &server);
+    net.python_outside(&format!("{TURN}for i in range(150): turn(i)")).works("by IPv4 outside");
+    end(engine);
+    assert_eq!(net.connections("127.0.0.1"), vec!["published 8000 allowed - 1"; 150]);
 }

@@ -67,6 +67,37 @@ fn where_no_socket_is_left_the_port_is_closed() {
     assert_eq!(net.connections("late.good.test"), ["proxy 5432 allowed - 1"]);
 }
 
+/// Descriptors bound how many connections there are at a time, not who is heard.
+#[test]
+fn with_few_descriptors_every_port_is_heard() {
+    let Some(net) = Internet::take() else { return };
+    let ports: Vec<String> = (2001..2041).map(|port| port.to_string()).collect();
+    let rule = format!(
+        "[[network.allow]]\nhost = 'good.test'\nports = [{}]\nprotocol = 'tcp'\n",
+        ports.join(", ")
+    );
+    let policy = format!("{WILD}{rule}[[network.allow]]\nhost = 'good.test'\n");
+    let policy = net.place.write("policy.toml", &policy).display().to_string();
+    // Nobody is at those ports of GOOD: each connection is judged, dialled, and reset.
+    let act = "import socket\n\
+         for family, kind in ((2, 0), (10, 0)):\n\
+         \x20   for port in range(2001, 2041):\n\
+         \x20       at = socket.getaddrinfo('good.test', port, family, 1)[0][4]\n\
+         \x20       s = socket.socket(family); s.settimeout(3)\n\
+         \x20       try: s.connect(at); s.recv(1); raise SystemExit(f'{port} is open')\n\
+         \x20       except ConnectionResetError: pass";
+    let mut command = net.command("prlimit");
+    command.arg("--nofile=1024:1024").arg(crate::support::programs().join("cofferdam"));
+    command.args(["run", "--policy", &policy, "--limit", "open_files=1000"]);
+    let ran = crate::support::finish(command.args(["--", "/usr/bin/python3", "-c", act]));
+    ran.works("with fewer descriptors than sockets and connections");
+    let rows = net.connections("good.test");
+    let row = |port: u16| format!("direct {port} failed refused 1");
+    for port in 2001..2041 {
+        assert_eq!(rows.iter().filter(|one| **one == row(port)).count(), 2, "{port}");
+    }
+}
+
 #[test]
 fn the_1025th_name_is_none() {
     let Some(net) = Internet::take() else { return };
