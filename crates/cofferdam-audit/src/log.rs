@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{
     Access, AtFlags, CWD, FallocateFlags, FlockOperation, Mode, OFlags, ResolveFlags, accessat,
-    fallocate, flock, openat2, statfs,
+    fallocate, flock, fstatfs, openat2, statfs,
 };
 use rustix::io::Errno;
 
@@ -298,8 +298,13 @@ impl Log {
                     self.aside = end.saturating_add(more);
                     Ok(())
                 }
-                // Not of this file system: the write itself will tell.
-                Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
+                // Not of this file system (ext3, FAT, NFS before 4.2): nothing is set aside, so what is
+                // free is asked for each time. Another writer may take it all the same.
+                Err(Errno::OPNOTSUPP | Errno::NOSYS) => {
+                    let free = fstatfs(&self.file).map_err(|error| self.failed(error.into()))?;
+                    let free = (free.f_blocks, free.f_bavail, free.f_bsize);
+                    if fits(free, bytes) { Ok(()) } else { Err(self.failed(Errno::NOSPC.into())) }
+                }
                 Err(error) => Err(self.failed(error.into())),
             }
         });
@@ -440,6 +445,12 @@ impl Log {
     fn failed(&self, source: io::Error) -> LogError {
         LogError::Write { path: self.path.clone(), source }
     }
+}
+
+/// Whether `bytes` fit where a file system has this many blocks, of these many are free, of these many
+/// bytes. One without blocks (ramfs) does not count them.
+fn fits((blocks, free, each): (u64, u64, i64), bytes: u64) -> bool {
+    blocks == 0 || free.saturating_mul(u64::try_from(each).unwrap_or(0)) >= bytes
 }
 
 #[cfg(test)]

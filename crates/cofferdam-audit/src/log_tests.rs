@@ -192,3 +192,17 @@ fn many_writers_make_one_chain() {
     let whole = verify(&path).unwrap();
     assert_eq!((whole.records, whole.sessions), (200, 8));
 }
+
+#[test]
+fn room_where_nothing_can_be_set_aside() {
+    for (free, bytes, want, why) in [
+        ((100, 2, 4_096), 8_192, true, "to the byte"),
+        ((100, 2, 4_096), 8_193, false, "one more"),
+        ((100, 0, 4_096), 1, false, "full"),
+        ((0, 0, 4_096), 1 << 40, true, "blocks are not counted"),
+        ((u64::MAX, u64::MAX, 4_096), u64::MAX, true, "more than can be told"),
+        ((100, 100, -1), 1, false, "no size"),
+    ] {
+        assert_eq!(fits(free, bytes), want, "{why}");
+    }
+}
