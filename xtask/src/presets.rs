@@ -30,6 +30,7 @@ const AGENTS_NEED: &[(&str, &str)] = &[
     ("/usr/bin/npm", "npm"),
     ("/usr/bin/python3", "python3"),
     ("/usr/bin/openssl", "openssl"),
+    ("/usr/bin/tmux", "tmux"),
 ];
 
 /// Names of programs, each with its path below `node_modules`: the program itself, not

@@ -76,6 +76,10 @@ class Played(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self):
         self.note(b"")
+        if self.path == "/api/hello":
+            self.send_response(200)
+            self.send_header("content-length", "0")
+            return self.end_headers()
         # No WebSocket is played: whoever asks for one goes on with HTTP.
         self.send_error(426 if self.headers.get("upgrade") else 404)
 

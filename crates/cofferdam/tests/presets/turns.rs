@@ -6,6 +6,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -401,4 +402,51 @@ fn claude_code_sends_reports_to_the_open_host_unless_told_not_to() {
     words.extend(CLAUDE_CODE.words);
     stage.turn(Way::Proxy, &[], &words);
     assert!(reports() > 0, "{:?}", stage.seen());
+}
+
+/// The same turn on a terminal, from its first screen: that asks for no closed host.
+#[test]
+fn claude_code_makes_a_turn_on_its_screen() {
+    let Some(stage) = Stage::new(&CLAUDE_CODE) else { return };
+    if tool("tmux").is_none() {
+        return;
+    }
+    let socket = stage.bench.place.out.join("tmux").display().to_string();
+    let tmux = |words: &[&str]| {
+        let mut command = stage.bench.command("tmux");
+        command.args(["-S", &socket, "-f", "/dev/null"]).args(words).env("TERM", "xterm");
+        finish(command.env(CLAUDE_CODE.key, SECRET))
+    };
+    let run = stage.cofferdam(WATCHDOG_SECONDS, "run", &[]);
+    let words: Vec<_> = run.get_args().filter_map(|word| word.to_str()).skip(2).collect();
+    let line = format!("{} claude --allowedTools Bash", words.join(" "));
+    tmux(&["new-session", "-d", "-x", "100", "-y", "40", &line]).works("a terminal");
+    // A key that comes with what is on the screen may come too early: it is sent until it is heard.
+    let until = |words: &str, keys: &[&str]| {
+        let mut screen = String::new();
+        for round in 0..200 {
+            screen = tmux(&["capture-pane", "-p"]).out;
+            if screen.contains(words) {
+                return;
+            }
+            if round % 10 == 9 && !keys.is_empty() {
+                tmux(&[&["send-keys"], keys].concat()).works("keys");
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        panic!("no {words:?} on the screen: {screen}");
+    };
+    until("Yes, I trust this folder", &[]);
+    until("Do you want to use this API key?", &["Enter"]);
+    until("❯ 1. Yes", &["Up"]);
+    until("for shortcuts", &["Enter"]);
+    tmux(&["send-keys", "please"]).works("a question");
+    until("all done", &["Enter"]);
+    tmux(&["kill-server"]).works("the end");
+    let made = stage.bench.place.read("home/src/app/made-by-agent");
+    assert!(made.starts_with("home-secret: No such file"), "{made}");
+    let asked = stage.events("connection");
+    let other =
+        asked.iter().find(|event| event["host"] != CLAUDE_CODE.host && event["host"] != CLOSED);
+    assert_eq!(other, None, "{asked:?}");
 }
