@@ -26,6 +26,8 @@ tasks:
   bench terminal       what a terminal of the sandbox's own costs, against script(1)
   presets              every toolchain and agent that a preset is for, from Debian, npm and PyPI
                        into target/presets, and the tests of presets with them (1.5 GB)
+  agents               a whole turn of each agent, as npm installs it, against a server that plays its
+                       API; as root by an ordinary user too (0.7 GB)
   fuzz [--rounds N]    the test program `fuzz` for longer: N changes of each sample (300000)
   fuzz-targets [--secs N]
                        every target of libFuzzer in fuzz/, N seconds each (20)
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
         // For the bench's own use, inside bubblewrap: not in the help.
         [bench::WALLS, plan, "--", command @ ..] => bench::under_walls(plan, command),
         ["presets"] => presets::run(),
+        ["agents"] => presets::agents(),
         ["fuzz"] => test::fuzz(300_000),
         ["fuzz", "--rounds", rounds] => match rounds.parse() {
             Ok(rounds @ 1..=1_000_000_000) => test::fuzz(rounds),

@@ -60,7 +60,14 @@ pub const ALL: &[BuiltIn] = &[
     plain("github", include_str!("presets/github.toml")),
     plain("anthropic", include_str!("presets/anthropic.toml")),
     plain("openai", include_str!("presets/openai.toml")),
-    plain("claude-code", include_str!("presets/claude-code.toml")),
+    BuiltIn {
+        name: "claude-code",
+        text: include_str!("presets/claude-code.toml"),
+        seeds: &[SeedText {
+            path: ".claude.json",
+            content: include_str!("presets/claude-code.claude.json"),
+        }],
+    },
     BuiltIn {
         name: "codex",
         text: include_str!("presets/codex.toml"),

@@ -87,6 +87,9 @@ impl Gateway {
             .stdin(Stdio::null())
             .stdout(Stdio::from(theirs))
             .stderr(Stdio::null())
+            // Ctrl-C and a hangup go to the whole group of the caller. They are the workload's to
+            // answer, and it may go on: so must its network.
+            .process_group(0)
             .spawn()
             .map_err(StartRefusal::system("start cofferdam-gateway"))?;
         Ok(Self { socket: ours, child, places: 0, owed: 0, open: 0, gone: false })

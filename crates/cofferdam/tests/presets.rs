@@ -2,11 +2,13 @@
 //! nothing outside of the workspace changes. What a preset is for fails without it.
 //!
 //! Programs come from the system, or from the directory `bin` of `COFFERDAM_TOOLS`, which
-//! `cargo xtask presets` fills. What is missing says so by name.
+//! `cargo xtask presets` fills; agents as npm installs them are in its directory `npm-global`, which
+//! `cargo xtask agents` fills. What is missing says so by name.
 #![expect(
     clippy::panic,
     clippy::disallowed_methods,
     clippy::print_stdout,
+    clippy::indexing_slicing,
     reason = "helpers of tests are not covered by the exemption for tests; and they start programs"
 )]
 
@@ -18,6 +20,8 @@ mod language;
 mod support;
 #[path = "presets/toolchains.rs"]
 mod toolchains;
+#[path = "presets/turns.rs"]
+mod turns;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -477,6 +477,42 @@ fn different_signals_are_all_passed_on() {
     assert_eq!(ends_when_asked(&place, &mut engine, "the same again"), Some(143));
 }
 
+/// A terminal sends to the whole group. A workload that goes on has its network still.
+#[test]
+fn signals_to_the_group_leave_the_network() {
+    let place = Place::new();
+    let cofferdam = programs().join("cofferdam").display().to_string();
+    place.write(
+        "home/src/app/goes-on.py",
+        "import os, signal, socket
+def say(word): os.write(1, word.encode() + b'\\n')
+def heard(number, frame): say(signal.Signals(number).name)
+for name in ('HUP', 'INT', 'QUIT', 'TERM'): signal.signal(getattr(signal, 'SIG' + name), heard)
+say(socket.gethostbyname('good.test'))
+os.read(0, 1)
+say(socket.gethostbyname('good.test'))",
+    );
+    let body = format!(
+        r#"import signal, subprocess
+words = ["{cofferdam}", "run", "--quiet", "--allow", "good.test", "--", "/usr/bin/python3", "goes-on.py"]
+for name in ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM"):
+    run = subprocess.Popen(words, stdin=-1, stdout=-1, start_new_session=True, text=True)
+    before = run.stdout.readline()
+    assert before.startswith("198."), before
+    os.killpg(run.pid, getattr(signal, name))
+    heard = run.stdout.readline()
+    after, _ = run.communicate("\n", timeout=20)
+    assert (heard.strip(), after, run.returncode) == (name, before, 0), (heard, after, run.returncode)"#
+    );
+    place.python_outside(&body).works("each signal");
+    let log = std::fs::read_to_string(place.audit_log()).unwrap();
+    assert_eq!(
+        (log.matches("\"exit\"").count(), log.contains("gateway-gone")),
+        (4, false),
+        "{log}"
+    );
+}
+
 /// An answer of our own that could not be written is no success.
 #[test]
 fn lost_answers_are_told() {

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::support::Ran;
 use super::{Bench, tool};
 
-const SERVICE: &str = include_str!("service.py");
+pub(super) const SERVICE: &str = include_str!("service.py");
 
 /// Starts the agent beside its service; it is told to look for a secret and to write what it saw.
 fn ask(bench: &Bench, options: &[&str], program: &Path, agent: &str) -> Ran {

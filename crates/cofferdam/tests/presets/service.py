@@ -1,20 +1,34 @@
-# Plays the services of two agents on 127.0.0.1 and starts the command of its arguments with PORT
-# set. The first answer asks for a command, the second ends the turn.
-import http.server, json, os, subprocess, sys, threading
+# Plays the services of two agents. The first answer asks for a command, the second ends the turn.
+#
+# usage: service.py COMMAND...          on 127.0.0.1; starts the command with PORT set, ends with it
+#        service.py --tls CERT KEY SEEN on 127.0.0.1, with TLS; prints its port, ends with its input;
+#                                       a line of JSON in SEEN for each request or broken greeting
+#
+# ASKED is the command that is asked for.
+import http.server, json, os, ssl, subprocess, sys, threading
 
-COMMAND = "cat ~/.ssh/id_test 2>&1 | sed 's/.*:/home-secret:/' >made-by-agent"
+COMMAND = os.environ.get("ASKED") or "cat ~/.ssh/id_test 2>&1 | sed 's/.*:/home-secret:/' >made-by-agent"
 
 
 def responses(asked):
-    names = [tool.get("name") for tool in asked.get("tools", [])]
-    told = any(i.get("type") == "function_call_output" for i in asked.get("input", []))
-    name = "exec_command" if "exec_command" in names else "shell_command"
-    key = "cmd" if name == "exec_command" else "command"
-    item = {"type": "function_call", "id": "f", "call_id": "c", "name": name,
-            "arguments": json.dumps({key: COMMAND})}
+    items = asked.get("input", [])
+    told = any(i.get("type") in ("function_call_output", "custom_tool_call_output") for i in items)
+    # Newer models are told of their tools in an item of the conversation, in groups.
+    groups = [tool for i in items if i.get("type") == "additional_tools" for tool in i["tools"]]
+    tools = asked.get("tools", []) + [tool for group in groups for tool in group.get("tools", [])]
+    names = [tool.get("name") for tool in tools]
+    call = {"id": "f", "call_id": "c"}
     if told:
         item = {"type": "message", "role": "assistant", "id": "m",
                 "content": [{"type": "output_text", "text": "all done"}]}
+    elif "exec" in names:
+        # A program in JavaScript, which calls the others.
+        script = "text(await tools.exec_command(%s))" % json.dumps({"cmd": COMMAND})
+        item = {"type": "custom_tool_call", "name": "exec", "input": script, **call}
+    else:
+        name = "exec_command" if "exec_command" in names else "shell_command"
+        key = "cmd" if name == "exec_command" else "command"
+        item = {"type": "function_call", "name": name, "arguments": json.dumps({key: COMMAND}), **call}
     usage = {"input_tokens": 1, "output_tokens": 1, "total_tokens": 2,
              "input_tokens_details": None, "output_tokens_details": None}
     return [{"type": "response.created", "response": {"id": "r"}},
@@ -47,14 +61,33 @@ def messages(asked):
 
 
 class Played(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    seen = None
+
     def log_message(self, *words):
         pass
 
+    def note(self, body):
+        if self.seen:
+            name = self.connection.server_name
+            keys = [self.headers.get("x-api-key"), self.headers.get("authorization")]
+            note(method=self.command, path=self.path, host=self.headers.get("host"), name=name,
+                     keys=[key for key in keys if key], bytes=len(body))
+
     def do_GET(self):
-        self.send_error(404)
+        self.note(b"")
+        if self.path == "/api/hello":
+            self.send_response(200)
+            self.send_header("content-length", "0")
+            return self.end_headers()
+        # No WebSocket is played: whoever asks for one goes on with HTTP.
+        self.send_error(426 if self.headers.get("upgrade") else 404)
+
+    do_HEAD = do_GET
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
+        self.note(body)
         try:
             asked = json.loads(body)
         except ValueError:
@@ -63,10 +96,46 @@ class Played(http.server.BaseHTTPRequestHandler):
         lines = ["event: %s\ndata: %s\n\n" % (e["type"], json.dumps(e)) for e in events]
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
+        self.send_header("connection", "close")
         self.end_headers()
         self.wfile.write("".join(lines).encode())
 
 
+def note(**what):
+    with open(Played.seen, "a") as seen:
+        seen.write(json.dumps(what) + "\n")
+
+
+class Closed(http.server.ThreadingHTTPServer):
+    """Greets in the thread of the connection."""
+
+    def finish_request(self, raw, address):
+        raw.settimeout(60)
+        try:
+            tls = self.context.wrap_socket(raw, server_side=True)
+        except OSError as error:
+            return note(broken=str(error))
+        try:
+            self.RequestHandlerClass(tls, address, self)
+        finally:
+            tls.close()
+
+
+def with_tls(cert, key, seen):
+    Played.seen = seen
+    server = Closed(("127.0.0.1", 0), Played)
+    server.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.context.load_cert_chain(cert, key)
+    server.context.set_alpn_protocols(["http/1.1"])
+    server.context.sni_callback = lambda tls, name, _: setattr(tls, "server_name", name)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    print(server.server_address[1], flush=True)
+    sys.stdin.read()
+
+
+if sys.argv[1] == "--tls":
+    with_tls(*sys.argv[2:])
+    sys.exit(0)
 server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Played)
 threading.Thread(target=server.serve_forever, daemon=True).start()
 os.environ["PORT"] = str(server.server_address[1])
