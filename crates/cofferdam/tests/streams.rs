@@ -1,8 +1,9 @@
 //! What a shell sees of a run: status, streams, signals, a terminal.
 
 #![expect(
+    clippy::disallowed_methods,
     clippy::unwrap_used,
-    reason = "helpers of tests are not covered by the exemption for tests"
+    reason = "helpers of tests are not covered by the exemption for tests, and start programs"
 )]
 
 #[path = "support/mod.rs"]
