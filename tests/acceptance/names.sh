@@ -26,7 +26,7 @@ person() {
     gone_ran=$ran
     tests "$who" broken
     say 6 "$who" $((gone + $?)) "SIGKILL of the gateway in mid-stream, a full audit disk, a bad policy: closed, named ($gone_ran tests, $(grep -c '^=== ' "$here/crates/cofferdam/tests/broken.golden") broken inputs)"
-    tests "$who" presets agents
+    tests "$who" presets agents turns
     say "deliver 6" "$who" $? "agents do a whole turn against an origin that plays their API, where they are installed ($ran tests)"
 }
 

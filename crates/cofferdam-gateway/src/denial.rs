@@ -107,12 +107,17 @@ impl Denial {
     }
 
     /// The status of an HTTP answer.
-    pub(crate) const fn status(&self) -> u16 {
+    pub(crate) fn status(&self) -> u16 {
         match self.side {
             Side::Policy => 403,
             Side::Asker => 400,
-            Side::Network(Again::Later) => 504,
-            Side::Network(Again::Never) => 502,
+            // Nobody has answered; elsewhere somebody has, that there is no way.
+            Side::Network(_)
+                if ["timeout", "resolver-failed", "no-answer"].contains(&self.code) =>
+            {
+                504
+            }
+            Side::Network(_) => 502,
             Side::Log => 503,
         }
     }

@@ -111,7 +111,7 @@ fn a_proxy_that_does_not_do_it_is_told() {
             .replace("proxy.test:1080", "proxy.test:9");
         net.forget();
         let act = "answer = ask(b'CONNECT good.test:443 HTTP/1.1\\r\\nHost: good.test:443\\r\\n\\r\\n')[0]\n\
-             assert answer.startswith(b'HTTP/1.1 504 ') and b'X-Cofferdam: proxy-unreached\\r\\n' in answer, answer\n\
+             assert answer.startswith(b'HTTP/1.1 502 ') and b'X-Cofferdam: proxy-unreached\\r\\n' in answer, answer\n\
              assert socks(b'good.test', 443)[0] == 3";
         net.asks_inside(&dead, act).works("nobody listens there");
         assert_eq!(
