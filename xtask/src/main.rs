@@ -9,11 +9,14 @@
 )]
 
 mod bench;
+mod peer;
 mod presets;
 mod targets;
 mod test;
 
 use std::process::ExitCode;
+
+use bench::Others;
 
 const HELP: &str = "usage: cargo xtask TASK
 
@@ -24,6 +27,9 @@ tasks:
                        start time, memory and throughput against bubblewrap, alternating;
                        prints the table of SPECIFICATION.md
   bench terminal       what a terminal of the sandbox's own costs, against script(1)
+  bench names [--peers] [--pairs N]
+                       what the gateway costs, against going without one; --peers: and against
+                       srt and codex, from npm
   presets              every toolchain and agent that a preset is for, from Debian, npm and PyPI
                        into target/presets, and the tests of presets with them (1.5 GB)
   fuzz [--rounds N]    the test program `fuzz` for longer: N changes of each sample (300000)
@@ -42,6 +48,15 @@ fn main() -> ExitCode {
             Ok(_) | Err(_) => Err("--pairs takes a number from 1 to 1000".into()),
         },
         ["bench", "terminal"] => bench::terminal(30),
+        ["bench", "names"] => bench::names(40, Others::Left),
+        ["bench", "names", "--peers"] => bench::names(40, Others::Measured),
+        ["bench", "names", "--pairs", pairs] => {
+            within(pairs, 1_000, "--pairs").and_then(|pairs| bench::names(pairs, Others::Left))
+        }
+        ["bench", "names", "--peers", "--pairs", pairs] => {
+            within(pairs, 1_000, "--pairs").and_then(|pairs| bench::names(pairs, Others::Measured))
+        }
+        [peer::TASK, words @ ..] => peer::run(words),
         // For the bench's own use, inside bubblewrap: not in the help.
         [bench::WALLS, plan, "--", command @ ..] => bench::under_walls(plan, command),
         ["presets"] => presets::run(),
@@ -68,4 +83,10 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// A number of these, from 1 to `most`.
+fn within(word: &str, most: usize, option: &str) -> Result<usize, String> {
+    let number = word.parse().ok().filter(|number| (1..=most).contains(number));
+    number.ok_or_else(|| format!("{option} takes a number from 1 to {most}"))
 }
