@@ -28,6 +28,9 @@ const FDS_MAX: usize = 64;
 /// How long a connection waits for a place in the log: the engine gives one within a millisecond, or
 /// the log is full.
 const PLACE_WITHIN: Duration = Duration::from_secs(1);
+/// So many connections begin before the engine is told: half of what it gives first. Each message wakes
+/// it, and its answer the gateway.
+const TOLD_TOGETHER: u32 = 16;
 /// From this many refusals of one kind on they are counted, and told at the end: a program that asks
 /// again and again fills no log.
 const ALIKE_MAX: u64 = 20;
@@ -106,6 +109,8 @@ pub(crate) struct Ledger {
     more: Notify,
     alike: RefCell<BTreeMap<Kind, (u64, Option<Ended>)>>,
     open: Cell<usize>,
+    /// Places that were taken, and that the engine has not heard of.
+    untold: Cell<u32>,
 }
 
 impl Ledger {
@@ -118,6 +123,7 @@ impl Ledger {
             more: Notify::new(),
             alike: RefCell::default(),
             open: Cell::new(0),
+            untold: Cell::new(0),
         })
     }
 
@@ -133,7 +139,11 @@ impl Ledger {
         };
         place.forget();
         self.open.set(self.open.get() + 1);
-        self.send(&FromGateway::Begun);
+        self.untold.set(self.untold.get() + 1);
+        // Whoever comes next waits where none is left: then at once.
+        if self.untold.get() >= TOLD_TOGETHER || self.places.available_permits() == 0 {
+            self.send(&FromGateway::Begun { count: self.untold.take() });
+        }
         Ok(())
     }
 

@@ -118,7 +118,7 @@ impl Gateway {
             Some(FromGateway::Failed { doing, errno }) => {
                 format!("cannot {doing}: {}", crate::refusal::errno_text(errno))
             }
-            Some(FromGateway::Begun | FromGateway::Waits | FromGateway::Ended(_)) | None => {
+            Some(FromGateway::Begun { .. } | FromGateway::Waits | FromGateway::Ended(_)) | None => {
                 "it ended without a word".into()
             }
         };
@@ -167,7 +167,7 @@ impl Gateway {
 
     fn take(&mut self, message: FromGateway, witness: &mut dyn Witness) {
         match message {
-            FromGateway::Begun => self.owed = self.owed.saturating_add(1),
+            FromGateway::Begun { count } => self.owed = self.owed.saturating_add(count),
             FromGateway::Waits => {}
             FromGateway::Ended(ended) => {
                 self.places = self.places.saturating_sub(1);

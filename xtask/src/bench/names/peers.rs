@@ -11,6 +11,24 @@ const FROM_NPM: [&str; 2] = ["@anthropic-ai/sandbox-runtime@0.0.83", "@openai/co
 /// How they call the server on this machine: they look names up outside, and have no `dial`.
 pub(super) const WAY: &str = "localhost";
 
+/// Its proxy is off unless asked for, and its rules of hosts are without effect then.
+const CODEX: &str = r#"
+default_permissions = "bench"
+[features.network_proxy]
+enabled = true
+[permissions.bench.filesystem]
+":root" = "read"
+":minimal" = "read"
+[permissions.bench.filesystem.":workspace_roots"]
+"." = "write"
+[permissions.bench.network]
+enabled = true
+mode = "full"
+allow_local_binding = true
+[permissions.bench.network.domains]
+"localhost" = "allow"
+"#;
+
 /// One of them, with its settings.
 pub(super) struct Peer {
     pub(super) name: &'static str,
@@ -56,8 +74,8 @@ fn srt(folder: &Path, scratch: &Path) -> Result<Peer, String> {
 
 fn codex(folder: &Path, scratch: &Path) -> Result<Peer, String> {
     let home = scratch.join("codex");
-    keep(&home.join("config.toml"), "")?;
-    let words = ["sandbox", "linux"].map(str::to_owned).to_vec();
+    keep(&home.join("config.toml"), CODEX)?;
+    let words = ["sandbox", "-P", "bench", "--"].map(str::to_owned).to_vec();
     Ok(Peer { name: "codex", program: folder.join("node_modules/.bin/codex"), words, home })
 }
 

@@ -15,6 +15,8 @@ const PYTHON: &str = "/usr/bin/python3";
 /// Servers on the host's loopback.
 pub(super) struct Sites {
     pub(super) flood: SocketAddr,
+    /// A bare splice proxy before `flood`.
+    pub(super) flood_spliced: SocketAddr,
     pub(super) http: SocketAddr,
     /// A bare splice proxy before `http`.
     pub(super) spliced: SocketAddr,
@@ -47,11 +49,11 @@ impl Sites {
             let http = servers::serve(servers::http)?;
             let spliced = servers::serve(move |stream| servers::splicing(stream, http))?;
             let (flood, echo) = (servers::serve(servers::flood)?, servers::serve(servers::echo)?);
-            Ok::<_, std::io::Error>((flood, http, spliced, echo))
+            let flood_spliced = servers::serve(move |stream| servers::splicing(stream, flood))?;
+            let (tls, folder) = (tls(&folder)?, folder);
+            Ok::<_, std::io::Error>(Self { flood, flood_spliced, http, spliced, echo, tls, folder })
         };
-        let (flood, http, spliced, echo) = up().map_err(|error| format!("servers: {error}"))?;
-        let tls = tls(&folder).map_err(|error| format!("a server of TLS: {error}"))?;
-        Ok(Self { flood, http, spliced, echo, tls, folder })
+        up().map_err(|error| format!("servers: {error}"))
     }
 
     /// Path of the certificate, inside and outside.

@@ -1,6 +1,7 @@
 # Both ends of TLS connections made one after the other.
 #
 # server CERTIFICATE KEY: prints its port; ends when its input does.
+# flood CERTIFICATE HOST PORT NAME WAY: prints the seconds that 1 GiB took, on one connection.
 # client CERTIFICATE HOST PORT NAME COUNT WAY: prints the seconds that COUNT connections took. WAY is
 # "direct", or "proxy": by CONNECT through the proxy that HTTPS_PROXY names.
 import os
@@ -10,6 +11,9 @@ import sys
 import threading
 import time
 import urllib.parse
+
+PIECE = bytes(256 << 10)
+FLOOD_PIECES = (1 << 30) // len(PIECE)
 
 
 def server(certificate, key):
@@ -23,7 +27,12 @@ def server(certificate, key):
         try:
             stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with context.wrap_socket(stream, server_side=True) as tls:
-                tls.sendall(tls.recv(1))
+                asked = tls.recv(1)
+                if asked == b"f":
+                    for _ in range(FLOOD_PIECES):
+                        tls.sendall(PIECE)
+                else:
+                    tls.sendall(asked)
         except OSError:
             pass
 
@@ -65,4 +74,18 @@ def client(certificate, host, port, name, count, way):
     print(time.perf_counter() - begin)
 
 
-{"server": server, "client": client}[sys.argv[1]](*sys.argv[2:])
+def flood(certificate, host, port, name, way):
+    context = ssl.create_default_context(cafile=certificate)
+    with context.wrap_socket(connect(host, int(port), way), server_hostname=name) as tls:
+        begin = time.perf_counter()
+        tls.sendall(b"f")
+        into, left = bytearray(len(PIECE)), FLOOD_PIECES * len(PIECE)
+        while left:
+            length = tls.recv_into(into)
+            if not length:
+                raise SystemExit("too little came")
+            left -= length
+        print(time.perf_counter() - begin)
+
+
+{"server": server, "client": client, "flood": flood}[sys.argv[1]](*sys.argv[2:])
