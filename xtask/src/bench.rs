@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-pub(crate) use names::{Others, names};
+pub(crate) use names::{Others, gateway_of, names};
 use stat::Ratios;
 use subject::Subject;
 pub(crate) use terminal::terminal;

@@ -11,10 +11,13 @@
 mod bench;
 mod peer;
 mod presets;
+mod soak;
 mod targets;
 mod test;
 
+use std::fmt::Display;
 use std::process::ExitCode;
+use std::str::FromStr;
 
 use bench::Others;
 
@@ -30,6 +33,8 @@ tasks:
   bench names [--peers] [--pairs N]
                        what the gateway costs, against going without one; --peers: and against
                        srt and codex, from npm
+  soak [--seconds N | --minutes N]
+                       200 connections through a gateway, as root: no growth, nothing lost (60 s)
   presets              every toolchain and agent that a preset is for, from Debian, npm and PyPI
                        into target/presets, and the tests of presets with them (1.5 GB)
   fuzz [--rounds N]    the test program `fuzz` for longer: N changes of each sample (300000)
@@ -59,6 +64,11 @@ fn main() -> ExitCode {
         [peer::TASK, words @ ..] => peer::run(words),
         // For the bench's own use, inside bubblewrap: not in the help.
         [bench::WALLS, plan, "--", command @ ..] => bench::under_walls(plan, command),
+        ["soak"] => soak::run(60),
+        ["soak", "--seconds", seconds] => within(seconds, 86_400, "--seconds").and_then(soak::run),
+        ["soak", "--minutes", minutes] => {
+            within(minutes, 1_440, "--minutes").and_then(|minutes| soak::run(minutes * 60))
+        }
         ["presets"] => presets::run(),
         ["fuzz"] => test::fuzz(300_000),
         ["fuzz", "--rounds", rounds] => match rounds.parse() {
@@ -86,7 +96,10 @@ fn main() -> ExitCode {
 }
 
 /// A number of these, from 1 to `most`.
-fn within(word: &str, most: usize, option: &str) -> Result<usize, String> {
-    let number = word.parse().ok().filter(|number| (1..=most).contains(number));
+fn within<T>(word: &str, most: T, option: &str) -> Result<T, String>
+where
+    T: FromStr + PartialOrd + From<u8> + Display,
+{
+    let number = word.parse().ok().filter(|number| *number >= T::from(1) && *number <= most);
     number.ok_or_else(|| format!("{option} takes a number from 1 to {most}"))
 }

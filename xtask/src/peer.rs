@@ -3,6 +3,7 @@
 
 pub(crate) mod hello;
 pub(crate) mod servers;
+pub(crate) mod soak;
 
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -25,6 +26,7 @@ pub(crate) fn run(words: &[&str]) -> Result<(), String> {
         ["bulk", at, through] => bulk(at, through).map(Some),
         ["requests", at, target, host, count] => requests(at, (target, host), count).map(Some),
         ["held", at, name, count] => held(at, name, count).map(|()| None),
+        ["soak", seconds] => soak::run(seconds).map(|()| None),
         _ => Err(io::ErrorKind::InvalidInput.into()),
     };
     match done {
