@@ -9,6 +9,7 @@
 )]
 
 mod bench;
+mod clients;
 mod peer;
 mod presets;
 mod soak;
@@ -35,6 +36,7 @@ tasks:
                        srt and codex, from npm
   soak [--seconds N | --minutes N]
                        200 connections through a gateway, as root: no growth, nothing lost (60 s)
+  clients              programs of many languages through a gateway, with and without proxy variables
   presets              every toolchain and agent that a preset is for, from Debian, npm and PyPI
                        into target/presets, and the tests of presets with them (1.5 GB)
   fuzz [--rounds N]    the test program `fuzz` for longer: N changes of each sample (300000)
@@ -69,6 +71,7 @@ fn main() -> ExitCode {
         ["soak", "--minutes", minutes] => {
             within(minutes, 1_440, "--minutes").and_then(|minutes| soak::run(minutes * 60))
         }
+        ["clients"] => clients::run(),
         ["presets"] => presets::run(),
         ["fuzz"] => test::fuzz(300_000),
         ["fuzz", "--rounds", rounds] => match rounds.parse() {
