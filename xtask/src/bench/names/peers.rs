@@ -57,7 +57,7 @@ pub(super) fn installed(scratch: &Path) -> Result<Vec<Peer>, String> {
     let mut npm = Command::new("npm");
     npm.args(["install", "--no-audit", "--no-fund", "--prefix"]).arg(&folder).args(FROM_NPM);
     step("install from npm", &mut npm)?;
-    Ok(vec![srt(&folder, scratch)?, codex(&folder, scratch)?])
+    Ok(vec![srt(&folder, scratch)?, codex(&folder)?])
 }
 
 fn srt(folder: &Path, scratch: &Path) -> Result<Peer, String> {
@@ -72,8 +72,9 @@ fn srt(folder: &Path, scratch: &Path) -> Result<Peer, String> {
     Ok(Peer { name: "srt", program: folder.join("node_modules/.bin/srt"), words, home })
 }
 
-fn codex(folder: &Path, scratch: &Path) -> Result<Peer, String> {
-    let home = scratch.join("codex");
+/// Its home lies beside it: below a temporary directory it makes no programs of its own, and fails.
+fn codex(folder: &Path) -> Result<Peer, String> {
+    let home = folder.join("codex-home");
     keep(&home.join("config.toml"), CODEX)?;
     let words = ["sandbox", "-P", "bench", "--"].map(str::to_owned).to_vec();
     Ok(Peer { name: "codex", program: folder.join("node_modules/.bin/codex"), words, home })
