@@ -3,6 +3,7 @@
 //! Every figure is a median of ratios of neighbours in time, with an interval from order
 //! statistics: the machine's noise hits both sides alike. Nothing here passes or fails a build.
 
+mod names;
 mod stat;
 mod subject;
 mod terminal;
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+pub(crate) use names::{Others, gateway_of, names};
 use stat::Ratios;
 use subject::Subject;
 pub(crate) use terminal::terminal;
@@ -36,8 +38,8 @@ const ALIKE: [(&str, &str); 2] = [(OPENS_FIGURE, OPENS_ALIKE), (ARCHIVE_FIGURE, 
 
 /// A row of the table.
 struct Figure {
-    what: &'static str,
-    goal: &'static str,
+    what: String,
+    goal: String,
     held: bool,
     found: String,
 }
@@ -62,7 +64,7 @@ pub(crate) fn start(pairs: usize) -> Result<(), String> {
     Ok(())
 }
 
-fn build() -> Result<(), String> {
+pub(crate) fn build() -> Result<(), String> {
     println!("building release programs");
     let built = Command::new("cargo").args(["build", "--release", "--locked", "-q"]).status();
     if built.is_ok_and(|status| status.success()) {
@@ -85,7 +87,7 @@ fn release_programs() -> Result<PathBuf, String> {
 
 /// The release programs as an installation has them: copied. A file as the linker wrote it lies in
 /// small pieces in the page cache, which costs a start a tenth of its time until it is written anew.
-fn installed(scratch: &Scratch) -> Result<PathBuf, String> {
+pub(crate) fn installed(scratch: &Scratch) -> Result<PathBuf, String> {
     let (from, to) = (release_programs()?, scratch.0.join("bin"));
     let copied = || {
         fs::create_dir(&to)?;
@@ -102,10 +104,10 @@ fn installed(scratch: &Scratch) -> Result<PathBuf, String> {
 }
 
 /// A directory of our own, removed at the end.
-struct Scratch(PathBuf);
+pub(crate) struct Scratch(pub(crate) PathBuf);
 
 impl Scratch {
-    fn new() -> Result<Self, String> {
+    pub(crate) fn new() -> Result<Self, String> {
         let path = std::env::temp_dir().join(format!("cofferdam-bench-{}", std::process::id()));
         fs::create_dir(&path).map_err(|error| format!("{}: {error}", path.display()))?;
         Ok(Self(fs::canonicalize(&path).unwrap_or(path)))
@@ -167,8 +169,8 @@ fn start_time(subject: &Subject, pairs: usize) -> Result<Figure, String> {
         || Ok(time(&mut subject.bubblewrap(&work, &["true"]))?.as_secs_f64()),
     )?;
     Ok(Figure {
-        what: "start: `run --network none -- true` against bwrap with the same view",
-        goal: "at most 1.2",
+        what: "start: `run --network none -- true` against bwrap with the same view".into(),
+        goal: "at most 1.2".into(),
         held: ratios.median() <= 1.2,
         found: ratios.text("ms", 1e3),
     })
@@ -190,8 +192,8 @@ fn large_tree(subject: &Subject, pairs: usize) -> Result<Figure, String> {
         || Ok(time(&mut subject.cofferdam(&empty, &["true"]))?.as_secs_f64()),
     )?;
     Ok(Figure {
-        what: "start in a tree of 300,000 files against an empty one",
-        goal: "within 10 %",
+        what: "start in a tree of 300,000 files against an empty one".into(),
+        goal: "within 10 %".into(),
         held: ratios.median() <= 1.1,
         found: ratios.text("ms", 1e3),
     })
@@ -234,7 +236,7 @@ fn archive(subject: &Subject, programs: &Path, pairs: usize) -> Result<[Figure; 
 
 fn within_five_percent(what: &'static str, ratios: &Ratios, (unit, scale): (&str, f64)) -> Figure {
     let (goal, held) = ("within 5 %", ratios.median() <= 1.05);
-    Figure { what, goal, held, found: ratios.text(unit, scale) }
+    Figure { what: what.into(), goal: goal.into(), held, found: ratios.text(unit, scale) }
 }
 
 /// Proportional set size of the engine and of init while a workload sleeps
@@ -256,14 +258,14 @@ fn memory(subject: &Subject) -> Result<Figure, String> {
     let (engine, init) = (engine?, init?);
     let sum = engine + init;
     Ok(Figure {
-        what: "memory of the engine and init (PSS)",
-        goal: "at most 5 MiB",
+        what: "memory of the engine and init (PSS)".into(),
+        goal: "at most 5 MiB".into(),
         held: sum <= 5 << 10,
         found: format!("{sum} KiB: engine {engine}, init {init}"),
     })
 }
 
-fn pss(pid: &str) -> Result<u64, String> {
+pub(crate) fn pss(pid: &str) -> Result<u64, String> {
     let path = format!("/proc/{pid}/smaps_rollup");
     let text = fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
     let line = text.lines().find_map(|line| line.strip_prefix("Pss:"));

@@ -9,11 +9,18 @@
 )]
 
 mod bench;
+mod clients;
+mod peer;
 mod presets;
+mod soak;
 mod targets;
 mod test;
 
+use std::fmt::Display;
 use std::process::ExitCode;
+use std::str::FromStr;
+
+use bench::Others;
 
 const HELP: &str = "usage: cargo xtask TASK
 
@@ -24,6 +31,12 @@ tasks:
                        start time, memory and throughput against bubblewrap, alternating;
                        prints the table of SPECIFICATION.md
   bench terminal       what a terminal of the sandbox's own costs, against script(1)
+  bench names [--peers] [--pairs N]
+                       what the gateway costs, against going without one; --peers: and against
+                       srt and codex, from npm
+  soak [--seconds N | --minutes N]
+                       200 connections through a gateway, as root: no growth, nothing lost (60 s)
+  clients              programs of many languages through a gateway, with and without proxy variables
   presets              every toolchain and agent that a preset is for, from Debian, npm and PyPI
                        into target/presets, and the tests of presets with them (1.5 GB)
   agents               a whole turn of each agent, as npm installs it, against a server that plays its
@@ -44,8 +57,23 @@ fn main() -> ExitCode {
             Ok(_) | Err(_) => Err("--pairs takes a number from 1 to 1000".into()),
         },
         ["bench", "terminal"] => bench::terminal(30),
+        ["bench", "names"] => bench::names(40, Others::Left),
+        ["bench", "names", "--peers"] => bench::names(40, Others::Measured),
+        ["bench", "names", "--pairs", pairs] => {
+            within(pairs, 1_000, "--pairs").and_then(|pairs| bench::names(pairs, Others::Left))
+        }
+        ["bench", "names", "--peers", "--pairs", pairs] => {
+            within(pairs, 1_000, "--pairs").and_then(|pairs| bench::names(pairs, Others::Measured))
+        }
+        [peer::TASK, words @ ..] => peer::run(words),
         // For the bench's own use, inside bubblewrap: not in the help.
         [bench::WALLS, plan, "--", command @ ..] => bench::under_walls(plan, command),
+        ["soak"] => soak::run(60),
+        ["soak", "--seconds", seconds] => within(seconds, 86_400, "--seconds").and_then(soak::run),
+        ["soak", "--minutes", minutes] => {
+            within(minutes, 1_440, "--minutes").and_then(|minutes| soak::run(minutes * 60))
+        }
+        ["clients"] => clients::run(),
         ["presets"] => presets::run(),
         ["agents"] => presets::agents(),
         ["fuzz"] => test::fuzz(300_000),
@@ -71,4 +99,13 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// A number of these, from 1 to `most`.
+fn within<T>(word: &str, most: T, option: &str) -> Result<T, String>
+where
+    T: FromStr + PartialOrd + From<u8> + Display,
+{
+    let number = word.parse().ok().filter(|number| *number >= T::from(1) && *number <= most);
+    number.ok_or_else(|| format!("{option} takes a number from 1 to {most}"))
 }

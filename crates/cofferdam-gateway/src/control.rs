@@ -28,6 +28,9 @@ const FDS_MAX: usize = 64;
 /// How long a connection waits for a place in the log: the engine gives one within a millisecond, or
 /// the log is full.
 const PLACE_WITHIN: Duration = Duration::from_secs(1);
+/// So many connections begin before the engine is told: half of what it gives first. Each message wakes
+/// it, and its answer the gateway.
+const TOLD_TOGETHER: u32 = 16;
 /// From this many refusals of one kind on they are counted, and told at the end: a program that asks
 /// again and again fills no log.
 const ALIKE_MAX: u64 = 20;
@@ -125,7 +128,8 @@ pub(crate) struct Ledger {
     more: Notify,
     alike: RefCell<BTreeMap<Kind, (u64, Option<Ended>)>>,
     told: Cell<u64>,
-    open: Cell<usize>,
+    /// Places that were taken, and that the engine has not heard of.
+    untold: Cell<u32>,
 }
 
 impl Ledger {
@@ -138,7 +142,7 @@ impl Ledger {
             more: Notify::new(),
             alike: RefCell::default(),
             told: Cell::new(0),
-            open: Cell::new(0),
+            untold: Cell::new(0),
         })
     }
 
@@ -154,14 +158,16 @@ impl Ledger {
             }
         };
         place.forget();
-        self.open.set(self.open.get() + 1);
-        self.send(&FromGateway::Begun);
+        self.untold.set(self.untold.get() + 1);
+        // Whoever comes next waits where none is left: then at once.
+        if self.untold.get() >= TOLD_TOGETHER || self.places.available_permits() == 0 {
+            self.send(&FromGateway::Begun { count: self.untold.take() });
+        }
         Ok(())
     }
 
     /// Fills a place.
     pub(crate) fn fill(&self, ended: Ended) {
-        self.open.set(self.open.get().saturating_sub(1));
         self.send(&FromGateway::Ended(Box::new(ended)));
     }
 
@@ -208,7 +214,7 @@ impl Ledger {
     fn tell_counted(&self) {
         let rows = std::mem::take(&mut *self.alike.borrow_mut());
         for ended in rows.into_values().filter_map(|(_, last)| last) {
-            self.send(&FromGateway::Ended(Box::new(ended)));
+            self.send(&FromGateway::Counted(Box::new(ended)));
         }
     }
 
@@ -272,6 +278,9 @@ impl Ledger {
 
     /// The last words, after every connection has been dropped.
     pub(crate) async fn close(&self) {
+        if self.untold.get() > 0 {
+            self.send(&FromGateway::Begun { count: self.untold.take() });
+        }
         self.tell_counted();
         // The engine waits for the end of this; where it is gone, so is the log.
         drop(self.flush().await);

@@ -110,12 +110,17 @@ pub enum FromGateway {
         /// `errno(3)`, 0 where no system call failed.
         errno: i32,
     },
-    /// A connection has taken a place in the log; its [`Ended`] will fill it.
-    Begun,
+    /// Connections have taken places in the log; the [`Ended`] of each will fill its own.
+    Begun {
+        /// How many.
+        count: u32,
+    },
     /// A connection waits for a place in the log.
     Waits,
     /// A connection ended; or was refused.
     Ended(Box<Ended>),
+    /// Refusals that were counted, each kind once, at the end: they took no place.
+    Counted(Box<Ended>),
 }
 
 /// One connection from its beginning to its end.

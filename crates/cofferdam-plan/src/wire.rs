@@ -309,9 +309,10 @@ wire_enum!(Went { 0 => Allowed, 1 => Denied { code }, 2 => Failed { code } });
 wire_enum!(FromGateway {
     0 => Ready { build },
     1 => Failed { doing, errno },
-    2 => Begun,
+    2 => Begun { count },
     3 => Ended(ended),
     4 => Waits,
+    5 => Counted(ended),
 });
 wire_enum!(ToGateway {
     0 => Egress { user },

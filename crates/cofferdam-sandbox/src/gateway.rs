@@ -60,8 +60,8 @@ pub struct Gateway {
     places: u32,
     /// Places that it has used and that could not be given anew.
     owed: u32,
-    /// Connections that have begun and not ended.
-    open: u32,
+    /// Connections that have begun and not ended, as far as it has told: it tells of several together.
+    open: i64,
     gone: bool,
 }
 
@@ -124,9 +124,13 @@ impl Gateway {
             Some(FromGateway::Failed { doing, errno }) => {
                 format!("cannot {doing}: {}", crate::refusal::errno_text(errno))
             }
-            Some(FromGateway::Begun | FromGateway::Waits | FromGateway::Ended(_)) | None => {
-                "it ended without a word".into()
-            }
+            Some(
+                FromGateway::Begun { .. }
+                | FromGateway::Waits
+                | FromGateway::Ended(_)
+                | FromGateway::Counted(_),
+            )
+            | None => "it ended without a word".into(),
         };
         Err(StartRefusal::GatewayDied { said })
     }
@@ -146,9 +150,9 @@ impl Gateway {
     pub(crate) fn hear(&mut self, witness: &mut dyn Witness) {
         for _ in 0..TURN {
             match self.receive_at_once() {
-                Ok(Some(Some(message))) => self.take(message, witness),
+                Ok(Some(Some(message))) if self.may_say(&message) => self.take(message, witness),
                 Ok(Some(None)) => break,
-                Ok(None) | Err(_) => {
+                Ok(Some(Some(_)) | None) | Err(_) => {
                     self.gone = true;
                     // Who says what nobody can read may still hold connections; now it has ended.
                     drop(self.child.kill());
@@ -172,7 +176,8 @@ impl Gateway {
         let mut whole = false;
         while ready(self.socket.as_fd(), PollFlags::IN, until) {
             match self.receive() {
-                Ok(Some(message)) => self.take(message, witness),
+                Ok(Some(message)) if self.may_say(&message) => self.take(message, witness),
+                Ok(Some(_)) => break,
                 Ok(None) => {
                     whole = self.open == 0;
                     break;
@@ -185,11 +190,16 @@ impl Gateway {
         }
     }
 
+    /// Whether a message can be true: an event has a place. One that is not fills the log.
+    fn may_say(&self, message: &FromGateway) -> bool {
+        !matches!(message, FromGateway::Ended(_)) || self.places > 0
+    }
+
     fn take(&mut self, message: FromGateway, witness: &mut dyn Witness) {
         match message {
-            FromGateway::Begun => {
-                self.owed = self.owed.saturating_add(1);
-                self.open = self.open.saturating_add(1);
+            FromGateway::Begun { count } => {
+                self.owed = self.owed.saturating_add(count);
+                self.open = self.open.saturating_add(i64::from(count));
             }
             FromGateway::Waits => {}
             FromGateway::Ended(ended) => {
@@ -197,6 +207,7 @@ impl Gateway {
                 self.open = self.open.saturating_sub(1);
                 witness.ended(*ended);
             }
+            FromGateway::Counted(ended) => witness.ended(*ended),
             // Said before; a gateway that says it again is not believed anything.
             FromGateway::Ready { .. } | FromGateway::Failed { .. } => {}
         }
@@ -307,7 +318,7 @@ mod tests {
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
                 .unwrap();
         let child = Command::new("sleep").arg("60").spawn().unwrap();
-        (Gateway { socket, child, places: 0, owed: 0, open: 0, gone: false }, theirs)
+        (Gateway { socket, child, places: 2, owed: 0, open: 0, gone: false }, theirs)
     }
 
     fn say(to: &OwnedFd, bytes: &[u8]) {
@@ -315,7 +326,15 @@ mod tests {
     }
 
     fn ended() -> Vec<u8> {
-        wire::encode(&FromGateway::Ended(Box::new(Ended {
+        wire::encode(&FromGateway::Ended(Box::new(event())))
+    }
+
+    fn counted() -> Vec<u8> {
+        wire::encode(&FromGateway::Counted(Box::new(event())))
+    }
+
+    fn event() -> Ended {
+        Ended {
             way: Way::Direct,
             host: "good.test".into(),
             port: 443,
@@ -329,7 +348,7 @@ mod tests {
             received: 0,
             duration_ms: 0,
             times: 1,
-        })))
+        }
     }
 
     #[test]
@@ -347,10 +366,12 @@ mod tests {
 
     #[test]
     fn last_words_that_are_missing_are_told() {
-        let begun = || wire::encode(&FromGateway::Begun);
+        let begun = || wire::encode(&FromGateway::Begun { count: 1 });
         for (words, closes, want, why) in [
             (vec![begun(), ended()], true, (1, 0), "all of it"),
-            (vec![begun(), ended(), ended()], true, (2, 0), "and what was counted"),
+            (vec![ended(), begun()], true, (1, 0), "it tells of what began later"),
+            (vec![begun(), ended(), counted(), counted()], true, (3, 0), "and what was counted"),
+            (vec![ended(), ended(), ended()], true, (2, 1), "an event without a place is none"),
             (vec![], true, (0, 0), "nothing had begun"),
             (vec![begun()], true, (0, 1), "one connection has no end"),
             (vec![begun(), ended()], false, (1, 1), "it goes on and on"),

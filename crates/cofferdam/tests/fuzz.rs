@@ -158,7 +158,7 @@ fn the_wire_form_has_one_spelling() {
     for message in [
         FromGateway::Ready { build: BUILD.into() },
         FromGateway::Failed { doing: "read".into(), errno: 2 },
-        FromGateway::Begun,
+        FromGateway::Begun { count: 3 },
         FromGateway::Ended(Box::new(ended)),
     ] {
         read += one_spelling(&mut random, &message);

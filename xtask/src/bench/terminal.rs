@@ -63,20 +63,21 @@ pub(crate) fn terminal(pairs: usize) -> Result<(), String> {
     report(
         &[
             Figure {
-                what: "throughput of the terminal, against `script -qc`",
-                goal: "at least 0.8",
+                what: "throughput of the terminal, against `script -qc`".into(),
+                goal: "at least 0.8".into(),
                 held: throughput.median() >= 0.8,
                 found: throughput.text("s", 1.0),
             },
             Figure {
-                what: "start with a terminal, against one without",
-                goal: "at most 1.5 ms more",
+                what: "start with a terminal, against one without".into(),
+                goal: "at most 1.5 ms more".into(),
                 held: added <= 1.5,
                 found: format!("{added:+.2} ms; {}", start.text("ms", 1_000.0)),
             },
             Figure {
-                what: "processor time of the engine and init in 3 idle seconds on a terminal",
-                goal: "0",
+                what: "processor time of the engine and init in 3 idle seconds on a terminal"
+                    .into(),
+                goal: "0".into(),
                 held: idle == 0.0,
                 found: format!("{idle} s"),
             },

@@ -1,0 +1,282 @@
+//! `cargo xtask soak`: 200 connections by every way at once, for a while: nothing grows, nothing is lost.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use crate::bench::{Scratch, gateway_of, pss};
+use crate::peer::{self, servers, soak::CARRIERS};
+use crate::test::step;
+
+/// How much a process may have grown over the second half, by the line through its samples. An allocator
+/// keeps a page here and there. KiB.
+const GROWTH_KIB_MAX: f64 = 512.0;
+/// How many descriptors more a quiet process may have after than before.
+const FDS_MORE_MAX: usize = 0;
+/// A record of a connection is not longer, on average. Bytes.
+const RECORD_BYTES_MAX: u64 = 1_024;
+/// Between two samples.
+const EACH: Duration = Duration::from_secs(1);
+/// Beyond its time a run is broken.
+const LATE: Duration = Duration::from_secs(60);
+
+/// What the client does while a sample is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Before,
+    Busy,
+    After,
+}
+
+/// One process at one moment.
+#[derive(Clone, Copy, Debug)]
+struct Sample {
+    phase: Phase,
+    /// Since the beginning. Seconds.
+    at: f64,
+    /// Proportional set size. KiB.
+    pss: u64,
+    fds: usize,
+}
+
+/// Connections by way and verdict.
+type Counts = BTreeMap<(String, String), u64>;
+
+pub(crate) fn run(seconds: u64) -> Result<(), String> {
+    let mut build = Command::new("cargo");
+    step("build", build.args(["build", "--profile", "ci", "--locked", "-q"]))?;
+    let this = std::env::current_exe().map_err(|error| error.to_string())?;
+    let cofferdam = this.with_file_name("cofferdam");
+    let scratch = Scratch::new()?;
+    let work = scratch.0.join("work");
+    fs::create_dir(&work).map_err(|error| error.to_string())?;
+    fs::copy(&this, work.join("peer")).map_err(|error| error.to_string())?;
+    let (policy, log) = (scratch.0.join("soak.toml"), scratch.0.join("log/audit.jsonl"));
+    let text = rules().map_err(|error| format!("servers: {error}"))?;
+    fs::write(&policy, text).map_err(|error| error.to_string())?;
+    println!("== {CARRIERS} connections for {seconds} s");
+    let mut command = Command::new(&cofferdam);
+    command.current_dir(&work).args(["run", "--quiet", "--audit"]).arg(&log);
+    command.arg("--policy").arg(&policy).arg("--").arg(work.join("peer"));
+    command.args([peer::TASK, "soak", &seconds.to_string()]);
+    let mut engine = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|error| format!("{command:?}: {error}"))?;
+    let watched = watch(&mut engine, Duration::from_secs(seconds) + LATE);
+    if watched.is_err() {
+        // It is our child; one that has ended already is as good.
+        drop(engine.kill());
+    }
+    let ended = engine.wait().map_err(|error| error.to_string())?;
+    let (made, samples) = watched?;
+    let mut faults = Vec::new();
+    if !ended.success() {
+        faults.push(format!("the client inside: {ended}"));
+    }
+    for (name, samples) in ["gateway", "engine"].into_iter().zip(&samples) {
+        faults.extend(grown(name, samples));
+    }
+    faults.extend(recorded(&made, &log)?);
+    step("the log verifies", Command::new(&cofferdam).args(["audit", "verify"]).arg(&log))?;
+    if faults.is_empty() { Ok(()) } else { Err(faults.join("\n")) }
+}
+
+fn rules() -> std::io::Result<String> {
+    let (echo, http) = (servers::serve(servers::echo)?, servers::serve(servers::http)?);
+    let rule = |host: &str, port: u16, protocol: &str, dial: SocketAddr| {
+        format!(
+            "[[network.allow]]\nhost = \"{host}\"\nports = [{port}]\nprotocol = \"{protocol}\"\n\
+             dial = \"{dial}\"\n"
+        )
+    };
+    let rules = [
+        rule("tls.test", 443, "tls", echo),
+        rule("http.test", 80, "http", http),
+        rule("raw.test", 9000, "tcp", echo),
+    ];
+    Ok(format!("version = 1\n{}", rules.concat()))
+}
+
+/// Samples of the gateway and of the engine, until the client is done, and what that has made.
+fn watch(engine: &mut Child, most: Duration) -> Result<(Counts, [Vec<Sample>; 2]), String> {
+    let out = engine.stdout.take().ok_or("no output")?;
+    let (to, lines) = channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(out).lines().map_while(Result::ok) {
+            // Nobody listens any more: the run is over.
+            drop(to.send(line));
+        }
+    });
+    let begin = Instant::now();
+    let (mut made, mut samples) = (Counts::new(), [Vec::new(), Vec::new()]);
+    let (mut phase, mut gateway) = (Phase::Before, None);
+    while begin.elapsed() < most {
+        if !heard(&lines, &mut made, &mut phase)? {
+            return Ok((made, samples));
+        }
+        let pids = match gateway {
+            Some(gateway) => [gateway, engine.id()],
+            // Its first moment.
+            None => match gateway_of(engine.id()) {
+                Ok(found) => [*gateway.insert(found), engine.id()],
+                Err(_) => continue,
+            },
+        };
+        for (pid, into) in pids.into_iter().zip(&mut samples) {
+            into.extend(sample(pid, phase, begin)?);
+        }
+    }
+    Err("the client inside has not ended in time".into())
+}
+
+/// What the client says within a second. `false` at its end.
+fn heard(lines: &Receiver<String>, made: &mut Counts, phase: &mut Phase) -> Result<bool, String> {
+    let until = Instant::now() + EACH;
+    loop {
+        let line = match lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            Ok(line) => line,
+            Err(RecvTimeoutError::Timeout) => return Ok(true),
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err("the client inside ended before its time".into());
+            }
+        };
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match (words.as_slice(), *phase) {
+            (["quiet"], Phase::Before) => {}
+            (["busy"], _) => *phase = Phase::Busy,
+            (["quiet"], _) => *phase = Phase::After,
+            (["over"], _) => return Ok(false),
+            (["made", way, verdict, count], _) => {
+                let count = count.parse().map_err(|_| format!("the client says: {line}"))?;
+                made.insert(((*way).into(), (*verdict).into()), count);
+            }
+            _ => return Err(format!("the client says: {line}")),
+        }
+    }
+}
+
+/// `None` where the process is gone, which its end tells.
+fn sample(pid: u32, phase: Phase, begin: Instant) -> Result<Option<Sample>, String> {
+    let at = begin.elapsed().as_secs_f64();
+    let fds = PathBuf::from(format!("/proc/{pid}/fd"));
+    match (pss(&pid.to_string()), fs::read_dir(&fds)) {
+        (Ok(pss), Ok(fds)) => Ok(Some(Sample { phase, at, pss, fds: fds.count() })),
+        _ if !Path::new(&format!("/proc/{pid}/stat")).exists() => Ok(None),
+        (Err(why), _) => Err(format!("{why}; only root may look into a gateway")),
+        (_, Err(why)) => Err(format!("{}: {why}", fds.display())),
+    }
+}
+
+/// What a process has more than it should; prints what it has.
+fn grown(name: &str, samples: &[Sample]) -> Vec<String> {
+    let of = |phase| samples.iter().filter(move |sample| sample.phase == phase);
+    let busy: Vec<&Sample> = of(Phase::Busy).collect();
+    let half = busy.get(busy.len() / 2..).unwrap_or_default();
+    let growth = growth(half);
+    let most = busy.iter().map(|sample| (sample.pss, sample.fds)).max().unwrap_or_default();
+    let fds = |phase| of(phase).map(|sample| sample.fds).min();
+    let (before, after) = (fds(Phase::Before), fds(Phase::After));
+    println!(
+        "{name}: {} samples; most {} KiB (PSS); over the second half {growth:+.0} KiB; descriptors: \
+         {before:?} before, {} while busy, {after:?} after",
+        samples.len(),
+        most.0,
+        busy.iter().map(|sample| sample.fds).max().unwrap_or(0),
+    );
+    let mut faults = Vec::new();
+    if growth.is_nan() || growth > GROWTH_KIB_MAX {
+        faults.push(format!("{name}: its memory has grown by {growth:.0} KiB"));
+    }
+    match (before, after) {
+        (Some(before), Some(after)) if after <= before + FDS_MORE_MAX => {}
+        _ => faults.push(format!("{name}: descriptors: {before:?} before, {after:?} after")),
+    }
+    faults
+}
+
+/// How much the line through the samples (least squares) rises from the first to the last. KiB.
+fn growth(samples: &[&Sample]) -> f64 {
+    let count = f64::from(u32::try_from(samples.len()).unwrap_or(u32::MAX));
+    let kib = |sample: &Sample| f64::from(u32::try_from(sample.pss).unwrap_or(u32::MAX));
+    let mean_at = samples.iter().map(|sample| sample.at).sum::<f64>() / count;
+    let mean = samples.iter().map(|sample| kib(sample)).sum::<f64>() / count;
+    let both: f64 = samples.iter().map(|one| (one.at - mean_at) * (kib(one) - mean)).sum();
+    let square: f64 = samples.iter().map(|one| (one.at - mean_at).powi(2)).sum();
+    let long = match (samples.first(), samples.last()) {
+        (Some(first), Some(last)) => last.at - first.at,
+        (None, _) | (_, None) => f64::NAN,
+    };
+    both / square * long
+}
+
+/// Connections that have no record, or records that have no connection; prints how long the log is.
+fn recorded(made: &Counts, log: &Path) -> Result<Vec<String>, String> {
+    let open = fs::File::open(log).map_err(|error| format!("{}: {error}", log.display()))?;
+    let (mut found, mut records, mut bytes) = (Counts::new(), 0_u64, 0_u64);
+    for line in BufReader::new(open).lines() {
+        let line = line.map_err(|error| error.to_string())?;
+        if !line.contains("\"kind\":\"connection\"") {
+            continue;
+        }
+        records += 1;
+        bytes += u64::try_from(line.len()).unwrap_or(0);
+        let of = |key: &str| field(&line, key).map(str::to_owned);
+        let (Some(way), Some(verdict)) = (of("way"), of("verdict")) else {
+            return Err(format!("a record without a way or a verdict: {line}"));
+        };
+        let times = field(&line, "times").and_then(|times| times.parse().ok()).unwrap_or(1);
+        *found.entry((way, verdict)).or_default() += times;
+    }
+    let total: u64 = made.values().sum();
+    let each = bytes.checked_div(records).unwrap_or(0);
+    println!(
+        "{total} connections, {records} records, {bytes} bytes of them, {each} each: {made:?}"
+    );
+    let mut faults = Vec::new();
+    if *made != found || total == 0 {
+        faults.push(format!("made {made:?}, on record {found:?}"));
+    }
+    if each > RECORD_BYTES_MAX {
+        faults.push(format!("a record is {each} bytes long"));
+    }
+    Ok(faults)
+}
+
+/// The value of a key in a record's one line: this program reads what the log has by other means.
+fn field<'a>(line: &'a str, key: &str) -> Option<&'a str> {
+    let (_, rest) = line.split_once(&format!("\"{key}\":"))?;
+    rest.strip_prefix('"')
+        .map_or_else(|| rest.split([',', '}']).next(), |text| text.split('"').next())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(at: u32, pss: u64) -> Sample {
+        Sample { phase: Phase::Busy, at: f64::from(at), pss, fds: 9 }
+    }
+
+    #[test]
+    fn what_grows_is_seen() {
+        let flat: Vec<Sample> = (0..60).map(|at| sample(at, 2_000 + u64::from(at % 2))).collect();
+        let grows: Vec<Sample> = (0..60).map(|at| sample(at, 2_000 + 20 * u64::from(at))).collect();
+        assert!(growth(&flat.iter().collect::<Vec<_>>()).abs() < 2.0);
+        assert!((growth(&grows.iter().collect::<Vec<_>>()) - 20.0 * 59.0).abs() < 1e-6);
+        assert!(growth(&[]).is_nan(), "no sample is no proof");
+    }
+
+    #[test]
+    fn fields_of_a_record() {
+        let line = r#"{"event":{"kind":"connection","way":"direct","times":7},"n":1}"#;
+        assert_eq!((field(line, "way"), field(line, "times")), (Some("direct"), Some("7")));
+        assert_eq!(field(line, "verdict"), None);
+    }
+}
