@@ -177,11 +177,17 @@ fn e12_a_number_is_no_name() {
         act + &format!(
             "code = connect(b'{number}:80')\nassert code == 400, ('{number}', code)\n\
              code = socks(b'{number}', 80)[0]\nassert code == 2, ('{number}', code)\n\
-             try: socket.create_connection(('{number}', 80), 3)\nexcept OSError: pass\nelse:\n    \
-             s = socket.create_connection(('{number}', 80), 3); s.sendall(b'GET / HTTP/1.1\\r\\nHost: {number}\\r\\n\\r\\n')\n    \
-             assert b' 200 ' not in head(s)\n"
+             assert b' 200 ' not in by_itself('{number}')\n"
         )
     });
+    // What inet_aton(3) makes of it is the sandbox's own loopback, where nobody listens.
+    let every = format!(
+        "def by_itself(number):\n    \
+         try:\n        \
+         s = socket.create_connection((number, 80), 3)\n        \
+         s.sendall(b'GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n')\n    \
+         except OSError: return b''\n    return head(s)\n{every}"
+    );
     net.asks_inside(ALL_ADDRESSES, &every).works("no number is one");
     net.is_silent("numbers");
     // As it is written properly, it is an address, of a class that is not dialled; by SOCKS as well.

@@ -14,14 +14,23 @@ pub(crate) const WITHOUT: &str = "unset http_proxy https_proxy all_proxy no_prox
 const CLIENTS: &[(&str, &str, &str)] = &[
     ("curl", "curl --version", "curl -sS --fail $SCHEME://$NAME/x"),
     (
-        "curl by SOCKS",
-        "curl --version",
-        "curl -sS --fail --proxy socks5h://${SOCKS:-198.18.0.1:1080} $SCHEME://$NAME/x",
-    ),
-    (
         "urllib",
         "python3 --version",
         "python3 -c 'import sys, urllib.request as u; print(u.urlopen(sys.argv[1], timeout=8).read())' $SCHEME://$NAME/x",
+    ),
+    (
+        "fetch of node",
+        "node --version",
+        "node -e 'fetch(process.argv[1]).then(r => { if (!r.ok) throw new Error(r.status) }).catch(e => { console.error(e, e.cause); process.exit(1) })' $SCHEME://$NAME/x",
+    ),
+];
+
+/// The same for those that are only asked for `https`.
+const TLS_CLIENTS: &[(&str, &str, &str)] = &[
+    (
+        "curl by SOCKS",
+        "curl --version",
+        "curl -sS --fail --proxy socks5h://${SOCKS:-198.18.0.1:1080} $SCHEME://$NAME/x",
     ),
     (
         "requests",
@@ -42,15 +51,6 @@ async def get():
         async with session.get(sys.argv[1]) as answer: answer.raise_for_status()
 asyncio.run(get())' $SCHEME://$NAME/x",
     ),
-    (
-        "fetch of node",
-        "node --version",
-        "node -e 'fetch(process.argv[1]).then(r => { if (!r.ok) throw new Error(r.status) }).catch(e => { console.error(e, e.cause); process.exit(1) })' $SCHEME://$NAME/x",
-    ),
-];
-
-/// The same for what speaks TLS itself.
-const TLS_CLIENTS: &[(&str, &str, &str)] = &[
     (
         "a socket",
         "python3 --version",
@@ -92,20 +92,29 @@ struct Job {
     script: String,
 }
 
-/// What there is here, for names below `suffix`.
-fn jobs(net: &Internet, suffix: &str, before: &[(&str, &str)]) -> Vec<Job> {
-    let mut jobs = Vec::new();
-    let both = CLIENTS.iter().flat_map(|one| [("http", one), ("https", one)]);
-    for (scheme, (client, there, script)) in
-        both.chain(TLS_CLIENTS.iter().map(|one| ("https", one)))
-    {
-        if net.outside(&["sh", "-c", there]).status != Some(0) {
-            if !before.is_empty() {
-                println!("not run: {client}, {scheme}: it is not installed");
+/// A client, its scheme, and its script.
+type Here = (&'static str, &'static str, &'static str);
+
+/// Those that are installed; says which are not.
+fn here(net: &Internet) -> Vec<Here> {
+    let mut here = Vec::new();
+    for (schemes, clients) in [(&["http", "https"][..], CLIENTS), (&["https"], TLS_CLIENTS)] {
+        for (client, there, script) in clients {
+            if net.outside(&["sh", "-c", there]).status == Some(0) {
+                here.extend(schemes.iter().map(|scheme| (*client, *scheme, *script)));
+            } else {
+                println!("not run: {client}: it is not installed");
             }
-            continue;
         }
-        for (how, before) in before {
+    }
+    here
+}
+
+/// One for each client and each way, for names below `suffix`.
+fn jobs(here: &[Here], suffix: &str, ways: &[(&str, &str)]) -> Vec<Job> {
+    let mut jobs = Vec::new();
+    for (client, scheme, script) in here {
+        for (how, before) in ways {
             let name = format!("{how}{}.{suffix}", jobs.len());
             let script = format!("{before}export SCHEME={scheme} NAME={name}\n{script}\n");
             jobs.push(Job { client, scheme, name, script });
@@ -147,7 +156,8 @@ fn loud(net: &Internet) -> Command {
 fn allowed_ones_work_and_others_are_refused_by_name() {
     let Some(net) = Internet::take() else { return };
     let socks = format!("export SOCKS={PROXY}:1080\n");
-    let control = jobs(&net, "evil.test", &[("c", &socks)]);
+    let here = here(&net);
+    let control = jobs(&here, "evil.test", &[("c", &socks)]);
     let (_, said) = all(&net, &control, net.command_within(60, "env"));
     let requests = net.settled().requests;
     for (job, said) in control.iter().zip(said) {
@@ -157,8 +167,8 @@ fn allowed_ones_work_and_others_are_refused_by_name() {
     }
     net.forget();
     let ways = [("p", ""), ("d", WITHOUT)];
-    let good = jobs(&net, "good.test", &ways);
-    let evil = jobs(&net, "evil.test", &ways);
+    let good = jobs(&here, "good.test", &ways);
+    let evil = jobs(&here, "evil.test", &ways);
     let (_, said) = all(&net, &good, loud(&net));
     let seen = net.settled();
     let events = net.events("connection");

@@ -30,6 +30,8 @@ const TRUST: &[&str] = &[
     "CARGO_HTTP_CAINFO",
     "REQUESTS_CA_BUNDLE",
 ];
+/// Whom this machine trusts, for a client that brings a list of its own.
+const SYSTEM_AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 /// A client and what it is to do, in an empty private home.
 struct Client {
@@ -154,7 +156,7 @@ fn npm_installs_a_small_package() {
         name: "npm",
         grant: vec![],
         script: format!(
-            "npm install --loglevel error --prefix got --cache got/cache --no-audit --no-fund --no-update-notifier \
+            "export NODE_EXTRA_CA_CERTS=${{NODE_EXTRA_CA_CERTS:-{SYSTEM_AUTHORITIES}}}; npm install --loglevel error --prefix got --cache got/cache --no-audit --no-fund --no-update-notifier \
              --fetch-retries 0 --registry {registry} isarray && test -s got/node_modules/isarray/index.js"
         ),
     });
