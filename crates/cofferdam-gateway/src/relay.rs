@@ -10,7 +10,7 @@ use cofferdam_policy::judge::hosts::Protocol;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use crate::answer::{self, Answer, Follows};
 use crate::body::{Body, Framing, Side as Sender};
@@ -22,6 +22,9 @@ use crate::inside::{Inside, NotRead};
 
 /// How long a kept connection may be silent: longer than clients keep one.
 const KEEP_WITHIN: Duration = Duration::from_secs(120);
+/// How long an answer may take to begin once the client has ended its side. One that has given up looks
+/// the same as one that only has no more to ask.
+const ABANDONED: Duration = Duration::from_secs(10);
 /// What is read at a time. Bytes.
 const PIECE_BYTES: usize = 16 << 10;
 
@@ -271,27 +274,26 @@ async fn exchange(inside: &mut Inside, open: &mut Open, head: &Head) -> Result<E
     add(&tally.sent, upstream.len());
     let mut request = Direction { from: from_client, ahead: &mut inside.ahead, to: to_host };
     let mut answer = Direction { from: from_host, ahead, to: to_client };
-    let body = request.body(Body::new(head.framing, Sender::Request), &tally.sent);
-    let begun = Cell::new(false);
+    let (begun, sent) = (Cell::new(false), Cell::new(false));
+    let asks = async {
+        request.body(Body::new(head.framing, Sender::Request), &tally.sent).await?;
+        sent.set(true);
+        request.abandoned(&begun).await;
+        Ok(())
+    };
     let answered = answer.answer(head, &begun, tally);
-    tokio::pin!(body, answered);
-    let mut sent = head.framing == Framing::None;
-    loop {
-        tokio::select! {
-            biased;
-            done = &mut answered => {
-                // Whoever answers before the whole request has come wants no more of it.
-                return done.map(|exchanged| match exchanged {
-                    Exchanged::Answered(After::Stay) if !sent => Exchanged::Answered(After::Close),
-                    answered @ (Exchanged::Answered(_) | Exchanged::Tunnel) => answered,
-                });
-            }
-            done = &mut body, if !sent => match done {
-                Ok(()) => sent = true,
-                Err(Broken::Before(fault)) if begun.get() => return Err(Broken::After(fault)),
-                Err(broken) => return Err(broken),
-            },
-        }
+    tokio::select! {
+        biased;
+        // Whoever answers before the whole request has come wants no more of it.
+        done = answered => done.map(|exchanged| match exchanged {
+            Exchanged::Answered(After::Stay) if !sent.get() => Exchanged::Answered(After::Close),
+            answered @ (Exchanged::Answered(_) | Exchanged::Tunnel) => answered,
+        }),
+        done = asks => match done {
+            Ok(()) => Err(Broken::Quiet),
+            Err(Broken::Before(fault)) if begun.get() => Err(Broken::After(fault)),
+            Err(broken) => Err(broken),
+        },
     }
 }
 
@@ -325,6 +327,19 @@ impl Direction<'_, '_> {
             add(count, piece.len());
         }
         Ok(())
+    }
+
+    /// Comes back when the client has ended its side, and nothing of the answer has come for a while:
+    /// nobody waits for it any more.
+    async fn abandoned(&mut self, begun: &Cell<bool>) {
+        if !matches!(self.from.peek(&mut [0]).await, Ok(1..)) {
+            sleep(ABANDONED).await;
+            if !begun.get() {
+                return;
+            }
+        }
+        // It has more to ask, or is being answered: that ends by itself.
+        std::future::pending().await
     }
 
     /// The answer, with those before it that only announce one.

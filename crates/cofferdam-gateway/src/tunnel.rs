@@ -4,11 +4,13 @@
 use std::cell::Cell;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
 use tokio::io::{AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
+use tokio::time::sleep;
 
 use crate::gate::Tally;
 
@@ -18,6 +20,10 @@ const PIECE_BYTES: usize = 16 << 10;
 const SPLICE_FROM: u64 = 256 << 10;
 /// How large that pipe is asked to be; a user who has many gets smaller ones (`pipe(7)`). Bytes.
 const PIPE_BYTES: usize = 1 << 20;
+
+/// How long a connection may be silent of which one side has ended: a host that never ends its own keeps
+/// no place.
+const HALF_OPEN: Duration = Duration::from_secs(60);
 
 /// Carries both directions until both have ended, or one of them failed: then neither goes on.
 ///
@@ -30,10 +36,30 @@ pub(crate) async fn carry(
 ) -> io::Result<()> {
     let (from_inside, to_inside) = inside.split();
     let (from_outside, to_outside) = outside.split();
-    let out = pump(from_inside, to_outside, &tally.sent);
-    let back = pump(from_outside, to_inside, &tally.received);
+    let ended = Cell::new(false);
+    let one = async |from, to, count| {
+        pump(from, to, count).await?;
+        ended.set(true);
+        Ok(())
+    };
+    let out = one(from_inside, to_outside, &tally.sent);
+    let back = one(from_outside, to_inside, &tally.received);
     // A connection that breaks on one side ends on both.
-    tokio::try_join!(out, back).map(|((), ())| ())
+    let both = async { tokio::try_join!(out, back).map(|((), ())| ()) };
+    tokio::pin!(both);
+    let carried = || (tally.sent.get(), tally.received.get());
+    let mut before = carried();
+    loop {
+        tokio::select! {
+            done = &mut both => return done,
+            () = sleep(HALF_OPEN) => {
+                if ended.get() && carried() == before {
+                    return Ok(());
+                }
+                before = carried();
+            }
+        }
+    }
 }
 
 /// One direction, until its end, which is passed on.

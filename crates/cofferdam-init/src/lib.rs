@@ -77,6 +77,8 @@ fn run(control: &Control, at: &mut u32) -> Result<(), Failed> {
     reap::block_callers_signals().doing("block signals")?;
     // From the first moment on: another process of this user must not trace the set-up.
     confine::set_dumpable(confine::Dumpable::No).doing("switch core dumps and tracing off")?;
+    // What the caller left open is nobody's inside. The first three are ours.
+    cofferdam_sys::process::close_from(3).doing("close what was left open")?;
     // It was started in the caller's directory, which it has no business in.
     rustix::process::chdir("/").doing("leave the caller's directory")?;
     let umask = rustix::process::umask(rustix::fs::Mode::empty());

@@ -65,6 +65,9 @@ fn allowed(rule: &Allowed, network: &Network) -> Coverage {
     if wide && narrow {
         open += "; a block of more than 64 addresses is reached on other ports than 80 and 443 by the proxies alone";
     }
+    if rule.ports.contains(&53) {
+        open += "; port 53 is the resolver's inside, so it is reached by the proxies alone";
+    }
     row(&rule.clause, &says, &[looks], Extent::Partly { open })
 }
 
