@@ -29,6 +29,9 @@ allow_local_binding = true
 "localhost" = "allow"
 "#;
 
+/// The first of them.
+pub(super) const SRT: &str = "srt";
+
 /// One of them, with its settings.
 pub(super) struct Peer {
     pub(super) name: &'static str,
@@ -69,7 +72,7 @@ fn srt(folder: &Path, scratch: &Path) -> Result<Peer, String> {
     );
     keep(&settings, &text)?;
     let words = vec!["--settings".into(), settings.display().to_string()];
-    Ok(Peer { name: "srt", program: folder.join("node_modules/.bin/srt"), words, home })
+    Ok(Peer { name: SRT, program: folder.join("node_modules/.bin/srt"), words, home })
 }
 
 /// Its home lies beside it: below a temporary directory it makes no programs of its own, and fails.

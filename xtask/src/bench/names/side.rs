@@ -22,6 +22,8 @@ pub(super) struct Sites {
     pub(super) spliced: SocketAddr,
     pub(super) echo: SocketAddr,
     pub(super) tls: TlsSite,
+    /// The same, which says nothing of its own after a handshake.
+    pub(super) terse: TlsSite,
     folder: PathBuf,
 }
 
@@ -50,8 +52,17 @@ impl Sites {
             let spliced = servers::serve(move |stream| servers::splicing(stream, http))?;
             let (flood, echo) = (servers::serve(servers::flood)?, servers::serve(servers::echo)?);
             let flood_spliced = servers::serve(move |stream| servers::splicing(stream, flood))?;
-            let (tls, folder) = (tls(&folder)?, folder);
-            Ok::<_, std::io::Error>(Self { flood, flood_spliced, http, spliced, echo, tls, folder })
+            let (tls, terse) = (tls_site(&folder, "2")?, tls_site(&folder, "0")?);
+            Ok::<_, std::io::Error>(Self {
+                flood,
+                flood_spliced,
+                http,
+                spliced,
+                echo,
+                tls,
+                terse,
+                folder,
+            })
         };
         up().map_err(|error| format!("servers: {error}"))
     }
@@ -68,23 +79,24 @@ impl Sites {
                  protocol = \"{protocol}\"\ndial = \"{dial}\"\n"
             )
         };
-        let tls = SocketAddr::from(([127, 0, 0, 1], self.tls.port));
+        let at = |site: &TlsSite| SocketAddr::from(([127, 0, 0, 1], site.port));
         let rules = [
             rule("flood.test", 443, "tcp", self.flood),
             rule("http.test", 80, "http", self.http),
-            rule("good.test", 443, "tls", tls),
+            rule("good.test", 443, "tls", at(&self.tls)),
+            rule("terse.test", 443, "tls", at(&self.terse)),
             rule("held.test", 443, "tls", self.echo),
         ];
         format!("version = 1\n{}", rules.concat())
     }
 }
 
-/// One certificate for `good.test` and what other programs call this machine, which signs itself.
+/// One certificate for the names of both servers, which signs itself.
 fn certificate(folder: &Path) -> Result<(), String> {
     let mut openssl = Command::new("openssl");
     openssl.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]);
     openssl.args(["-nodes", "-days", "2", "-subj", "/CN=good.test", "-addext"]);
-    openssl.arg("subjectAltName=DNS:good.test,DNS:localhost");
+    openssl.arg("subjectAltName=DNS:good.test,DNS:terse.test");
     openssl.arg("-keyout").arg(folder.join("leaf.key")).arg("-out").arg(folder.join("leaf.pem"));
     let made = openssl.output().map_err(|error| format!("openssl: {error}"))?;
     if made.status.success() {
@@ -93,11 +105,13 @@ fn certificate(folder: &Path) -> Result<(), String> {
     Err(format!("openssl: {}", String::from_utf8_lossy(&made.stderr)))
 }
 
-fn tls(folder: &Path) -> std::io::Result<TlsSite> {
+/// A server with so many tickets a handshake.
+fn tls_site(folder: &Path, tickets: &str) -> std::io::Result<TlsSite> {
     let mut child = Command::new(PYTHON)
         .arg(folder.join("tls_peer.py"))
         .arg("server")
         .args([folder.join("leaf.pem"), folder.join("leaf.key")])
+        .arg(tickets)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()?;

@@ -1,6 +1,8 @@
 # Both ends of TLS connections made one after the other.
 #
-# server CERTIFICATE KEY: prints its port; ends when its input does.
+# server CERTIFICATE KEY TICKETS: prints its port; ends when its input does. Without tickets it says
+# nothing of its own after a handshake, so a small write waits for the first one's acknowledgement where
+# somebody between has left Nagle's algorithm on.
 # flood CERTIFICATE HOST PORT NAME WAY: prints the seconds that 1 GiB took, on one connection.
 # client CERTIFICATE HOST PORT NAME COUNT WAY: prints the seconds that COUNT connections took. WAY is
 # "direct", or "proxy": by CONNECT through the proxy that HTTPS_PROXY names.
@@ -16,8 +18,9 @@ PIECE = bytes(256 << 10)
 FLOOD_PIECES = (1 << 30) // len(PIECE)
 
 
-def server(certificate, key):
+def server(certificate, key, tickets):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.num_tickets = int(tickets)
     context.load_cert_chain(certificate, key)
     listener = socket.create_server(("127.0.0.1", 0), backlog=64)
     print(listener.getsockname()[1], flush=True)
