@@ -62,9 +62,11 @@ impl<T, E: Into<io::Error>> Doing<T> for Result<T, E> {
 /// The whole program. Comes back never: it ends as pid 1, as the workload, or on a failure that
 /// the engine has been told.
 pub fn main() -> ! {
+    // What the caller left open is nobody's inside. The first three are ours, and nothing else is open.
+    let closed = cofferdam_sys::process::close_from(3).doing("close what was left open");
     let control = Control::from_stdout();
     let mut at = 0;
-    if let Err(failed) = run(&control, &mut at) {
+    if let Err(failed) = closed.and_then(|()| run(&control, &mut at)) {
         let report = Report::Failed { step: at, doing: failed.doing, errno: failed.errno };
         // The engine may be gone; then nobody is left to tell.
         drop(control.send(&report));
@@ -77,8 +79,6 @@ fn run(control: &Control, at: &mut u32) -> Result<(), Failed> {
     reap::block_callers_signals().doing("block signals")?;
     // From the first moment on: another process of this user must not trace the set-up.
     confine::set_dumpable(confine::Dumpable::No).doing("switch core dumps and tracing off")?;
-    // What the caller left open is nobody's inside. The first three are ours.
-    cofferdam_sys::process::close_from(3).doing("close what was left open")?;
     // It was started in the caller's directory, which it has no business in.
     rustix::process::chdir("/").doing("leave the caller's directory")?;
     let umask = rustix::process::umask(rustix::fs::Mode::empty());

@@ -559,7 +559,8 @@ fn lets_go(program: &std::path::Path, arguments: &[&str]) -> bool {
 }
 
 #[test]
-fn the_gateway_lets_go_of_what_the_caller_left_open() {
+fn init_and_gateway_let_go_of_what_the_caller_left_open() {
     assert!(!lets_go("/bin/sleep".as_ref(), &["60"]), "another program keeps it");
     assert!(lets_go(&programs().join("cofferdam-gateway"), &[]));
+    assert!(lets_go(&programs().join("cofferdam-init"), &[]));
 }
