@@ -199,8 +199,12 @@ impl Waiting {
         running.bounds = plan.bounds.clone();
         running.gateway = match (&plan.egress, gateway) {
             (None, _) => None,
-            (Some(egress), Some(gateway)) => {
+            (Some(egress), Some(mut gateway)) => {
                 let given = gateway.give(egress, ids);
+                // One that is gone has said why, or that it is gone is the better reason.
+                if given.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+                    gateway.ready()?;
+                }
                 given.map_err(system("hand the gateway its part of the plan"))?;
                 Some(gateway)
             }

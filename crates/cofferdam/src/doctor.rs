@@ -6,6 +6,7 @@
 //! An answer for which nothing could be tried is `unknown`, which counts as not held.
 
 mod apparmor;
+mod gateway;
 mod inside;
 mod judge;
 mod limits;
@@ -37,6 +38,7 @@ pub(crate) enum Guarantee {
     IdmappedMounts,
     View,
     Network,
+    Gateway,
     Landlock,
     Seccomp,
     SeccompNotify,
@@ -49,7 +51,7 @@ pub(crate) enum Guarantee {
 
 impl Guarantee {
     /// All of them.
-    pub(crate) const ALL: [Self; 20] = [
+    pub(crate) const ALL: [Self; 21] = [
         Self::Outermost,
         Self::Wall,
         Self::Programs,
@@ -62,6 +64,7 @@ impl Guarantee {
         Self::IdmappedMounts,
         Self::View,
         Self::Network,
+        Self::Gateway,
         Self::Landlock,
         Self::Seccomp,
         Self::SeccompNotify,
@@ -87,6 +90,7 @@ impl Guarantee {
             Self::IdmappedMounts => "idmapped-mounts",
             Self::View => "view",
             Self::Network => "network",
+            Self::Gateway => "gateway",
             Self::Landlock => "landlock",
             Self::Seccomp => "seccomp",
             Self::SeccompNotify => "seccomp-notify",

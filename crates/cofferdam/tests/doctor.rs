@@ -7,6 +7,9 @@
     reason = "panics are how tests fail"
 )]
 
+#[path = "doctor/gateway.rs"]
+mod gateway;
+#[path = "support/mod.rs"]
 mod support;
 
 use std::fs;
@@ -87,8 +90,13 @@ fn doctor(place: &Place, around: &str) -> Answer {
 /// `run` in the same situation: `None` where it works, else the code and the remedy of its refusal.
 #[track_caller]
 fn run(place: &Place, around: &str) -> Option<(String, String)> {
+    run_with(place, around, &[])
+}
+
+#[track_caller]
+fn run_with(place: &Place, around: &str, flags: &[&str]) -> Option<(String, String)> {
     let work = place.work.display().to_string();
-    let words = ["run", "--json", "--workspace", &work, "--", "true"];
+    let words = [&["run", "--json", "--workspace", &work], flags, &["--", "true"]].concat();
     let ran = finish(&mut command(place, around, &words));
     if ran.status == Some(0) {
         return None;
@@ -184,7 +192,9 @@ fn everything_is_enforced_where_nothing_is_in_the_way() {
     let place = Place::new();
     let answer = doctor(&place, NOTHING);
     answer.holds();
-    for name in ["wall", "view", "network", "seccomp", "user-namespaces", "private-terminals"] {
+    for name in
+        ["wall", "view", "network", "gateway", "seccomp", "user-namespaces", "private-terminals"]
+    {
         answer.says(name, "enforced", "");
     }
     let idmapped = if is_root() { "enforced" } else { "not-needed" };
@@ -207,7 +217,7 @@ fn namespaces_switched_off_are_named() {
         "userns-limit",
     );
     let answer = doctor(&place, around);
-    for name in ["namespaces", "fresh-proc", "detached-mounts", "view", "network"] {
+    for name in ["namespaces", "fresh-proc", "detached-mounts", "view", "network", "gateway"] {
         answer.says(name, "unknown", "not tried");
     }
     answer.says("landlock", "enforced", "").says("no-new-privileges", "enforced", "");
@@ -459,6 +469,7 @@ fn our_own_files_are_looked_at() {
     fs::write(bin.join("cofferdam-init"), bytes).unwrap();
     ask().does_not_hold().says("programs", "absent", "install all programs of one build");
     copied("cofferdam-init");
+    copied("cofferdam-gateway");
     ask().holds().says("programs", "enforced", "").says("install", "enforced", "");
 
     let mode = |path: &std::path::Path, mode| {
@@ -489,7 +500,7 @@ fn our_own_files_are_looked_at() {
 #[test]
 fn an_installation_in_the_workspace_is_weaker() {
     let place = Place::new();
-    for name in ["cofferdam", "cofferdam-init"] {
+    for name in ["cofferdam", "cofferdam-init", "cofferdam-gateway"] {
         fs::copy(programs().join(name), place.work.join(name)).unwrap();
     }
     let ask = |folder: &std::path::Path| {

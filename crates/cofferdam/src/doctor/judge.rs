@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use cofferdam_plan::Host;
 use cofferdam_sandbox::{Caller, Programs, probe as look};
 
+use super::gateway;
 use super::limits;
 use super::own;
 use super::probe::{Answers, ask};
@@ -29,6 +30,8 @@ pub(crate) struct Evidence {
     /// Whether root's stand-in would need idmapped mounts in this directory.
     stands_in: bool,
     trial: Result<Trial, Refused>,
+    /// The same with a gateway; `None` where no workload got to its end without one.
+    gateway: Option<Result<Trial, Refused>>,
     /// What init does, each thing by itself; empty where the sandbox stood.
     singles: Answers,
     landlock: Answers,
@@ -56,11 +59,11 @@ impl Evidence {
         let failed = |source| Refused::Diagnosis { doing: "make a directory to try in", source };
         let place = Place::make(owner).map_err(failed)?;
         let pair = format!("{}:{}", ids.0, ids.1);
-        let mut trial = held(&place);
+        let (mut trial, mut gateway) = held(&place);
         // Only the place cannot be idmapped: all else is tried as its owner.
         if stands_in && trial.as_ref().is_err_and(|refused| refused.code() == "cannot-idmap") {
             let theirs = Place::make(Some(ids)).map_err(failed)?;
-            trial = held(&theirs);
+            (trial, gateway) = held(&theirs);
         }
         let own = place.own.as_os_str();
         let singles = match &trial {
@@ -109,6 +112,7 @@ impl Evidence {
             audit: audit.and_then(|log| recordable(log, caller)),
             core_pattern: pattern.unwrap_or_default().trim().to_owned(),
             trial,
+            gateway,
         })
     }
 
@@ -129,9 +133,16 @@ impl Evidence {
     }
 }
 
-/// A sandbox at `place`, and what its workload said.
-fn held(place: &Place) -> Result<Trial, Refused> {
-    trial::hold(place, &Engine::new()?)
+/// A sandbox at `place`, and what its workload said; where it ended well, one with a gateway too.
+fn held(place: &Place) -> (Result<Trial, Refused>, Option<Result<Trial, Refused>>) {
+    let engine = match Engine::new() {
+        Ok(engine) => engine,
+        Err(refused) => return (Err(refused), None),
+    };
+    let trial = trial::hold(place, &engine);
+    let stood = matches!(&trial, Ok(Trial { fault: None, .. }));
+    let gateway = stood.then(|| gateway::hold(place, &engine));
+    (trial, gateway)
 }
 
 /// The log, where a run that is started here could record in it.

@@ -135,6 +135,7 @@ pub(crate) fn answer(words: &[String]) {
             memory.map(|memory| tell("trace", memory));
         }
         ["inside", place, port] => super::inside::answer(Path::new(place), port),
+        ["way-out", port] => super::gateway::answer(port),
         _ => {}
     }
 }

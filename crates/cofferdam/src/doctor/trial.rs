@@ -1,5 +1,6 @@
 //! A real run: a sandbox of the Engine's, and in it a workload that tries what must fail.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Write};
 use std::net::TcpListener;
@@ -120,6 +121,18 @@ pub(super) struct Trial {
     pub(super) leaked: bool,
 }
 
+/// What a workload of this program's is sent to do.
+pub(super) struct Errand {
+    /// The policy's text.
+    pub(super) policy: String,
+    /// Grants besides the workspace.
+    pub(super) grants: Vec<String>,
+    /// What follows `doctor --probe`.
+    pub(super) words: Vec<OsString>,
+    /// After this long it is ended.
+    pub(super) patience: Duration,
+}
+
 /// Runs it.
 ///
 /// # Errors
@@ -132,28 +145,43 @@ pub(super) fn hold(place: &Place, engine: &Engine) -> Result<Trial, Refused> {
     let (no_control, outside) = (controls(&place.tree, port), SPACES.map(|name| space(name).ok()));
     place.give().map_err(failed("give a directory to its owner"))?;
     let path = |name: &str| place.tree.join(name);
+    let errand = Errand {
+        policy: POLICY.into(),
+        grants: vec![format!("{}:ro", path("kept").display())],
+        words: vec!["inside".into(), place.tree.clone().into(), port.to_string().into()],
+        patience: PATIENCE,
+    };
+    let (fault, inside) = send(place, engine, errand)?;
+    let leaked = fs::symlink_metadata(path(LEAK)).is_ok();
+    drop(listener);
+    Ok(Trial { fault, inside, outside: outside.into(), no_control, leaked })
+}
+
+/// Runs one workload in a sandbox at `place`: how it ended, where not as it should, and what it said.
+///
+/// # Errors
+/// What `run` would refuse here, or a fault of the place.
+pub(super) fn send(
+    place: &Place,
+    engine: &Engine,
+    errand: Errand,
+) -> Result<(Option<String>, Answers), Refused> {
+    let failed = |doing: &'static str| move |source| Refused::Diagnosis { doing, source };
     let program = match &place.program {
         Some(program) => program.clone(),
         None => fs::read_link("/proc/self/exe").map_err(failed("find this program"))?,
     };
-    let command = [
-        program.clone().into_os_string(),
-        "doctor".into(),
-        "--probe".into(),
-        "inside".into(),
-        place.tree.clone().into_os_string(),
-        port.to_string().into(),
-    ];
-    let mut grants = vec![format!("{}:ro", path("kept").display())];
+    let Errand { policy, mut grants, words, patience } = errand;
     if place.program.is_none() {
         grants.push(format!("{}:ro", program.display()));
     }
+    let command = [program.into_os_string(), "doctor".into(), "--probe".into()];
     let options = Options {
-        policy: PolicyFrom::Text { name: "the doctor's".into(), text: POLICY.into() },
-        workspace: Some(format!("{}:rw", path("work").display())),
+        policy: PolicyFrom::Text { name: "the doctor's".into(), text: policy },
+        workspace: Some(format!("{}:rw", place.tree.join("work").display())),
         grants,
         audit: Some(place.own.join("audit.jsonl")),
-        ..Options::command(command)
+        ..Options::command(command.into_iter().chain(words))
     };
     let prepared = engine.prepare(&options)?;
     let session = engine.start(&prepared)?;
@@ -165,7 +193,7 @@ pub(super) fn hold(place: &Place, engine: &Engine) -> Result<Trial, Refused> {
         // A workload that hangs is asked to end as by a signal of the person.
         scope.spawn(move || {
             let mut rings = rings;
-            while let Err(RecvTimeoutError::Timeout) = waits.recv_timeout(PATIENCE) {
+            while let Err(RecvTimeoutError::Timeout) = waits.recv_timeout(patience) {
                 let mut record = [0; SIGNAL_RECORD];
                 if let Some(number) = record.first_mut() {
                     *number = SIGKILL;
@@ -192,10 +220,7 @@ pub(super) fn hold(place: &Place, engine: &Engine) -> Result<Trial, Refused> {
         | Outcome::OutputLost { .. }
         | Outcome::Lost) => Some(format!("the workload ended with status {}", ended.status())),
     };
-    let leaked = fs::symlink_metadata(path(LEAK)).is_ok();
-    let inside = Answers::parse(&String::from_utf8_lossy(&said));
-    drop(listener);
-    Ok(Trial { fault, inside, outside: outside.into(), no_control, leaked })
+    Ok((fault, Answers::parse(&String::from_utf8_lossy(&said))))
 }
 
 /// The same acts without a wall.

@@ -1,12 +1,14 @@
 //! One row a guarantee: what it rests on, what is weaker, what to do.
 
+mod network;
+
 use cofferdam_sandbox::refusal::errno_text;
 
 use super::super::inside::{LEAK, SPACES};
 use super::super::limits::Found;
 use super::super::probe::Answers;
 use super::super::trial::Trial;
-use super::{Evidence, Guarantee, Row};
+use super::{Evidence, Guarantee, Row, State};
 use crate::refused::Refused;
 
 /// `errno(3)`.
@@ -28,10 +30,19 @@ const ABIS: [(u32, &str); 5] = [
 ];
 
 /// What a workload must not be able to do, or must.
-#[derive(Clone, Copy)]
 enum Want {
     Works(&'static str),
     Fails(&'static str, &'static [i32]),
+    /// Works, and this is what comes of it.
+    Says(&'static str, String),
+}
+
+impl Want {
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Works(name) | Self::Fails(name, _) | Self::Says(name, _) => name,
+        }
+    }
 }
 
 /// The verdict over some acts.
@@ -45,7 +56,7 @@ enum Verdict {
 
 fn verdict(answers: &Answers, wants: &[Want]) -> Verdict {
     for want in wants {
-        let (Want::Works(name) | Want::Fails(name, _)) = want;
+        let name = want.name();
         let answer = match answers.of(name) {
             None => return Verdict::Untried(name),
             Some(answer) => answer,
@@ -53,7 +64,13 @@ fn verdict(answers: &Answers, wants: &[Want]) -> Verdict {
         let differs = match (want, answer) {
             (Want::Works(_), Ok(_)) => continue,
             (Want::Fails(_, with), Err(errno)) if with.contains(&errno) => continue,
-            (Want::Works(_), Err(errno)) => format!("{name} failed: {}", errno_text(errno)),
+            (Want::Says(_, wanted), Ok(said)) if said == wanted => continue,
+            (Want::Says(_, wanted), Ok(said)) => {
+                format!("{name} came to {said:?}, not to {wanted:?}")
+            }
+            (Want::Works(_) | Want::Says(..), Err(errno)) => {
+                format!("{name} failed: {}", errno_text(errno))
+            }
             (Want::Fails(..), Ok(_)) => format!("{name} worked"),
             (Want::Fails(..), Err(errno)) => {
                 format!("{name} failed otherwise than the wall says: {}", errno_text(errno))
@@ -83,6 +100,7 @@ impl Evidence {
             Guarantee::IdmappedMounts => self.idmapped_mounts(),
             Guarantee::View => self.view(),
             Guarantee::Network => self.network(),
+            Guarantee::Gateway => self.gateway(),
             Guarantee::Landlock => self.landlock(),
             Guarantee::Seccomp => self.seccomp(),
             Guarantee::SeccompNotify => self.seccomp_notify(),
@@ -96,15 +114,16 @@ impl Evidence {
 
     /// What the workload did, against what it must and must not; `singles` where no sandbox stood.
     fn of_trial(&self, found: &str, wants: &[Want], without: impl FnOnce() -> Row) -> Row {
-        let trial = match &self.trial {
-            Ok(trial) => trial,
-            Err(_) => return without(),
-        };
-        let name = |want: &Want| match want {
-            Want::Works(name) | Want::Fails(name, _) => *name,
-        };
-        if let Some(want) = wants.iter().find(|want| trial.no_control.contains(&name(want))) {
-            return Row::unknown(format!("{} does not work without a wall either", name(want)));
+        match &self.trial {
+            Ok(trial) => Self::said(trial, found, wants),
+            Err(_) => without(),
+        }
+    }
+
+    /// What the workload of this trial did, against what it must and must not.
+    fn said(trial: &Trial, found: &str, wants: &[Want]) -> Row {
+        if let Some(want) = wants.iter().find(|want| trial.no_control.contains(&want.name())) {
+            return Row::unknown(format!("{} does not work without a wall either", want.name()));
         }
         match verdict(&trial.inside, wants) {
             Verdict::Holds => Row::enforced(found),
@@ -367,17 +386,6 @@ impl Evidence {
             }
             Ok(_) | Err(_) => self.of_trial(found, &wants, || Row::unknown("no sandbox stood")),
         }
-    }
-
-    fn network(&self) -> Row {
-        // Whatever the kernel says of a network without a route.
-        const CLOSED: &[i32] = &[111, 101, 113, 99, EPERM, EACCES];
-        let wants = [Want::Works("own-loopback"), Want::Fails("host-loopback", CLOSED)];
-        let found = "a server on the host's loopback is out of reach; the sandbox has its own";
-        self.of_trial(found, &wants, || match self.singles.worked("net") {
-            true => Row::unknown("a network namespace can be made, but no sandbox stood"),
-            false => self.of_singles("", &["net"]),
-        })
     }
 
     fn landlock(&self) -> Row {

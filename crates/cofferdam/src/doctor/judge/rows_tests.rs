@@ -19,3 +19,19 @@ fn what_was_not_tried_is_not_held() {
         assert_eq!(matches!(verdict, Verdict::Holds), holds, "{why}");
     }
 }
+
+#[test]
+fn what_is_said_has_to_be_the_very_words() {
+    let wants = [Want::Says("tunnel", "403 host-not-allowed".into())];
+    for (said, holds, why) in [
+        ("tunnel\tok\t403 host-not-allowed\n", true, "a denial"),
+        ("tunnel\tok\t200 heard\n", false, "it was let through"),
+        ("tunnel\tok\t502 no-answer\n", false, "it was let through and not reached"),
+        ("tunnel\tok\t403 host-not-allowed or so\n", false, "more than that"),
+        ("tunnel\t111\t\n", false, "nobody was there"),
+        ("", false, "it was not tried"),
+    ] {
+        let verdict = verdict(&Answers::parse(said), &wants);
+        assert_eq!(matches!(verdict, Verdict::Holds), holds, "{why}");
+    }
+}
