@@ -30,7 +30,7 @@ mod system;
 pub use connect::{DIAL_WITHIN, KEEPALIVE_AFTER, STAGGER};
 pub use fault::{DialFault, Retry, Why};
 pub use proxy::{PROXY_ANSWER_BYTES_MAX, PROXY_WITHIN};
-pub use system::{HOSTS_BYTES_MAX, RESOLVER_BYTES_MAX};
+pub use system::{HOSTS_BYTES_MAX, RESOLVER_BYTES_MAX, question};
 
 use own::Routes;
 use system::{Resolving, System};

@@ -1,5 +1,6 @@
 //! A name has one spelling on every way into the gateway: an authority, a ClientHello and a SOCKS
-//! request take the same bytes for the same name, or all refuse them.
+//! request take the same bytes for the same name, or all refuse them; and the matcher and the question to
+//! the name servers are for that very name.
 
 #![expect(
     clippy::unwrap_used,
@@ -7,8 +8,11 @@
 )]
 
 use cofferdam_gateway::hello::HelloFault;
+use cofferdam_gateway::upstream::question;
 use cofferdam_gateway::{authority, hello, socks};
-use cofferdam_policy::judge::hosts::Host;
+use cofferdam_policy::Name;
+use cofferdam_policy::judge::hosts::{Allowed, Decision, Host, HostRules, Pattern, Protocol};
+use cofferdam_policy::model::Clause;
 
 /// Good ones, and what differs between readers.
 const SAMPLES: &[&[u8]] = &[
@@ -82,6 +86,29 @@ fn socks_request(name: &[u8]) -> Vec<u8> {
     [&[5, 1, 0, 3, length][..], name, &[1, 187]].concat()
 }
 
+/// What a rule for this name lets through, what name servers are asked for it, and what was read: one
+/// spelling.
+#[track_caller]
+fn judged_and_asked(name: &Name, shown: &impl std::fmt::Display) {
+    let rule = Allowed {
+        pattern: Pattern::Exact(name.clone()),
+        ports: vec![443],
+        protocol: Protocol::Tls,
+        dial: None,
+        reason: None,
+        clause: Clause::built_in("allow"),
+    };
+    let rules = HostRules { allow: vec![rule], ..HostRules::none(Clause::built_in("network")) };
+    let asked = question(name).unwrap();
+    let labels: Vec<&[u8]> = asked.iter().collect();
+    let labels = Name::parse(&labels.join(&b'.')).unwrap();
+    assert_eq!(asked.to_ascii().trim_end_matches('.'), name.as_str(), "{shown}: asked");
+    let decided = |host: Name| rules.decide(&Host::Name(host), 443, Protocol::Tls);
+    assert!(matches!(decided(labels), Decision::Allow(_)), "{shown}: the name that is asked for");
+    let beside = Name::parse(format!("x{name}").as_bytes());
+    assert!(beside.is_err() || !matches!(decided(beside.unwrap()), Decision::Allow(_)), "{shown}");
+}
+
 #[test]
 fn every_way_in_reads_the_same_name() {
     let mut random = Random(0xC0FF_E2DA);
@@ -106,6 +133,7 @@ fn every_way_in_reads_the_same_name() {
         match (&by_authority, &by_hello) {
             (Some(Host::Name(one)), Ok(Some(other))) => {
                 assert_eq!((one, by_socks), (other, by_authority.clone()), "{shown}");
+                judged_and_asked(one, &shown);
                 names += 1;
             }
             // RFC 6066 has no dot at the end: that one spelling less, and no other name.

@@ -144,12 +144,19 @@ pub(super) trait Resolving {
 
 impl Resolving for TokioResolver {
     async fn resolve(&self, name: &Name) -> Result<Vec<IpAddr>, DialFault> {
-        let asked = rr::Name::from_labels(name.as_str().split('.').map(str::as_bytes));
-        let mut asked = asked.map_err(|_error| DialFault::NoSuchName)?;
-        asked.set_fqdn(name.as_str().contains('.'));
+        let asked = question(name).ok_or(DialFault::NoSuchName)?;
         let found = self.lookup_ip(asked).await.map_err(|error| fault_of(&error))?;
         Ok(found.iter().collect())
     }
+}
+
+/// What name servers are asked for a name: the very labels that were judged. A single one is looked for
+/// in the machine's search domains.
+#[must_use]
+pub fn question(name: &Name) -> Option<rr::Name> {
+    let mut asked = rr::Name::from_labels(name.as_str().split('.').map(str::as_bytes)).ok()?;
+    asked.set_fqdn(name.as_str().contains('.'));
+    Some(asked)
 }
 
 fn fault_of(error: &NetError) -> DialFault {
