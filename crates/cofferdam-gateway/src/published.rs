@@ -45,8 +45,8 @@ pub(crate) fn listeners(
     publish.iter().map(bind).collect()
 }
 
-/// A stock of sockets of one family that lead inside, the one that was used longest ago first: its last connection is the
-/// likeliest to be forgotten by the kernel (TIME-WAIT, RFC 9293, 3.6.1).
+/// A stock of sockets of one family that lead inside, the one that was used longest ago first: its last
+/// connection is the likeliest to be forgotten by the kernel (TIME-WAIT, RFC 9293, 3.6.1).
 #[derive(Debug)]
 struct Ways {
     family: Family,

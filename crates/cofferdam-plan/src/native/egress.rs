@@ -45,9 +45,9 @@ pub(super) fn of(policy: &Policy, host: &Host) -> Result<Option<Egress>, Refusal
         0
     };
     let published = if network.publish.is_empty() { 0 } else { PUBLISHED_SPARES };
-    for (family, count) in [(Family::V4, stock + published), (Family::V6, stock)] {
+    for family in [Family::V4, Family::V6] {
         let spare = Door { socket: Socket::Spare(family), serves: Serves::Spare };
-        doors.extend(std::iter::repeat_n(spare, count));
+        doors.extend(std::iter::repeat_n(spare, stock + published));
     }
     doors.retain(|door| host.ipv6 || door.socket.family() == Family::V4);
     if doors.len() > DOORS_MAX {
