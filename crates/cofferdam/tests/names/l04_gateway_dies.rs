@@ -19,7 +19,8 @@ const ACT: &str = "import socket, subprocess, sys\n\
      print('ended', flush=True); sys.stdin.readline()\n\
      ways = [('198.18.0.1', 3128), ('198.18.0.1', 1080), ('198.18.0.1', 53), ('198.18.0.1', 443), ('93.184.216.34', 80), at_name]\n\
      for at in ways:\n\
-     \x20   assert socket.socket().connect_ex(at) == 111, at\n\
+     \x20   family = socket.AF_INET6 if ':' in at[0] else socket.AF_INET\n\
+     \x20   assert socket.socket(family).connect_ex(at) == 111, at\n\
      u = socket.socket(2, 2); u.settimeout(3); u.connect(('198.18.0.1', 53))\n\
      try:\n\
      \x20   u.send(b'\\1\\2\\1\\0\\0\\1\\0\\0\\0\\0\\0\\0\\4good\\4test\\0\\0\\1\\0\\1'); u.recv(9); sys.exit('answered')\n\
