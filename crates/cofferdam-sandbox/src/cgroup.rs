@@ -18,6 +18,8 @@ use cofferdam_plan::plan::Bounds;
 
 /// Begins the name of every group of ours.
 const PREFIX: &str = "cofferdam-";
+/// A group of another pid namespace that is empty after this is nobody's.
+const STRANGERS_MOMENT: Duration = Duration::from_secs(60);
 /// Ends the name of the group that an engine goes into itself.
 const LEAF: &str = "-engine";
 /// Groups that one start removes for others: each is a few small reads.
@@ -287,7 +289,7 @@ impl<'a> Machine<'a> {
 
     fn name(&self) -> String {
         let (pid, born) = self.me;
-        format!("{PREFIX}{pid}-{born}")
+        format!("{PREFIX}{}-{pid}-{born}", pid_namespace(self.root))
     }
 
     /// A new group below `parent`, with a name of its own.
@@ -427,14 +429,30 @@ fn born(root: &Path, process: u32) -> Option<u64> {
     stat(root, process, BORN)
 }
 
-/// Removes the groups of engines that are gone. A group in use is never empty, and stays.
+/// The pid namespace of this process, by its inode (`pid_namespaces(7)`); 0 where it is not known.
+fn pid_namespace(root: &Path) -> u64 {
+    let link = fs::read_link(root.join("proc/self/ns/pid")).unwrap_or_default();
+    let inode = link.to_str().and_then(|text| text.strip_prefix("pid:[")?.strip_suffix(']'));
+    inode.and_then(|inode| inode.parse().ok()).unwrap_or(0)
+}
+
+/// Removes the groups of engines that are gone. A group in use is never empty, and stays. Of another pid
+/// namespace nobody here knows who lives, and a group is empty for a moment before its sandbox is in it.
 fn sweep(root: &Path, parent: &Path) {
+    let own = pid_namespace(root);
     let names = fs::read_dir(parent).into_iter().flatten().flatten();
     let gone = names.filter_map(|entry| {
         let name = entry.file_name();
         let mut parts = name.to_str()?.strip_prefix(PREFIX)?.split('-');
+        let namespace = parts.next()?.parse::<u64>().ok()?;
         let (pid, began) = (parts.next()?.parse().ok()?, parts.next()?.parse::<u64>().ok()?);
-        (born(root, pid) != Some(began)).then(|| entry.path())
+        let gone = if namespace == own {
+            born(root, pid) != Some(began)
+        } else {
+            let made = entry.metadata().and_then(|seen| seen.modified()).ok()?;
+            made.elapsed().is_ok_and(|age| age > STRANGERS_MOMENT)
+        };
+        gone.then(|| entry.path())
     });
     for path in gone.take(SWEPT_MAX) {
         // Its own engine may be on the way out; then it is the next one's.

@@ -56,7 +56,7 @@ fn bounds() -> Bounds {
 }
 
 fn own_name() -> String {
-    format!("cofferdam-{}-77", std::process::id())
+    format!("cofferdam-0-{}-77", std::process::id())
 }
 
 #[test]
@@ -170,9 +170,10 @@ fn version_1() {
     }
     // A killed engine's, one that lives, and something of somebody else's.
     fake.process(4_000_002, 1, 500);
-    for name in
-        ["cofferdam-4000001-400-0", "cofferdam-4000002-499-0", "cofferdam-4000002-500-0", "x"]
-    {
+    // And one of another pid namespace, where that number may live.
+    let stranger = "cofferdam-7-4000001-400-0";
+    let dead = ["cofferdam-0-4000001-400-0", "cofferdam-0-4000002-499-0"];
+    for name in dead.into_iter().chain(["cofferdam-0-4000002-500-0", stranger, "x"]) {
         fs::create_dir(fake.root.join("cg/memory/a/b").join(name)).unwrap();
     }
     let mut group = fake.make().unwrap();
@@ -189,7 +190,8 @@ fn version_1() {
     let left = fs::read_dir(fake.root.join("cg/memory/a/b")).unwrap().flatten();
     let mut left: Vec<_> = left.map(|e| e.file_name().into_string().unwrap()).collect();
     left.sort();
-    let mut want = vec!["cofferdam-4000002-500-0".into(), format!("{}-0", own_name()), "x".into()];
+    let own = format!("{}-0", own_name());
+    let mut want = vec!["cofferdam-0-4000002-500-0".into(), own, stranger.into(), "x".into()];
     want.sort();
     assert_eq!(left, want, "what dead engines left is gone");
     group.set(&bounds()).unwrap();

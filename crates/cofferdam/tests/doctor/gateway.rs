@@ -1,11 +1,11 @@
 //! The row `gateway`, in situations where all else holds: it says what `run --allow` says.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 
-use super::support::{Place, programs};
+use super::support::{Place, finish, programs};
 use super::{NOTHING, doctor, run, run_with, without};
 
+const GATEWAY: &str = "cofferdam-gateway";
 const ALLOW: [&str; 2] = ["--allow", "allowed.cofferdam.example"];
 
 /// `run --allow` is refused for this, `run` is not, and the row has the same words.
@@ -24,7 +24,7 @@ fn refused(place: &Place, around: &str, code: &str, words: &str) {
 
 /// The bytes of the gateway's program, with the last byte of each `text` another one.
 fn changed(text: &str) -> Vec<u8> {
-    let mut bytes = fs::read(programs().join("cofferdam-gateway")).unwrap();
+    let mut bytes = fs::read(programs().join(GATEWAY)).unwrap();
     let at: Vec<_> =
         (0..bytes.len()).filter(|at| bytes[*at..].starts_with(text.as_bytes())).collect();
     assert!(!at.is_empty(), "the gateway knows {text}");
@@ -37,28 +37,30 @@ fn its_program_is_missing_or_another() {
     let place = Place::new();
     let bin = place.root.join("bin");
     fs::create_dir(&bin).unwrap();
-    for name in ["cofferdam", "cofferdam-init"] {
-        fs::copy(programs().join(name), bin.join(name)).unwrap();
-    }
     let around = format!("shift; exec {}/cofferdam \"$@\"", bin.display());
-    let write = |bytes: &[u8]| {
-        let path = bin.join("cofferdam-gateway");
-        // Another file each time: one that was just started may be busy still.
-        fs::remove_file(&path).unwrap_or(());
-        fs::write(&path, bytes).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    let put = |name: &str, bytes: &[u8]| {
+        fs::write(place.out.join("new"), bytes).unwrap();
+        // By a process of its own: whatever another test starts meanwhile holds this one's files open,
+        // and nobody may start a program that is open for writing.
+        let mut install = place.command("install");
+        install.args(["-m", "755"]).args([place.out.join("new"), bin.join(name)]);
+        finish(&mut install).works("a program is put there");
     };
+    let built = |name: &str| fs::read(programs().join(name)).unwrap();
+    for name in ["cofferdam", "cofferdam-init"] {
+        put(name, &built(name));
+    }
     refused(&place, &around, "program-missing", "cofferdam-gateway is missing");
-    write(b"#!/bin/sh\nexit 0\n");
+    put(GATEWAY, b"#!/bin/sh\nexit 0\n");
     refused(&place, &around, "gateway-died", "without a word");
 
     // It stands, and says no otherwise than the wall does.
-    write(&changed("host-not-allowed"));
+    put(GATEWAY, &changed("host-not-allowed"));
     assert_eq!(run_with(&place, &around, &ALLOW), None, "`run` cannot know");
     let words = "denied-proxied came to";
     doctor(&place, &around).does_not_hold().says("gateway", "absent", words);
 
-    write(&fs::read(programs().join("cofferdam-gateway")).unwrap());
+    put(GATEWAY, &built(GATEWAY));
     doctor(&place, &around).holds().says("gateway", "enforced", "");
     assert_eq!(run_with(&place, &around, &ALLOW), None, "the true one");
 }
