@@ -248,8 +248,13 @@ pub fn groups_of(pid: u32) -> Vec<PathBuf> {
             if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 continue;
             }
-            let own = format!("cofferdam-{pid}-");
-            if entry.file_name().to_str().is_some_and(|name| name.starts_with(&own)) {
+            // After the pid namespace.
+            let own = format!("-{pid}-");
+            if entry
+                .file_name()
+                .to_str()
+                .is_some_and(|name| name.starts_with("cofferdam-") && name.contains(&own))
+            {
                 found.push(entry.path());
             }
             folders.push(entry.path());
