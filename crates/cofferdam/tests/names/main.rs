@@ -41,7 +41,6 @@ mod wildcards;
 /// Rows, or parts of rows, that a gateway which looks at connections cannot decide.
 const NOT_HERE: &[(&str, &str)] = &[
     ("E22", "nobody is called back: a verdict is a function of the policy, and made nowhere else"),
-    ("E24", "the policy of a run does not change while it runs"),
     ("E25", "there is no managed layer yet"),
     ("S02 in TLS", "what is inside of TLS is not read; in the clear it is decided"),
     ("S18 frames", "WebSocket is let through whole where the host is; no rule names its paths"),
@@ -51,7 +50,6 @@ const NOT_HERE: &[(&str, &str)] = &[
     ("S24 in TLS", "what is inside of TLS is not read"),
     ("S25, S40", "no body is read"),
     ("S31, S44 refused", "an allowed host is allowed whole, which a test shows: no body is read"),
-    ("L03", "the policy of a run does not change while it runs"),
 ];
 
 #[test]

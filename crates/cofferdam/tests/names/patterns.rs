@@ -1,9 +1,9 @@
-//! E03, E04, E05, E15, E20, E21, E26: a rule allows whom it names, and nothing else allows anybody.
+//! E03, E04, E05, E15, E20, E21, E24, E26, L03: a rule allows whom it names, and nothing else allows anybody.
 
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
-use crate::asking::{ALL_ADDRESSES, ALL_BUT_EVIL, GATEWAY, POLICY};
+use crate::asking::{ALL_ADDRESSES, ALL_BUT_EVIL, GATEWAY, POLICY, body, line};
 use crate::internet::{GOOD, GOOD_6, Internet};
 
 /// A policy with one rule.
@@ -194,4 +194,43 @@ fn e26_another_sandbox_is_no_way_out() {
     let mut said = String::new();
     out.read_line(&mut said).unwrap();
     assert_eq!((said.as_str(), first.wait().unwrap().code()), ("works\n", Some(0)), "the first");
+}
+
+/// L03, E24: what is written into the policy's file while the command runs changes nothing of it: each
+/// connection is judged by what was read at the start, and there is no moment without a policy.
+#[test]
+fn l03_the_policy_of_a_run_stays_as_it_was_read() {
+    let Some(net) = Internet::take() else { return };
+    let file = net.place.write("policy.toml", POLICY);
+    let act = "import time\n\
+         print('begun', flush=True)\n\
+         def status(host):\n\
+         \x20   s = socket.create_connection((PROXY, 3128), 5); s.settimeout(5)\n\
+         \x20   s.sendall(b'GET http://' + host + b'/ HTTP/1.1\\r\\nHost: ' + host + b'\\r\\nConnection: close\\r\\n\\r\\n')\n\
+         \x20   return int(s.recv(64).split()[1])\n\
+         until = time.time() + 3; seen = []\n\
+         while time.time() < until: seen.append((status(b'good.test'), status(b'evil.test')))\n\
+         assert set(seen) == {(200, 403)} and len(seen) > 20, seen";
+    let policy = file.display().to_string();
+    let mut command = net.cofferdam(&["--policy", &policy]);
+    command.args(["/usr/bin/python3", "-c", &crate::support::python(&body(GATEWAY, act))]);
+    command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let mut engine = command.spawn().unwrap();
+    assert_eq!(line(&mut engine), "begun\n");
+    let evil = "version = 1\n[[network.allow]]\nhost = 'evil.test'\nports = [80]\n";
+    let mut written = 0;
+    while engine.try_wait().unwrap().is_none() && written < 10_000 {
+        for text in [evil, "version = 1\n", "not a policy", ""] {
+            std::fs::write(&file, text).unwrap();
+            written += 1;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let output = engine.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(written > 100, "{written}");
+    assert_eq!(net.evil(), 0);
+    // The twin: a run that begins later is judged by what stands there then.
+    std::fs::write(&file, evil).unwrap();
+    net.inside(evil, &["curl", "-sS", "http://evil.test/"]).works("with another policy");
 }
