@@ -10,7 +10,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
-use cofferdam_plan::message::{Ended, FromGateway, ToGateway, Went};
+use cofferdam_plan::message::{Ended, FromGateway, SOCKETS_MAX, ToGateway, Went};
 use cofferdam_plan::wire;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendFlags, recvmsg,
@@ -23,8 +23,6 @@ use tokio::time::timeout;
 
 /// An order is a few bytes; what is large comes as a descriptor.
 const ORDER_BYTES_MAX: usize = 256;
-/// Descriptors that come with one.
-const FDS_MAX: usize = 64;
 /// How long a connection waits for a place in the log: the engine gives one within a millisecond, or
 /// the log is full.
 const PLACE_WITHIN: Duration = Duration::from_secs(1);
@@ -62,7 +60,7 @@ pub(crate) fn say(to: &OwnedFd, message: &FromGateway) -> io::Result<()> {
 }
 
 fn receive_with(from: impl AsFd, flags: RecvFlags) -> io::Result<Given> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS_MAX))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(SOCKETS_MAX))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let mut bytes = [0_u8; ORDER_BYTES_MAX];
     let length = loop {

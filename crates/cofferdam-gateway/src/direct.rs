@@ -12,7 +12,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use crate::denial::{Denial, Side};
-use crate::gate::{Asked, Entry, Gate};
+use crate::gate::{Asked, Entry, Gate, add};
 use crate::hello::{self, Ech, Hello, alert};
 use crate::inside::{Inside, NotRead};
 use crate::{relay, tunnel};
@@ -150,7 +150,7 @@ pub(crate) async fn carry(mut inside: Inside, mut outside: TcpStream, entry: Ent
         if outside.write_all(&first).await.is_err() {
             return;
         }
-        entry.tally.sent.set(u64::try_from(first.len()).unwrap_or(0));
+        add(&entry.tally.sent, first.len());
     }
     drop(first);
     // How it ended is between the two of them.

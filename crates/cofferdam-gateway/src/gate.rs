@@ -109,7 +109,9 @@ impl Gate {
             return Err(Box::new(denial));
         }
         entry.placed = true;
-        let denied = |address| self.denies(address, asked.port);
+        // Whatever name led to it.
+        let denied =
+            |address| self.egress.rules.denial(&Host::Address(address), asked.port).is_some();
         let to = To { host: &asked.host, port: asked.port, dial: rule.dial, denied: &denied };
         match self.upstream.dial(&to).await {
             Ok(dialled) => {
@@ -122,15 +124,6 @@ impl Gate {
                 Err(Box::new(denial))
             }
         }
-    }
-
-    /// Whether a rule denies this address, whatever name led to it.
-    fn denies(&self, address: IpAddr, port: u16) -> bool {
-        let host = Host::Address(address);
-        let mut rules = self.egress.rules.deny.iter();
-        rules.any(|rule| {
-            (rule.ports.is_empty() || rule.ports.contains(&port)) && rule.pattern.holds(&host)
-        })
     }
 
     /// Puts a refusal on record that was found before anything was judged.
@@ -179,6 +172,11 @@ pub(crate) struct Entry {
     waits: bool,
     /// How much went which way.
     pub(crate) tally: Tally,
+}
+
+/// Counts bytes.
+pub(crate) fn add(count: &Cell<u64>, bytes: usize) {
+    count.set(count.get().saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX)));
 }
 
 /// Bytes of a connection.

@@ -16,7 +16,7 @@ use crate::answer::{self, Answer, Follows};
 use crate::body::{Body, Framing, Side as Sender};
 use crate::denial::{Again, Denial, Side};
 use crate::fields::HEAD_BYTES_MAX;
-use crate::gate::{Asked, Entry, Gate, Tally};
+use crate::gate::{Asked, Entry, Gate, Tally, add};
 use crate::head::{self, After, Head, Target};
 use crate::inside::{Inside, NotRead};
 
@@ -442,8 +442,4 @@ async fn tunnel(inside: &mut Inside, mut open: Open) {
         add(&open.entry.tally.sent, early.len());
         drop(crate::tunnel::carry(&mut inside.stream, &mut open.stream, &open.entry.tally).await);
     }
-}
-
-fn add(count: &Cell<u64>, bytes: usize) {
-    count.set(count.get().saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX)));
 }

@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::time::sleep;
 
-use crate::gate::Tally;
+use crate::gate::{Tally, add};
 
 /// What is read at a time while a connection is short. Bytes.
 const PIECE_BYTES: usize = 16 << 10;
@@ -64,13 +64,13 @@ pub(crate) async fn carry(
 
 /// One direction, until its end, which is passed on.
 async fn pump(from: ReadHalf<'_>, mut to: WriteHalf<'_>, count: &Cell<u64>) -> io::Result<()> {
-    let mut passed = 0;
-    while passed < SPLICE_FROM {
+    let before = count.get();
+    while count.get().saturating_sub(before) < SPLICE_FROM {
         match read_some(&from).await? {
             None => return to.shutdown().await,
             Some(bytes) => {
                 to.write_all(&bytes).await?;
-                passed += add(count, bytes.len());
+                add(count, bytes.len());
             }
         }
     }
@@ -122,10 +122,4 @@ async fn through(
             add(count, given);
         }
     }
-}
-
-fn add(count: &Cell<u64>, bytes: usize) -> u64 {
-    let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-    count.set(count.get().saturating_add(bytes));
-    bytes
 }

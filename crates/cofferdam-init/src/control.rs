@@ -4,14 +4,12 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use cofferdam_plan::message::{Order, Report};
+use cofferdam_plan::message::{Order, Report, SOCKETS_MAX};
 use cofferdam_plan::wire;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, recv, recvmsg, sendmsg,
 };
-
-use crate::network::SOCKETS_MAX;
 
 /// An order is a few bytes.
 const ORDER_BYTES_MAX: usize = 64;
@@ -45,24 +43,14 @@ impl Control {
         self.send_with(report, SendFlags::NOSIGNAL)
     }
 
-    /// Sends the other end of the sandbox's terminal.
-    pub(crate) fn send_terminal(&self, terminal: BorrowedFd<'_>) -> io::Result<()> {
-        let bytes = wire::encode(&Report::Terminal);
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-        let mut ancillary = SendAncillaryBuffer::new(&mut space);
-        let fds = [terminal];
-        ancillary.push(SendAncillaryMessage::ScmRights(&fds));
-        sendmsg(&self.0, &[IoSlice::new(&bytes)], &mut ancillary, SendFlags::NOSIGNAL)?;
-        Ok(())
-    }
-
-    /// Sends sockets for the gateway.
-    pub(crate) fn send_sockets(&self, sockets: &[OwnedFd]) -> io::Result<()> {
-        let bytes = wire::encode(&Report::Sockets);
+    /// Sends descriptors with a report, at most [`SOCKETS_MAX`].
+    pub(crate) fn send_along(&self, report: &Report, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+        let bytes = wire::encode(report);
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(SOCKETS_MAX))];
         let mut ancillary = SendAncillaryBuffer::new(&mut space);
-        let fds: Vec<_> = sockets.iter().map(AsFd::as_fd).collect();
-        ancillary.push(SendAncillaryMessage::ScmRights(&fds));
+        if !ancillary.push(SendAncillaryMessage::ScmRights(fds)) {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
         sendmsg(&self.0, &[IoSlice::new(&bytes)], &mut ancillary, SendFlags::NOSIGNAL)?;
         Ok(())
     }

@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use cofferdam_plan::egress::{Family, Socket};
+use cofferdam_plan::message::{Report, SOCKETS_MAX};
 use cofferdam_plan::synthetic::{GATEWAY_V4, GATEWAY_V6};
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, bind, listen, recv, send,
@@ -16,8 +17,6 @@ use crate::{Doing, Failed};
 
 /// Connections that wait to be accepted; the kernel bounds it by `net.core.somaxconn`.
 const BACKLOG: i32 = 1_024;
-/// Descriptors that travel in one packet; the kernel's bound is 253 (`unix(7)`).
-pub(crate) const SOCKETS_MAX: usize = 64;
 /// An answer to a request of ours: a header, an error, and the request again.
 const ANSWER_BYTES_MAX: usize = 512;
 
@@ -129,7 +128,9 @@ pub(crate) fn sockets(control: &Control, sockets: &[Socket]) -> Result<(), Faile
                 })
             })
             .collect();
-        control.send_sockets(&made?).doing("hand the gateway's sockets over")?;
+        let made = made?;
+        let fds: Vec<_> = made.iter().map(AsFd::as_fd).collect();
+        control.send_along(&Report::Sockets, &fds).doing("hand the gateway's sockets over")?;
     }
     Ok(())
 }

@@ -6,6 +6,7 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
+use cofferdam_plan::message::Report;
 use cofferdam_plan::plan::{Carrier, Streams};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::process::{Pid, Signal, getpid, ioctl_tiocsctty, setpgid, setsid};
@@ -28,7 +29,7 @@ impl Terminal {
         unlockpt(&other).doing(doing)?;
         let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
         let own = ioctl_tiocgptpeer(&other, flags).doing(doing)?;
-        control.send_terminal(other.as_fd()).doing("hand the terminal over")?;
+        control.send_along(&Report::Terminal, &[other.as_fd()]).doing("hand the terminal over")?;
         Ok(Self(own))
     }
 

@@ -7,6 +7,10 @@ use std::path::PathBuf;
 use cofferdam_policy::judge::hosts::Protocol;
 use cofferdam_policy::model::Clause;
 
+/// Most sockets that travel in one packet, from init to the engine and from there to the gateway: every
+/// receiver has room for so many, and the kernel for 253 (`unix(7)`, `SCM_RIGHTS`).
+pub const SOCKETS_MAX: usize = 64;
+
 /// From init to the engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Report {

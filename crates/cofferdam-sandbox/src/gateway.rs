@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use cofferdam_plan::egress::Egress;
 use cofferdam_plan::facts::Ids;
-use cofferdam_plan::message::{Ended, FromGateway, ToGateway};
+use cofferdam_plan::message::{Ended, FromGateway, SOCKETS_MAX, ToGateway};
 use cofferdam_plan::{BUILD, wire};
 use rustix::event::PollFlags;
 use rustix::fs::{Mode, OFlags};
@@ -35,8 +35,6 @@ const TURN: usize = 64;
 const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How long it may take to be ready: it reads two small files.
 const READY_WITHIN: Duration = Duration::from_secs(10);
-/// Descriptors that travel in one packet; the kernel's bound is 253 (`unix(7)`).
-const SOCKETS_MAX: usize = 64;
 
 /// Who keeps the record of what goes in and out.
 pub trait Witness {

@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 
 use cofferdam_plan::facts::Ids;
 use cofferdam_plan::host::Groups;
-use cofferdam_plan::message::{Order, Report};
+use cofferdam_plan::message::{Order, Report, SOCKETS_MAX};
 use cofferdam_plan::plan::{Bounds, Carrier, Streams};
 use cofferdam_plan::{BUILD, Host, Plan, wire};
 use cofferdam_sys::process::{SignalSet, set_blocked, unblock};
@@ -35,8 +35,6 @@ use crate::terminal;
 const SIGTSTP: i32 = 20;
 /// A report carries a path at most; longer ones are cut by the kernel and refused by the decoder.
 const REPORT_BYTES_MAX: usize = 16 << 10;
-/// Most descriptors that come with a report; init sends no more at once.
-const REPORT_FDS_MAX: usize = 64;
 
 /// Our own programs, opened once.
 #[derive(Debug)]
@@ -315,7 +313,7 @@ impl Running {
     /// comes along is kept, sockets are passed on to the gateway.
     pub(crate) fn receive(&mut self) -> io::Result<Option<Report>> {
         let mut bytes = [0_u8; REPORT_BYTES_MAX];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(REPORT_FDS_MAX))];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(SOCKETS_MAX))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
         let length = loop {
             let into = &mut [IoSliceMut::new(&mut bytes)];

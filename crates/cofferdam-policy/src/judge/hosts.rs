@@ -253,15 +253,12 @@ impl HostRules {
     /// Whether a connection to `port` of `host` that speaks `protocol` may be.
     #[must_use]
     pub fn decide(&self, host: &Host, port: u16, protocol: Protocol) -> Decision<'_> {
-        let on = |ports: &[u16]| ports.contains(&port);
-        let denied =
-            |rule: &&Denied| (rule.ports.is_empty() || on(&rule.ports)) && rule.pattern.holds(host);
-        if let Some(rule) = self.deny.iter().find(denied) {
+        if let Some(rule) = self.denial(host, port) {
             return Decision::Deny(&rule.clause, Unwanted::Denied);
         }
         let (mut because, mut clause) = (Unwanted::Host, &self.base);
         for rule in self.allow.iter().filter(|rule| rule.pattern.holds(host)) {
-            if !on(&rule.ports) {
+            if !rule.ports.contains(&port) {
                 if because == Unwanted::Host {
                     (because, clause) = (Unwanted::Port, &rule.clause);
                 }
@@ -272,6 +269,13 @@ impl HostRules {
             }
         }
         Decision::Deny(clause, because)
+    }
+
+    /// The rule that denies `port` of `host`, whatever allows it.
+    #[must_use]
+    pub fn denial(&self, host: &Host, port: u16) -> Option<&Denied> {
+        let on = |ports: &[u16]| ports.is_empty() || ports.contains(&port);
+        self.deny.iter().find(|rule| on(&rule.ports) && rule.pattern.holds(host))
     }
 
     /// What is spoken on `port` of `host` by the first rule that names both and is not denied: on a
@@ -297,9 +301,7 @@ impl HostRules {
                 }
             }
         }
-        if found.is_err()
-            && let Some(rule) = self.deny.iter().find(|rule| rule.pattern.holds(&host))
-        {
+        if let Some(rule) = self.deny.iter().find(|rule| rule.pattern.holds(&host)) {
             found = Err((&rule.clause, Unwanted::Denied));
         }
         found
