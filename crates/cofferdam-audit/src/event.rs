@@ -51,6 +51,8 @@ pub enum Event {
     },
     /// A connection ended or was refused, or a name was asked for that no rule allows.
     Connection(Box<Connection>),
+    /// An operation on a name that was refused, or could not be done.
+    Name(Box<NameDenied>),
     /// The gateway went away before the workload did, and every connection is refused from here on; or,
     /// just before the exit, it has not told of all connections.
     GatewayGone {},
@@ -70,6 +72,25 @@ pub enum Event {
         /// SHA-256 of those bytes, in hexadecimal.
         sha256: String,
     },
+}
+
+/// What the workload wanted to do with a name, and did not.
+#[derive(Clone, Debug, Serialize)]
+pub struct NameDenied {
+    /// What was wanted: `create`, `write`, `remove`, `rename` and so on.
+    pub operation: &'static str,
+    /// With which name.
+    pub path: String,
+    /// The rule that decided.
+    pub clause: String,
+    /// Why.
+    pub why: String,
+    /// The smallest change that would let it through; empty where there is none.
+    pub fix: String,
+    /// `errno(3)` that the workload heard.
+    pub errno: i32,
+    /// How many like it this stands for, from 1.
+    pub times: u64,
 }
 
 /// One connection from its beginning to its end.

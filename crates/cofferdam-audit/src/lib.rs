@@ -15,7 +15,7 @@ mod record;
 mod tell;
 mod verify;
 
-pub use event::{Connection, Event, ExitKind};
+pub use event::{Connection, Event, ExitKind, NameDenied};
 pub use filter::{Filter, Moment};
 pub use log::{Log, LogError, system_words};
 pub use read::{Line, Reading};

@@ -105,9 +105,10 @@ impl<'a> Stage<'a> {
             }
             Step::Pivot => self.root()?.pivot(),
             // For one process each, after the fork: see `workload` and `start`.
-            Step::WorkloadLandlock { .. } | Step::Seccomp { .. } | Step::InitSeccomp { .. } => {
-                Ok(())
-            }
+            Step::WorkloadLandlock { .. }
+            | Step::Seccomp { .. }
+            | Step::Broker { .. }
+            | Step::InitSeccomp { .. } => Ok(()),
         }
     }
 

@@ -51,6 +51,8 @@ pub enum Report {
     Terminal,
     /// Sockets for the gateway come with this packet, the next ones in the order of the plan.
     Sockets,
+    /// The broker refused an operation on a name, or could not do it.
+    Denied(Box<Denied>),
     /// A signal stopped the workload: job control of its terminal, mostly.
     Stopped {
         /// The signal.
@@ -63,6 +65,73 @@ pub enum Report {
         /// The signal that ended it, 0 for none.
         signal: u8,
     },
+}
+
+/// What the workload wanted to do with a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "json", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
+pub enum Operation {
+    /// See whether it is there.
+    Look,
+    /// Open it to read.
+    Read,
+    /// Open it to write.
+    Write,
+    /// Make it.
+    Create,
+    /// Remove it.
+    Remove,
+    /// Give it to something else, or the thing another name.
+    Rename,
+    /// Give the thing a further name.
+    Link,
+    /// Make the thing shorter.
+    Cut,
+    /// Change mode or attributes.
+    Attributes,
+    /// Bind a socket to it.
+    Bind,
+    /// Connect to the socket at it.
+    Connect,
+}
+
+impl Operation {
+    /// One word for a person.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Look => "look",
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Create => "create",
+            Self::Remove => "remove",
+            Self::Rename => "rename",
+            Self::Link => "link",
+            Self::Cut => "cut",
+            Self::Attributes => "attributes",
+            Self::Bind => "bind",
+            Self::Connect => "connect",
+        }
+    }
+}
+
+/// An operation on a name that was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denied {
+    /// What was wanted.
+    pub operation: Operation,
+    /// With which name, absolute, for a person: what is not UTF-8 in it is replaced.
+    pub path: String,
+    /// The rule that decided; `broker` where it could not be done.
+    pub clause: Clause,
+    /// Why, for a person.
+    pub why: String,
+    /// The smallest change that would let it through; empty where there is none.
+    pub fix: String,
+    /// `errno(3)` that the workload heard.
+    pub errno: i32,
+    /// How many like it this stands for, from 1.
+    pub times: u64,
 }
 
 /// From the engine to init.

@@ -130,7 +130,7 @@ fn openings(policy: &Policy, stand_in: bool) -> Vec<Opening> {
     let tree = |grant: &Grant| {
         let access = match grant.mode {
             Mode::ReadOnly => Access::ReadOnly,
-            Mode::ReadWrite => Access::ReadWrite,
+            Mode::AppendOnly | Mode::NoDelete | Mode::ReadWrite => Access::ReadWrite,
         };
         // The system's trees are for everybody; what is root's own must look like the stand-in's.
         let idmap = match (stand_in, grant.origin) {
@@ -339,7 +339,7 @@ fn pins(policy: &Policy) -> Vec<(PathBuf, Option<Expect>)> {
         }
     }
     let trees: Vec<&Grant> = policy.grants.iter().chain([&policy.workspace]).collect();
-    for outer in trees.iter().filter(|tree| tree.mode == Mode::ReadWrite) {
+    for outer in trees.iter().filter(|tree| tree.mode.is_written()) {
         for inner in trees.iter().filter(|tree| tree.path != outer.path) {
             let between = inner.path.ancestors().skip(1).take_while(|path| *path != outer.path);
             if inner.path.starts_with(&outer.path) {

@@ -402,6 +402,14 @@ pub enum Step {
         #[cfg_attr(feature = "json", serde(serialize_with = "instructions"))]
         program: Vec<u8>,
     },
+    /// The broker: the workload's filter hands it calls, which its threads judge and perform.
+    Broker {
+        /// The filter of each of its threads. 8 bytes an instruction.
+        #[cfg_attr(feature = "json", serde(serialize_with = "instructions"))]
+        program: Vec<u8>,
+        /// How many threads answer, from 1.
+        threads: u32,
+    },
     /// Init's own filter, put on when the workload runs.
     InitSeccomp {
         /// 8 bytes an instruction.

@@ -6,7 +6,7 @@
 
 use std::path::PathBuf;
 
-use cofferdam_policy::judge::{Access as View, Entry, Rules};
+use cofferdam_policy::judge::Access as View;
 use cofferdam_policy::model::{Clause, Shown, Variable};
 
 use crate::coverage::{Coverage, Extent};
@@ -214,6 +214,7 @@ macro_rules! wire_enum {
 }
 
 mod egress;
+mod names;
 
 wire_struct!(Plan { build, wall, setup, workload, coverage, rules, bounds, egress });
 wire_struct!(Bounds { memory, processes, cpus, file_size, wall_time, grace });
@@ -224,7 +225,6 @@ wire_struct!(Variable { name, value, shown, clause });
 wire_struct!(Clause { name, file, line });
 wire_struct!(Coverage { clause, says, mechanisms, extent });
 wire_struct!(Opening { path, expect, access, idmap, target });
-wire_struct!(Entry { path, access, clause });
 wire_enum!(Shown { 0 => Value, 1 => NameOnly });
 wire_enum!(Extent { 0 => Enforced, 1 => Partly { open } });
 wire_enum!(Access { 0 => ReadOnly, 1 => ReadWrite, 2 => Device });
@@ -247,6 +247,8 @@ wire_enum!(View {
     4 => Hidden,
     5 => Guarded,
     6 => Ours,
+    7 => AppendOnly,
+    8 => NoDelete,
 });
 wire_enum!(Step {
     0 => Unshare { spaces },
@@ -277,6 +279,7 @@ wire_enum!(Step {
     25 => InitSeccomp { program },
     26 => Limit { resource, soft, hard },
     27 => KilledFirst { score },
+    28 => Broker { program, threads },
 });
 wire_enum!(Report {
     0 => Ready { build, watched },
@@ -288,6 +291,7 @@ wire_enum!(Report {
     6 => Terminal,
     7 => Stopped { signal },
     8 => Sockets,
+    9 => Denied(denied),
 });
 wire_struct!(Ended {
     way,
@@ -321,21 +325,3 @@ wire_enum!(ToGateway {
     3 => Finish,
 });
 wire_enum!(Order { 0 => Go, 1 => Signal { number }, 2 => Foreground });
-
-impl Wire for Rules {
-    fn put(&self, to: &mut Vec<u8>) {
-        u32::try_from(self.entries().len()).unwrap_or(u32::MAX).put(to);
-        for entry in self.entries() {
-            entry.put(to);
-        }
-    }
-    fn take(from: &mut &[u8]) -> Result<Self, Malformed> {
-        let entries = Vec::<Entry>::take(from)?;
-        // As `new` sorts them: rules have one spelling.
-        if entries.is_sorted_by(|a, b| a.path <= b.path) {
-            Ok(Self::new(entries))
-        } else {
-            Err(Malformed)
-        }
-    }
-}

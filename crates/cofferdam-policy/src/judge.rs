@@ -5,10 +5,13 @@
 //! touches no file: the caller resolves symbolic links first.
 
 pub mod hosts;
+pub mod names;
+pub mod pattern;
 
 use std::path::{Path, PathBuf};
 
 use crate::model::{Clause, Mode, Policy};
+use names::{Hold, NameRule};
 
 /// What the workload wants to do with the thing that the host has at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +48,10 @@ pub enum Access {
     Absent,
     /// The host's tree, unchangeable.
     ReadOnly,
+    /// The host's tree: names are added, and what is there may grow.
+    AppendOnly,
+    /// The host's tree: changeable, but what is older than the session is not lost.
+    NoDelete,
     /// The host's tree, changeable.
     ReadWrite,
     /// A place of the sandbox's own, empty at the start; nothing of the host is there.
@@ -76,6 +83,12 @@ pub struct Rules {
     /// The rule where no entry holds a path: nothing is granted.
     base: Clause,
     entries: Vec<Entry>,
+    /// Rules about names, whichever tree they lie in.
+    names: Vec<NameRule>,
+    /// Sockets of the host's that may be connected to.
+    sockets: Vec<(PathBuf, Clause)>,
+    /// The rule about every other socket.
+    socket_clause: Clause,
 }
 
 /// The answer, with the rule that decided.
@@ -100,6 +113,32 @@ pub enum Because {
     Hidden,
     /// The name carries a mount, or a directory above one: it stays where it is.
     Pinned,
+    /// It is older than the session, in a tree in which nothing is lost.
+    NoDelete,
+    /// A socket that the session did not make and nothing grants.
+    Socket,
+    /// A directory that could carry a held name moves by copies alone.
+    Copied,
+}
+
+impl Access {
+    /// Whether a tree of the host's is there.
+    #[must_use]
+    pub const fn is_tree(self) -> bool {
+        self.is_written() || matches!(self, Self::ReadOnly)
+    }
+
+    /// Whether something of the host's may change.
+    #[must_use]
+    pub const fn is_written(self) -> bool {
+        self.keeps() || matches!(self, Self::ReadWrite)
+    }
+
+    /// Whether what is older than the session is kept.
+    #[must_use]
+    pub const fn keeps(self) -> bool {
+        matches!(self, Self::AppendOnly | Self::NoDelete)
+    }
 }
 
 impl Rules {
@@ -109,7 +148,57 @@ impl Rules {
     pub fn new(entries: impl IntoIterator<Item = Entry>) -> Self {
         let mut entries: Vec<Entry> = entries.into_iter().collect();
         entries.sort_by(|a, b| a.path.cmp(&b.path));
-        Self { base: Clause::built_in("filesystem"), entries }
+        Self {
+            base: Clause::built_in("filesystem"),
+            entries,
+            names: Vec::new(),
+            sockets: Vec::new(),
+            socket_clause: Clause::built_in("filesystem.sockets"),
+        }
+    }
+
+    /// The same with rules about names, in the order in which they are asked.
+    #[must_use]
+    pub fn with_names(mut self, names: Vec<NameRule>) -> Self {
+        self.names = names;
+        self
+    }
+
+    /// The same with sockets that may be connected to.
+    #[must_use]
+    pub fn with_sockets(mut self, sockets: Vec<(PathBuf, Clause)>) -> Self {
+        self.sockets = sockets;
+        self
+    }
+
+    /// Rules about names.
+    #[must_use]
+    pub fn names(&self) -> &[NameRule] {
+        &self.names
+    }
+
+    /// Sockets of the host's that may be connected to.
+    #[must_use]
+    pub fn sockets(&self) -> &[(PathBuf, Clause)] {
+        &self.sockets
+    }
+
+    /// The rule about every other socket.
+    #[must_use]
+    pub const fn socket_clause(&self) -> &Clause {
+        &self.socket_clause
+    }
+
+    /// Whether looks and opens for reading are judged as well: something is hidden or masked.
+    #[must_use]
+    pub fn looks(&self) -> bool {
+        self.names.iter().any(|rule| matches!(rule.hold, Hold::Hide | Hold::Mask))
+    }
+
+    /// Whether what is done through descriptors may lose what is older than the session.
+    #[must_use]
+    pub fn keeps(&self) -> bool {
+        self.entries.iter().any(|entry| entry.access.keeps())
     }
 
     /// The rules of a policy.
@@ -148,6 +237,8 @@ impl Rules {
                 .chain(granted.map(|grant| {
                     let access = match grant.mode {
                         Mode::ReadOnly => Access::ReadOnly,
+                        Mode::AppendOnly => Access::AppendOnly,
+                        Mode::NoDelete => Access::NoDelete,
                         Mode::ReadWrite => Access::ReadWrite,
                     };
                     entry(&grant.path, access, &grant.clause)
@@ -177,7 +268,7 @@ impl Rules {
     }
 
     /// The most specific entry whose tree holds `path`.
-    fn holding(&self, path: &Path) -> Option<&Entry> {
+    pub(crate) fn holding(&self, path: &Path) -> Option<&Entry> {
         self.entries
             .iter()
             .filter(|entry| path.starts_with(&entry.path))
@@ -229,10 +320,17 @@ pub fn decide<'a>(rules: &'a Rules, request: Request<'_>) -> Verdict<'a> {
                 })
             }
         },
-        Access::ReadWrite => match rules.pinned_by(request.path) {
-            Some(pin) if moves => Verdict::Deny(&pin.clause, Because::Pinned),
-            Some(_) | None => Verdict::Allow(&entry.clause),
-        },
+        Access::AppendOnly | Access::NoDelete
+            if moves || matches!((entry.access, request.act), (Access::AppendOnly, Act::Write)) =>
+        {
+            deny(Because::NoDelete)
+        }
+        Access::AppendOnly | Access::NoDelete | Access::ReadWrite => {
+            match rules.pinned_by(request.path) {
+                Some(pin) if moves => Verdict::Deny(&pin.clause, Because::Pinned),
+                Some(_) | None => Verdict::Allow(&entry.clause),
+            }
+        }
     }
 }
 

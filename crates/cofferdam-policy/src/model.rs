@@ -58,16 +58,31 @@ pub enum Isolation {
 pub enum Mode {
     /// Read and execute; nothing below it changes.
     ReadOnly,
+    /// Read, execute, create, and add at the end of what is there: `no-delete` without `overwrite`.
+    AppendOnly,
+    /// Read, execute, create and change in place; what is older than the session is not lost.
+    NoDelete,
     /// Read, execute, change, create and remove.
     ReadWrite,
 }
 
 impl Mode {
+    /// Whether anything below it may change.
+    #[must_use]
+    pub const fn is_written(self) -> bool {
+        match self {
+            Self::ReadOnly => false,
+            Self::AppendOnly | Self::NoDelete | Self::ReadWrite => true,
+        }
+    }
+
     /// The spelling of the language.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::ReadOnly => "read-only",
+            Self::AppendOnly => "no-delete without overwrite",
+            Self::NoDelete => "no-delete",
             Self::ReadWrite => "read-write",
         }
     }

@@ -38,7 +38,7 @@ pub fn asked_trees(document: &Document, home: &Path, cwd: &Path) -> Vec<PathBuf>
 #[must_use]
 pub fn writable_trees(document: &Document, home: &Path, cwd: &Path) -> Vec<PathBuf> {
     let writable = document.grants.iter().chain([&document.workspace]);
-    let writable = writable.filter(|tree| tree.value.mode == Mode::ReadWrite);
+    let writable = writable.filter(|tree| tree.value.mode.is_written());
     writable.map(|tree| absolute(&tree.value.path, home, cwd)).collect()
 }
 
@@ -250,7 +250,7 @@ impl Resolver<'_> {
         if let Some(place) = self.the_systems(&path, text.value.mode) {
             return Err(self.fault(Fault::SystemTree { path, place }, text));
         }
-        if text.value.mode == Mode::ReadWrite
+        if text.value.mode.is_written()
             && let Some(place) = width::git_directory(&path)
         {
             return Err(self.fault(Fault::GrantProtected { path, place }, text));
@@ -309,7 +309,7 @@ impl Resolver<'_> {
     /// No writable grant lies at or below a protected name of another writable tree, or of the
     /// workspace, writable or not.
     fn unprotected(&self, grants: &[Grant], workspace: &Grant) -> Result<(), PolicyError> {
-        let writable = || grants.iter().filter(|grant| grant.mode == Mode::ReadWrite);
+        let writable = || grants.iter().filter(|grant| grant.mode.is_written());
         for text in &self.document.grants {
             let path = absolute(&text.value.path, &self.facts.home, &self.facts.cwd);
             let Some(grant) = writable().find(|grant| grant.path == path) else { continue };

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use cofferdam_plan::egress::Egress;
 use cofferdam_plan::facts::Ids;
-use cofferdam_plan::message::{Ended, FromGateway, SOCKETS_MAX, ToGateway};
+use cofferdam_plan::message::{Denied, Ended, FromGateway, SOCKETS_MAX, ToGateway};
 use cofferdam_plan::{BUILD, wire};
 use rustix::event::PollFlags;
 use rustix::fs::{Mode, OFlags};
@@ -40,6 +40,8 @@ const READY_WITHIN: Duration = Duration::from_secs(10);
 pub trait Witness {
     /// A guarding mount fell.
     fn fell(&mut self, path: &Path, kills: bool);
+    /// The broker refused an operation on a name.
+    fn denied(&mut self, denied: Denied);
     /// Whether the log has room for the events of this many connections that are on their way.
     fn has_room(&mut self, connections: u32) -> bool;
     /// A connection ended, or was refused.
@@ -299,6 +301,7 @@ mod tests {
 
     impl Witness for Seen {
         fn fell(&mut self, _: &Path, _: bool) {}
+        fn denied(&mut self, _: Denied) {}
         fn has_room(&mut self, _: u32) -> bool {
             true
         }

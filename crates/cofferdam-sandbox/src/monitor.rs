@@ -162,6 +162,7 @@ impl Running {
                     *outcome = Some(Outcome::Killed { fallen: path });
                 }
             }
+            Report::Denied(denied) => witness.denied(*denied),
             Report::NotStarted { errno } => *outcome = Some(Outcome::NotStarted(errno)),
             Report::Failed { doing, errno, .. } => {
                 *outcome = Some(Outcome::Failed { doing, errno });

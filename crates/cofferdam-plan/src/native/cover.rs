@@ -66,7 +66,9 @@ fn tree(grant: &Grant, host: &Host, walls: &Walls) -> Coverage {
     let says = format!("{} is {}", grant.path.display(), grant.mode.as_str());
     let mechanisms = match grant.mode {
         Mode::ReadOnly => walls.read_only([grant.path.as_path()]),
-        Mode::ReadWrite => ["mount of this tree alone", "Landlock"].map(str::to_owned).into(),
+        Mode::AppendOnly | Mode::NoDelete | Mode::ReadWrite => {
+            ["mount of this tree alone", "Landlock"].map(str::to_owned).into()
+        }
     };
     let open = match host.landlock_abi {
         1 => Some("moving files between directories fails: Landlock ABI 1"),
@@ -74,7 +76,7 @@ fn tree(grant: &Grant, host: &Host, walls: &Walls) -> Coverage {
         _ => None,
     };
     let extent = match (open, grant.mode) {
-        (Some(open), Mode::ReadWrite) => Extent::Partly { open: open.into() },
+        (Some(open), mode) if mode.is_written() => Extent::Partly { open: open.into() },
         _ => Extent::Enforced,
     };
     Coverage { clause: grant.clause.clone(), says, mechanisms, extent }

@@ -69,7 +69,7 @@ pub(super) fn rules(policy: &Policy, abi: u32) -> Vec<(PathBuf, u64)> {
     let tree = |grant: &Grant| {
         let rights = match grant.mode {
             Mode::ReadOnly => read,
-            Mode::ReadWrite => everything & !IOCTL_DEV,
+            Mode::AppendOnly | Mode::NoDelete | Mode::ReadWrite => everything & !IOCTL_DEV,
         };
         let rights = if grant.seen.kind == Kind::Directory { rights } else { rights & files };
         (grant.path.clone(), rights)

@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use super::{Resolver, steps_down};
 use crate::error::{Fault, PolicyError};
 use crate::facts::{Kind, Seen};
-use crate::model::{Clause, Grant, Guarded, LeftOut, Mode, conceals};
+use crate::model::{Clause, Grant, Guarded, LeftOut, conceals};
 use crate::view;
 
 /// The trees of the view, to ask which may be written.
@@ -17,7 +17,7 @@ impl<'g> Writable<'g> {
     }
 
     fn tops(&self) -> impl Iterator<Item = &'g Path> {
-        let writable = self.0.iter().filter(|tree| tree.mode == Mode::ReadWrite);
+        let writable = self.0.iter().filter(|tree| tree.mode.is_written());
         writable.map(|tree| tree.path.as_path())
     }
 
@@ -30,7 +30,7 @@ impl<'g> Writable<'g> {
     /// The innermost tree that holds `path`, if it may be written.
     pub(super) fn holding(&self, path: &Path) -> Option<&'g Path> {
         let inner = self.innermost(path)?;
-        (inner.mode == Mode::ReadWrite).then_some(inner.path.as_path())
+        inner.mode.is_written().then_some(inner.path.as_path())
     }
 
     /// Where else a thing of the host's stands inside: a system's tree that a link leads to is shown

@@ -62,7 +62,7 @@ impl Named {
     /// at or below a protected name is not written.
     pub(super) fn bear_on(&self, grants: &mut Vec<Grant>, workspace: &mut Grant) {
         grants.retain(|grant| !self.hide.iter().any(|name| name.path == grant.path));
-        let writable = |tree: &&mut Grant| tree.mode == Mode::ReadWrite;
+        let writable = |tree: &&mut Grant| tree.mode.is_written();
         for tree in grants.iter_mut().chain([workspace]).filter(writable) {
             if let Some(name) = self.protect.iter().find(|name| tree.path.starts_with(&name.path)) {
                 (tree.mode, tree.clause) = (Mode::ReadOnly, name.clause.clone());

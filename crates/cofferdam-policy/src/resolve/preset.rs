@@ -46,7 +46,7 @@ impl Resolver<'_> {
             let outer = grants
                 .iter()
                 .chain([workspace])
-                .find(|tree| tree.mode == Mode::ReadWrite && path.starts_with(&tree.path));
+                .find(|tree| tree.mode.is_written() && path.starts_with(&tree.path));
             if let Some(outer) = outer {
                 let tree = outer.path.clone();
                 return Err(self.fault(Fault::OptionalInside { path, tree }, text));

@@ -104,7 +104,7 @@ impl Resolver<'_> {
             let file = *kind == Kind::File && seen.links > 1;
             let file = file.then(|| format!("{} has more than one name", path.display()));
             let unguardable = || match (kind, mode) {
-                (Kind::Directory, Mode::ReadWrite) => self.unguardable(path),
+                (Kind::Directory, mode) if mode.is_written() => self.unguardable(path),
                 (Kind::Directory | Kind::File | Kind::Link | Kind::Other, _) => None,
             };
             wrong(path, seen).or(file).or_else(|| self.too_wide(path)).or_else(unguardable)

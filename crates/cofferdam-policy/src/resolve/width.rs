@@ -60,7 +60,7 @@ impl Resolver<'_> {
 
     /// The system's tree that `path` is or lies in, which is not granted for writing.
     pub(super) fn the_systems(&self, path: &Path, mode: Mode) -> Option<PathBuf> {
-        let places = view::SYSTEM_OWNED.iter().filter(|_| mode == Mode::ReadWrite);
+        let places = view::SYSTEM_OWNED.iter().filter(|_| mode.is_written());
         let place = places.map(Path::new).find(|place| self.facts.holds(place, path))?;
         let source = view::SYSTEM_SOURCES
             .iter()

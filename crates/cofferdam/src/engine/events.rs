@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use cofferdam_audit::{Connection, Event, ExitKind, Log};
-use cofferdam_plan::message::{Ended, Way, Went};
+use cofferdam_audit::{Connection, Event, ExitKind, Log, NameDenied};
+use cofferdam_plan::message::{Denied, Ended, Way, Went};
 use cofferdam_sandbox::{Outcome, StartRefusal};
 use serde_json::value::RawValue;
 
@@ -102,5 +102,18 @@ pub(super) fn connection(ended: &Ended) -> Event {
         received: ended.received,
         duration_ms: ended.duration_ms,
         times: ended.times,
+    }))
+}
+
+/// An operation on a name, as the broker told it.
+pub(super) fn name(denied: Denied) -> Event {
+    Event::Name(Box::new(NameDenied {
+        operation: denied.operation.as_str(),
+        path: denied.path,
+        clause: denied.clause.to_string(),
+        why: denied.why,
+        fix: denied.fix,
+        errno: denied.errno,
+        times: denied.times,
     }))
 }

@@ -5,11 +5,11 @@ use std::path::Path;
 use std::time::Instant;
 
 use cofferdam_audit::{Event, Log, LogError};
-use cofferdam_plan::message::{Ended, Way, Went};
+use cofferdam_plan::message::{self, Ended, Way, Went};
 use cofferdam_sandbox::{Outcome, Preparing, Sink, StartRefusal, Streams, Witness};
 
 use crate::engine::Prepared;
-use crate::engine::events::{connection, end_event, recorded};
+use crate::engine::events::{connection, end_event, name, recorded};
 use crate::refused::Refused;
 use crate::trace::Trace;
 
@@ -197,6 +197,10 @@ impl Witness for Keeper {
             guard: if kills { "kill" } else { "note" }.into(),
             action: if kills { "the workload is killed" } else { "recorded" }.into(),
         });
+    }
+
+    fn denied(&mut self, denied: message::Denied) {
+        self.append(&name(denied));
     }
 
     fn has_room(&mut self, connections: u32) -> bool {
