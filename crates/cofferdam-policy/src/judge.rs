@@ -259,6 +259,8 @@ impl Rules {
                         .map(|name| entry(&name.path, Access::Hidden, &name.clause)),
                 ),
         )
+        .with_names(policy.names.clone())
+        .with_sockets(policy.sockets.clone())
     }
 
     /// Entries for codecs and people, outer before inner.
