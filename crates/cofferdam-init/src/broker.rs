@@ -27,6 +27,7 @@ use std::sync::{Arc, RwLock};
 use std::thread::Builder;
 
 use cofferdam_plan::message::Operation;
+use cofferdam_plan::model::Clause;
 use cofferdam_plan::plan::Plan;
 use cofferdam_plan::{HostRules, Rules};
 use cofferdam_sys::notify::{self, Call};
@@ -102,7 +103,7 @@ impl Broker {
         let broker = Arc::new(Self {
             listener,
             rules: plan.rules.clone(),
-            hosts: hosts.unwrap_or_default(),
+            hosts: hosts.unwrap_or_else(nobody),
             made: Made::default(),
             denials: Arc::clone(denials),
             waiting: Waiting::default(),
@@ -201,6 +202,11 @@ impl Broker {
             unlinkat(parent, name, AtFlags::empty()).unwrap_or(());
         }
     }
+}
+
+/// Without a gateway no host is allowed.
+fn nobody() -> HostRules {
+    HostRules { allow: Vec::new(), deny: Vec::new(), base: Clause::built_in("network") }
 }
 
 /// One call. Numbers are those of `arch/x86/entry/syscalls/syscall_64.tbl`.

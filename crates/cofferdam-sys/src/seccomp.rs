@@ -25,7 +25,8 @@ pub fn set_filter(program: &[u8]) -> io::Result<()> {
 /// Those of [`set_filter`]. `EBUSY`: a filter above this one has such a descriptor already. `EINVAL`:
 /// also before Linux 5.19.
 pub fn set_filter_listening(program: &[u8]) -> io::Result<OwnedFd> {
-    let flags = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+    let flags =
+        libc::SECCOMP_FILTER_FLAG_NEW_LISTENER | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
     let fd = new_fd(install(program, flags)?)?;
     // SAFETY: the kernel has just created `fd` for this call, so nothing else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })

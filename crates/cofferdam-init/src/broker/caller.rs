@@ -154,9 +154,8 @@ impl<'b> Caller<'b> {
         /// `PIDFD_THREAD`, Linux 6.9.
         const THREAD: PidfdFlags = PidfdFlags::from_bits_retain(0o200);
         let thread = self.call.thread.cast_signed();
-        let open = |number: i32, flags| {
-            pidfd_open(Pid::from_raw(number).ok_or(Errno::SRCH)?, flags)
-        };
+        let open =
+            |number: i32, flags| pidfd_open(Pid::from_raw(number).ok_or(Errno::SRCH)?, flags);
         let process = match open(thread, THREAD) {
             Err(Errno::INVAL) => open(self.process()?, PidfdFlags::empty())?,
             opened => opened?,
@@ -250,7 +249,8 @@ impl<'b> Caller<'b> {
         match judge(&self.broker.rules, ask) {
             Answer::Deny(clause, because) => {
                 let hidden = because == cofferdam_plan::judge::Because::Hidden;
-                let there = rustix::fs::statat(&place.parent, &place.name, AtFlags::SYMLINK_NOFOLLOW);
+                let there =
+                    rustix::fs::statat(&place.parent, &place.name, AtFlags::SYMLINK_NOFOLLOW);
                 if there.is_ok() && !hidden {
                     return Err(Errno::EXIST);
                 }

@@ -57,8 +57,10 @@ impl Denials {
         }
         if kinds.len() >= KINDS_MAX {
             let rest = Denied { path: String::new(), ..denied };
-            kinds.entry((rest.operation, String::new())).or_insert(Denied { times: 0, ..rest }).times +=
-                1;
+            kinds
+                .entry((rest.operation, String::new()))
+                .or_insert(Denied { times: 0, ..rest })
+                .times += 1;
             return;
         }
         let told = self.control.send_at_once(&Report::Denied(Box::new(denied.clone()))).is_ok();

@@ -66,11 +66,8 @@ impl Want {
     /// For our own open of something that is there: never waiting, never our terminal, never through a
     /// last link; the cut comes when the caller has it.
     fn existing(self) -> OFlags {
-        let cut_later = if self.flags.intersects(OFlags::RWMODE) {
-            OFlags::TRUNC
-        } else {
-            OFlags::empty()
-        };
+        let cut_later =
+            if self.flags.intersects(OFlags::RWMODE) { OFlags::TRUNC } else { OFlags::empty() };
         self.always().difference(OFlags::CREATE | OFlags::EXCL | cut_later)
     }
 
@@ -291,7 +288,9 @@ fn written(fd: &OwnedFd, want: Want) -> Option<Answered> {
     let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
     match poll(&mut fds, Some(&at_once)) {
         Ok(0) => None,
-        Ok(_) => Some(fd.try_clone().map_err(|_| Errno::MFILE).and_then(|fd| given(fd, want, None))),
+        Ok(_) => {
+            Some(fd.try_clone().map_err(|_| Errno::MFILE).and_then(|fd| given(fd, want, None)))
+        }
         Err(errno) => Some(Err(errno)),
     }
 }

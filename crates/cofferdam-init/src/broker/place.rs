@@ -85,6 +85,14 @@ impl Caller<'_> {
         Ok(place)
     }
 
+    /// The same for a path that stands elsewhere, from the working directory.
+    pub(super) fn place_of(&self, text: &CStr) -> Result<Place, Errno> {
+        let start = self.start(HERE, text.to_bytes())?;
+        let place = self.place_from(start, text.to_bytes())?;
+        self.stands()?;
+        Ok(place)
+    }
+
     /// Where a path starts.
     fn start(&self, fd: i32, text: &[u8]) -> Result<OwnedFd, Errno> {
         match text.first() {
@@ -281,7 +289,11 @@ mod tests {
             ("./", ("", ".", true)),
         ] {
             let (above, name, slash) = want;
-            assert_eq!(split(text.as_bytes()), (above.as_bytes(), name.as_bytes(), slash), "{text}");
+            assert_eq!(
+                split(text.as_bytes()),
+                (above.as_bytes(), name.as_bytes(), slash),
+                "{text}"
+            );
         }
     }
 }

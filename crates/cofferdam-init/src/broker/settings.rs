@@ -9,9 +9,7 @@ use cofferdam_plan::git;
 use cofferdam_plan::judge::Because;
 use cofferdam_plan::judge::names::{Answer, Ask};
 use cofferdam_plan::message::{Denied, Operation};
-use rustix::fs::{
-    AtFlags, FileType, Mode, OFlags, fchmod, fstat, openat, renameat, unlinkat,
-};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, fchmod, fstat, openat, renameat, unlinkat};
 use rustix::io::Errno;
 
 use super::caller::Caller;
@@ -30,14 +28,14 @@ pub(super) fn land(caller: &Caller<'_>, from: &Place, to: &Place) -> Answered {
         Err(errno) => return Err(errno),
     };
     if let Err(kept) = git::edit(&old, &new, &caller.broker.hosts) {
-        let nothing = cofferdam_plan::judge::names::Thing { made: false, directory: false, bytes: 0 };
+        let nothing =
+            cofferdam_plan::judge::names::Thing { made: false, directory: false, bytes: 0 };
         let ask = Ask::Remove(&to.path, nothing);
         // The rule is the one that a removal would meet.
         if let Answer::Deny(clause, _) =
             cofferdam_plan::judge::names::judge(&caller.broker.rules, ask)
         {
-            let mut denied =
-                Denied::by_rule(Operation::Rename, &to.path, clause, Because::Guarded);
+            let mut denied = Denied::by_rule(Operation::Rename, &to.path, clause, Because::Guarded);
             denied.why = kept.to_string();
             denied.fix = "edit it outside the sandbox".into();
             caller.broker.denials.kept(denied);
@@ -48,9 +46,8 @@ pub(super) fn land(caller: &Caller<'_>, from: &Place, to: &Place) -> Answered {
     unlinkat(&from.parent, &from.name, AtFlags::empty())?;
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let copy = openat(&from.parent, &from.name, flags, Mode::from_raw_mode(0o600))?;
-    let landed = write(copy, &new, mode).and_then(|()| {
-        renameat(&from.parent, &from.name, &to.parent, &to.name)
-    });
+    let landed = write(copy, &new, mode)
+        .and_then(|()| renameat(&from.parent, &from.name, &to.parent, &to.name));
     if landed.is_err() {
         unlinkat(&from.parent, &from.name, AtFlags::empty()).unwrap_or(());
     }
