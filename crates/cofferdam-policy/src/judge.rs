@@ -5,6 +5,7 @@
 //! touches no file: the caller resolves symbolic links first.
 
 pub mod fold;
+pub mod git;
 pub mod hosts;
 pub mod names;
 pub mod pattern;
