@@ -7,6 +7,7 @@
 pub mod fold;
 pub mod git;
 pub mod hosts;
+pub mod mask;
 pub mod names;
 pub mod pattern;
 
