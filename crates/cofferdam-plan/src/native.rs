@@ -85,7 +85,7 @@ pub fn compile(policy: &Policy, host: &Host, task: impl Into<Task>) -> Result<Pl
     setup.push(Step::Pivot);
     setup.push(Step::JoinNetwork);
     setup.extend(confinement(policy, host, &rules, held.steps));
-    let mut coverage = cover::rows(policy, host);
+    let mut coverage = cover::rows(policy, &rules, host);
     coverage.extend(held.rows);
     Ok(Plan {
         build: BUILD.into(),
