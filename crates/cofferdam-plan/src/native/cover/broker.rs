@@ -74,7 +74,7 @@ pub(super) fn protected(rules: &Rules, covered: &[&Path]) -> Vec<Coverage> {
             Extent::Partly {
                 open: "a file that has a second name which the host made (a hard link) is changed by \
                        that one; times of modification can be set of git's settings, and of what the \
-                       host replaced meanwhile"
+                       host made or replaced meanwhile"
                     .into(),
             },
         ),
