@@ -23,7 +23,7 @@ pub enum Refusal {
     BrokerTaken,
     /// An outer filter hides the call.
     BrokerRefused {
-        /// `errno(3)`.
+        /// `errno(3)`; 0 where it says that it is done.
         errno: i32,
     },
     /// A kernel setting keeps the broker from the memory of who calls it.
@@ -155,6 +155,9 @@ impl std::fmt::Display for Refusal {
             }
             Self::BrokerTaken => out.write_str(
                 "an outer filter has a supervisor already, so there can be no broker for names",
+            ),
+            Self::BrokerRefused { errno: 0 } => out.write_str(
+                "an outer filter answers seccomp as if it were done, so there can be no broker",
             ),
             Self::BrokerRefused { errno } => write!(
                 out,
