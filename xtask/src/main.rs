@@ -73,7 +73,7 @@ fn main() -> ExitCode {
             within(pairs, 1_000, "--pairs").and_then(bench::broker)
         }
         // For the bench's own use, on both sides: not in the help.
-        [bench::CALLS] => bench::calls(),
+        [bench::CALLS, which] => bench::calls(which),
         [peer::TASK, words @ ..] => peer::run(words),
         // For the bench's own use, inside bubblewrap: not in the help.
         [bench::WALLS, plan, "--", command @ ..] => bench::under_walls(plan, command),

@@ -8,22 +8,16 @@ pub(super) mod calls;
 mod work;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use super::stat::Ratios;
 use super::subject::Subject;
 use super::{Figure, Scratch, TOLD, alternate, installed, report};
-use calls::{Call, TASK};
+use calls::{Call, TASK, asked};
 
 /// Something is hidden by a pattern, so that every open and look is judged.
 const HIDES: &str = "version = 1\n[filesystem]\nhide = [\"**/.env\"]\n";
-
-/// What the broker may add to a call that changes a name or opens to write. Seconds.
-const ADDED_MAX: f64 = 30e-6;
-/// What the filter and Landlock may add to a call that the broker never sees: it would cost five times
-/// as much at least. Seconds.
-const UNCHANGED_MAX: f64 = 1e-6;
 
 /// Both sides of a call.
 struct Calls<'s> {
@@ -48,8 +42,8 @@ pub(crate) fn broker(pairs: usize) -> Result<(), String> {
     };
     let calls = Calls::new(&subject)?;
     judged(&calls, pairs)?.into_iter().for_each(&mut add);
-    looks(&calls, pairs)?.into_iter().for_each(&mut add);
-    work::archive(&subject, pairs)?.into_iter().for_each(&mut add);
+    looks(&calls, pairs).into_iter().for_each(&mut add);
+    add(work::archive(&subject, pairs)?);
     add(work::packages(&subject, pairs));
     add(work::repository(&subject, pairs)?);
     report(&figures, pairs);
@@ -58,28 +52,42 @@ pub(crate) fn broker(pairs: usize) -> Result<(), String> {
 
 /// Every kind of call under the default policy.
 fn judged(calls: &Calls<'_>, pairs: usize) -> Result<Vec<Figure>, String> {
-    let all = calls.measured(pairs, || calls.inside())?;
+    let all = calls.measured(pairs, "all", &|words| calls.subject.cofferdam(&calls.work, words))?;
     let row = |(call, ratios): (Call, Ratios)| {
-        let most = if call.is_judged() { ADDED_MAX } else { UNCHANGED_MAX };
-        let goal = format!("at most {:.0} us added", most * 1e6);
-        let (what, held) = (call.words().into(), ratios.difference() <= most);
-        Figure { what, goal, held, found: ratios.added("us", 1e6) }
+        let (goal, held) = match call.added_max() {
+            Some(most) => {
+                (format!("at most {:.0} us added", most * 1e6), ratios.difference() <= most)
+            }
+            None => (TOLD.into(), true),
+        };
+        Figure { what: call.words().into(), goal, held, found: ratios.added("us", 1e6) }
     };
     Ok(all.into_iter().map(row).collect())
 }
 
-/// Those that are judged only where something is hidden by a pattern.
-fn looks(calls: &Calls<'_>, pairs: usize) -> Result<Vec<Figure>, String> {
-    let policy = calls.subject.policy("hides.toml", HIDES)?;
-    let all = calls.measured(pairs, || calls.inside_under(&policy))?;
-    let seen = all.into_iter().filter(|(call, _)| matches!(call, Call::OpenToRead | Call::Stat));
-    let row = |(call, ratios): (Call, Ratios)| Figure {
-        what: format!("{}, with `hide = [\"**/.env\"]`", call.words()),
+/// Those that are judged only where something is hidden by a pattern; why not, where it cannot be.
+fn looks(calls: &Calls<'_>, pairs: usize) -> Vec<Figure> {
+    let figure = |words: &str, found| Figure {
+        what: format!("{words}, with `hide = [\"**/.env\"]`"),
         goal: TOLD.into(),
         held: true,
-        found: ratios.added("us", 1e6),
+        found,
     };
-    Ok(seen.map(row).collect())
+    let measured = calls.subject.policy("hides.toml", HIDES).and_then(|policy| {
+        let inside = |words: &[&str]| calls.subject.ruled(&calls.work, &policy, words);
+        calls.measured(pairs, "looks", &inside)
+    });
+    match measured {
+        Ok(all) => all
+            .into_iter()
+            .map(|(call, ratios)| figure(call.words(), ratios.added("us", 1e6)))
+            .collect(),
+        Err(why) => {
+            let why = why.split("cofferdam: refused: ").last().and_then(|why| why.lines().next());
+            let why = why.unwrap_or_default();
+            vec![figure("looks", format!("not run: {why}"))]
+        }
+    }
 }
 
 impl<'s> Calls<'s> {
@@ -91,34 +99,27 @@ impl<'s> Calls<'s> {
         Ok(Self { subject, work, program })
     }
 
-    fn words(&self) -> [String; 2] {
-        [self.program.display().to_string(), TASK.into()]
-    }
-
-    fn inside(&self) -> Command {
-        self.subject.cofferdam(&self.work, &self.words().each_ref().map(String::as_str))
-    }
-
-    fn inside_under(&self, policy: &Path) -> Command {
-        let words = self.words();
-        self.subject.ruled(&self.work, policy, &words.each_ref().map(String::as_str))
-    }
-
-    fn outside(&self) -> Command {
-        let mut command = Command::new(&self.program);
-        command.current_dir(&self.work).arg(TASK);
-        command
-    }
-
-    /// Medians of each kind of call, inside and outside in turn.
+    /// Medians of these calls, inside and outside in turn.
     fn measured(
         &self,
         pairs: usize,
-        inside: impl Fn() -> Command,
+        which: &str,
+        inside: &dyn Fn(&[&str]) -> Command,
     ) -> Result<Vec<(Call, Ratios)>, String> {
+        let calls = asked(which).ok_or("no such calls")?;
+        let program = self.program.display().to_string();
+        let outside = || {
+            let mut command = Command::new(&self.program);
+            command.current_dir(&self.work).args([TASK, which]);
+            command
+        };
+        let both = alternate(
+            pairs,
+            || medians(&mut inside(&[&program, TASK, which]), calls.len()),
+            || medians(&mut outside(), calls.len()),
+        )?;
         let mut all: Vec<(Call, Ratios)> =
-            Call::ALL.iter().map(|call| (*call, Ratios::default())).collect();
-        let both = alternate(pairs, || medians(&mut inside()), || medians(&mut self.outside()))?;
+            calls.iter().map(|call| (*call, Ratios::default())).collect();
         for (inside, outside) in both {
             for (((_, ratios), one), other) in all.iter_mut().zip(inside).zip(outside) {
                 ratios.push(one, other);
@@ -128,13 +129,13 @@ impl<'s> Calls<'s> {
     }
 }
 
-/// What the measuring program says: seconds of each call, in the order of [`Call::ALL`].
-fn medians(command: &mut Command) -> Result<Vec<f64>, String> {
+/// What the measuring program says: seconds of each of so many calls, in their order.
+fn medians(command: &mut Command, calls: usize) -> Result<Vec<f64>, String> {
     let output = command.stdin(Stdio::null()).output();
     let output = output.map_err(|error| format!("{command:?}: {error}"))?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let medians: Vec<f64> = text.split_whitespace().filter_map(|word| word.parse().ok()).collect();
-    if output.status.success() && medians.len() == Call::ALL.len() {
+    if output.status.success() && medians.len() == calls {
         return Ok(medians);
     }
     let said = String::from_utf8_lossy(&output.stderr);
