@@ -4,6 +4,7 @@
 //! what `plan`, `why`, the broker and the property tests ask. This module reads no text and
 //! touches no file: the caller resolves symbolic links first.
 
+pub mod fold;
 pub mod hosts;
 pub mod names;
 pub mod pattern;
@@ -85,6 +86,9 @@ pub struct Rules {
     entries: Vec<Entry>,
     /// Rules about names, whichever tree they lie in.
     names: Vec<NameRule>,
+    /// What of each of them is made once.
+    #[cfg_attr(feature = "json", serde(skip))]
+    prepared: Vec<names::Prepared>,
     /// Sockets of the host's that may be connected to.
     sockets: Vec<(PathBuf, Clause)>,
     /// The rule about every other socket.
@@ -152,6 +156,7 @@ impl Rules {
             base: Clause::built_in("filesystem"),
             entries,
             names: Vec::new(),
+            prepared: Vec::new(),
             sockets: Vec::new(),
             socket_clause: Clause::built_in("filesystem.sockets"),
         }
@@ -160,6 +165,7 @@ impl Rules {
     /// The same with rules about names, in the order in which they are asked.
     #[must_use]
     pub fn with_names(mut self, names: Vec<NameRule>) -> Self {
+        self.prepared = names.iter().map(|rule| names::Prepared::of(rule, &self.entries)).collect();
         self.names = names;
         self
     }
@@ -273,8 +279,8 @@ impl Rules {
     pub(crate) fn holding(&self, path: &Path) -> Option<&Entry> {
         self.entries
             .iter()
-            .filter(|entry| path.starts_with(&entry.path))
-            .max_by_key(|entry| entry.path.components().count())
+            .filter(|entry| holds(&entry.path, path))
+            .max_by_key(|entry| entry.path.as_os_str().len())
     }
 
     /// Whether an act in a private place works at the start. Only directories are there: the place
@@ -294,6 +300,15 @@ impl Rules {
     fn pinned_by(&self, path: &Path) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.path.starts_with(path))
     }
+}
+
+/// Whether `path` is `tree` or below it, of absolute paths without empty words: as
+/// [`Path::starts_with`], which reads every word again each time.
+fn holds(tree: &Path, path: &Path) -> bool {
+    let tree = tree.as_os_str().as_encoded_bytes();
+    let tree = tree.strip_suffix(b"/").unwrap_or(tree);
+    let rest = path.as_os_str().as_encoded_bytes().strip_prefix(tree);
+    rest.is_some_and(|rest| matches!(rest, [] | [b'/', ..]))
 }
 
 /// Says whether the workload may do `request`, and which rule says so.
