@@ -139,6 +139,7 @@ const fn word(act: Act) -> &'static str {
         Act::Rename => "rename",
         Act::Remove => "remove",
         Act::Execute => "execute",
+        Act::Connect => "connect",
     }
 }
 
