@@ -52,7 +52,7 @@ pub(crate) enum Fault {
     ModeLater { asked: String },
     #[error("unknown mode `{asked}`")]
     ModeUnknown { asked: String },
-    #[error("`{key}` is of the mode `no-delete`, and this is `{mode}`")]
+    #[error("`{key}` goes with `no-delete`, and the mode is `{mode}`")]
     OverwriteMode { key: String, mode: &'static str },
     #[error("a grant needs a mode")]
     ModeMissing,
@@ -135,7 +135,7 @@ pub(crate) enum Fault {
     CoversWorkspace { pattern: String, path: PathBuf, verb: &'static str },
     #[error("the {verb} file {} has {links} hard links", path.display())]
     HiddenHardLink { path: PathBuf, links: u64, verb: &'static str },
-    #[error("the socket {} lies in no tree that is granted", path.display())]
+    #[error("the socket {} lies in no granted tree", path.display())]
     SocketOutside { path: PathBuf },
     #[error("{} is no socket", path.display())]
     NotASocket { path: PathBuf },
@@ -303,7 +303,7 @@ impl Fault {
                     .into()
             }
             Self::PatternForm { .. } => {
-                "`*`: any letters, `?`: one, `**`: any directories, as in **/*.pem".into()
+                "`*`: any letters, `?`: one, `**`: any directories, as in **/.env".into()
             }
             Self::PathOtherHome { .. } => "write the absolute path".into(),
             Self::PathVariable { .. } => "variables are not expanded: write the path itself".into(),
@@ -371,7 +371,7 @@ impl Fault {
             Self::CoversWorkspace { .. } => "name less: what is in it, by name".into(),
             Self::SocketOutside { path } => {
                 let above = path.parent().unwrap_or(path).display();
-                format!("grant the directory that holds it: {{ path = \"{above}\", mode = \"read-only\" }}")
+                format!("grant its directory: {{ path = \"{above}\", mode = \"read-only\" }}")
             }
             Self::NotASocket { .. } => {
                 "name the socket itself; it need not exist yet".into()

@@ -139,7 +139,7 @@ const CASES: &[Case] = &[
     ("hide-everything", None, &["--hide", "/"]),
     ("hide-flag-pattern", None, &["--hide", "**.pem"]),
     ("hide-flag-all", None, &["--hide", "$W/**"]),
-    ("grant-flag-mode", None, &["--grant", "/opt:nd:ro"]),
+    ("grant-flag-mode", None, &["--grant", "/opt:keep"]),
     ("hide-nothing", None, &["--hide", ""]),
     ("grant-around-workspace", None, &["--grant", "$H/src:rw"]),
     (

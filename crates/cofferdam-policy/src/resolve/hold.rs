@@ -62,8 +62,7 @@ pub(super) fn own(trees: &Writable<'_>, own: &[Guarded]) -> Vec<NameRule> {
     own.iter().filter_map(rule).collect()
 }
 
-/// What a person hides by patterns, masks or protects, but for what needs no rule. Masked before
-/// protected: a name that is both is read as a placeholder.
+/// What a person hides by patterns, masks or protects, but for what needs no rule.
 pub(super) fn persons(
     named: &Named<'_>,
     trees: &Writable<'_>,

@@ -85,6 +85,11 @@ impl Resolver<'_> {
         if let Some(name) = mask.each.iter().find(|name| workspace.path.starts_with(&name.path)) {
             return Err(self.covers(name.text, &workspace.path, "masked"));
         }
+        let other = |name: &&Name<'_>| name.seen.as_ref().is_some_and(|s| s.kind == Kind::Other);
+        if let Some(name) = mask.each.iter().find(other) {
+            // What blocks or answers has no shape of its own to show.
+            return Err(self.fault(Fault::NotRegular { path: name.path.clone() }, name.text));
+        }
         for name in &protect.each {
             let (Some(seen), path) = (&name.seen, name.path.clone()) else { continue };
             match seen.kind {

@@ -44,6 +44,7 @@ fn what_would_close_the_workspace_or_lead_elsewhere_is_refused() {
         ("mask = ['.']", "covers-workspace"),
         ("mask = ['~']", "covers-workspace"),
         ("mask = ['~/?']", "covers-workspace"),
+        ("mask = ['db.sock']", "not-regular"),
         ("hide = ['link']", "symbolic-link"),
         ("hide = ['link/later']", "symbolic-link"),
         ("mask = ['link/later/too']", "symbolic-link"),

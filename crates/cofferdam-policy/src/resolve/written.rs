@@ -120,7 +120,7 @@ impl Resolver<'_> {
                 }
                 Written::Below(top, pattern) => {
                     self.looked(&top, text)?;
-                    if !pattern.text().split('/').next().is_some_and(|word| word == ANY) {
+                    if pattern.text().split('/').next() != Some(ANY) {
                         self.unreserved(&top, text)?;
                     }
                     let tops = shown_at(&top, &pattern, workspace, grants);
@@ -177,8 +177,8 @@ impl Resolver<'_> {
             if kind.is_some_and(|kind| kind != Kind::Other) {
                 return Err(self.fault(Fault::NotASocket { path }, text));
             }
-            let below = |tree: &&Grant| path != tree.path && path.starts_with(&tree.path);
-            if !trees.iter().any(|tree| below(tree)) {
+            let mut all = trees.iter();
+            if !all.any(|tree| path != tree.path && path.starts_with(&tree.path)) {
                 return Err(self.fault(Fault::SocketOutside { path }, text));
             }
             sockets.push((path, text.clause.clone()));
