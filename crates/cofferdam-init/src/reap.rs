@@ -155,7 +155,7 @@ fn reap_ended(control: &Control, led: &Led) -> Result<bool, Failed> {
                         drop(control.send_at_once(&Report::Stopped { signal: small(signal) }));
                     }
                     None => {
-                        led.denials.tell();
+                        led.denials.tell_all();
                         control.send(&exited(status)).doing("report the end")?;
                         exit_now(0)
                     }

@@ -14,12 +14,15 @@ use crate::control::Control;
 
 /// Kinds that are told apart at a time; what comes beside them is counted together.
 const KINDS_MAX: usize = 256;
+/// Stands for those. No name: names are absolute.
+const OTHERS: &str = "…and others";
 
 /// Refusals that wait to be told.
 #[derive(Debug)]
 pub(crate) struct Denials {
     control: Control,
-    kinds: Mutex<HashMap<(Operation, String), Denied>>,
+    /// By operation, name and reason.
+    kinds: Mutex<HashMap<(Operation, String, String), Denied>>,
 }
 
 impl Denials {
@@ -50,31 +53,40 @@ impl Denials {
 
     fn add(&self, denied: Denied) {
         let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (denied.operation, denied.path.clone());
+        let key = (denied.operation, denied.path.clone(), denied.why.clone());
         if let Some(known) = kinds.get_mut(&key) {
             known.times += 1;
             return;
         }
         if kinds.len() >= KINDS_MAX {
-            let rest = Denied { path: String::new(), ..denied };
-            kinds
-                .entry((rest.operation, String::new()))
-                .or_insert(Denied { times: 0, ..rest })
-                .times += 1;
+            let why = "more names are refused at a time than are told apart";
+            let key = (denied.operation, String::from(OTHERS), why.to_owned());
+            let (path, why) = (key.1.clone(), key.2.clone());
+            let rest = Denied { path, why, fix: String::new(), times: 0, ..denied };
+            kinds.entry(key).or_insert(rest).times += 1;
             return;
         }
         let told = self.control.send_at_once(&Report::Denied(Box::new(denied.clone()))).is_ok();
         kinds.insert(key, Denied { times: u64::from(!told), ..denied });
     }
 
-    /// Tells what was counted, and forgets what did not come again. For once a second, and the end.
+    /// Tells what was counted, and forgets what did not come again. For once a second.
     pub(crate) fn tell(&self) {
+        self.tell_by(|report| self.control.send_at_once(report).is_ok());
+    }
+
+    /// Tells the rest, if that has to wait for room.
+    pub(crate) fn tell_all(&self) {
+        self.tell_by(|report| self.control.send(report).is_ok());
+    }
+
+    fn tell_by(&self, send: impl Fn(&Report) -> bool) {
         let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
         kinds.retain(|_, kind| {
             if kind.times == 0 {
                 return false;
             }
-            if self.control.send_at_once(&Report::Denied(Box::new(kind.clone()))).is_ok() {
+            if send(&Report::Denied(Box::new(kind.clone()))) {
                 kind.times = 0;
             }
             true

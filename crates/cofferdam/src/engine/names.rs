@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use cofferdam_plan::message::{Denied, Operation};
 use cofferdam_policy::model::Clause;
 
-/// Denials that are kept apart by operation, name and rule; every further one counts for
+/// Denials that are kept apart by operation, name, rule and reason; every further one counts for
 /// [`OTHERS`]. More than a person reads, and few enough for a log.
 const APART_MAX: usize = 10_000;
 /// Bytes of their names and reasons, which are the workload's choice up to `PATH_MAX`.
@@ -18,10 +18,13 @@ const AGAIN_MAX: u32 = 10_000;
 /// Stands for names that are not kept apart. No name: those are absolute.
 const OTHERS: &str = "…and others";
 
+/// Operation, name, rule and reason.
+type Key = (Operation, String, Clause, String);
+
 /// Denials so far.
 #[derive(Default)]
 pub(super) struct Names {
-    rows: BTreeMap<(Operation, String, Clause), Row>,
+    rows: BTreeMap<Key, Row>,
     bytes: usize,
     again: u32,
 }
@@ -30,7 +33,6 @@ pub(super) struct Names {
 struct Row {
     /// How many rows came before it.
     order: usize,
-    why: String,
     fix: String,
     errno: i32,
     reports: u64,
@@ -43,16 +45,19 @@ impl Names {
     /// Counts what was told; gives back what is to be recorded of it now. What is new is recorded at
     /// once, what comes again ever more rarely: with the second report, the fourth, the eighth.
     pub(super) fn hear(&mut self, mut denied: Denied) -> Option<Denied> {
-        let key = |denied: &Denied| (denied.operation, denied.path.clone(), denied.clause.clone());
+        let key = |denied: &Denied| -> Key {
+            let Denied { operation, path, clause, why, .. } = denied.clone();
+            (operation, path, clause, why)
+        };
         if !self.rows.contains_key(&key(&denied)) && self.is_full(&denied) {
             // A remedy for one name is none for the others.
             (denied.path, denied.fix) = (OTHERS.into(), String::new());
+            denied.why = "more names than are told apart".into();
         }
         let order = self.rows.len();
         let key = key(&denied);
         let row = self.rows.entry(key.clone()).or_insert_with(|| Row {
             order,
-            why: denied.why,
             fix: denied.fix,
             errno: denied.errno,
             reports: 0,
@@ -60,7 +65,7 @@ impl Names {
             untold: 0,
         });
         if row.reports == 0 {
-            self.bytes = self.bytes.saturating_add(row.bytes(&key.1));
+            self.bytes = self.bytes.saturating_add(row.bytes(&key));
         }
         row.reports = row.reports.saturating_add(1);
         row.times = row.times.saturating_add(denied.times);
@@ -98,13 +103,13 @@ impl Names {
 }
 
 impl Row {
-    fn bytes(&self, path: &str) -> usize {
-        path.len() + self.why.len() + self.fix.len()
+    fn bytes(&self, (_, path, _, why): &Key) -> usize {
+        path.len() + why.len() + self.fix.len()
     }
 
-    fn denied(&self, key: &(Operation, String, Clause), times: u64) -> Denied {
-        let (operation, path, clause) = key.clone();
-        let (why, fix, errno) = (self.why.clone(), self.fix.clone(), self.errno);
+    fn denied(&self, key: &Key, times: u64) -> Denied {
+        let (operation, path, clause, why) = key.clone();
+        let (fix, errno) = (self.fix.clone(), self.errno);
         Denied { operation, path, clause, why, fix, errno, times }
     }
 }
