@@ -1,0 +1,80 @@
+//! K17: when engine or pid 1 is killed while calls are on their way, nothing of the workload is left
+//! and nothing is written any more.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use crate::support::{Place, marked};
+use crate::trial::{Session, init_of, seen};
+
+/// Four processes and a thread each make, move and write names, for ever.
+const WRITERS: &str = "
+os.environ['MARK'] = mark
+def work(n):
+    k = 0
+    while True:
+        k += 1
+        name = 'w%d-%d' % (n, k % 50)
+        try:
+            put(name, str(k)); os.rename(name, name + '.x'); os.mkdir('.claude')
+        except OSError: pass
+for n in range(4):
+    if os.fork() == 0:
+        os.execve('/usr/bin/python3', ['python3', '-c', source % n], dict(os.environ))
+";
+
+const SOURCE: &str = "
+import os, threading
+def work(n):
+    k = 0
+    while True:
+        k += 1
+        name = 'w%%d-%%d' %% (n, k %% 50)
+        try:
+            open(name, 'w').write(str(k)); os.rename(name, name + '.x'); os.mkdir('.claude')
+        except OSError: pass
+threading.Thread(target=work, args=(%d + 10,), daemon=True).start()
+work(%d)
+";
+
+#[test]
+fn nothing_is_written_after_a_death() {
+    for victim in ["engine", "init", "all"] {
+        let place = Place::new();
+        let mark = format!("death-{victim}-{}", std::process::id());
+        let mut inside = Session::inside(&place, &[]);
+        let source =
+            SOURCE.replace("%d", "NUMBER").replace("%NUMBER", "%%d").replace("NUMBER", "%d");
+        let source = source.replace("(%d + 10,)", "(10,)").replace("work(%d)", "work(%d)");
+        inside
+            .ok(&format!("mark = '{mark}'; source = {}", serde_json::to_string(&source).unwrap()));
+        inside.ok(WRITERS);
+        inside.ok("until(lambda: len(os.listdir('.')) > 100)");
+        let variable = format!("MARK={mark}");
+        assert_eq!(marked(&variable).len(), 4, "they run");
+        let before = seen(&place.work);
+        std::thread::sleep(Duration::from_millis(50));
+        assert_ne!(before, seen(&place.work), "and write");
+        let init = init_of(inside.pid());
+        match victim {
+            "engine" => inside.kill(),
+            "init" => {
+                place.outside(&format!("kill -9 {init}")).works("killed");
+                assert_eq!(inside.end().status, Some(125));
+            }
+            _ => {
+                place.outside(&format!("kill -9 {init} {}", inside.pid())).works("killed");
+                inside.kill();
+            }
+        }
+        let until = Instant::now() + Duration::from_secs(5);
+        while !marked(&variable).is_empty() && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert!(marked(&variable).is_empty(), "{victim}: nothing of the workload is left");
+        let then = seen(&place.work);
+        std::thread::sleep(Duration::from_millis(300));
+        assert_eq!(then, seen(&place.work), "{victim}: nothing is written after");
+        assert!(fs::symlink_metadata(place.work.join(".claude")).is_err(), "{victim}");
+    }
+}
