@@ -85,15 +85,12 @@ const MORE_WAYS: &[(&str, &str)] = &[
     ("os.symlink('NAME', 'new'); put('new')", "EACCES"),
     ("os.symlink('up/NAME', 'new2'); put('new2')", "EACCES"),
     ("os.link('l', 'NAME', follow_symlinks=False)", "EACCES"),
-    ("os.link('l', 'NAME', follow_symlinks=True)", "EACCES"),
+    ("follow('l', 'NAME')", "EACCES"),
     (
-        "fd = os.open('.', os.O_TMPFILE | os.O_RDWR, 0o600); os.link('/proc/self/fd/%d' % fd, 'NAME', follow_symlinks=True)",
+        "fd = os.open('.', os.O_TMPFILE | os.O_RDWR, 0o600); follow('/proc/self/fd/%d' % fd, 'NAME')",
         "EACCES",
     ),
-    (
-        "fd = os.open('f', os.O_RDONLY); os.link('/proc/self/fd/%d' % fd, 'NAME', follow_symlinks=True)",
-        "EACCES",
-    ),
+    ("fd = os.open('f', os.O_RDONLY); follow('/proc/self/fd/%d' % fd, 'NAME')", "EACCES"),
     (
         "fd = os.open('.', os.O_TMPFILE | os.O_RDWR, 0o600); call(265, fd, b'', -100, b'NAME', 0x1000)",
         "EACCES ENOENT",

@@ -64,3 +64,72 @@ fn what_lands_was_judged() {
     assert!(!kept.contains("evil") && kept.contains("good"), "{kept}");
     place.outside("git status --porcelain").works("git reads it");
 }
+
+/// The copy that is to land has a name for a moment: nobody opens it there, and nobody puts another
+/// file in its place.
+const STEAL: &str = "
+def steal(seconds):
+    'Renames an allowed text into place, while others go for what has the name meanwhile.'
+    stop = mmap.mmap(-1, 1)
+    pids = []
+    for way in ('open', 'rename', 'link', 'open', 'rename', 'symlink'):
+        pid = os.fork()
+        if pid == 0:
+            held = []
+            while not stop[0]:
+                try:
+                    if way == 'open':
+                        fd = os.open('.git/config.lock', os.O_WRONLY)
+                        if len(held) < 800: held.append(fd)
+                        else: os.close(fd)
+                    elif way == 'rename':
+                        put('.git/evil%d' % os.getpid(), evil); os.rename('.git/evil%d' % os.getpid(), '.git/config.lock')
+                    elif way == 'link':
+                        os.link('.git/config.lock', '.git/second%d' % len(held)); held.append(0)
+                    else:
+                        os.symlink(os.environ['W'] + '/evil', '.git/config.lock')
+                except OSError: pass
+            for n in range(len(held)):
+                try:
+                    if way == 'open': os.pwrite(held[n], evil.encode(), 0)
+                    else: put('.git/second%d' % n, evil)
+                except OSError: pass
+            os._exit(0)
+        pids.append(pid)
+    landed = seen = 0
+    end = time.time() + seconds
+    while time.time() < end:
+        try:
+            put('.git/mine', good); os.rename('.git/mine', '.git/config.lock'); os.rename('.git/config.lock', '.git/config'); landed += 1
+        except OSError: pass
+        seen += 'evil' in get('.git/config')
+    stop[0] = 1
+    for pid in pids: os.waitpid(pid, 0)
+    return landed, seen + ('evil' in get('.git/config'))
+good = get('.git/config') + '[user]\\n\\tname = good\\n'
+evil = get('.git/config') + '[core]\\n\\tfsmonitor = sh -c evil\\n'
+put('evil', evil)
+";
+
+#[test]
+fn nobody_takes_the_place_of_what_lands() {
+    let place = repository();
+    let policy = place.root.join("policy.toml").display().to_string();
+    let mut inside = Session::inside(&place, &["--policy", &policy]);
+    inside.ok(STEAL);
+    inside.ok("landed, seen = steal(4)");
+    inside.ok("assert seen == 0, (landed, seen)");
+    inside.ok("assert landed > 0, (landed, seen)");
+    inside.end().works("to its end");
+    let config = place.work.join(".git/config");
+    assert!(!fs::read_to_string(&config).unwrap().contains("evil"));
+    let seen = fs::symlink_metadata(&config).unwrap();
+    assert!(
+        seen.is_file() && std::os::unix::fs::MetadataExt::nlink(&seen) == 1,
+        "one name: {seen:?}"
+    );
+    let place = repository();
+    let mut outside = Session::outside(&place, &place.work);
+    outside.ok(STEAL);
+    outside.ok("landed, seen = steal(1); assert seen > 0");
+}

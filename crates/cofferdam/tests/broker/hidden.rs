@@ -43,7 +43,7 @@ pub(crate) const LOOKS: &[&str] = &[
 /// What would move it, name it again or take it.
 const MOVES: &[&str] = &[
     "os.link('NAME', 'second')",
-    "os.link('/proc/self/fd/%d' % os.open('NAME', os.O_PATH), 'second', follow_symlinks=True)",
+    "follow('/proc/self/fd/%d' % os.open('NAME', os.O_PATH), 'second')",
     "os.rename('NAME', 'moved')",
     "call(316, -100, b'NAME', -100, b'f', 2)",
     "call(316, -100, b'f', -100, b'NAME', 2)",

@@ -88,7 +88,7 @@ fn what_is_masked_stays() {
             "call(316, -100, b'f', -100, b'NAME', 2)",
             "os.chmod('NAME', 0o777)",
             "fd = os.open('NAME', os.O_PATH); os.open('/proc/self/fd/%d' % fd, os.O_WRONLY)",
-            "fd = os.open('NAME', os.O_PATH); os.link('/proc/self/fd/%d' % fd, 'second', follow_symlinks=True)",
+            "fd = os.open('NAME', os.O_PATH); follow('/proc/self/fd/%d' % fd, 'second')",
         ] {
             acts.push((act.replace("NAME", name), "EACCES EROFS EBUSY"));
         }

@@ -34,7 +34,7 @@ fn what_is_held_does_not_move_with_its_parent() {
         &place,
         &options,
         &[
-            "os.rename('a/b/x', 'a/y'); os.rename('e', 'z'); os.rename('hidden/deep/x', 'y')",
+            "os.rename('a/b/x', 'a/b/y'); os.rename('e', 'z'); assert subprocess.run(['mv', 'a/b/y', 'hidden/deep/x', '.']).returncode == 0",
             "assert get('a/b/c/secret') == 'text'",
         ],
     );

@@ -28,7 +28,7 @@ const FILE: &[&str] = &[
     "call(316, -100, b'NAME', -100, b'f', 2)",
     "call(316, -100, b'd', -100, b'NAME', 2)",
     "os.link('NAME', 'second')",
-    "fd = os.open('NAME', os.O_RDONLY); os.link('/proc/self/fd/%d' % fd, 'second', follow_symlinks=True)",
+    "fd = os.open('NAME', os.O_RDONLY); follow('/proc/self/fd/%d' % fd, 'second')",
     "fd = os.open('NAME', os.O_RDONLY); os.open('/proc/self/fd/%d' % fd, os.O_WRONLY)",
     "fd = os.open('NAME', os.O_PATH); os.open('/proc/self/fd/%d' % fd, os.O_RDWR)",
     "fd = os.open('NAME', os.O_PATH); os.truncate('/proc/self/fd/%d' % fd, 0)",

@@ -11,7 +11,7 @@ const WAYS: &[&str] = &[
     "fd = os.open('a/b/.env', os.O_PATH); said = os.read(os.open('/dev/fd/%d' % fd, os.O_RDONLY), 9)",
     "fd = os.open('a/b/.env', os.O_PATH); os.symlink('/proc/self/fd/%d' % fd, 's1'); said = get('s1')",
     "fd = os.open('a/b/.env', os.O_PATH); os.chdir('/proc/self/fd'); said = get('%d' % fd)",
-    "fd = os.open('a/b/.env', os.O_PATH); os.link('/proc/self/fd/%d' % fd, 'l1', follow_symlinks=True); said = get('l1')",
+    "fd = os.open('a/b/.env', os.O_PATH); follow('/proc/self/fd/%d' % fd, 'l1'); said = get('l1')",
     "fd = os.open('a/b/.env', os.O_PATH); call(265, fd, b'', -100, b'l2', 0x1000); said = get('l2')",
     "fd = os.open('a/b/.env', os.O_PATH | os.O_NOFOLLOW); said = os.read(os.open('/proc/self/fd/%d' % fd, 0), 9)",
     "fd = os.open('a/b', os.O_PATH); said = os.read(os.open('.env', os.O_RDONLY, dir_fd=fd), 9)",
@@ -57,4 +57,33 @@ fn no_descriptor_leads_to_what_is_hidden() {
     }
     assert!(faults.is_empty(), "{} of {}:\n{}", faults.len(), WAYS.len(), faults.join("\n"));
     inside.end().works("to its end");
+}
+
+/// The host deletes or replaces what is hidden while somebody holds it without having read it.
+#[test]
+fn what_was_hidden_stays_so_when_its_name_goes() {
+    let place = project();
+    let options = policy(&place, "hide = [\"**/.env\", \"**/*.pem\"]\nmask = [\"f\"]");
+    let mut inside = Session::inside(&place, &options.each_ref().map(String::as_str));
+    for (name, host) in [
+        ("a/b/.env", "echo new > t && mv t a/b/.env"),
+        ("a/key.pem", "rm a/key.pem"),
+        (".env", "ln .env kept.pem && rm .env"),
+        ("f", "echo new > t && mv t f"),
+    ] {
+        place.outside(&format!("echo SECRET > {name}")).works("");
+        inside.ok(&format!("fd = os.open('{name}', os.O_PATH)"));
+        place.outside(host).works(host);
+        for way in
+            ["/proc/self/fd/%d' % fd", "/dev/fd/%d' % fd", "/proc/%d/fd/%d' % (os.getpid(), fd)"]
+        {
+            let said = inside.act(&format!("said = get('{way})"));
+            assert!(!said.contains("SECRET"), "{name}, {host}, {way}: {said}");
+        }
+    }
+    let mut outside = Session::outside(&place, &place.work);
+    place.outside("echo SECRET > g").works("");
+    outside.ok("fd = os.open('g', os.O_PATH)");
+    place.outside("rm g").works("");
+    assert_eq!(outside.act("said = get('/proc/self/fd/%d' % fd)"), "SECRET\n", "the control");
 }

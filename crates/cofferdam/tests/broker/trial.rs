@@ -26,6 +26,9 @@ def git(*words):
     done = subprocess.run(('git',) + words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if done.returncode: raise AssertionError(done.stdout.decode())
     return done.stdout.decode()
+def follow(link, to):
+    'link(2) as a name of what a link leads to.'
+    call(265, -100, os.fsencode(link), -100, os.fsencode(to), 0x400)
 def until(done, seconds=10):
     end = time.time() + seconds
     while not done():
@@ -179,10 +182,14 @@ pub(crate) fn policy(place: &Place, filesystem: &str) -> [String; 2] {
 
 /// A copy of the workspace beside it, another one each time.
 pub(crate) fn twin(place: &Place) -> PathBuf {
+    copy_of(place, &place.work)
+}
+
+fn copy_of(place: &Place, folder: &Path) -> PathBuf {
     let copies = place.root.join("copies");
     fs::create_dir_all(&copies).unwrap();
     let copy = copies.join(fs::read_dir(&copies).unwrap().count().to_string());
-    let done = place.command("cp").arg("-a").arg(&place.work).arg(&copy).status();
+    let done = place.command("cp").arg("-a").arg(folder).arg(&copy).status();
     assert!(done.is_ok_and(|status| status.success()), "a copy");
     copy
 }
@@ -215,10 +222,12 @@ pub(crate) fn seen(folder: &Path) -> BTreeMap<PathBuf, String> {
 pub(crate) fn denied(place: &Place, options: &[&str], acts: &[(String, &str)]) {
     let mut outside = Session::outside(place, &place.work);
     let before = seen(&place.work);
+    // Whatever an act that is not denied changes, the others' control is as it was.
+    let first = twin(place);
     let mut inside = Session::inside(place, options);
     let mut faults = Vec::new();
     for (act, with) in acts {
-        let copy = twin(place);
+        let copy = copy_of(place, &first);
         let quoted = serde_json::to_string(act).unwrap();
         let there = serde_json::to_string(&copy).unwrap();
         let control = outside.act(&format!("said = apart({quoted}, {there})"));
