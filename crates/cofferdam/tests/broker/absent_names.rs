@@ -60,7 +60,7 @@ const MORE_WAYS: &[(&str, &str)] = &[
     ("os.close(call(2, b'NAME', os.O_CREAT | os.O_WRONLY, 0o600))", "EACCES"),
     ("call(83, b'NAME', 0o700)", "EACCES"),
     ("call(83, b'NAME/', 0o700)", "EACCES"),
-    ("call(83, b'.//./NAME/.//', 0o700)", "EACCES"),
+    ("call(83, b'.//./NAME///', 0o700)", "EACCES"),
     ("os.mkdir('sub/../NAME')", "EACCES"),
     ("os.mkdir('up/NAME')", "EACCES"),
     ("os.mkdir('up/sub/../up/up/NAME')", "EACCES"),

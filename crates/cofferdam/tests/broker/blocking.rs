@@ -47,7 +47,7 @@ fn a_fifo_without_a_reader_holds_its_callers_alone() {
             "assert time.time() - start < 1, time.time() - start",
             // A handler that does not end the process lets it wait on.
             "os.kill(pids[0], signal.SIGCONT); time.sleep(0.1); said = ended()",
-            "r = os.open('f', os.O_RDONLY); got = b''\nwhile True:\n    b = os.read(r, 9); got += b\n    if not b: break\nsaid = len(got)",
+            "r = os.open('f', os.O_RDONLY); w = os.open('f', os.O_WRONLY); got = b''\nwhile len(got) < 7: got += os.read(r, 9)\nsaid = len(got)",
             "said = [os.waitpid(pid, 0)[1] for pid in pids]",
             "rw = os.open('f', os.O_RDWR | os.O_CREAT); os.write(rw, b'y'); said = os.read(rw, 1), fcntl.fcntl(rw, fcntl.F_GETFL) & os.O_NONBLOCK",
             "nb = os.open('f', os.O_WRONLY | os.O_NONBLOCK); said = bool(fcntl.fcntl(nb, fcntl.F_GETFL) & os.O_NONBLOCK)",

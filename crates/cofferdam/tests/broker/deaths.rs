@@ -1,11 +1,13 @@
 //! K17: when engine or pid 1 is killed while calls are on their way, nothing of the workload is left
 //! and nothing is written any more.
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::time::{Duration, Instant};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::support::{Place, marked};
-use crate::trial::{Session, init_of, seen};
+use crate::trial::{Session, init_of};
 
 /// Four processes, each with a thread more, make and move names for ever.
 const WRITERS: &str = "
@@ -28,6 +30,13 @@ for n in range(4):
         os.execve('/usr/bin/python3', ['python3', '-c', source.replace('NUMBER', str(n))], marked)
 ";
 
+/// Every name with its time, while others come and go.
+fn names(folder: &Path) -> BTreeMap<PathBuf, Option<SystemTime>> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    let when = |entry: &fs::DirEntry| entry.metadata().and_then(|seen| seen.modified()).ok();
+    entries.map(|entry| (entry.path(), when(&entry))).collect()
+}
+
 #[test]
 fn nothing_is_written_after_a_death() {
     for victim in ["engine", "init", "all"] {
@@ -39,9 +48,9 @@ fn nothing_is_written_after_a_death() {
         inside.ok("until(lambda: len(os.listdir('.')) > 100)");
         let variable = format!("MARK={mark}");
         assert_eq!(marked(&variable).len(), 4, "they run");
-        let before = seen(&place.work);
+        let before = names(&place.work);
         std::thread::sleep(Duration::from_millis(50));
-        assert_ne!(before, seen(&place.work), "and write");
+        assert_ne!(before, names(&place.work), "and write");
         let init = init_of(inside.pid());
         match victim {
             "engine" => inside.kill(),
@@ -59,9 +68,9 @@ fn nothing_is_written_after_a_death() {
             std::thread::sleep(Duration::from_millis(5));
         }
         assert!(marked(&variable).is_empty(), "{victim}: nothing of the workload is left");
-        let then = seen(&place.work);
+        let then = names(&place.work);
         std::thread::sleep(Duration::from_millis(300));
-        assert_eq!(then, seen(&place.work), "{victim}: nothing is written after");
+        assert_eq!(then, names(&place.work), "{victim}: nothing is written after");
         assert!(fs::symlink_metadata(place.work.join(".claude")).is_err(), "{victim}");
     }
 }

@@ -208,7 +208,7 @@ fn without_hosts_no_remote_is_added() {
         .fails(&["could not", "error", "denied"], "no host");
     assert_eq!(place.read("home/src/app/.git/config"), before);
     place
-        .inside("git config user.name b && git config branch.main.description text")
+        .inside("git config user.name b && git branch -q --set-upstream-to=origin/main")
         .works("no host is in it");
     let hint = place.inside_with(&[], "git config core.fsmonitor x");
     assert!(!matches!(hint.status, Some(0)), "{hint:?}");

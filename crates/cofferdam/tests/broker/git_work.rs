@@ -51,7 +51,10 @@ fn a_day_of_work() {
         inside(&place, script).works(script);
     }
     assert_eq!(
-        place.outside("git status --porcelain && git fsck").works("the host sees it").out,
+        place
+            .outside("rm -rf sub && git status --porcelain && git fsck --no-dangling")
+            .works("the host sees it")
+            .out,
         ""
     );
 }

@@ -1,7 +1,7 @@
 //! Takeover by procfs: whoever opens for another would open its own `/proc/self`, and pid 1's memory
 //! is the whole wall.
 
-use crate::support::Place;
+use crate::support::{Place, finish};
 use crate::trial::{Session, allowed, same};
 
 /// Ways to pid 1's own files.
@@ -149,7 +149,9 @@ fn streams_are_reopened_as_outside() {
         "python3 -c 'print(1, file=open(\"/dev/stdout\", \"a\"))'",
     ] {
         let shell = format!("{script}; rm -f f g");
-        let (outside, inside) = (place.outside(&shell), place.inside(&shell));
+        let words = ["timeout", "-s", "KILL", "20", "sh", "-c", &shell];
+        let outside = finish(place.command(words[0]).args(&words[1..]));
+        let inside = finish(place.cofferdam(&[]).args(words));
         // Where a shell says that something failed, it names itself.
         let (want, got) = (outside.works(script), inside.works(script));
         assert_eq!((got.out, got.err), (want.out, want.err), "{script}");
@@ -192,7 +194,7 @@ fn the_terminal_is_the_callers() {
     let place = Place::new();
     let on_a_terminal = |words: &str| {
         let mut command = place.command("script");
-        crate::support::finish(command.args(["-qec", words, "/dev/null"])).works(words).out
+        finish(command.args(["-qec", words, "/dev/null"])).works(words).out
     };
     let shell = "sh -c 'echo to-tty > /dev/tty; echo more >> /dev/tty; test -t 1'";
     let run = format!(

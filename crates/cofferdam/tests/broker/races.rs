@@ -6,22 +6,27 @@ use std::os::unix::net::UnixListener;
 use crate::support::{Place, is_root};
 use crate::trial::{Session, init_of, policy};
 
-/// Another process flips one byte of `page` between two values, `FLIPS` times, while `act` runs in a
-/// loop; says how often it ran.
+/// Another process flips one byte of `page` between two values, at least `count` times, while `act`
+/// runs at least 300 times; says how often it ran.
 const FLIPS: &str = "
 def flips(count, at, one, other, act):
     page[4000] = 0
+    page[4001] = 0
     pid = os.fork()
     if pid == 0:
-        for n in range(count // 2):
-            page[at] = one
-            page[at] = other
-        page[4000] = 1
+        left = count // 2
+        while not page[4000]:
+            for n in range(1000):
+                page[at] = one
+                page[at] = other
+            left -= 1000
+            if left < 0: page[4001] = 1
         os._exit(0)
     ran = 0
-    while not page[4000]:
+    while not page[4001] or ran < 300:
         ran += 1
         act()
+    page[4000] = 1
     os.waitpid(pid, 0)
     return ran
 page = mmap.mmap(-1, 4096)

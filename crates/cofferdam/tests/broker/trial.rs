@@ -185,7 +185,7 @@ pub(crate) fn twin(place: &Place) -> PathBuf {
     copy_of(place, &place.work)
 }
 
-fn copy_of(place: &Place, folder: &Path) -> PathBuf {
+pub(crate) fn copy_of(place: &Place, folder: &Path) -> PathBuf {
     let copies = place.root.join("copies");
     fs::create_dir_all(&copies).unwrap();
     let copy = copies.join(fs::read_dir(&copies).unwrap().count().to_string());
