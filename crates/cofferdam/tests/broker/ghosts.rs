@@ -22,7 +22,7 @@ fn repository() -> Place {
     place
         .outside(
             "git init -q . && rm -rf .git/hooks .git/info && git config user.email a@b.test && git config user.name a \
-             && mkdir d p && echo x > d/x && echo x > f && echo x > p/x && git add . && git commit -qm one && git status",
+             && mkdir d p x && echo x > x/x && echo x > d/x && echo x > f && echo x > p/x && git add . && git commit -qm one && git status",
         )
         .works("a repository");
     place

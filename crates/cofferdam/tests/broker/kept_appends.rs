@@ -22,7 +22,7 @@ const OPENS: &[&str] = &[
     "os.open('/proc/self/fd/%d' % os.open('old', os.O_RDONLY), os.O_WRONLY)",
     "os.open('/proc/self/fd/%d' % os.open('old', os.O_WRONLY | os.O_APPEND), os.O_WRONLY)",
     "os.open('/dev/fd/%d' % os.open('old', os.O_PATH), os.O_RDWR)",
-    "os.symlink('old', '/tmp/l%d' % os.getpid()); os.open('/tmp/l%d' % os.getpid(), os.O_WRONLY)",
+    "os.symlink(os.environ['W'] + '/old', '/tmp/l%d' % os.getpid()); os.open('/tmp/l%d' % os.getpid(), os.O_WRONLY)",
     "os.open('second', os.O_WRONLY)",
 ];
 

@@ -75,7 +75,7 @@ fn each_tree_has_its_own_mode() {
             if *outer != "read-only" && *inner != "read-only" {
                 // From one tree into another there are copies alone.
                 inside.fails("put('made'); os.rename('made', 'inner/made')", "EXDEV");
-                inside.fails("os.link('made', 'inner/made')", "EXDEV");
+                inside.fails("os.link('made', 'inner/made')", "EXDEV EPERM");
             }
             inside.end().works(&filesystem);
         }
@@ -96,7 +96,7 @@ fn git_and_editors_hear_it_clearly() {
     run("echo 2 >> file && test \"$(cat file | wc -l)\" = 2").works("appending");
     // An index is replaced by a rename over the old one.
     let ran = run("git add file");
-    assert!(ran.status == Some(0) || ran.err.contains("not permitted"), "{ran:?}");
+    assert!(ran.status == Some(0) || ran.err.contains("unable to write new index"), "{ran:?}");
     run("rm file").fails(&["not permitted"], "rm");
     run("mv file x").fails(&["not permitted"], "mv");
     run("echo x > t && mv t file").fails(&["not permitted"], "an editor's save over the old file");

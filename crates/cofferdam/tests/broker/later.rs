@@ -55,20 +55,22 @@ fn no_window_opens_between_saves() {
     place.write("home/src/app/.claude/settings.json", "good");
     let mut inside = Session::inside(&place, &[]);
     let tries = "
-won = rounds = 0
+won, rounds = [], 0
 while not os.path.exists('stop'):
     rounds += 1
-    for act in (lambda: put('.mcp.json', 'evil'), lambda: put('.claude/settings.json', 'evil'),
+    for n, act in enumerate((lambda: put('.mcp.json', 'evil'), lambda: put('.claude/settings.json', 'evil'),
                 lambda: (put('m', 'evil'), os.rename('m', '.mcp.json')), lambda: os.truncate('.mcp.json', 1),
-                lambda: os.mkdir('.claude'), lambda: os.rename('.mcp.json', 'stolen'), lambda: os.symlink('m', '.mcp.json')):
-        try: act(); won += 1
-        except OSError: pass
+                lambda: os.mkdir('.claude'), lambda: os.rename('.mcp.json', 'stolen'), lambda: os.symlink('m', '.mcp.json'))):
+        try: act()
+        except OSError: continue
+        # The host had moved the directory away, and it was another name's.
+        if n != 1 or 'evil' in get('.claude/settings.json'): won.append(n)
 said = won if rounds > 20 else 'only %d rounds' % rounds";
     inside.tell(tries);
     let saves = "for n in $(seq 300); do echo good > t1; mv t1 .mcp.json; mv .claude c; mkdir .claude; \
                  echo good > .claude/settings.json; rm -r c; cat .mcp.json .claude/settings.json; done; touch stop";
     let seen = place.outside(saves).works("saves").out;
-    assert_eq!(inside.hear(tries), "0", "attempts that came through");
+    assert_eq!(inside.hear(tries), "[]", "attempts that came through");
     assert!(seen.lines().all(|line| line == "good") && seen.lines().count() == 600);
     inside.end().works("to its end");
 }

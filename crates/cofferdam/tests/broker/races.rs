@@ -123,6 +123,9 @@ fn no_flip_of_an_address_reaches_a_socket_of_the_hosts() {
     assert!(host.accept().is_ok(), "the control");
 }
 
+/// What the threads of the broker may keep of callers, to ask again sooner.
+const KEPT_MAX: usize = 64;
+
 /// The caller is killed at some moment of its call.
 #[test]
 fn callers_that_die_leave_nothing_behind() {
@@ -165,8 +168,9 @@ for n in range(2000):
     } else {
         println!("not seen as an ordinary user: what pid 1 holds open");
     }
-    let few =
-        |before: Option<usize>, after: Option<usize>| after.unwrap_or(0) <= before.unwrap_or(0) + 2;
+    let few = |before: Option<usize>, after: Option<usize>| {
+        after.unwrap_or(0) <= before.unwrap_or(0) + KEPT_MAX
+    };
     assert!(few(before.0, after.0), "descriptors: {before:?}, {after:?}");
     assert!(few(before.1, after.1), "threads: {before:?}, {after:?}");
     assert!(fs::symlink_metadata(place.work.join(".claude")).is_err());

@@ -29,8 +29,15 @@ fn each_denial_is_an_event() {
         ("os.mkdir('.claude')", "create", ".claude", "filesystem.protect", "EACCES", 13),
         ("put('.mcp.json')", "write", ".mcp.json", "filesystem.protect", "EACCES", 13),
         ("put('kept')", "create", "kept", "filesystem.protect", "EACCES", 13),
-        ("os.rename('f', '.envrc')", "rename", ".envrc", "filesystem.protect", "EACCES", 13),
-        ("os.link('f', '.husky')", "link", ".husky", "filesystem.protect", "EACCES", 13),
+        (
+            "put('g'); os.rename('g', '.envrc')",
+            "rename",
+            ".envrc",
+            "filesystem.protect",
+            "EACCES",
+            13,
+        ),
+        ("os.link('g', '.husky')", "link", ".husky", "filesystem.protect", "EACCES", 13),
         ("os.unlink('old')", "remove", "old", "filesystem.workspace", "EPERM", 1),
         ("os.truncate('old', 0)", "cut", "old", "filesystem.workspace", "EPERM", 1),
         (
