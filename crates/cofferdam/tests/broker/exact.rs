@@ -122,7 +122,7 @@ for n in range(8):
         os._exit(0)
     pids.append(pid)
 said = [os.waitpid(pid, 0)[1] for pid in pids]";
-    assert_eq!(same(&place, &[], &[at_once]), ["[0, 0, 0, 0, 0, 0, 0, 0]"]);
+    assert_eq!(same(&Place::new(), &[], &[at_once]), ["[0, 0, 0, 0, 0, 0, 0, 0]"]);
 }
 
 /// With a default ACL the kernel cuts by the ACL, and not by the umask.

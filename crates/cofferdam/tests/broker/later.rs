@@ -61,10 +61,11 @@ while not os.path.exists('stop'):
     for n, act in enumerate((lambda: put('.mcp.json', 'evil'), lambda: put('.claude/settings.json', 'evil'),
                 lambda: (put('m', 'evil'), os.rename('m', '.mcp.json')), lambda: os.truncate('.mcp.json', 1),
                 lambda: os.mkdir('.claude'), lambda: os.rename('.mcp.json', 'stolen'), lambda: os.symlink('m', '.mcp.json'))):
-        try: act()
+        try:
+            act()
+            # Where the host had moved the directory away, it was another name's.
+            if n != 1 or 'evil' in get('.claude/settings.json'): won.append(n)
         except OSError: continue
-        # The host had moved the directory away, and it was another name's.
-        if n != 1 or 'evil' in get('.claude/settings.json'): won.append(n)
 said = won if rounds > 20 else 'only %d rounds' % rounds";
     inside.tell(tries);
     let saves = "for n in $(seq 300); do echo good > t1; mv t1 .mcp.json; mv .claude c; mkdir .claude; \
