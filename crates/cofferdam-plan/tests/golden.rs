@@ -338,6 +338,18 @@ fn names_that_a_person_closes() {
     check("names", &planned(text, &facts, &host()));
 }
 
+/// Patterns, names that are not there, trees in which nothing is lost, and a socket.
+#[test]
+fn what_the_broker_alone_holds() {
+    let text = "[filesystem]\nhide = ['**/*.pem']\nmask = ['token']\nprotect = ['later', 'gen/*.lock']\n\
+                grant = [\n\
+                { path = '/srv/data', mode = 'no-delete' },\n\
+                { path = '/srv/data/set/one', mode = 'no-delete', overwrite = false },\n]\n\
+                [sockets]\nallow = ['/srv/data/agent']\n";
+    let rows = [TREES, &[("/srv/data/agent", Kind::Other, None)]].concat();
+    check("broker", &planned(text, &facts(&ORDINARY, &rows), &host()));
+}
+
 /// A system's tree that a link leads to is hidden in where it is shown.
 #[test]
 fn names_in_a_tree_that_a_link_leads_to() {

@@ -142,11 +142,11 @@ fn pieces(address: u64, bytes: usize) -> io::Result<[libc::iovec; 2]> {
 pub fn read_memory(thread: u32, address: u64, to: &mut [u8]) -> io::Result<usize> {
     let remote = pieces(address, to.len())?;
     let local = libc::iovec { iov_base: to.as_mut_ptr().cast(), iov_len: to.len() };
-    let thread = libc::pid_t::try_from(thread).map_err(io::Error::other)?;
+    let (thread, local) =
+        (libc::pid_t::try_from(thread).map_err(io::Error::other)?, &raw const local);
     // SAFETY: the kernel writes at most `to.len()` bytes into `to`; the other addresses are looked up
     // in the other process alone.
-    let answer =
-        unsafe { libc::process_vm_readv(thread, &raw const local, 1, remote.as_ptr(), 2, 0) };
+    let answer = unsafe { libc::process_vm_readv(thread, local, 1, remote.as_ptr(), 2, 0) };
     usize::try_from(check(libc::c_long::try_from(answer).map_err(io::Error::other)?)?)
         .map_err(io::Error::other)
 }
@@ -158,10 +158,10 @@ pub fn read_memory(thread: u32, address: u64, to: &mut [u8]) -> io::Result<usize
 pub fn write_memory(thread: u32, address: u64, from: &[u8]) -> io::Result<()> {
     let remote = pieces(address, from.len())?;
     let local = libc::iovec { iov_base: from.as_ptr().cast_mut().cast(), iov_len: from.len() };
-    let thread = libc::pid_t::try_from(thread).map_err(io::Error::other)?;
+    let (thread, local) =
+        (libc::pid_t::try_from(thread).map_err(io::Error::other)?, &raw const local);
     // SAFETY: the kernel only reads `from`; the other addresses are looked up in the other process.
-    let answer =
-        unsafe { libc::process_vm_writev(thread, &raw const local, 1, remote.as_ptr(), 2, 0) };
+    let answer = unsafe { libc::process_vm_writev(thread, local, 1, remote.as_ptr(), 2, 0) };
     let written = check(libc::c_long::try_from(answer).map_err(io::Error::other)?)?;
     if usize::try_from(written) == Ok(from.len()) {
         Ok(())

@@ -63,8 +63,8 @@ pub fn ask_listening() -> io::Result<()> {
     let flags =
         libc::SECCOMP_FILTER_FLAG_NEW_LISTENER | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
     let program = std::ptr::null::<libc::sock_fprog>();
+    let mode = libc::SECCOMP_SET_MODE_FILTER;
     // SAFETY: the kernel reads the program through the pointer and answers EFAULT where it is null.
-    let answer =
-        unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, program) };
+    let answer = unsafe { libc::syscall(libc::SYS_seccomp, mode, flags, program) };
     check(answer).map(drop)
 }

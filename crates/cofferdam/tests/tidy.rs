@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Error, ErrorKind};
 use std::path::Path;
 
-use source::{DOCUMENTS, File, block, is_target, load, words};
+use source::{DECODER, DOCUMENTS, File, TRUSTED, block, is_target, load, words};
 use toml::{Table, Value};
 
 /// Which of our crates may depend on which.
@@ -47,16 +47,6 @@ const ARCHITECTURE_LINES_MAX: usize = 200;
 
 const POLICY: &str = "crates/cofferdam-policy/src/";
 const PLAN: &str = "crates/cofferdam-plan/src/";
-/// What a reviewer reads who trusts nothing else: init, sys, and the decoder of plan.
-const TRUSTED: &[&str] = &[
-    "crates/cofferdam-init/src/",
-    "crates/cofferdam-sys/src/",
-    "crates/cofferdam-plan/src/message.rs",
-    "crates/cofferdam-plan/src/plan.rs",
-    "crates/cofferdam-plan/src/wire",
-];
-const TRUSTED_LINES_MAX: usize = 4_000;
-
 const PURE: &str = "policy and plan are functions of what they are given";
 const FILES: &str = "this asks the file system; facts and host are given";
 
@@ -223,13 +213,19 @@ fn sizes(files: &[File]) -> Vec<String> {
 }
 
 fn trusted(files: &[File]) -> Vec<String> {
-    let of = |start: &&str| files.iter().any(|file| file.path.starts_with(*start));
-    let gone = TRUSTED.iter().filter(|start| !of(start)).map(|start| format!("{start}: no file"));
-    let base = files.iter().filter(|file| TRUSTED.iter().any(|start| file.path.starts_with(start)));
-    let lines: usize = base.map(|file| file.text.lines().count()).sum();
-    let long = (lines > TRUSTED_LINES_MAX)
-        .then(|| format!("the trusted base has {lines} lines, over {TRUSTED_LINES_MAX}"));
-    gone.chain(long).collect()
+    let mut faults = Vec::new();
+    for (starts, most) in [TRUSTED, DECODER] {
+        let within = |file: &&File, start: &str| file.path.starts_with(start);
+        let code = |file: &File| file.code.lines().filter(|line| !line.trim().is_empty()).count();
+        let base = files.iter().filter(|file| starts.iter().any(|start| within(file, start)));
+        let lines: usize = base.map(code).sum();
+        let gone = starts.iter().filter(|start| !files.iter().any(|file| within(&file, start)));
+        faults.extend(gone.map(|start| format!("{start}: no file")));
+        if lines > most {
+            faults.push(format!("{}: {lines} lines of code, over {most}", starts.join(", ")));
+        }
+    }
+    faults
 }
 
 fn places(files: &[File]) -> Vec<String> {

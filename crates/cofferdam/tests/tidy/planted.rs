@@ -1,10 +1,9 @@
 //! Each rule sees a planted violation, and is silent about its twin that is none.
 
-use crate::source::File;
+use crate::source::{DECODER, DOCUMENTS, File, TRUSTED};
 use crate::{
-    ABSENT, DOCUMENTS, INIT_REACHES, LINES_MAX, NO_PACKAGE, NO_PATH, NO_WORD, ONLY_IN, Rule,
-    TRUSTED, TRUSTED_LINES_MAX, arrows, banned_words, calls, codes, lints, locked, modules,
-    named_tests, places, sizes, trusted,
+    ABSENT, INIT_REACHES, LINES_MAX, NO_PACKAGE, NO_PATH, NO_WORD, ONLY_IN, Rule, arrows,
+    banned_words, calls, codes, lints, locked, modules, named_tests, places, sizes, trusted,
 };
 
 fn faults(rule: Rule, files: &[(&str, &str)]) -> Vec<String> {
@@ -50,18 +49,20 @@ fn size() {
 
 #[test]
 fn trusted_base() {
-    let part = "\n".repeat(TRUSTED_LINES_MAX / TRUSTED.len());
-    let paths: Vec<String> = TRUSTED
-        .iter()
-        .map(|start| if start.ends_with('/') { format!("{start}lib.rs") } else { (*start).into() })
-        .collect();
-    let mut files: Vec<(&str, &str)> =
-        paths.iter().map(|path| (path.as_str(), part.as_str())).collect();
-    passed(trusted, &files);
-    files.push(("crates/cofferdam-init/src/new.rs", "\n"));
-    caught(trusted, &files, "over");
-    files.truncate(TRUSTED.len() - 1);
-    caught(trusted, &files, "no file");
+    let mut files: Vec<(String, String)> = Vec::new();
+    for (starts, most) in [TRUSTED, DECODER] {
+        for (index, start) in starts.iter().enumerate() {
+            let path = if start.ends_with(".rs") { "" } else { "/a.rs" };
+            let lines = if index == 0 { most } else { 0 };
+            files.push((format!("{start}{path}"), "a();\n\n// said\n".repeat(lines)));
+        }
+    }
+    let all = || files.iter().map(|(path, text)| (path.as_str(), text.as_str()));
+    passed(trusted, &all().collect::<Vec<_>>());
+    for more in ["crates/cofferdam-sys/src/new.rs", "crates/cofferdam-plan/src/wire/new.rs"] {
+        caught(trusted, &all().chain([(more, "a();\n")]).collect::<Vec<_>>(), "over");
+    }
+    caught(trusted, &all().skip(1).collect::<Vec<_>>(), "no file");
 }
 
 #[test]
