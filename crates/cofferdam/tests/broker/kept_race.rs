@@ -70,7 +70,7 @@ fn no_name_is_changed_between_the_verdict_and_the_cut() {
             inside.ok(&format!("for word in '{deep}'.split('/'): os.chdir(word)"));
             inside.ok("put('own'); os.unlink('own')");
             inside.ok(RACE);
-            inside.ok(&format!("n = race(3, {cut}); assert n > 20, n"));
+            inside.ok(&format!("n = race(2, {cut}); assert n > 20, n"));
             let kept = fs::read_to_string(&old).unwrap();
             assert_eq!(kept, "0123456789", "{filesystem}: {cut}");
             inside.end().works("to its end");
