@@ -88,7 +88,7 @@ def makes(top):
     for n, asked in enumerate((0o777, 0o666, 0o600, 0o755, 0o1777, 0)):
         os.close(call(2, at('f%d' % n), os.O_CREAT | os.O_WRONLY, asked)); modes.append(mode('f%d' % n))
         os.close(call(85, at('c%d' % n), asked)); modes.append(mode('c%d' % n))
-        call(83, at('d%d' % n), asked); modes.append(mode('d%d' % n))
+        call(83, at('d%d' % n), asked or 0o700); modes.append(mode('d%d' % n))
         call(133, at('p%d' % n), 0o010000 | asked, 0); modes.append(mode('p%d' % n))
         call(259, -100, at('r%d' % n), 0o100000 | asked, 0); modes.append(mode('r%d' % n))
     s = socket.socket(socket.AF_UNIX); s.bind(top + '/s'); modes.append(mode('s'))
