@@ -132,6 +132,7 @@ const NO_PATH: &[&str] = &[concat!("/wo", "rk/"), concat!("/ro", "ot/.cargo")];
 const PROGRAMS: &[&str] = &[
     "agrees",
     "broken",
+    "broker",
     "containment",
     "crash",
     "doctor",
