@@ -20,7 +20,7 @@ pub struct Filter {
     pub since: Option<Moment>,
     /// Not after.
     pub until: Option<Moment>,
-    /// Only what went wrong: refusals, ends that are not 0, kills, limits that were hit.
+    /// Only what went wrong: refusals, denials, ends that are not 0, kills, limits that were hit.
     pub failed: bool,
 }
 
@@ -62,7 +62,7 @@ fn failed(record: &Record<'_>) -> bool {
         verdict: std::borrow::Cow<'e, str>,
     }
     match record.kind.as_str() {
-        "refusal" | "mount-fell" | "torn" | "limit" | "gateway-gone" => true,
+        "refusal" | "mount-fell" | "torn" | "limit" | "name" | "gateway-gone" => true,
         "connection" => serde_json::from_str(record.event.get())
             .map_or(true, |connection: Connection<'_>| connection.verdict != "allowed"),
         "exit" => serde_json::from_str(record.event.get()).map_or(true, |exit: Exit<'_>| {
@@ -121,6 +121,25 @@ impl Moment {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::parse;
+
+    #[test]
+    fn what_went_wrong() {
+        for (event, want, why) in [
+            (r#"{"kind":"ready"}"#, false, "it goes on"),
+            (r#"{"kind":"exit","outcome":{"code":0},"duration_ms":1}"#, false, "a good end"),
+            (r#"{"kind":"exit","outcome":{"code":1},"duration_ms":1}"#, true, "another one"),
+            (r#"{"kind":"connection","verdict":"allowed"}"#, false, "let through"),
+            (r#"{"kind":"connection","verdict":"denied"}"#, true, "denied"),
+            (r#"{"kind":"name","operation":"look","path":"/w/.env"}"#, true, "a denied name"),
+            (r#"{"kind":"names"}"#, false, "a kind that is not known"),
+        ] {
+            let line = format!(
+                r#"{{"hash":"","prev":"","seq":1,"session":"s","time":"t","event":{event}}}"#
+            );
+            assert_eq!(failed(&parse(line.as_bytes()).unwrap()), want, "{event}: {why}");
+        }
+    }
 
     #[test]
     fn moments() {

@@ -27,6 +27,7 @@ pub fn tell(record: &Record<'_>) -> Vec<String> {
         "mount-fell" => mount_fell(event),
         "limit" => limit(event),
         "connection" => connection(event),
+        "name" => name(event),
         "gateway-gone" => Some(vec!["every connection is refused from here on".into()]),
         "torn" => record.torn.as_ref().map(|(bytes, _)| {
             vec![format!("{bytes} bytes of a record that its writer, killed, never finished")]
@@ -201,6 +202,27 @@ fn connection(event: &str) -> Option<Vec<String>> {
     Some(lines)
 }
 
+fn name(event: &str) -> Option<Vec<String>> {
+    #[derive(Deserialize)]
+    struct Name {
+        operation: String,
+        path: String,
+        clause: String,
+        why: String,
+        fix: String,
+        times: u64,
+    }
+    let Name { operation, path, clause, why, fix, times } = serde_json::from_str(event).ok()?;
+    let times = if times > 1 { format!(", {times} times") } else { String::new() };
+    let what = format!("denied {} {}{times}", one_line(&operation), quoted(&path));
+    // A name may be longer than a line that is told: the reason has one of its own.
+    let mut lines = vec![what, format!("{}; by {}", one_line(&why), one_line(&clause))];
+    if !fix.is_empty() {
+        lines.push(format!("help: {}", one_line(&fix)));
+    }
+    Some(lines)
+}
+
 /// An event of a kind that this release does not know: its fields.
 fn anything(event: &str) -> String {
     let Ok(Value::Object(fields)) = serde_json::from_str(event) else { return String::new() };
@@ -333,6 +355,33 @@ mod tests {
                 "a reason begins no line",
             ),
             (r#"{"kind":"gateway-gone"}"#, &["every connection is refused from here on"], ""),
+        ] {
+            check(event, want, why);
+        }
+    }
+
+    #[test]
+    fn denied_names_in_words() {
+        for (event, want, why) in [
+            (
+                r#"{"kind":"name","operation":"create","path":"/w/.envrc","clause":"filesystem.protect[0] (p:4)","why":"it is\nprotected","fix":"remove the rule","errno":13,"times":1}"#,
+                &[
+                    "denied create /w/.envrc",
+                    "it is protected; by filesystem.protect[0] (p:4)",
+                    "help: remove the rule",
+                ][..],
+                "",
+            ),
+            (
+                r#"{"kind":"name","operation":"look","path":"/w/a\n\u001b b","clause":"c (p:4)","why":"hidden","fix":"","errno":2,"times":7}"#,
+                &["denied look \"/w/a\\n\\u{1b} b\", 7 times", "hidden; by c (p:4)"],
+                "a name begins no line, and nothing is said where nothing helps",
+            ),
+            (
+                r#"{"kind":"name","path":"/w/a","times":"many"}"#,
+                &["path /w/a, times many"],
+                "a form that is not known",
+            ),
         ] {
             check(event, want, why);
         }

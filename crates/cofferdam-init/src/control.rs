@@ -35,6 +35,11 @@ impl Control {
         }
     }
 
+    /// Another descriptor of the same socket.
+    pub(crate) fn share(&self) -> io::Result<Self> {
+        self.0.try_clone().map(Self)
+    }
+
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }

@@ -6,6 +6,7 @@
 //! away, and the kernel kills the rest of the pid namespace with it.
 #![cfg(target_os = "linux")]
 
+mod broker;
 mod confine;
 mod control;
 mod network;
@@ -20,11 +21,13 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use cofferdam_plan::message::{Order, Report};
 use cofferdam_plan::plan::{Carrier, Plan, Step};
 use cofferdam_plan::{BUILD, wire};
 use cofferdam_sys::process::exit_now;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
 use crate::control::Control;
 use crate::steps::Stage;
@@ -141,26 +144,49 @@ fn start(
     if let Some(terminal) = &connected.terminal {
         terminal.lead()?;
     }
+    let doing = "make a socket for the broker";
+    let pair = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None);
+    let (from, to) = pair.doing(doing)?;
     match cofferdam_sys::process::fork(cofferdam_sys::process::Kin::Child)
         .doing("fork the workload")?
     {
         cofferdam_sys::process::Forked::Child => {
-            drop((signals, watch));
-            workload::become_workload(plan, control, connected)
+            drop((signals, watch, from));
+            workload::become_workload(plan, control, connected, &to)
         }
         cofferdam_sys::process::Forked::Parent(pid) => {
+            drop(to);
             // The terminal stays open here: without a process of the workload's that has it open, its
             // other end would tell of an end again and again.
             let Connected { stdio, terminal, .. } = connected;
             drop(stdio);
+            let denials = broker::Denials::new(control.share().doing("share the control socket")?);
+            answer(plan, from, &denials)?;
             for step in &plan.setup {
                 if let Step::InitSeccomp { program } = step {
                     cofferdam_sys::seccomp::set_filter(program).doing("filter init's own calls")?;
                 }
             }
-            reap::reap(control, &signals, watch, reap::Led { workload: pid, terminal })
+            reap::reap(control, &signals, watch, reap::Led { workload: pid, terminal, denials })
         }
     }
+}
+
+/// Takes the descriptor on which the workload's calls arrive, and starts the broker.
+fn answer(plan: &Plan, from: OwnedFd, denials: &Arc<broker::Denials>) -> Result<(), Failed> {
+    for step in &plan.setup {
+        if let Step::Broker { program, threads } = step {
+            match steps::receive_descriptor(&from) {
+                Ok(listener) => {
+                    broker::Broker::start(listener, plan, (program, *threads), denials)?;
+                }
+                // The child has failed before, and tells why itself.
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {}
+                Err(error) => return Err(error).doing("take the workload's calls"),
+            }
+        }
+    }
+    Ok(())
 }
 
 fn read_plan(from: OwnedFd) -> Result<Plan, Failed> {

@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use cofferdam_plan::message::{Order, Report};
@@ -14,6 +15,7 @@ use rustix::process::{
     Pid, Signal, WaitOptions, WaitStatus, kill_process, kill_process_group, wait,
 };
 
+use crate::broker::Denials;
 use crate::control::Control;
 use crate::terminal::Terminal;
 use crate::watch::Watch;
@@ -49,6 +51,8 @@ pub(crate) struct Led {
     /// The workload's first process, whose group has the same number.
     pub(crate) workload: i32,
     pub(crate) terminal: Option<Terminal>,
+    /// What the broker refused and has not told yet.
+    pub(crate) denials: Arc<Denials>,
 }
 
 /// Makes ended and stopped children readable on a descriptor. The caller's stay blocked: in init's
@@ -87,6 +91,7 @@ pub(crate) fn reap(
         // A fallen guard first: the workload must not run on while its last child is reaped.
         if mounts || looked.elapsed().as_secs() >= 1 {
             looked = Instant::now();
+            led.denials.tell();
             let fallen = watch.fallen().doing("read the mounts")?;
             tell_fallen(control, fallen);
         }
@@ -99,7 +104,7 @@ pub(crate) fn reap(
             rustix::io::read(signals.as_fd(), &mut pending[..]).unwrap_or(0);
         }
         if ended || more {
-            more = reap_ended(control, led.workload)?;
+            more = reap_ended(control, &led)?;
         }
     }
 }
@@ -140,16 +145,17 @@ fn obey(control: &Control, led: &Led) -> Result<(), Failed> {
 }
 
 /// Reaps; `true` where there may be more.
-fn reap_ended(control: &Control, workload: i32) -> Result<bool, Failed> {
+fn reap_ended(control: &Control, led: &Led) -> Result<bool, Failed> {
     for _ in 0..REAPED_AT_ONCE {
         match wait(WaitOptions::NOHANG | WaitOptions::UNTRACED) {
-            Ok(Some((pid, status))) if pid.as_raw_nonzero().get() == workload => {
+            Ok(Some((pid, status))) if pid.as_raw_nonzero().get() == led.workload => {
                 match status.stopping_signal() {
                     // Without waiting: it goes on when the engine says so.
                     Some(signal) => {
                         drop(control.send_at_once(&Report::Stopped { signal: small(signal) }));
                     }
                     None => {
+                        led.denials.tell();
                         control.send(&exited(status)).doing("report the end")?;
                         exit_now(0)
                     }

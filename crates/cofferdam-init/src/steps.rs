@@ -248,7 +248,7 @@ fn idmap_namespace(uid: u32, gid: u32) -> Result<(OwnedFd, Option<Pid>), Failed>
 }
 
 /// Sends one byte with a descriptor (`unix(7)`, `SCM_RIGHTS`).
-fn send_descriptor(to: &OwnedFd, fd: BorrowedFd<'_>) -> io::Result<()> {
+pub(crate) fn send_descriptor(to: &OwnedFd, fd: BorrowedFd<'_>) -> io::Result<()> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     let fds = [fd];
@@ -258,7 +258,7 @@ fn send_descriptor(to: &OwnedFd, fd: BorrowedFd<'_>) -> io::Result<()> {
 }
 
 /// The descriptor of one such message; `UnexpectedEof` where the other end is gone.
-fn receive_descriptor(from: &OwnedFd) -> io::Result<OwnedFd> {
+pub(crate) fn receive_descriptor(from: &OwnedFd) -> io::Result<OwnedFd> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let mut byte = [0_u8; 1];

@@ -2,6 +2,7 @@
 
 use std::ffi::CString;
 use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use cofferdam_plan::message::Report;
@@ -11,6 +12,7 @@ use cofferdam_sys::process::{
 };
 
 use crate::control::Control;
+use crate::steps::send_descriptor;
 use crate::{Connected, Doing, Failed, confine};
 
 /// `SIGPIPE` (`signal(7)`): Rust programs ignore it, others expect to die of it.
@@ -26,6 +28,7 @@ pub(crate) fn become_workload(
     plan: &Plan,
     control: &Control,
     connected: Connected,
+    broker: &OwnedFd,
 ) -> Result<(), Failed> {
     let Connected { stdio: [input, output, error], terminal, umask } = connected;
     match terminal {
@@ -68,7 +71,10 @@ pub(crate) fn become_workload(
     set_blocked(&SignalSet::empty()).doing("unblock signals")?;
     for step in &plan.setup {
         if let Step::Seccomp { program } = step {
-            cofferdam_sys::seccomp::set_filter(program).doing("filter system calls")?;
+            let listener = cofferdam_sys::seccomp::set_filter_listening(program)
+                .doing("filter system calls")?;
+            // From here on only calls that the filter lets through: nobody answers yet.
+            send_descriptor(broker, listener.as_fd()).doing("hand calls to the broker")?;
         }
     }
     // As execvp(3): the first that starts; a name that may not be executed is told above one

@@ -19,6 +19,8 @@ pub mod seccomp;
 pub mod synthetic;
 pub mod wire;
 
+pub use cofferdam_policy::judge::{git, mask};
+pub use cofferdam_policy::{HostRules, Rules};
 pub use cofferdam_policy::{facts, hostname, judge, limits, model, network, view};
 pub use coverage::{Coverage, Extent};
 pub use egress::Egress;

@@ -2,8 +2,9 @@
 //! packet.
 
 use core::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use cofferdam_policy::judge::Because;
 use cofferdam_policy::judge::hosts::Protocol;
 use cofferdam_policy::model::Clause;
 
@@ -132,6 +133,36 @@ pub struct Denied {
     pub errno: i32,
     /// How many like it this stands for, from 1.
     pub times: u64,
+}
+
+impl Denied {
+    /// A rule refused it.
+    #[must_use]
+    pub fn by_rule(operation: Operation, path: &Path, clause: &Clause, because: Because) -> Self {
+        Self {
+            operation,
+            path: path.to_string_lossy().into_owned(),
+            clause: clause.clone(),
+            why: because.why().into(),
+            fix: because.fix().into(),
+            errno: because.errno(),
+            times: 1,
+        }
+    }
+
+    /// It could not be done.
+    #[must_use]
+    pub fn by_fault(operation: Operation, path: &str, errno: i32) -> Self {
+        Self {
+            operation,
+            path: path.into(),
+            clause: Clause::built_in("broker"),
+            why: "it could not be done".into(),
+            fix: String::new(),
+            errno,
+            times: 1,
+        }
+    }
 }
 
 /// From the engine to init.

@@ -17,9 +17,11 @@ use cofferdam_policy::model::{Clause, Grant, Mode, Origin, Policy, Shown, Variab
 use crate::egress::{Egress, PROXY_PORT};
 use crate::host::{DEVICES, Host, PROC_MASKED};
 use crate::plan::{
-    Access, Argument, Aside, Expect, Guard, Idmap, Opening, Plan, Spaces, Step, Streams, Workload,
+    Access, Argument, Aside, BROKER_THREADS, Expect, Guard, Idmap, Opening, Plan, Spaces, Step,
+    Streams, Workload,
 };
 use crate::refusal::Refusal;
+use crate::seccomp::Scope;
 use crate::synthetic::GATEWAY_V4;
 use crate::{BUILD, seccomp};
 
@@ -71,17 +73,18 @@ pub fn compile(policy: &Policy, host: &Host, task: impl Into<Task>) -> Result<Pl
     }
     let held = limits::held(policy, host)?;
     let egress = egress::of(policy, host)?;
+    let rules = Rules::of(policy);
     let openings = openings(policy, stand_in);
     let aside = aside(egress.as_ref(), host);
     let mut setup = entry(policy.person.ids, held.killed_first, aside, &openings);
     setup.push(Step::Hostname { name: HOSTNAME.into() });
     setup.push(Step::NewRoot);
     setup.extend(skeleton(policy, uid, gid, &held));
-    setup.extend(view(policy, &openings, held.private));
+    setup.extend(view(policy, &rules, &openings, held.private));
     setup.extend(proc(host));
     setup.push(Step::Pivot);
     setup.push(Step::JoinNetwork);
-    setup.extend(confinement(policy, host, held.steps));
+    setup.extend(confinement(policy, host, &rules, held.steps));
     let mut coverage = cover::rows(policy, host);
     coverage.extend(held.rows);
     Ok(Plan {
@@ -96,7 +99,7 @@ pub fn compile(policy: &Policy, host: &Host, task: impl Into<Task>) -> Result<Pl
             streams,
         },
         coverage,
-        rules: Rules::of(policy),
+        rules,
         bounds: held.bounds,
         egress,
     })
@@ -281,7 +284,12 @@ fn resolver(policy: &Policy) -> String {
 }
 
 /// The mounts of the view, outer before inner.
-fn view(policy: &Policy, openings: &[Opening], private: limits::Private) -> Vec<Step> {
+fn view(
+    policy: &Policy,
+    rules: &Rules,
+    openings: &[Opening],
+    private: limits::Private,
+) -> Vec<Step> {
     // At one path: first what is there, then the pin that keeps its name, then the guard.
     let mut mounts: Vec<(PathBuf, u8, Step)> = Vec::new();
     for (path, mode) in [
@@ -313,7 +321,9 @@ fn view(policy: &Policy, openings: &[Opening], private: limits::Private) -> Vec<
     for (path, expect) in pins(policy) {
         pin(&path, expect);
     }
-    for kept in policy.guarded.iter().chain(&policy.own) {
+    // A second wall behind the broker, but for what it writes itself.
+    let kept = policy.guarded.iter().chain(&policy.own);
+    for kept in kept.filter(|kept| !names::is_settings(rules, &kept.path)) {
         let expect = Some(Expect::Inode { dev: kept.seen.dev, ino: kept.seen.ino });
         let step = bind(&kept.path, &kept.path, expect, Access::ReadOnly);
         mounts.push((kept.path.clone(), 3, step));
@@ -325,11 +335,12 @@ fn view(policy: &Policy, openings: &[Opening], private: limits::Private) -> Vec<
 }
 
 fn bind(from: &Path, at: &Path, expect: Option<Expect>, access: Access) -> Step {
-    Step::Bind { from: from.into(), at: at.into(), expect, access, guard: Guard::Kill }
+    Step::Bind { from: from.into(), at: at.into(), expect, access, guard: Guard::Note }
 }
 
 /// Directories between a writable tree and something inside it that must keep its name: each is
-/// bound on itself, since `rename(2)` of a mount point is `EBUSY`.
+/// bound on itself, since `rename(2)` of a mount point is `EBUSY`. What is moved within one stays in
+/// one mount, so that works as ever.
 fn pins(policy: &Policy) -> Vec<(PathBuf, Option<Expect>)> {
     let mut pins = Vec::new();
     for kept in policy.guarded.iter().chain(&policy.own).chain(&policy.concealed) {
@@ -411,7 +422,7 @@ fn proc(host: &Host) -> Vec<Step> {
 }
 
 /// The walls that the process itself carries; every mount is done, Landlock would forbid more.
-fn confinement(policy: &Policy, host: &Host, limits: Vec<Step>) -> Vec<Step> {
+fn confinement(policy: &Policy, host: &Host, rules: &Rules, limits: Vec<Step>) -> Vec<Step> {
     let abi = host.landlock_abi;
     let walls = vec![
         Step::NoCoreDumps,
@@ -423,7 +434,9 @@ fn confinement(policy: &Policy, host: &Host, limits: Vec<Step>) -> Vec<Step> {
             scoped: landlock::scoped(abi),
             rules: landlock::workload_rules(abi),
         },
-        Step::Seccomp { program: seccomp::bytes(&seccomp::workload()) },
+        Step::Seccomp { program: seccomp::bytes(&seccomp::workload(Scope::of(rules))) },
+        // Started by init before its own filter, which makes no thread.
+        Step::Broker { program: seccomp::bytes(&seccomp::broker()), threads: BROKER_THREADS },
         Step::InitSeccomp { program: seccomp::bytes(&seccomp::init()) },
     ];
     // Init carries them too, and has opened and written what it needs.

@@ -30,13 +30,18 @@ pub struct Plan {
     pub egress: Option<Egress>,
 }
 
+/// Callers that the broker serves at one time: each has a thread of init's.
+pub const BROKER_THREADS: u32 = 4;
+/// Processes of a sandbox that are ours, as the kernel counts: init, and the broker's threads.
+pub const OWN_PROCESSES: u64 = 1 + BROKER_THREADS as u64;
+
 /// Limits that init has no part in: of the control group, and of time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize))]
 pub struct Bounds {
     /// Memory of the control group. Bytes.
     pub memory: Option<u64>,
-    /// Processes of the control group, init among them.
+    /// Processes of the control group, [`OWN_PROCESSES`] among them.
     pub processes: Option<u64>,
     /// Processors of the control group. Thousandths.
     pub cpus: Option<u64>,
@@ -165,13 +170,14 @@ pub enum Idmap {
     IfPossible,
 }
 
-/// Why a mount must stay, and what follows when the host makes it fall.
+/// What follows when the host makes a mount fall.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
 pub enum Guard {
-    /// Holds a rule of the policy: its fall ends the workload.
+    /// It alone holds a rule of the policy: its fall ends the workload.
     Kill,
-    /// Only replaces a file that is no secret: its fall is an event.
+    /// The broker, or the host itself, holds the name as well, or it only replaces a file that is no
+    /// secret: its fall is an event.
     Note,
 }
 
@@ -407,7 +413,7 @@ pub enum Step {
         /// The filter of each of its threads. 8 bytes an instruction.
         #[cfg_attr(feature = "json", serde(serialize_with = "instructions"))]
         program: Vec<u8>,
-        /// How many threads answer, from 1.
+        /// How many threads answer, from 1: [`BROKER_THREADS`].
         threads: u32,
     },
     /// Init's own filter, put on when the workload runs.

@@ -172,6 +172,9 @@ fn filter(step: &Step) -> Option<(&'static str, &[u8])> {
     if let Step::Seccomp { program } = step {
         return Some(("the workload", program));
     }
+    if let Step::Broker { program, .. } = step {
+        return Some(("the broker", program));
+    }
     if let Step::InitSeccomp { program } = step { Some(("init", program)) } else { None }
 }
 
@@ -189,7 +192,12 @@ fn written(plan: &Plan) -> String {
         let text = match filter(step) {
             Some((whose, program)) => {
                 assert!(program.len().is_multiple_of(8) && !program.is_empty(), "{whose}");
-                format!("the system-call filter of {whose}")
+                let text = format!("the system-call filter of {whose}");
+                if let Step::Broker { threads, .. } = step {
+                    format!("{text}, {threads} threads")
+                } else {
+                    text
+                }
             }
             None => format!("{step:?}"),
         };

@@ -4,7 +4,9 @@
 //! what `plan`, `why`, the broker and the property tests ask. This module reads no text and
 //! touches no file: the caller resolves symbolic links first.
 
+pub mod git;
 pub mod hosts;
+pub mod mask;
 pub mod names;
 pub mod pattern;
 
@@ -259,6 +261,8 @@ impl Rules {
                         .map(|name| entry(&name.path, Access::Hidden, &name.clause)),
                 ),
         )
+        .with_names(policy.names.clone())
+        .with_sockets(policy.sockets.clone())
     }
 
     /// Entries for codecs and people, outer before inner.

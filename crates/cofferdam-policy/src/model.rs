@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::facts::{Person, Seen};
+use crate::judge::names::NameRule;
 use crate::limits::Limits;
 use crate::network::Network;
 
@@ -329,10 +330,14 @@ pub struct Policy {
     /// Every other tree in the view: the person's, the system's, the toolchains'. The workspace is
     /// not among them. Sorted by path, so that an outer tree comes before an inner one.
     pub grants: Vec<Grant>,
-    /// Names in the workspace that exist and stay as they are.
+    /// Names in writable trees that exist and stay as they are.
     pub guarded: Vec<Guarded>,
     /// Names that the built-in list protects and that do not exist yet.
     pub unguarded: Vec<PathBuf>,
+    /// Rules about names, whether they exist or not, in the order in which the judge asks them.
+    pub names: Vec<NameRule>,
+    /// Sockets of the host's that may be connected to.
+    pub sockets: Vec<(PathBuf, Clause)>,
     /// Hooks that are links into what may be written: guarded as links, not for what they lead to.
     pub led_away: Vec<LeftOut>,
     /// Names that a person hides and that would be seen otherwise.

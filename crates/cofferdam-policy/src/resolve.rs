@@ -3,7 +3,10 @@
 //! Pure. Refuses rather than repairs: a path that is a symbolic link, too wide or not there is an
 //! error at the line that names it.
 
+#[cfg(test)]
+mod fixture;
 mod guard;
+mod hold;
 mod names;
 mod network;
 mod preset;
@@ -101,18 +104,9 @@ fn absolute(text: &str, home: &Path, cwd: &Path) -> PathBuf {
 pub fn resolve(document: &Document, facts: &Facts) -> Result<Policy, PolicyError> {
     let resolver = Resolver { document, facts };
     resolver.home()?;
-    let workspace = resolver.workspace()?;
+    let mut workspace = resolver.workspace()?;
     let (mut grants, mut missing) = resolver.grants(&workspace)?;
-    let mut workspace = workspace;
-    // At equal paths the most restrictive wins, the workspace being one grant among them.
-    grants.retain(|grant| {
-        let same = grant.path == workspace.path;
-        if same && grant.mode < workspace.mode {
-            workspace.mode = grant.mode;
-            workspace.clause = grant.clause.clone();
-        }
-        !same
-    });
+    narrow(&mut workspace, &mut grants);
     let (system, root_links) = resolver.system();
     let (toolchains, left_out) = resolver.toolchains();
     let built_in: Vec<Grant> = system
@@ -145,6 +139,8 @@ pub fn resolve(document: &Document, facts: &Facts) -> Result<Policy, PolicyError
         grants,
         guarded: kept.guarded,
         unguarded: kept.unguarded,
+        names: kept.names,
+        sockets: Vec::new(),
         led_away: kept.led_away,
         concealed: kept.concealed,
         idle: kept.idle,
@@ -169,6 +165,18 @@ pub fn resolve(document: &Document, facts: &Facts) -> Result<Policy, PolicyError
         limits: document.limits.clone(),
         dangers,
     })
+}
+
+/// At equal paths the most restrictive wins, the workspace being one grant among them.
+fn narrow(workspace: &mut Grant, grants: &mut Vec<Grant>) {
+    grants.retain(|grant| {
+        let same = grant.path == workspace.path;
+        if same && grant.mode < workspace.mode {
+            workspace.mode = grant.mode;
+            workspace.clause = grant.clause.clone();
+        }
+        !same
+    });
 }
 
 /// An entry of `/etc` by its real path, since that is what a mount is put on.

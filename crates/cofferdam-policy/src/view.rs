@@ -53,36 +53,61 @@ pub const ETC_HIDDEN: &[&str] = &[
 pub const ETC_OURS: &[&str] =
     &["/etc/passwd", "/etc/group", "/etc/hosts", "/etc/nsswitch.conf", "/etc/resolv.conf"];
 
-/// Names below the workspace that run code or change what runs, when a person or a tool next
+/// Names below a writable tree that run code or change what runs, when a person or a tool next
 /// works there outside: git hooks and configuration, agents' and editors' settings, shell files.
 ///
 /// Git reads configuration from `config.worktree` as well, and everything from elsewhere where
-/// `commondir` says so: [`GIT_NAMES`] has the same for other git directories.
+/// `commondir` says so: [`GIT_NAMES`] has the same for other git directories. What
+/// `info/attributes` names runs where the configuration says how.
 pub const PROTECTED: &[&str] = &[
     ".git/hooks",
-    ".git/config",
+    GIT_CONFIG,
     ".git/config.worktree",
     ".git/commondir",
+    ".git/info",
+    // Leads git, and whoever clones, to other repositories.
+    ".gitmodules",
     // Mercurial runs the hooks that it names.
     ".hg/hgrc",
+    ".husky",
     ".claude",
     ".codex",
+    ".agents",
+    ".cursor",
+    ".gemini",
     ".cofferdam",
     ".vscode",
     ".idea",
+    ".devcontainer",
     ".mcp.json",
     ".envrc",
     ".bashrc",
+    ".bash_aliases",
     ".bash_profile",
     ".bash_login",
     ".bash_logout",
     ".profile",
+    ".kshrc",
+    ".cshrc",
+    ".tcshrc",
+    ".login",
+    ".logout",
     ".zshrc",
     ".zshenv",
     ".zprofile",
     ".zlogin",
     ".zlogout",
 ];
+
+/// The name of [`PROTECTED`] that takes a new text where it changes nothing that could run a program.
+pub const GIT_CONFIG: &str = ".git/config";
+
+/// Names below a writable tree that stay what they are, a file, a directory or nothing, and whose
+/// content is judged by itself: another `.git` is another configuration.
+pub const PROTECTED_ENTRIES: &[&str] = &[".git"];
+
+/// Patterns of names below a writable tree that are protected: what we read is ours to name.
+pub const PROTECTED_PATTERNS: &[&str] = &[".cofferdam*"];
 
 /// Shared temporary directories: anybody may plant names there, so they are no workspace.
 pub const SHARED_TEMPORARY: &[&str] = &["/tmp", "/var/tmp", "/dev/shm"];
@@ -92,7 +117,11 @@ pub const SHARED_TEMPORARY: &[&str] = &["/tmp", "/var/tmp", "/dev/shm"];
 pub const RESERVED: &[&str] = &["/proc", "/sys", "/dev", "/run"];
 
 /// What runs code or leads git elsewhere, in any git directory.
-pub const GIT_NAMES: &[&str] = &["hooks", "config", "config.worktree", "commondir", "gitdir"];
+pub const GIT_NAMES: &[&str] =
+    &["hooks", GIT_DIRECTORY_CONFIG, "config.worktree", "commondir", "gitdir", "info"];
+
+/// The name of [`GIT_NAMES`] that takes a new text as [`GIT_CONFIG`] does.
+pub const GIT_DIRECTORY_CONFIG: &str = "config";
 
 /// Trees whose content belongs to the system: nothing at or below them is granted for writing.
 /// `/usr/src` and `/usr/local/src` are left out, where containers keep projects.

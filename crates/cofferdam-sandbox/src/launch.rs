@@ -33,8 +33,9 @@ use crate::terminal;
 
 /// `SIGTSTP` (`signal(7)`).
 const SIGTSTP: i32 = 20;
-/// A report carries a path at most; longer ones are cut by the kernel and refused by the decoder.
-const REPORT_BYTES_MAX: usize = 16 << 10;
+/// A report carries a few paths at most, each below 4,400 bytes and, where it is no UTF-8, three
+/// times that; longer ones are cut by the kernel and refused by the decoder.
+const REPORT_BYTES_MAX: usize = 64 << 10;
 
 /// Our own programs, opened once.
 #[derive(Debug)]

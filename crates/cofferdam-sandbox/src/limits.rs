@@ -6,7 +6,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use cofferdam_plan::limits::Name;
-use cofferdam_plan::plan::Bounds;
+use cofferdam_plan::plan::{Bounds, OWN_PROCESSES};
 use cofferdam_sys::timer::Timer;
 
 use crate::cgroup::Used;
@@ -145,7 +145,11 @@ pub(crate) fn judged(outcome: Outcome, bounds: &Bounds, clock: &Clock, used: &Us
     }
     if used.refused > 0 {
         let what = format!("new processes or threads were refused, {}", times(used.refused));
-        hit(Name::Processes, bounds.processes.map(|count| count.saturating_sub(1)), what);
+        hit(
+            Name::Processes,
+            bounds.processes.map(|count| count.saturating_sub(OWN_PROCESSES)),
+            what,
+        );
     }
     if too_long {
         hit(Name::FileSize, bounds.file_size, "a file grew beyond it (SIGXFSZ)".into());
@@ -170,7 +174,7 @@ mod tests {
 
     const BOUNDS: Bounds = Bounds {
         memory: Some(1 << 30),
-        processes: Some(65),
+        processes: Some(64 + OWN_PROCESSES),
         cpus: None,
         file_size: Some(1 << 20),
         wall_time: Some(60),

@@ -5,10 +5,13 @@
 #![cfg(target_os = "linux")]
 
 pub mod landlock;
+pub mod look;
 pub mod mount;
 pub mod net;
+pub mod notify;
 pub mod process;
 pub mod seccomp;
+pub mod socket;
 pub mod terminal;
 pub mod timer;
 

@@ -46,6 +46,16 @@ pub fn unshare(namespaces: Namespaces) -> io::Result<()> {
     check(answer.into()).map(drop)
 }
 
+/// Gives the calling thread a working directory and a umask of its own (`unshare(2)`, `CLONE_FS`).
+///
+/// # Errors
+/// `EPERM`: a filter.
+pub fn own_directory() -> io::Result<()> {
+    // SAFETY: what threads share of memory and files stays shared.
+    let answer = unsafe { libc::unshare(libc::CLONE_FS) };
+    check(answer.into()).map(drop)
+}
+
 /// Which side of a fork this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Forked {

@@ -17,12 +17,17 @@ pub fn set_filter(program: &[u8]) -> io::Result<()> {
 }
 
 /// Puts a filter on as [`set_filter`] does, and gives the descriptor on which the calls arrive that
-/// the filter hands to a supervisor (`seccomp_unotify(2)`, Linux 5.0).
+/// the filter hands to a supervisor (`seccomp_unotify(2)`, Linux 5.0). Who waits for an answer is woken
+/// by nothing but its death (`WAIT_KILLABLE_RECV`, Linux 5.19): a call that is begun again after a
+/// signal would be made twice.
 ///
 /// # Errors
-/// Those of [`set_filter`]. `EBUSY`: a filter above this one has such a descriptor already.
+/// Those of [`set_filter`]. `EBUSY`: a filter above this one has such a descriptor already. `EINVAL`:
+/// also before Linux 5.19.
 pub fn set_filter_listening(program: &[u8]) -> io::Result<OwnedFd> {
-    let fd = new_fd(install(program, libc::SECCOMP_FILTER_FLAG_NEW_LISTENER)?)?;
+    let flags =
+        libc::SECCOMP_FILTER_FLAG_NEW_LISTENER | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+    let fd = new_fd(install(program, flags)?)?;
     // SAFETY: the kernel has just created `fd` for this call, so nothing else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }

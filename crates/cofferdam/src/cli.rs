@@ -3,6 +3,7 @@
 mod arguments;
 mod doctor;
 mod home;
+mod names;
 mod pages;
 mod policy;
 mod say;
@@ -195,8 +196,9 @@ fn run(what: &What, engine: Option<Result<Engine, Refused>>) -> ExitCode {
     );
     drop(signals);
     match outcome {
-        Ok(Finished { outcome, turned_away, way_out }) => {
+        Ok(Finished { outcome, turned_away, denied_names, way_out }) => {
             say.turned_away(&turned_away);
+            say.denied_names(&denied_names);
             say.way_out(way_out);
             say.ended(&outcome, &prepared);
             ExitCode::from(outcome.status())

@@ -1,6 +1,7 @@
 //! The Engine: from options to a plan, from a plan to a running sandbox, with every step on record.
 
 mod events;
+mod names;
 mod session;
 
 use std::os::unix::ffi::OsStringExt;
@@ -10,6 +11,7 @@ use std::time::Instant;
 
 use cofferdam_audit::Log;
 use cofferdam_plan::host::Groups;
+use cofferdam_plan::message;
 use cofferdam_plan::plan::Argument;
 use cofferdam_plan::{Host, Plan, Task, compile};
 use cofferdam_policy::facts::Facts;
@@ -81,6 +83,8 @@ pub struct Collected {
     pub stderr: Vec<u8>,
     /// Whom it was not let through to.
     pub turned_away: Vec<TurnedAway>,
+    /// What it was not let do with names.
+    pub denied_names: Vec<message::Denied>,
     /// Whether the way out was there until the end.
     pub way_out: WayOut,
 }
@@ -330,8 +334,9 @@ impl Engine {
         let session = self.start(&prepared)?;
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         let (output, error) = (Sink::Collect(&mut stdout), Sink::Collect(&mut stderr));
-        let Finished { outcome, turned_away, way_out } = session.run(None, output, error, None)?;
-        Ok(Collected { outcome, stdout, stderr, turned_away, way_out })
+        let Finished { outcome, turned_away, denied_names, way_out } =
+            session.run(None, output, error, None)?;
+        Ok(Collected { outcome, stdout, stderr, turned_away, denied_names, way_out })
     }
 }
 

@@ -9,11 +9,9 @@ use cofferdam_policy::model::{Clause, Policy};
 use super::cover::row;
 use crate::coverage::{Coverage, Extent};
 use crate::host::{Ceiling, Host, NO_CEILING};
-use crate::plan::{Bounds, Resource, Step};
+use crate::plan::{Bounds, OWN_PROCESSES, Resource, Step};
 use crate::refusal::Refusal;
 
-/// Init is one process of the group and of the namespace, and nobody means it by `processes`.
-const INIT: u64 = 1;
 /// Where a group refuses (and counts) the fork too many, the resource limit stands behind it.
 const BEHIND: u64 = 8;
 /// Pseudo-terminals of one sandbox: the whole machine has 4,096 (`/proc/sys/kernel/pty/max`).
@@ -145,13 +143,14 @@ fn processes(policy: &Policy, host: &Host, held: &mut Held) {
     let asked = &policy.limits.processes;
     let group = host.groups.as_ref().filter(|groups| groups.processes);
     let behind = if group.is_some() { BEHIND } else { 0 };
-    let count = asked.value + INIT + behind;
+    // Ours are of the group and of the namespace, and nobody means them by `processes`.
+    let count = asked.value + OWN_PROCESSES + behind;
     let (soft, hard) = clipped(count, count, host.ceilings.processes);
-    let value = asked.value.min(hard.saturating_sub(INIT));
+    let value = asked.value.min(hard.saturating_sub(OWN_PROCESSES));
     let says = format!("at most {value} processes and threads at one time{}", caller(asked, value));
     let mut mechanisms = Vec::new();
     if let Some(groups) = group {
-        held.bounds.processes = Some(value + INIT);
+        held.bounds.processes = Some(value + OWN_PROCESSES);
         mechanisms.push(groups.processes_file());
     }
     let namespace = host.at_least(5, 14);

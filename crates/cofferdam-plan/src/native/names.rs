@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use cofferdam_policy::Rules;
 use cofferdam_policy::facts::Kind;
+use cofferdam_policy::judge::names::Hold;
+use cofferdam_policy::judge::pattern::Meets;
 use cofferdam_policy::model::{Grant, Guarded, Policy};
 
 use super::{EMPTY_DIRECTORY, EMPTY_FILE, OWN};
@@ -21,6 +24,13 @@ pub(super) fn home(policy: &Policy, stand_in: bool) -> Option<Opening> {
         idmap: if stand_in { Idmap::Required } else { Idmap::None },
         target: policy.home.clone(),
     })
+}
+
+/// Whether the broker writes what is at `path` itself, where it lets it change: nothing may be
+/// mounted there, for the new text comes by a rename.
+pub(super) fn is_settings(rules: &Rules, path: &Path) -> bool {
+    let settings = rules.names().iter().filter(|rule| rule.hold == Hold::GitConfig);
+    settings.into_iter().any(|rule| rule.pattern.meets(&rule.top, path) == Meets::At)
 }
 
 /// Trees that show again right below a hidden directory.
@@ -72,7 +82,8 @@ pub(super) fn mounts(policy: &Policy) -> Vec<(PathBuf, u8, Step)> {
             Kind::File | Kind::Other | Kind::Link => EMPTY_FILE.into(),
         };
         let (at, access) = (name.path.clone(), Access::ReadOnly);
-        let step = Step::Bind { from, at, expect: None, access, guard: Guard::Kill };
+        // The broker answers that there is no such name: this is what chdir and exec still meet.
+        let step = Step::Bind { from, at, expect: None, access, guard: Guard::Note };
         (name.path.clone(), 4, step)
     };
     policy.concealed.iter().enumerate().map(one).collect()

@@ -1,6 +1,6 @@
 //! Pieces of classic BPF that each end in an answer on every path, so that they nest freely.
 
-use super::{Answer, Instruction, Rule, fragment};
+use super::{Answer, ENOSYS, Instruction};
 
 /// `BPF_LD | BPF_W | BPF_ABS`: a word of `struct seccomp_data`.
 const LOAD: u16 = 0x20;
@@ -17,8 +17,9 @@ const ANY_BIT: u16 = 0x45;
 /// `BPF_RET | BPF_K`.
 const RETURN: u16 = 0x06;
 
-/// `SECCOMP_RET_ALLOW` and `SECCOMP_RET_ERRNO`.
+/// `SECCOMP_RET_ALLOW`, `SECCOMP_RET_USER_NOTIF` (Linux 5.0) and `SECCOMP_RET_ERRNO`.
 pub(super) const RET_ALLOW: u32 = 0x7FFF_0000;
+pub(super) const RET_NOTIFY: u32 = 0x7FC0_0000;
 pub(super) const RET_ERRNO: u32 = 0x0005_0000;
 
 /// Instructions of which every path returns.
@@ -32,6 +33,7 @@ const fn plain(code: u16, k: u32) -> Instruction {
 pub(super) fn answer(answer: Answer) -> Fragment {
     let value = match answer {
         Answer::Allow => RET_ALLOW,
+        Answer::Notify => RET_NOTIFY,
         Answer::Errno(errno) => RET_ERRNO | u32::from(errno),
     };
     Fragment(vec![plain(RETURN, value)])
@@ -103,10 +105,10 @@ pub(super) fn any_of(values: &[u32], yes: &Fragment, no: Fragment) -> Fragment {
 }
 
 /// Binary search over runs of numbers, of which the first begins at 0.
-pub(super) fn search(runs: &[(u32, Rule)]) -> Fragment {
+pub(super) fn search(runs: &[(u32, Fragment)]) -> Fragment {
     match runs {
-        [] => fragment(Rule::Missing),
-        [(_, rule)] => fragment(*rule),
+        [] => answer(Answer::Errno(ENOSYS)),
+        [(_, then)] => then.clone(),
         _ => {
             let (low, high) = runs.split_at(runs.len() / 2);
             let pivot = high.first().map_or(0, |(from, _)| *from);

@@ -1,6 +1,6 @@
 //! Runs a program as the kernel would, for tests that need no kernel.
 
-use super::emit::{RET_ALLOW, RET_ERRNO};
+use super::emit::{RET_ALLOW, RET_ERRNO, RET_NOTIFY};
 use super::{Answer, Instruction};
 
 /// `struct seccomp_data`.
@@ -46,6 +46,7 @@ pub(super) fn run(program: &[Instruction], call: &Call) -> Option<Answer> {
                 continue;
             }
             0x06 if k == RET_ALLOW => return Some(Answer::Allow),
+            0x06 if k == RET_NOTIFY => return Some(Answer::Notify),
             0x06 if k & 0xFFFF_0000 == RET_ERRNO => {
                 return u16::try_from(k & 0xFFFF).ok().map(Answer::Errno);
             }

@@ -9,10 +9,12 @@
 mod emit;
 #[cfg(test)]
 mod interpret;
+mod ours;
 mod table;
 #[cfg(test)]
 mod tests;
 
+use cofferdam_policy::Rules;
 use emit::Fragment;
 
 /// One instruction, `struct sock_filter`.
@@ -33,14 +35,36 @@ pub struct Instruction {
 pub enum Answer {
     /// The call is made.
     Allow,
+    /// The broker judges the call and performs it itself (`seccomp_unotify(2)`).
+    Notify,
     /// The call fails with this `errno(3)`.
     Errno(u16),
+}
+
+/// What a policy's rules need of the workload's filter, besides what every sandbox has.
+///
+/// Who hides nothing and keeps nothing pays for neither: its reads and looks stay in the bitmap.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Scope {
+    /// Something is hidden or masked: looks and opens for reading are judged.
+    pub looks: bool,
+    /// Something is kept from loss: so is what cuts a file through a descriptor.
+    pub keeps: bool,
+}
+
+impl Scope {
+    /// What `rules` need.
+    #[must_use]
+    pub fn of(rules: &Rules) -> Self {
+        Self { looks: rules.looks(), keeps: rules.keeps() }
+    }
 }
 
 /// `errno(3)`.
 const EPERM: u16 = 1;
 const EINVAL: u16 = 22;
 const ENOSYS: u16 = 38;
+const EOPNOTSUPP: u16 = 95;
 
 /// What happens to a system call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,14 +74,47 @@ enum Rule {
     Refuse,
     /// `ENOSYS`.
     Missing,
+    /// `EOPNOTSUPP`: what a kernel says in which it is switched off.
+    Unsupported,
+    /// The broker decides.
+    Notify,
+    /// The broker decides where something is hidden ([`Scope::looks`]); else allowed.
+    Look,
+    /// The broker decides where something is kept ([`Scope::keeps`]); else allowed.
+    Keep,
+    /// `ENOSYS` where something is kept; else allowed.
+    MissingIfKept,
     /// The arguments decide.
     Judge(Check),
+}
+
+impl Rule {
+    /// The rule as it is in `scope`.
+    const fn within(self, scope: Scope) -> Self {
+        match (self, scope) {
+            (Self::Look, Scope { looks: true, .. }) | (Self::Keep, Scope { keeps: true, .. }) => {
+                Self::Notify
+            }
+            (Self::MissingIfKept, Scope { keeps: true, .. }) => Self::Missing,
+            (Self::Look | Self::Keep | Self::MissingIfKept, _) => Self::Allow,
+            (
+                rule @ (Self::Allow
+                | Self::Refuse
+                | Self::Missing
+                | Self::Unsupported
+                | Self::Notify
+                | Self::Judge(_)),
+                _,
+            ) => rule,
+        }
+    }
 }
 
 /// A judgement on arguments; fields are argument numbers, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Check {
-    /// No file is created with a setuid or setgid mode.
+    /// No file is created with a setuid or setgid mode; what writes, makes or cuts is the broker's,
+    /// and where something is hidden, what reads. `O_PATH` opens nothing.
     Open {
         flags: u8,
         mode: u8,
@@ -80,16 +137,23 @@ enum Check {
     SocketOption,
     /// No typing into a terminal, no line disciplines, no file attributes.
     Ioctl,
-    /// Which group a terminal hears (`TIOCSPGRP`), nothing else.
-    Foreground,
     /// Streams and packets of the Internet (`socket(2)`), nothing else.
     Internet,
-    /// Whether a socket waits (`FIONBIO`), nothing else.
-    Waiting,
-    /// No leases: a lease on a file of the host would make the host wait.
+    /// No leases: a lease on a file of the host would make the host wait. Where something is kept, the
+    /// broker sees to it that what was opened to be added to does not become open to be overwritten.
     Fcntl,
-    /// What a descriptor is, and another one of it (`fcntl(2)`); no owner, whom the kernel would signal.
-    Descriptor,
+    /// Where something is kept, only what takes nothing away is simply allowed.
+    Allocate,
+    /// Where something is kept, what adds to a file goes on adding.
+    WriteFlags,
+    /// The broker reads the memory of who calls: a process that asks to be unreadable is told that it
+    /// is, and stays as it was.
+    Dumpable,
+    /// One of these values of an argument.
+    Only {
+        argument: u8,
+        values: &'static [u32],
+    },
     /// Limits of the caller alone, but for that of core dumps: see [`Check::CoreLimit`].
     OwnLimits,
     /// The limit of core dumps stays: with 0 the host's core handler would start for a crash inside.
@@ -121,20 +185,27 @@ const X32: u32 = 0x4000_0000;
 
 /// The workload's filter.
 #[must_use]
-pub fn workload() -> Vec<Instruction> {
-    program(table::WORKLOAD, Rule::Missing)
+pub fn workload(scope: Scope) -> Vec<Instruction> {
+    program(table::WORKLOAD, Rule::Missing, scope)
 }
 
 /// The filter of init itself once the workload runs: whoever takes pid 1 over can still do nothing.
 #[must_use]
 pub fn init() -> Vec<Instruction> {
-    program(table::INIT, Rule::Refuse)
+    program(ours::INIT, Rule::Refuse, Scope::default())
+}
+
+/// The filter of each thread of the broker: names, descriptors and the listener, no program, process,
+/// mount or new socket.
+#[must_use]
+pub fn broker() -> Vec<Instruction> {
+    program(ours::BROKER, Rule::Refuse, Scope::default())
 }
 
 /// The filter of the gateway: sockets and memory, no name of a file, no program, no process.
 #[must_use]
 pub fn gateway() -> Vec<Instruction> {
-    program(table::GATEWAY, Rule::Refuse)
+    program(ours::GATEWAY, Rule::Refuse, Scope::default())
 }
 
 /// `instructions` as the kernel reads them on x86_64: 8 bytes each, little-endian.
@@ -147,15 +218,17 @@ pub fn bytes(instructions: &[Instruction]) -> Vec<u8> {
     instructions.iter().flat_map(one).collect()
 }
 
-fn program(table: &[(u32, &str, Rule)], otherwise: Rule) -> Vec<Instruction> {
-    let tree = emit::search(&ranges(table, otherwise));
-    let native = emit::at_least(X32, fragment(otherwise), tree);
+fn program(table: &[(u32, &str, Rule)], otherwise: Rule, scope: Scope) -> Vec<Instruction> {
+    let runs = ranges(table, otherwise, scope).into_iter();
+    let runs: Vec<_> = runs.map(|(from, rule)| (from, fragment(rule, scope))).collect();
+    let others = || fragment(otherwise, scope);
+    let native = emit::at_least(X32, others(), emit::search(&runs));
     let judged = emit::load_number(native);
-    emit::load_arch(emit::equal(ARCH, judged, fragment(otherwise))).0
+    emit::load_arch(emit::equal(ARCH, judged, others())).0
 }
 
 /// Runs of numbers with one rule, from 0 up; every number belongs to one.
-fn ranges(table: &[(u32, &str, Rule)], otherwise: Rule) -> Vec<(u32, Rule)> {
+fn ranges(table: &[(u32, &str, Rule)], otherwise: Rule, scope: Scope) -> Vec<(u32, Rule)> {
     let mut runs: Vec<(u32, Rule)> = Vec::new();
     let mut push = |from: u32, rule: Rule| match runs.last() {
         Some((_, last)) if *last == rule => {}
@@ -166,19 +239,21 @@ fn ranges(table: &[(u32, &str, Rule)], otherwise: Rule) -> Vec<(u32, Rule)> {
         if *number > next {
             push(next, otherwise);
         }
-        push(*number, *rule);
+        push(*number, rule.within(scope));
         next = number + 1;
     }
     push(next, otherwise);
     runs
 }
 
-fn fragment(rule: Rule) -> Fragment {
-    match rule {
-        Rule::Allow => emit::answer(Answer::Allow),
+fn fragment(rule: Rule, scope: Scope) -> Fragment {
+    match rule.within(scope) {
         Rule::Refuse => emit::answer(Answer::Errno(EPERM)),
         Rule::Missing => emit::answer(Answer::Errno(ENOSYS)),
-        Rule::Judge(check) => judge(check),
+        Rule::Unsupported => emit::answer(Answer::Errno(EOPNOTSUPP)),
+        Rule::Notify => emit::answer(Answer::Notify),
+        Rule::Judge(check) => judge(check, scope),
+        Rule::Allow | Rule::Look | Rule::Keep | Rule::MissingIfKept => emit::answer(Answer::Allow),
     }
 }
 
@@ -190,52 +265,56 @@ const INIT_PID: u32 = 1;
 const SET_ID: u32 = 0o6000;
 /// `O_CREAT` and the bit that `O_TMPFILE` adds to `O_DIRECTORY`.
 const CREATES: u32 = 0o100 | 0o20_000_000;
+/// `O_WRONLY`, `O_RDWR`, both at once, `O_TRUNC`.
+const WRITES: u32 = 0o3 | 0o1000;
+/// The kernel then reads no flag that makes, cuts or opens (`open(2)`).
+const O_PATH: u32 = 0o10_000_000;
+/// `renameat2(2)`: leaves a device file.
+const RENAME_WHITEOUT: u32 = 1 << 2;
+/// `fallocate(2)`: reserves space beyond the end, and nothing else.
+const FALLOC_FL_KEEP_SIZE: u32 = 1;
+/// `pwritev2(2)`, Linux 6.9: writes in the middle of what was opened to be added to.
+const RWF_NOAPPEND: u32 = 0x20;
+/// `prctl(2)`.
+const PR_SET_DUMPABLE: u32 = 4;
 /// Every `CLONE_NEW*` flag of `clone(2)`.
 const NEW_SPACES: u32 = 0x7E02_0000;
 /// `CLONE_NEWTIME`: a signal number for `clone`, a namespace for `unshare`.
 const NEW_TIME: u32 = 0x80;
 
-fn judge(check: Check) -> Fragment {
+fn judge(check: Check, scope: Scope) -> Fragment {
     use emit::{any_of, argument, bits, masked};
     let allow = || emit::answer(Answer::Allow);
     let refuse = || emit::answer(Answer::Errno(EPERM));
     // The call is not made and says that it was.
     let granted = || emit::answer(Answer::Errno(0));
-    let mode = |index| argument(index, bits(SET_ID, refuse(), allow()));
+    let broker = || emit::answer(Answer::Notify);
     match check {
-        Check::Open { flags, mode: index } => argument(flags, bits(CREATES, mode(index), allow())),
-        Check::Mode { mode: index } => mode(index),
-        Check::Node { mode: index } => {
-            let kind = masked(0o170_000, any_of(&[0o020_000, 0o060_000], &refuse(), allow()));
-            argument(index, bits(SET_ID, refuse(), argument(index, kind)))
+        Check::Open { flags, mode } => open(flags, mode, scope),
+        Check::Mode { mode } => unless_set_id(mode, broker()),
+        Check::Node { mode } => {
+            let kind = masked(0o170_000, any_of(&[0o020_000, 0o060_000], &refuse(), broker()));
+            unless_set_id(mode, argument(mode, kind))
+        }
+        Check::Rename => argument(4, bits(RENAME_WHITEOUT, refuse(), broker())),
+        Check::Fcntl => fcntl(scope),
+        Check::Allocate => kept(scope, 1, !FALLOC_FL_KEEP_SIZE, Answer::Notify),
+        Check::WriteFlags => kept(scope, 5, RWF_NOAPPEND, Answer::Errno(EPERM)),
+        Check::Dumpable => {
+            let asks = emit::is_null(1, granted(), &allow());
+            argument(0, emit::equal(PR_SET_DUMPABLE, asks, allow()))
         }
         Check::Clone => argument(0, bits(NEW_SPACES, refuse(), allow())),
         Check::Unshare => argument(0, bits(NEW_SPACES | NEW_TIME, refuse(), allow())),
         Check::Socket => socket(),
-        Check::SocketOption => {
-            // IP_IPSEC_POLICY, IP_XFRM_POLICY; TCP_ULP; UDP_ENCAP; their likes of IPv6.
-            let option = |refused: &[u32]| argument(2, any_of(refused, &refuse(), allow()));
-            let ip6 = emit::equal(41, option(&[34, 35]), allow());
-            let udp = emit::equal(17, option(&[100]), ip6);
-            let tcp = emit::equal(6, option(&[31]), udp);
-            argument(1, emit::equal(0, option(&[16, 17]), tcp))
-        }
+        Check::SocketOption => socket_option(),
         Check::Ioctl => ioctl(),
-        Check::Foreground => argument(1, emit::equal(0x5410, allow(), refuse())),
-        Check::Waiting => argument(1, emit::equal(0x5421, allow(), refuse())),
+        Check::Only { argument: index, values } => {
+            argument(index, any_of(values, &allow(), refuse()))
+        }
         Check::Internet => {
             let kind = argument(1, masked(0xF, any_of(&[1, 2], &allow(), refuse())));
             argument(0, any_of(&[2, 10], &kind, refuse()))
-        }
-        Check::Fcntl => {
-            /// `F_SETDELEG`, a lease on a directory, came with Linux 6.19.
-            const LEASES: [u32; 2] = [1024, 1040];
-            argument(1, any_of(&LEASES, &emit::answer(Answer::Errno(EINVAL)), allow()))
-        }
-        Check::Descriptor => {
-            // F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC, F_SETPIPE_SZ, F_GETPIPE_SZ.
-            let known = [1, 2, 3, 4, 1030, 1031, 1032];
-            argument(1, any_of(&known, &allow(), refuse()))
         }
         Check::OwnLimits => {
             // prlimit64(pid, resource, new, old): without a new limit it only asks.
@@ -257,15 +336,46 @@ fn judge(check: Check) -> Fragment {
             let known = [0, 0x8, 0x0002_0000, 0x0002_0008, 0x0004_0000, u32::MAX];
             argument(0, any_of(&known, &allow(), refuse()))
         }
-        Check::Rename => {
-            const RENAME_WHITEOUT: u32 = 1 << 2;
-            argument(4, bits(RENAME_WHITEOUT, refuse(), allow()))
-        }
         Check::NoExec { protection } => {
             const PROT_EXEC: u32 = 4;
             argument(protection, bits(PROT_EXEC, refuse(), allow()))
         }
     }
+}
+
+/// `open(2)`: what nobody may make is refused here, what writes, makes or cuts is the broker's.
+fn open(flags: u8, mode: u8, scope: Scope) -> Fragment {
+    use emit::{argument, bits};
+    let broker = || emit::answer(Answer::Notify);
+    let looks = bits(WRITES, broker(), fragment(Rule::Look, scope));
+    let opens = bits(CREATES, unless_set_id(mode, broker()), looks);
+    argument(flags, bits(O_PATH, emit::answer(Answer::Allow), opens))
+}
+
+/// `then` where the mode is neither setuid nor setgid.
+fn unless_set_id(mode: u8, then: Fragment) -> Fragment {
+    emit::argument(mode, emit::bits(SET_ID, emit::answer(Answer::Errno(EPERM)), then))
+}
+
+/// Calls on descriptors, where something is kept: what only a call in `bits` of argument `index`
+/// could lose is answered so.
+fn kept(scope: Scope, index: u8, bits: u32, answer: Answer) -> Fragment {
+    let allow = emit::answer(Answer::Allow);
+    if scope.keeps {
+        return emit::argument(index, emit::bits(bits, emit::answer(answer), allow));
+    }
+    allow
+}
+
+/// `fcntl(2)` of the workload.
+fn fcntl(scope: Scope) -> Fragment {
+    /// `F_SETDELEG`, a lease on a directory, came with Linux 6.19.
+    const LEASES: [u32; 2] = [1024, 1040];
+    const F_SETFL: u32 = 4;
+    let allow = || emit::answer(Answer::Allow);
+    let flags = emit::equal(F_SETFL, fragment(Rule::Keep, scope), allow());
+    let invalid = emit::answer(Answer::Errno(EINVAL));
+    emit::argument(1, emit::any_of(&LEASES, &invalid, flags))
 }
 
 /// `socket(2)` and `socketpair(2)`: family, type, protocol.
@@ -291,23 +401,46 @@ fn socket() -> Fragment {
     argument(0, emit::equal(AF_UNIX, unix, rest))
 }
 
+/// `setsockopt(2)`: level, option.
+fn socket_option() -> Fragment {
+    // IP_IPSEC_POLICY, IP_XFRM_POLICY; TCP_ULP; UDP_ENCAP; their likes of IPv6.
+    let allow = || emit::answer(Answer::Allow);
+    let refuse = emit::answer(Answer::Errno(EPERM));
+    let option = |refused: &[u32]| emit::argument(2, emit::any_of(refused, &refuse, allow()));
+    let ip6 = emit::equal(41, option(&[34, 35]), allow());
+    let udp = emit::equal(17, option(&[100]), ip6);
+    let tcp = emit::equal(6, option(&[31]), udp);
+    emit::argument(1, emit::equal(0, option(&[16, 17]), tcp))
+}
+
 /// `ioctl(2)`: the kernel reads the low 32 bits of the request, and so does this.
 fn ioctl() -> Fragment {
     use emit::{any_of, argument, masked};
     /// `TIOCSTI`, `TIOCLINUX`, `TIOCCONS`, `TIOCSETD`.
     const TERMINAL: [u32; 4] = [0x5412, 0x541C, 0x541D, 0x5423];
-    /// `FS_IOC_SETFLAGS` and `FS_IOC_SETVERSION` in both widths, `FS_IOC_FSSETXATTR`,
-    /// `FS_IOC_ENABLE_VERITY`, `FS_IOC_SET_ENCRYPTION_POLICY`.
-    const ATTRIBUTES: [u32; 7] =
-        [0x4008_6602, 0x4004_6602, 0x4008_7602, 0x4004_7602, 0x401C_5820, 0x4080_6685, 0x800C_6613];
-    /// btrfs's own requests; three of them are generic by now.
-    const BTRFS: u32 = 0x9400;
-    const CLONE_RANGES: [u32; 3] = [0x4004_9409, 0x4020_940D, 0xC018_9436];
+    /// `FS_IOC_SETFLAGS` and `FS_IOC_SETVERSION` in both widths, `FS_IOC_ENABLE_VERITY`,
+    /// `FS_IOC_SET_ENCRYPTION_POLICY`; `EXT4_IOC_MOVE_EXT` and `EXT4_IOC_SWAP_BOOT`, which move what
+    /// is in one file into another.
+    const ATTRIBUTES: [u32; 8] = [
+        0x4008_6602,
+        0x4004_6602,
+        0x4008_7602,
+        0x4004_7602,
+        0x4080_6685,
+        0x800C_6613,
+        0xC028_660F,
+        0x0000_6611,
+    ];
+    /// Requests of btrfs, XFS and F2FS: among them are new names, holes, and contents that change
+    /// places, and every file system that can punches holes by XFS's.
+    const OWN: [u32; 3] = [0x9400, 0x5800, 0xF500];
+    /// Generic by now: `FICLONE`, `FICLONERANGE`, `FIDEDUPERANGE`, and `FS_IOC_FSGETXATTR`.
+    const GENERIC: [u32; 4] = [0x4004_9409, 0x4020_940D, 0xC018_9436, 0x801C_581F];
     let allow = || emit::answer(Answer::Allow);
     let refuse = || emit::answer(Answer::Errno(EPERM));
-    let btrfs = argument(1, masked(0xFF00, emit::equal(BTRFS, refuse(), allow())));
-    let clones = any_of(&CLONE_RANGES, &allow(), btrfs);
-    let attributes = any_of(&ATTRIBUTES, &refuse(), clones);
+    let own = argument(1, masked(0xFF00, any_of(&OWN, &refuse(), allow())));
+    let generic = any_of(&GENERIC, &allow(), own);
+    let attributes = any_of(&ATTRIBUTES, &refuse(), generic);
     argument(1, any_of(&TERMINAL, &refuse(), attributes))
 }
 
@@ -318,6 +451,11 @@ pub fn rows() -> Vec<(u32, &'static str, &'static str)> {
         Rule::Allow => "allowed",
         Rule::Refuse => "EPERM",
         Rule::Missing => "ENOSYS",
+        Rule::Unsupported => "EOPNOTSUPP",
+        Rule::Notify => "the broker's",
+        Rule::Look => "the broker's where something is hidden",
+        Rule::Keep => "the broker's where something is kept",
+        Rule::MissingIfKept => "ENOSYS where something is kept",
         Rule::Judge(_) => "judged by its arguments",
     };
     table::WORKLOAD.iter().map(|(number, name, rule)| (*number, *name, word(rule))).collect()

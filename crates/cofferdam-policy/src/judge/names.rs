@@ -143,6 +143,35 @@ impl Because {
             Self::Copied => 18,
         }
     }
+
+    /// Why, for a person.
+    #[must_use]
+    pub const fn why(self) -> &'static str {
+        match self {
+            Self::Absent => "nothing grants it",
+            Self::Hidden => "it is hidden",
+            Self::ReadOnly => "it is read-only",
+            Self::Guarded => "the name is protected: it is never changed, removed or created",
+            Self::Pinned => "the name stays where it is",
+            Self::NoDelete => "it is older than this session, and nothing of that is lost here",
+            Self::Socket => "this session has not made the socket, and nothing grants it",
+            Self::Copied => "a protected name may lie below: directories are moved file by file",
+        }
+    }
+
+    /// The smallest change that would let it through; empty where there is none.
+    #[must_use]
+    pub const fn fix(self) -> &'static str {
+        match self {
+            Self::Absent => "grant it with --grant",
+            Self::Hidden => "take it from `hide`, if it is no secret",
+            Self::ReadOnly => "grant it with mode = \"read-write\"",
+            Self::Guarded => "change it outside the sandbox",
+            Self::NoDelete => "remove it outside the sandbox",
+            Self::Socket => "name it in [sockets] allow",
+            Self::Pinned | Self::Copied => "",
+        }
+    }
 }
 
 /// Says whether a rule about names forbids the operation.

@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use super::{Resolver, steps_down};
 use crate::error::{Fault, PolicyError};
 use crate::facts::{Kind, Seen};
-use crate::model::{Clause, Grant, Guarded, LeftOut, conceals};
+use crate::model::{Clause, Grant, Guarded, LeftOut, Origin, conceals};
 use crate::view;
 
 /// The trees of the view, to ask which may be written.
@@ -16,8 +16,14 @@ impl<'g> Writable<'g> {
         Self(grants.iter().chain([workspace]).collect())
     }
 
-    fn tops(&self) -> impl Iterator<Item = &'g Path> {
-        let writable = self.0.iter().filter(|tree| tree.mode.is_written());
+    /// Directories that may be written and in which people and their tools work. What runs in a
+    /// git directory has names of its own: [`view::GIT_NAMES`].
+    pub(super) fn tops(&self) -> impl Iterator<Item = &'g Path> {
+        let writable = self.0.iter().filter(|tree| {
+            tree.mode.is_written()
+                && tree.seen.kind == Kind::Directory
+                && tree.origin != Origin::Repository
+        });
         writable.map(|tree| tree.path.as_path())
     }
 
@@ -52,12 +58,10 @@ impl<'g> Writable<'g> {
 }
 
 impl Resolver<'_> {
-    /// The protected names of every writable tree that exist, and those of the workspace that do
-    /// not.
+    /// The protected names of every writable tree: those that exist, and those that do not.
     pub(super) fn guarded(
         &self,
         trees: &Writable<'_>,
-        workspace: &Grant,
     ) -> Result<(Vec<Guarded>, Vec<PathBuf>), PolicyError> {
         let (mut guarded, mut absent) = (Vec::new(), Vec::new());
         for top in trees.tops() {
@@ -66,8 +70,7 @@ impl Resolver<'_> {
                 match self.guard(&steps, &Clause::built_in("filesystem.protect"))? {
                     Some(kept) if guarded.contains(&kept) => {}
                     Some(kept) => guarded.push(kept),
-                    None if top == workspace.path => absent.extend(steps.into_iter().next_back()),
-                    None => {}
+                    None => absent.extend(steps.into_iter().next_back()),
                 }
             }
         }

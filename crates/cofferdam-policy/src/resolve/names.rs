@@ -8,10 +8,11 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::guard::Writable;
-use super::{Resolver, absolute, hidden, replaced, steps_down, workspace_path};
+use super::{Resolver, absolute, hidden, hold, replaced, steps_down, workspace_path};
 use crate::document::{Document, Located};
 use crate::error::{Fault, PolicyError};
 use crate::facts::{Kind, Seen};
+use crate::judge::names::NameRule;
 use crate::model::{Clause, Grant, Guarded, Home, Idle, Kept, LeftOut, Mode, Replaced, Repository};
 use crate::read::is_pattern;
 use crate::view;
@@ -33,6 +34,7 @@ pub(super) struct Named {
 pub(super) struct Held {
     pub(super) guarded: Vec<Guarded>,
     pub(super) unguarded: Vec<PathBuf>,
+    pub(super) names: Vec<NameRule>,
     pub(super) led_away: Vec<LeftOut>,
     pub(super) concealed: Vec<Guarded>,
     pub(super) idle: Vec<Idle>,
@@ -231,7 +233,7 @@ impl Resolver<'_> {
         repository: &Repository,
     ) -> Result<Held, PolicyError> {
         let trees = Writable::of(grants, workspace);
-        let (mut guarded, mut unguarded) = self.guarded(&trees, workspace)?;
+        let (mut guarded, mut unguarded) = self.guarded(&trees)?;
         unguarded.extend(self.unguarded_in(repository, &trees));
         let mut own = self.own_files(&trees)?;
         let mut hidden = hidden(self.facts, grants);
@@ -253,10 +255,25 @@ impl Resolver<'_> {
         hidden.retain(|(path, _)| !behind(path));
         replaced.retain(|ours| !behind(&ours.at));
         let led_away = self.led_away(&guarded, &trees)?;
+        // The first that holds a name is the one that is told.
+        let mut names = hold::hides(&trees, &concealed);
+        names.extend(hold::guards(&trees, &guarded, &own));
+        names.extend(self.built_in_holds(&trees));
         let cwd =
             Some(&self.facts.cwd).filter(|cwd| !behind(cwd) && cwd.starts_with(&workspace.path));
         let cwd = cwd.unwrap_or(&workspace.path).clone();
-        Ok(Held { guarded, unguarded, led_away, concealed, idle, own, hidden, replaced, cwd })
+        Ok(Held {
+            guarded,
+            unguarded,
+            names,
+            led_away,
+            concealed,
+            idle,
+            own,
+            hidden,
+            replaced,
+            cwd,
+        })
     }
 
     /// The home of this workspace that is kept, if the policy asks for it.

@@ -10,6 +10,7 @@ use std::path::Path;
 use clap::CommandFactory;
 use clap::error::ErrorKind;
 use cofferdam_audit::{Broken, Verified};
+use cofferdam_plan::message;
 use cofferdam_policy::Message;
 use cofferdam_sandbox::Outcome;
 use rustix::event::{PollFd, PollFlags, poll};
@@ -17,6 +18,7 @@ use rustix::io::{Errno, write};
 use serde_json::{Value, json};
 
 use super::arguments::Arguments;
+use super::names;
 use crate::engine::{Denied, Prepared, TurnedAway, WayOut};
 use crate::refused::Refused;
 use crate::trace::Trace;
@@ -214,6 +216,32 @@ impl Say {
         }
         if let Some(more) = rows.len().checked_sub(shown).filter(|more| *more > 0) {
             to_stderr(&format!("and {more} more hosts: `cofferdam audit show` names all"));
+        }
+    }
+
+    /// What the command was not let do with names, each said in a few lines.
+    pub(super) fn denied_names(&self, rows: &[message::Denied]) {
+        if self.output == Output::Quiet {
+            return;
+        }
+        let (shown, more) = names::shown(rows, self.output);
+        for row in shown {
+            if self.output == Output::Json {
+                to_stderr(&names::object(row));
+            } else {
+                let (what, hint) = (names::what(row), names::hint(row));
+                let code = names::code(row);
+                self.note("name", &Message { what: &what, code, between: &[], hint: &hint });
+            }
+        }
+        if more > 0 {
+            let what = format!("and {more} more names: {}", names::ALL);
+            match self.output {
+                Output::Json => to_stderr(
+                    &json!({"event": "denials", "more": more, "message": what}).to_string(),
+                ),
+                Output::Quiet | Output::Text => to_stderr(&what),
+            }
         }
     }
 

@@ -10,6 +10,7 @@ use cofferdam_sandbox::{Outcome, Preparing, Sink, StartRefusal, Streams, Witness
 
 use crate::engine::Prepared;
 use crate::engine::events::{connection, end_event, name, recorded};
+use crate::engine::names::Names;
 use crate::refused::Refused;
 use crate::trace::Trace;
 
@@ -36,6 +37,9 @@ pub struct Finished {
     pub outcome: Outcome,
     /// Whom it was not let through to, in the order of the first attempts.
     pub turned_away: Vec<TurnedAway>,
+    /// What it was not let do with names, each operation, name and rule once, in the order of the
+    /// first attempts. After the first 10,000 the rest are counted together.
+    pub denied_names: Vec<message::Denied>,
     /// Whether the way out was there until the end.
     pub way_out: WayOut,
 }
@@ -126,11 +130,12 @@ impl Session<'_> {
         trace.done("init ready");
         log.append(&Event::Ready {})?;
         let running = preparing.into_running();
-        let mut keeper =
-            Keeper { log, unrecorded: None, turned_away: Vec::new(), way_out: WayOut::Held };
+        let mut keeper = Keeper::new(log);
         let streams = Streams { input, output, error, signals };
         let outcome = running.wait(streams, &mut keeper);
-        let Keeper { mut log, unrecorded, turned_away, way_out } = keeper;
+        keeper.sum_up();
+        let Keeper { mut log, unrecorded, turned_away, names, way_out } = keeper;
+        let denied_names = names.all();
         let outcome = outcome.unwrap_or(Outcome::Lost);
         trace.done("exit");
         let mut ended = Ok(());
@@ -141,7 +146,7 @@ impl Session<'_> {
         }
         let ended = ended.and_then(|()| log.append(&end_event(&outcome, started)));
         match unrecorded.map_or(ended, Err) {
-            Ok(()) => Ok(Finished { outcome, turned_away, way_out }),
+            Ok(()) => Ok(Finished { outcome, turned_away, denied_names, way_out }),
             Err(source) => Err(Refused::Unrecorded { status: outcome.status(), source }),
         }
     }
@@ -153,13 +158,31 @@ struct Keeper {
     /// The first record that could not be written: the run is no success then.
     unrecorded: Option<LogError>,
     turned_away: Vec<TurnedAway>,
+    names: Names,
     way_out: WayOut,
 }
 
 impl Keeper {
+    fn new(log: Log) -> Self {
+        Self {
+            log,
+            unrecorded: None,
+            turned_away: Vec::new(),
+            names: Names::default(),
+            way_out: WayOut::Held,
+        }
+    }
+
     fn append(&mut self, event: &Event) {
         if let Err(error) = self.log.append(event) {
             self.unrecorded.get_or_insert(error);
+        }
+    }
+
+    /// Records what was only counted while the workload ran.
+    fn sum_up(&mut self) {
+        for denied in self.names.rest() {
+            self.append(&name(denied));
         }
     }
 
@@ -200,7 +223,9 @@ impl Witness for Keeper {
     }
 
     fn denied(&mut self, denied: message::Denied) {
-        self.append(&name(denied));
+        if let Some(denied) = self.names.hear(denied) {
+            self.append(&name(denied));
+        }
     }
 
     fn has_room(&mut self, connections: u32) -> bool {
@@ -221,5 +246,49 @@ impl Witness for Keeper {
     fn gateway_gone(&mut self) {
         self.way_out = WayOut::Gone;
         self.append(&Event::GatewayGone {});
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use cofferdam_plan::message::Operation;
+    use cofferdam_policy::model::Clause;
+
+    use super::*;
+
+    /// What was denied stays denied, whether or not it can be recorded; that it cannot is told.
+    #[test]
+    fn a_denial_that_has_no_record_is_told() {
+        let folder = std::env::temp_dir().join(format!("cofferdam-keeper-{}", std::process::id()));
+        let path = folder.join("audit.jsonl");
+        let mut keeper = Keeper::new(Log::open(&path, "aa".into()).unwrap());
+        let denied = |path: &str| message::Denied {
+            operation: Operation::Create,
+            path: path.into(),
+            clause: Clause::built_in("filesystem.protect"),
+            why: "it is protected".into(),
+            fix: String::new(),
+            errno: 13,
+            times: 2,
+        };
+        keeper.denied(denied("/w/.envrc"));
+        assert!(keeper.unrecorded.is_none());
+        let record = fs::read_to_string(&path).unwrap();
+        let event = "\"event\":{\"kind\":\"name\",\"operation\":\"create\",\"path\":\"/w/.envrc\",\
+             \"clause\":\"filesystem.protect (built-in)\",\"why\":\"it is protected\",\
+             \"fix\":\"\",\"errno\":13,\"times\":2}";
+        assert!(record.contains(event), "{record}");
+        for _ in 0..2 {
+            keeper.denied(denied("/w/.envrc"));
+        }
+        keeper.sum_up();
+        let times = |record: &str| record.matches("\"times\":2").count();
+        assert_eq!(times(&fs::read_to_string(&path).unwrap()), 3, "the sum too");
+        fs::remove_dir_all(&folder).unwrap();
+        keeper.denied(denied("/w/.mcp.json"));
+        assert!(keeper.unrecorded.is_some(), "nobody finds that record");
+        assert_eq!(keeper.names.all().len(), 2, "and the note names it");
     }
 }

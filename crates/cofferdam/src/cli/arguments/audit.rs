@@ -12,6 +12,7 @@ pub(super) const AFTER: &str = "Examples:
 const AFTER_SHOW: &str = "Examples:
   cofferdam audit show --last 20
   cofferdam audit show --failed --since 2h
+  cofferdam audit show --kind name                which names were denied, by which rule
   cofferdam audit show --session 3f9a --full      all of one run, with its plan
   cofferdam audit show --kind refusal --kind exit --since 2026-11-01 --until 2026-12-01
   cofferdam audit show --json | jq .event.kind
@@ -62,7 +63,7 @@ pub(in crate::cli) struct Show {
     /// Only the last N of them
     #[arg(long, value_name = "N", value_parser = number)]
     pub(in crate::cli) last: Option<u64>,
-    /// Only what went wrong: refusals, ends that are not 0, kills
+    /// Only what went wrong: refusals, denials, ends that are not 0, kills
     #[arg(long)]
     failed: bool,
     /// The whole record, with everything that was read and decided

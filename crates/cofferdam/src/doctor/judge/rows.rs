@@ -19,6 +19,7 @@ const EACCES: i32 = 13;
 const EBUSY: i32 = 16;
 const EXDEV: i32 = 18;
 const EROFS: i32 = 30;
+const ENOSYS: i32 = 38;
 
 /// What each Landlock ABI brought, with the kernel, and what stays open before.
 const ABIS: [(u32, &str); 5] = [
@@ -435,7 +436,8 @@ impl Evidence {
             Want::Works("control"),
             Want::Works("filter"),
             Want::Fails("setuid-mode", &[EPERM]),
-            Want::Works("plain-mode"),
+            Want::Works("plain-read"),
+            Want::Fails("plain-mode", &[ENOSYS]),
         ];
         let alone = match verdict(&self.seccomp, &wants) {
             Verdict::Holds => {

@@ -1,0 +1,77 @@
+//! Git's settings: a new text lands if it changes nothing that could run a program. What lands is a
+//! copy of the bytes that were looked at; the file that held them may still be open for writing.
+
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::OwnedFd;
+
+use cofferdam_plan::git;
+use cofferdam_plan::judge::Because;
+use cofferdam_plan::judge::names::{Answer, Ask};
+use cofferdam_plan::message::{Denied, Operation};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, fchmod, fstat, openat, renameat, unlinkat};
+use rustix::io::Errno;
+
+use super::caller::Caller;
+use super::place::Place;
+use super::{Answered, Reply, content};
+
+/// Longest text. Bytes.
+const TEXT_BYTES_MAX: u64 = 1 << 20;
+
+/// `from` becomes `to`, whose rule `ask` found.
+pub(super) fn land(caller: &Caller<'_>, from: &Place, to: &Place) -> Answered {
+    let new = read(from)?;
+    let (old, mode) = match read_with_mode(to) {
+        Ok(there) => there,
+        Err(Errno::NOENT) => (Vec::new(), Mode::from_raw_mode(0o644)),
+        Err(errno) => return Err(errno),
+    };
+    if let Err(kept) = git::edit(&old, &new, &caller.broker.hosts) {
+        let nothing =
+            cofferdam_plan::judge::names::Thing { made: false, directory: false, bytes: 0 };
+        let ask = Ask::Remove(&to.path, nothing);
+        // The rule is the one that a removal would meet.
+        if let Answer::Deny(clause, _) =
+            cofferdam_plan::judge::names::judge(&caller.broker.rules, ask)
+        {
+            let mut denied = Denied::by_rule(Operation::Rename, &to.path, clause, Because::Guarded);
+            denied.why = kept.to_string();
+            denied.fix = "edit it outside the sandbox".into();
+            caller.broker.denials.kept(denied);
+        }
+        return Err(Errno::ACCESS);
+    }
+    // The same name, under a file of our own: what git leaves where it is interrupted here, too.
+    unlinkat(&from.parent, &from.name, AtFlags::empty())?;
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let copy = openat(&from.parent, &from.name, flags, Mode::from_raw_mode(0o600))?;
+    let landed = write(copy, &new, mode)
+        .and_then(|()| renameat(&from.parent, &from.name, &to.parent, &to.name));
+    if landed.is_err() {
+        unlinkat(&from.parent, &from.name, AtFlags::empty()).unwrap_or(());
+    }
+    landed.map(|()| Reply::Value(0))
+}
+
+fn write(copy: OwnedFd, text: &[u8], mode: Mode) -> Result<(), Errno> {
+    fchmod(&copy, mode)?;
+    let mut file = File::from(copy);
+    let written = file.write_all(text).and_then(|()| file.sync_all());
+    written.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
+}
+
+fn read(place: &Place) -> Result<Vec<u8>, Errno> {
+    read_with_mode(place).map(|(text, _)| text)
+}
+
+fn read_with_mode(place: &Place) -> Result<(Vec<u8>, Mode), Errno> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = openat(&place.parent, &place.name, flags, Mode::empty())?;
+    let seen = fstat(&file)?;
+    if FileType::from_raw_mode(seen.st_mode) != FileType::RegularFile {
+        return Err(Errno::ACCESS);
+    }
+    let mode = Mode::from_raw_mode(seen.st_mode & 0o777);
+    content(file, TEXT_BYTES_MAX).map(|text| (text, mode))
+}

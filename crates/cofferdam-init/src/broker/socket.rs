@@ -1,0 +1,153 @@
+//! `connect(2)` and `bind(2)`: sockets whose address is a name are judged, the others are only passed
+//! through, for what a descriptor is may change between a look and the call.
+
+use std::ffi::CString;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::PoisonError;
+use std::time::{Duration, Instant};
+
+use cofferdam_plan::judge::names::{Ask, Made};
+use cofferdam_plan::message::Operation;
+use cofferdam_sys::socket;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{FileType, Mode, OFlags, fcntl_getfl, fcntl_setfl, openat};
+use rustix::io::Errno;
+use rustix::net::AddressFamily;
+use rustix::net::sockopt::{Timeout, socket_domain, socket_error, socket_timeout};
+use rustix::process::fchdir;
+
+use super::caller::Caller;
+use super::place::{HERE, Place, Target};
+use super::waiting::Later;
+use super::{Answered, Broker, Reply};
+
+/// `sizeof(struct sockaddr_storage)`: the kernel takes no longer address.
+const ADDRESS_BYTES_MAX: u32 = 128;
+/// `AF_UNIX` as an address begins with it.
+const UNIX: [u8; 2] = 1_u16.to_ne_bytes();
+
+/// The socket, the bytes of the address, and the path that they name, if they do.
+fn named(caller: &Caller<'_>) -> Result<(OwnedFd, Vec<u8>, Option<CString>), Errno> {
+    let fd = caller.descriptor(caller.int(0))?;
+    let family = socket_domain(&fd)?;
+    let length = caller.bits(2);
+    if length > ADDRESS_BYTES_MAX {
+        return Err(Errno::INVAL);
+    }
+    let bytes = caller.bytes(1, usize::try_from(length).map_err(|_| Errno::INVAL)?)?;
+    let path = match bytes.split_at_checked(2) {
+        // The first byte of an abstract name is 0, and nothing at all asks for any.
+        Some((kind, path)) if family == AddressFamily::UNIX && kind == UNIX => {
+            let end = path.iter().position(|byte| *byte == 0).unwrap_or(path.len());
+            path.get(..end).filter(|path| !path.is_empty()).map(<[u8]>::to_vec)
+        }
+        Some(_) | None => None,
+    };
+    let path = path.map(|path| CString::new(path).map_err(|_| Errno::INVAL)).transpose()?;
+    Ok((fd, bytes, path))
+}
+
+fn unix(path: &str) -> Vec<u8> {
+    [&UNIX, path.as_bytes(), &[0]].concat()
+}
+
+fn errno(error: &std::io::Error) -> Errno {
+    Errno::from_io_error(error).unwrap_or(Errno::IO)
+}
+
+pub(super) fn connect(caller: &Caller<'_>) -> Answered {
+    let (fd, mut bytes, path) = named(caller)?;
+    // Held until the connection stands: the address names it.
+    let mut held = None;
+    if let Some(path) = path {
+        let place = caller.place_of(&path)?;
+        let (thing, path) = match caller.target_of(place)? {
+            Target::Thing(thing, path) => (thing, path),
+            Target::Name(Place { parent, name, path, .. }) => {
+                let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                (openat(&parent, &name, flags, Mode::empty())?, path)
+            }
+        };
+        let found = caller.broker.made.look(&thing, c"")?;
+        if found.kind == FileType::Socket {
+            caller.ask(Operation::Connect, &path, Ask::Connect(&path, found.thing))?;
+        } else {
+            caller.ask(Operation::Look, &path, Ask::Look(&path))?;
+        }
+        bytes = unix(&Broker::way_to(thing.as_fd()));
+        held = Some(thing);
+    }
+    caller.stands()?;
+    let waits = !fcntl_getfl(&fd)?.contains(OFlags::NONBLOCK);
+    match at_once(&fd, &bytes) {
+        Ok(()) => Ok(Reply::Value(0)),
+        Err(wait @ (Errno::INPROGRESS | Errno::AGAIN)) if waits => {
+            let patience = socket_timeout(&fd, Timeout::Send)?;
+            let until = patience.filter(|time| *time > Duration::ZERO).map(|t| Instant::now() + t);
+            Ok(Reply::Later(Later::new(move || {
+                let _held = &held;
+                let over = until.is_some_and(|until| Instant::now() >= until);
+                let now = match wait {
+                    Errno::INPROGRESS => connected(&fd),
+                    _ => Some(at_once(&fd, &bytes)).filter(|tried| *tried != Err(wait)),
+                };
+                now.or(over.then_some(Err(wait))).map(|now| now.map(|()| Reply::Value(0)))
+            })))
+        }
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Connects without waiting. The socket is the caller's, so what it says of waiting is put back.
+fn at_once(fd: &OwnedFd, bytes: &[u8]) -> Result<(), Errno> {
+    let flags = fcntl_getfl(fd)?;
+    fcntl_setfl(fd, flags | OFlags::NONBLOCK)?;
+    let connected = socket::connect(fd.as_fd(), bytes).map_err(|error| errno(&error));
+    fcntl_setfl(fd, flags)?;
+    connected
+}
+
+/// Whether a connection has come about; `None` while it has not.
+fn connected(fd: &OwnedFd) -> Option<Result<(), Errno>> {
+    let mut fds = [PollFd::new(fd, PollFlags::OUT)];
+    match poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) {
+        Ok(0) => None,
+        Ok(_) => Some(socket_error(fd).and_then(|error| error)),
+        Err(errno) => Some(Err(errno)),
+    }
+}
+
+pub(super) fn bind(caller: &Caller<'_>) -> Answered {
+    let (fd, bytes, path) = named(caller)?;
+    let bound = |bytes: &[u8]| socket::bind(fd.as_fd(), bytes).map_err(|error| errno(&error));
+    let Some(path) = path else {
+        caller.stands()?;
+        return bound(&bytes).map(|()| Reply::Value(0));
+    };
+    let place = caller.place_of(&path)?;
+    if !place.plain {
+        return Err(Errno::ADDRINUSE);
+    }
+    let ask = Ask::Create(&place.path, Made::File);
+    caller.ask_new(Operation::Bind, &place, ask).map_err(|errno| match errno {
+        Errno::EXIST => Errno::ADDRINUSE,
+        errno => errno,
+    })?;
+    caller.take_umask()?;
+    let here = caller.directory(HERE)?;
+    caller.stands()?;
+    // The caller's own words, which it is told again by getsockname(2): the kernel resolves them once
+    // more, so nothing of ours may lead elsewhere until it has.
+    let leads = caller.broker.leads.write().unwrap_or_else(PoisonError::into_inner);
+    let again = caller.place_of(&path)?;
+    if again.path != place.path {
+        return Err(Errno::AGAIN);
+    }
+    fchdir(&here)?;
+    let done = if again.path.starts_with("/proc") { Err(Errno::ACCESS) } else { bound(&bytes) };
+    fchdir(&caller.broker.root)?;
+    drop(leads);
+    done?;
+    caller.broker.made.remember(&place.parent, &place.name);
+    Ok(Reply::Value(0))
+}
