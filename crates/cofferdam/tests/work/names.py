@@ -82,7 +82,8 @@ class Generator:
         """A path that is there, below a directory."""
         path = b""
         for _ in range(self.one(1, 1, 2, 3)):
-            try: names = sorted(os.listdir(base + b"/" + path))
+            # The directories on the way to the tree are never named, so they stay.
+            try: names = sorted(name for name in os.listdir(base + b"/" + path) if name != b"1")
             except OSError: break
             if not names: break
             path = path + b"/" + self.r.choice(names) if path else self.r.choice(names)
@@ -254,7 +255,9 @@ class Driver:
         if effect == "opens":
             self.slots[self.into] = answer
             told = "fd %d " % answer if self.alone else ""
-            return told + "fd flags %x flags %x " % (fcntl.fcntl(answer, 1), fcntl.fcntl(answer, 3)) + self.look(os.fstat(answer))
+            # Whether the last name was not to be followed is nothing that a descriptor does later.
+            flags = fcntl.fcntl(answer, fcntl.F_GETFL) & ~os.O_NOFOLLOW
+            return told + "fd flags %x flags %x " % (fcntl.fcntl(answer, fcntl.F_GETFD), flags) + self.look(os.fstat(answer))
         return oct(answer)
 
     def hidden_numbers(self, link):
