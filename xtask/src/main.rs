@@ -34,6 +34,9 @@ tasks:
   bench names [--peers] [--pairs N]
                        what the gateway costs, against going without one; --peers: and against
                        srt and codex, from npm
+  bench broker [--pairs N]
+                       what it costs that names are judged: single calls, `tar x`, `npm ci`, and the start
+                       in a repository of 300,000 files
   soak [--seconds N | --minutes N]
                        200 connections through a gateway, as root: no growth, nothing lost (60 s)
   clients              programs of many languages through a gateway, with and without proxy variables
@@ -65,6 +68,12 @@ fn main() -> ExitCode {
         ["bench", "names", "--peers", "--pairs", pairs] => {
             within(pairs, 1_000, "--pairs").and_then(|pairs| bench::names(pairs, Others::Measured))
         }
+        ["bench", "broker"] => bench::broker(40),
+        ["bench", "broker", "--pairs", pairs] => {
+            within(pairs, 1_000, "--pairs").and_then(bench::broker)
+        }
+        // For the bench's own use, on both sides: not in the help.
+        [bench::CALLS, which] => bench::calls(which),
         [peer::TASK, words @ ..] => peer::run(words),
         // For the bench's own use, inside bubblewrap: not in the help.
         [bench::WALLS, plan, "--", command @ ..] => bench::under_walls(plan, command),

@@ -139,7 +139,13 @@ impl Broker {
                     let caller = Caller::new(self, &statuses, call);
                     match perform(&caller) {
                         Ok(Reply::Later(later)) => self.waiting.put(call, later, self),
-                        reply => self.finish(&call, reply),
+                        reply => {
+                            if let Err(errno @ (Errno::MFILE | Errno::NFILE | Errno::FAULT)) = reply
+                            {
+                                self.denials.failed(Operation::Look, "", errno);
+                            }
+                            self.finish(&call, reply);
+                        }
                     }
                 }
                 Err(error) => match error.raw_os_error().map(Errno::from_raw_os_error) {

@@ -22,6 +22,8 @@ pub struct Host {
     pub yama_ptrace_scope: Option<u64>,
     /// Seccomp mode of the caller itself (`/proc/self/status`): 0 none, 2 a filter of an outer wall.
     pub outer_seccomp: u32,
+    /// Whether the workload's filter can hand calls to a broker.
+    pub listening: Listening,
     /// Whether this user namespace has the user that stands in for root (`user_namespaces(7)`).
     pub stand_in_mapped: bool,
     /// Device files that exist below `/dev`, from the list the plan may ask for.
@@ -48,6 +50,21 @@ impl Host {
         let mut next = || numbers.next().and_then(|number| number.parse::<u32>().ok()).unwrap_or(0);
         (next(), next()) >= (major, minor)
     }
+}
+
+/// Whether a filter can hand calls to a supervisor (`seccomp_unotify(2)`) that finishes each call which
+/// it has begun, whatever signals come (`SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV`, Linux 5.19).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
+pub enum Listening {
+    /// It can.
+    Ready,
+    /// The kernel does not know how.
+    Unknown,
+    /// An outer filter has a supervisor already, and the kernel allows one.
+    Taken,
+    /// The call is answered otherwise, with this `errno(3)`: an outer filter hides it.
+    Refused(i32),
 }
 
 /// A resource limit of the caller's (`getrlimit(2)`); [`NO_CEILING`] where there is none.

@@ -15,7 +15,7 @@ use cofferdam_policy::facts::{Ids, Seen};
 use cofferdam_policy::model::{Clause, Grant, Mode, Origin, Policy, Shown, Variable};
 
 use crate::egress::{Egress, PROXY_PORT};
-use crate::host::{DEVICES, Host, PROC_MASKED};
+use crate::host::{DEVICES, Host, Listening, PROC_MASKED};
 use crate::plan::{
     Access, Argument, Aside, BROKER_THREADS, Expect, Guard, Idmap, Opening, Plan, Spaces, Step,
     Streams, Workload,
@@ -85,7 +85,7 @@ pub fn compile(policy: &Policy, host: &Host, task: impl Into<Task>) -> Result<Pl
     setup.push(Step::Pivot);
     setup.push(Step::JoinNetwork);
     setup.extend(confinement(policy, host, &rules, held.steps));
-    let mut coverage = cover::rows(policy, host);
+    let mut coverage = cover::rows(policy, &rules, host);
     coverage.extend(held.rows);
     Ok(Plan {
         build: BUILD.into(),
@@ -122,9 +122,22 @@ fn check(host: &Host) -> Result<(), Refusal> {
     if host.landlock_abi == 0 {
         return Err(Refusal::LandlockMissing);
     }
+    broker(host)?;
     match DEVICES.iter().find(|(name, ..)| !host.devices.iter().any(|d| d == name)) {
         Some((name, ..)) => Err(Refusal::DeviceMissing { name: (*name).into() }),
         None => Ok(()),
+    }
+}
+
+/// Whether there can be a broker: without one, names that do not exist are nobody's.
+fn broker(host: &Host) -> Result<(), Refusal> {
+    match (host.listening, host.yama_ptrace_scope) {
+        (Listening::Unknown, _) => Err(Refusal::BrokerUnknown),
+        (Listening::Taken, _) => Err(Refusal::BrokerTaken),
+        (Listening::Refused(errno), _) => Err(Refusal::BrokerRefused { errno }),
+        // From 2 on only CAP_SYS_PTRACE reads another process, and nobody inside has it.
+        (Listening::Ready, Some(scope @ 2..)) => Err(Refusal::BrokerBlind { scope }),
+        (Listening::Ready, Some(_) | None) => Ok(()),
     }
 }
 

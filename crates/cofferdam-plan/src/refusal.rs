@@ -17,6 +17,20 @@ pub enum Refusal {
         /// What tells so.
         mark: &'static str,
     },
+    /// The kernel cannot hand calls to the broker.
+    BrokerUnknown,
+    /// An outer filter has the one supervisor that the kernel allows.
+    BrokerTaken,
+    /// An outer filter hides the call.
+    BrokerRefused {
+        /// `errno(3)`; 0 where it says that it is done.
+        errno: i32,
+    },
+    /// A kernel setting keeps the broker from the memory of who calls it.
+    BrokerBlind {
+        /// Yama's `ptrace_scope`.
+        scope: u64,
+    },
     /// A kernel setting forbids user namespaces.
     UserNamespacesOff {
         /// Path of the setting.
@@ -59,6 +73,10 @@ impl Refusal {
             Self::WrongMachine { .. } => "wrong-machine",
             Self::LandlockMissing => "landlock-missing",
             Self::Nested { .. } => "nested",
+            Self::BrokerUnknown => "broker-unknown",
+            Self::BrokerTaken => "broker-taken",
+            Self::BrokerRefused { .. } => "broker-refused",
+            Self::BrokerBlind { .. } => "broker-blind",
             Self::UserNamespacesOff { .. } => "userns-off",
             Self::NoStandIn => "no-stand-in",
             Self::LimitUnheld { .. } => "limit-unheld",
@@ -81,6 +99,25 @@ impl Refusal {
                 "run the command directly: an inner sandbox cannot be stronger than the one around \
                  it; if this is none, {mark} is not ours: as root, remove it"
             ),
+            Self::BrokerUnknown => "run on Linux 5.19 or newer".into(),
+            Self::BrokerTaken => {
+                "start cofferdam outside of that container or sandbox: the kernel allows one \
+                 supervisor (seccomp_unotify) above a process"
+                    .into()
+            }
+            Self::BrokerRefused { .. } => {
+                "start that container with a filter that lets seccomp pass (docker, podman: \
+                 --security-opt seccomp=unconfined)"
+                    .into()
+            }
+            Self::BrokerBlind { scope: 3.. } => {
+                "take kernel.yama.ptrace_scope=3 out of /etc/sysctl.d and reboot: until then it \
+                 cannot be lowered"
+                    .into()
+            }
+            Self::BrokerBlind { .. } => {
+                "as root: echo 1 > /proc/sys/kernel/yama/ptrace_scope".into()
+            }
             Self::UserNamespacesOff { sysctl, wanted, .. } => {
                 format!("as root: echo {wanted} > {sysctl}")
             }
@@ -113,6 +150,23 @@ impl std::fmt::Display for Refusal {
             Self::Nested { mark } => {
                 write!(out, "cofferdam runs inside cofferdam already: {mark} is there")
             }
+            Self::BrokerUnknown => {
+                out.write_str("the kernel cannot hand system calls to the broker, who judges names")
+            }
+            Self::BrokerTaken => out.write_str(
+                "an outer filter has a supervisor already, so there can be no broker for names",
+            ),
+            Self::BrokerRefused { errno: 0 } => out.write_str(
+                "an outer filter answers seccomp as if it were done, so there can be no broker",
+            ),
+            Self::BrokerRefused { errno } => write!(
+                out,
+                "an outer filter answers seccomp with errno {errno}, so there can be no broker"
+            ),
+            Self::BrokerBlind { scope } => write!(
+                out,
+                "Yama's ptrace_scope is {scope}: the broker cannot read what it is asked"
+            ),
             Self::UserNamespacesOff { sysctl, value, .. } => {
                 write!(out, "user namespaces are forbidden here: {sysctl} is {value}")
             }

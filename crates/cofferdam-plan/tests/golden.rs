@@ -18,7 +18,9 @@ use cofferdam_plan::egress::{Family, Serves};
 use cofferdam_plan::facts::{
     Enclosing, Facts, Kind, Person, STAND_IN_ID, Seen, Values, workload_ids,
 };
-use cofferdam_plan::host::{Ceiling, Ceilings, DEVICES, Groups, NO_CEILING, PROC_MASKED};
+use cofferdam_plan::host::{
+    Ceiling, Ceilings, DEVICES, Groups, Listening, NO_CEILING, PROC_MASKED,
+};
 use cofferdam_plan::judge::hosts::Allowed;
 use cofferdam_plan::plan::{Argument, Aside};
 use cofferdam_plan::{Extent, Host, Plan, Step, compile, wire};
@@ -36,6 +38,7 @@ fn host() -> Host {
         apparmor_restrict_userns: None,
         yama_ptrace_scope: None,
         outer_seccomp: 0,
+        listening: Listening::Ready,
         stand_in_mapped: true,
         devices: DEVICES.iter().map(|(name, ..)| (*name).to_owned()).collect(),
         proc_names: PROC_MASKED.iter().map(|name| (*name).to_owned()).collect(),
@@ -356,7 +359,7 @@ fn names_in_a_tree_that_a_link_leads_to() {
     assert!(act("/opt/tool") && !act("/opt/keys/a"), "{:?}", plan.rules);
     let row =
         plan.coverage.iter().find(|row| row.clause.name.starts_with("filesystem.hide")).unwrap();
-    assert_eq!(row.says, "/opt/keys is hidden");
+    assert_eq!(row.says, "/opt/keys is hidden: open and stat find nothing");
 }
 
 const REPOSITORY: &[Row] = &[
@@ -502,6 +505,11 @@ fn machines_without_a_plan() {
         (off(0), "userns-off"),
         (Host { unprivileged_userns_clone: Some(0), ..host() }, "userns-off"),
         (Host { landlock_abi: 0, ..host() }, "landlock-missing"),
+        (Host { listening: Listening::Unknown, ..host() }, "broker-unknown"),
+        (Host { listening: Listening::Taken, ..host() }, "broker-taken"),
+        (Host { listening: Listening::Refused(1), ..host() }, "broker-refused"),
+        (Host { yama_ptrace_scope: Some(2), ..host() }, "broker-blind"),
+        (Host { yama_ptrace_scope: Some(3), ..host() }, "broker-blind"),
         (Host { devices: vec!["null".into()], ..host() }, "device-missing"),
     ] {
         let source = Source { name: "case.toml".into(), text: "version = 1\n".into() };
@@ -511,6 +519,8 @@ fn machines_without_a_plan() {
         assert!(!refusal.hint().is_empty() && !refusal.to_string().is_empty());
     }
     planned("", &facts(&ORDINARY, &[]), &off(1));
+    let traced = Host { yama_ptrace_scope: Some(1), outer_seccomp: 2, ..host() };
+    planned("", &facts(&ORDINARY, &[]), &traced);
     // Root has to give way to somebody.
     let root = facts(&Caller { uid: 0, owner: 0, groups: &[0] }, &[]);
     let source = Source { name: "case.toml".into(), text: "version = 1\n".into() };

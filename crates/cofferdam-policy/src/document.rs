@@ -113,11 +113,15 @@ pub struct Document {
     pub workspace: Located<GrantText>,
     /// `filesystem.grant`, in the order of the text, then those of the command line.
     pub grants: Vec<Located<GrantText>>,
-    /// `filesystem.hide`, then `--hide`: paths relative to the workspace, in a flag to the working
-    /// directory.
+    /// `filesystem.hide`, then `--hide`: paths and patterns relative to the workspace, in a flag to
+    /// the working directory.
     pub hide: Vec<Located<String>>,
+    /// `filesystem.mask`, written likewise.
+    pub mask: Vec<Located<String>>,
     /// `filesystem.protect`, then `--protect`, written likewise.
     pub protect: Vec<Located<String>>,
+    /// `sockets.allow`: paths relative to the workspace.
+    pub sockets: Vec<Located<String>>,
     /// `filesystem.home`; private where it is not written.
     pub home: Located<Home>,
     /// `environment.allow`; the default names where it is not written. `NAME` or `PREFIX*`.
@@ -164,7 +168,9 @@ impl Document {
             workspace: Located::built_in(workspace, default("filesystem.workspace")),
             grants: Vec::new(),
             hide: Vec::new(),
+            mask: Vec::new(),
             protect: Vec::new(),
+            sockets: Vec::new(),
             home: Located::built_in(Home::Private, default("filesystem.home")),
             variables: names
                 .map(|name| Located::built_in((*name).to_owned(), default("environment.allow")))
@@ -225,7 +231,7 @@ impl Document {
     /// `--hide PATH`, in addition to the text's.
     ///
     /// # Errors
-    /// The words are no path, or there are too many.
+    /// The words are no path and no pattern, or there are too many.
     pub fn add_hidden(&mut self, words: &str) -> Result<(), PolicyError> {
         let flag = Flag::new("--hide", words);
         let path = flag.name(words, &self.hide)?;
@@ -236,7 +242,7 @@ impl Document {
     /// `--protect PATH`, in addition to the text's.
     ///
     /// # Errors
-    /// The words are no path, or there are too many.
+    /// The words are no path and no pattern, or there are too many.
     pub fn add_protected(&mut self, words: &str) -> Result<(), PolicyError> {
         let flag = Flag::new("--protect", words);
         let path = flag.name(words, &self.protect)?;
@@ -343,12 +349,13 @@ impl Flag {
             let (key, count) = (self.name.to_owned(), already.len() + 1);
             return Err(self.fault(Fault::TooMany { key, count }));
         }
-        self.path(text)
+        read::check_flag_name(text).map_err(|fault| self.fault(fault))
     }
 
     fn mode(&self, text: &str) -> Result<Mode, PolicyError> {
         match text {
             "ro" => Ok(Mode::ReadOnly),
+            "nd" => Ok(Mode::NoDelete),
             "rw" => Ok(Mode::ReadWrite),
             other => read::mode(other).map_err(|fault| self.fault(fault)),
         }

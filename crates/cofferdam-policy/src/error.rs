@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use crate::document::{Source, TEXT_BYTES_MAX};
+use crate::judge::pattern::PatternFault;
 use crate::limits::Name;
 use crate::model::Clause;
 use crate::presets;
@@ -51,6 +52,8 @@ pub(crate) enum Fault {
     ModeLater { asked: String },
     #[error("unknown mode `{asked}`")]
     ModeUnknown { asked: String },
+    #[error("`{key}` goes with `no-delete`, and the mode is `{mode}`")]
+    OverwriteMode { key: String, mode: &'static str },
     #[error("a grant needs a mode")]
     ModeMissing,
     #[error("`{key}` needs a path")]
@@ -64,8 +67,8 @@ pub(crate) enum Fault {
     PathUp { path: String },
     #[error("the path `{path}` contains a wildcard")]
     PathGlob { path: String },
-    #[error("the pattern `{path}` is not in this release")]
-    PatternLater { path: String },
+    #[error("`{pattern}` is no pattern: {why}")]
+    PatternForm { pattern: String, why: PatternFault },
     #[error("the path `{path}` names another user's home")]
     PathOtherHome { path: String },
     #[error("the path `{path}` contains `$`")]
@@ -126,12 +129,16 @@ pub(crate) enum Fault {
     OptionalInside { path: PathBuf, tree: PathBuf },
     #[error("{} is neither a regular file nor a directory", path.display())]
     NotRegular { path: PathBuf },
-    #[error("{} does not exist, and a name that is not there cannot be {verb}", path.display())]
-    NameMissing { path: PathBuf, verb: &'static str },
     #[error("{} is the workspace itself", path.display())]
     HidesWorkspace { path: PathBuf },
-    #[error("the hidden file {} has {links} hard links", path.display())]
-    HiddenHardLink { path: PathBuf, links: u64 },
+    #[error("`{pattern}` covers the workspace {}, which cannot be {verb}", path.display())]
+    CoversWorkspace { pattern: String, path: PathBuf, verb: &'static str },
+    #[error("the {verb} file {} has {links} hard links", path.display())]
+    HiddenHardLink { path: PathBuf, links: u64, verb: &'static str },
+    #[error("the socket {} lies in no granted tree", path.display())]
+    SocketOutside { path: PathBuf },
+    #[error("{} is no socket", path.display())]
+    NotASocket { path: PathBuf },
     #[error(
         "a project's home is kept by the user who works there, and root is here for user {uid}"
     )]
@@ -187,13 +194,14 @@ impl Fault {
             Self::Home { .. } => "home-unknown",
             Self::ModeLater { .. } => "mode-not-yet",
             Self::ModeUnknown { .. } => "mode-unknown",
+            Self::OverwriteMode { .. } => "overwrite-mode",
             Self::ModeMissing => "mode-missing",
             Self::PathMissing { .. } => "path-missing",
             Self::PathEmpty => "path-empty",
             Self::PathControl { .. } => "path-control",
             Self::PathUp { .. } => "path-up",
             Self::PathGlob { .. } => "path-glob",
-            Self::PatternLater { .. } => "pattern-not-yet",
+            Self::PatternForm { .. } => "pattern-form",
             Self::PathOtherHome { .. } => "path-other-home",
             Self::PathVariable { .. } => "path-variable",
             Self::VariableName { .. } => "variable-name",
@@ -222,9 +230,11 @@ impl Fault {
             Self::GrantTooWide { .. } => "grant-too-wide",
             Self::OptionalInside { .. } => "optional-inside",
             Self::NotRegular { .. } => "not-regular",
-            Self::NameMissing { .. } => "name-missing",
             Self::HidesWorkspace { .. } => "hides-workspace",
+            Self::CoversWorkspace { .. } => "covers-workspace",
             Self::HiddenHardLink { .. } => "hidden-hard-link",
+            Self::SocketOutside { .. } => "socket-outside",
+            Self::NotASocket { .. } => "not-a-socket",
             Self::HomeOfAnother { .. } => "home-of-another",
             Self::GuardedLink { .. } => "guarded-link",
             Self::GuardedHardLink { .. } => "guarded-hard-link",
@@ -275,20 +285,25 @@ impl Fault {
                 "write `private` (fresh for each run) or `project` (kept for this workspace)".into()
             }
             Self::ModeLater { .. } | Self::ModeUnknown { .. } => {
-                "write `read-only` or `read-write` (as a flag, `ro` or `rw` will do)".into()
+                "write `read-only`, `no-delete` or `read-write` (as a flag, `ro`, `nd` or `rw`)".into()
             }
+            Self::OverwriteMode { .. } => "write mode = \"no-delete\", or remove it".into(),
             Self::ModeMissing => {
-                "add mode = \"read-only\" or \"read-write\" (as a flag, PATH:ro or PATH:rw)".into()
+                "add mode = \"read-only\", \"no-delete\" or \"read-write\" (as a flag, PATH:ro, PATH:nd \
+                 or PATH:rw)"
+                    .into()
             }
             Self::PathMissing { .. } => "write { path = \"…\", mode = \"…\" }".into(),
             Self::PathEmpty => "name a directory; `.` is the working directory".into(),
             Self::PathControl { .. } => "name a path without it".into(),
             Self::PathUp { .. } => "write the path that it leads to".into(),
             Self::PathGlob { .. } => {
-                "name each tree, or the directory that holds them; paths are literal".into()
+                "name each, or the directory that holds them; only what is hidden, masked or \
+                 protected is named by patterns"
+                    .into()
             }
-            Self::PatternLater { .. } => {
-                "name each path, or the directory that holds them; a name is literal".into()
+            Self::PatternForm { .. } => {
+                "`*`: any letters, `?`: one, `**`: any directories, as in **/.env".into()
             }
             Self::PathOtherHome { .. } => "write the absolute path".into(),
             Self::PathVariable { .. } => "variables are not expanded: write the path itself".into(),
@@ -353,8 +368,13 @@ impl Fault {
                 "leave `optional` out: what keeps others from writing must be there".into()
             }
             Self::NotRegular { .. } => "name a regular file or a directory".into(),
-            Self::NameMissing { .. } => {
-                "make it, empty if you like: only names that exist are held".into()
+            Self::CoversWorkspace { .. } => "name less: what is in it, by name".into(),
+            Self::SocketOutside { path } => {
+                let above = path.parent().unwrap_or(path).display();
+                format!("grant its directory: {{ path = \"{above}\", mode = \"read-only\" }}")
+            }
+            Self::NotASocket { .. } => {
+                "name the socket itself; it need not exist yet".into()
             }
             Self::HidesWorkspace { .. } => {
                 "hide what is in it, by name; or work in another directory".into()

@@ -4,6 +4,7 @@
 //! what `plan`, `why`, the broker and the property tests ask. This module reads no text and
 //! touches no file: the caller resolves symbolic links first.
 
+pub mod fold;
 pub mod git;
 pub mod hosts;
 pub mod mask;
@@ -13,7 +14,8 @@ pub mod pattern;
 use std::path::{Path, PathBuf};
 
 use crate::model::{Clause, Mode, Policy};
-use names::{Hold, NameRule};
+use names::{Answer, Ask, Change, Hold, Made, NameRule, Thing};
+use pattern::Meets;
 
 /// What the workload wants to do with the thing that the host has at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +33,8 @@ pub enum Act {
     Remove,
     /// Run a file.
     Execute,
+    /// Connect to a socket.
+    Connect,
 }
 
 /// A question to the judge.
@@ -87,6 +91,9 @@ pub struct Rules {
     entries: Vec<Entry>,
     /// Rules about names, whichever tree they lie in.
     names: Vec<NameRule>,
+    /// What of each of them is made once.
+    #[cfg_attr(feature = "json", serde(skip))]
+    prepared: Vec<names::Prepared>,
     /// Sockets of the host's that may be connected to.
     sockets: Vec<(PathBuf, Clause)>,
     /// The rule about every other socket.
@@ -154,6 +161,7 @@ impl Rules {
             base: Clause::built_in("filesystem"),
             entries,
             names: Vec::new(),
+            prepared: Vec::new(),
             sockets: Vec::new(),
             socket_clause: Clause::built_in("filesystem.sockets"),
         }
@@ -162,6 +170,7 @@ impl Rules {
     /// The same with rules about names, in the order in which they are asked.
     #[must_use]
     pub fn with_names(mut self, names: Vec<NameRule>) -> Self {
+        self.prepared = names.iter().map(|rule| names::Prepared::of(rule, &self.entries)).collect();
         self.names = names;
         self
     }
@@ -275,8 +284,8 @@ impl Rules {
     pub(crate) fn holding(&self, path: &Path) -> Option<&Entry> {
         self.entries
             .iter()
-            .filter(|entry| path.starts_with(&entry.path))
-            .max_by_key(|entry| entry.path.components().count())
+            .filter(|entry| holds(&entry.path, path))
+            .max_by_key(|entry| entry.path.as_os_str().len())
     }
 
     /// Whether an act in a private place works at the start. Only directories are there: the place
@@ -288,8 +297,31 @@ impl Rules {
             Act::Create => request.path.parent().is_some_and(made),
             Act::Read => made(request.path),
             Act::Rename => made(request.path) && request.path != place.path,
-            Act::Write | Act::Remove | Act::Execute => false,
+            Act::Write | Act::Remove | Act::Execute | Act::Connect => false,
         }
+    }
+
+    /// What forbids the act by its name. A directory moves by copies where a name below it is held;
+    /// where patterns alone may name something there, what the host has is taken for a file.
+    fn of_names(&self, Request { act, path }: Request<'_>) -> Option<(&Clause, Because)> {
+        let older = Thing { made: false, directory: false, bytes: 0 };
+        let ask = match act {
+            Act::Read => Ask::Read(path),
+            // No open is judged where a program is run, but the name is there or is not.
+            Act::Execute => Ask::Look(path),
+            Act::Write => Ask::Change(path, Change::Write, older),
+            Act::Create => Ask::Create(path, Made::File),
+            Act::Rename | Act::Remove => Ask::Remove(path, older),
+            Act::Connect => Ask::Connect(path, older),
+        };
+        if let Answer::Deny(clause, because) = names::judge(self, ask) {
+            return Some((clause, because));
+        }
+        let carries = |rule: &&NameRule| {
+            rule.pattern.concrete().is_some() && rule.pattern.meets(&rule.top, path) == Meets::Above
+        };
+        let carried = self.names.iter().find(carries).filter(|_| act == Act::Rename);
+        carried.map(|rule| (&rule.clause, Because::Copied))
     }
 
     /// An entry at or below `path`, which keeps the name `path` where it is.
@@ -298,12 +330,26 @@ impl Rules {
     }
 }
 
-/// Says whether the workload may do `request`, and which rule says so.
+/// Whether `path` is `tree` or below it, of absolute paths without empty words: as
+/// [`Path::starts_with`], which reads every word again each time.
+fn holds(tree: &Path, path: &Path) -> bool {
+    let tree = tree.as_os_str().as_encoded_bytes();
+    let tree = tree.strip_suffix(b"/").unwrap_or(tree);
+    let rest = path.as_os_str().as_encoded_bytes().strip_prefix(tree);
+    rest.is_some_and(|rest| matches!(rest, [] | [b'/', ..]))
+}
+
+/// Says whether the workload may do `request`, and which rule says so: what [`names::judge`] says of
+/// the name, then what the trees say.
 ///
-/// Total and deny by default: a path that no entry holds is absent. Speaks of cofferdam's walls
-/// only; the host's own permission bits apply besides.
+/// Total and deny by default: a path that no entry holds is absent. Speaks of the start, when
+/// everything is older than the session, and of cofferdam's walls only; the host's own permission bits
+/// apply besides.
 #[must_use]
 pub fn decide<'a>(rules: &'a Rules, request: Request<'_>) -> Verdict<'a> {
+    if let Some((clause, because)) = rules.of_names(request) {
+        return Verdict::Deny(clause, because);
+    }
     let Some(entry) = rules.holding(request.path) else {
         return Verdict::Deny(&rules.base, Because::Absent);
     };
@@ -315,7 +361,7 @@ pub fn decide<'a>(rules: &'a Rules, request: Request<'_>) -> Verdict<'a> {
         Access::Absent | Access::Private | Access::Ours => deny(Because::Absent),
         Access::Hidden => deny(Because::Hidden),
         Access::ReadOnly | Access::Guarded => match request.act {
-            Act::Read | Act::Execute => Verdict::Allow(&entry.clause),
+            Act::Read | Act::Execute | Act::Connect => Verdict::Allow(&entry.clause),
             Act::Write | Act::Create | Act::Rename | Act::Remove => {
                 deny(if entry.access == Access::Guarded {
                     Because::Guarded
@@ -324,11 +370,6 @@ pub fn decide<'a>(rules: &'a Rules, request: Request<'_>) -> Verdict<'a> {
                 })
             }
         },
-        Access::AppendOnly | Access::NoDelete
-            if moves || matches!((entry.access, request.act), (Access::AppendOnly, Act::Write)) =>
-        {
-            deny(Because::NoDelete)
-        }
         Access::AppendOnly | Access::NoDelete | Access::ReadWrite => {
             match rules.pinned_by(request.path) {
                 Some(pin) if moves => Verdict::Deny(&pin.clause, Because::Pinned),

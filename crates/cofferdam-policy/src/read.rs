@@ -13,6 +13,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::document::{Document, GrantText, Located, Presence, Setting, Source};
 use crate::error::{Fault, PolicyError};
+use crate::judge::pattern::Pattern;
 use crate::model::{Clause, Home, Isolation, Mode};
 use crate::{presets, view};
 
@@ -28,19 +29,34 @@ struct Table {
 
 const TOP: Table = Table {
     name: "",
-    now: &["version", "extends", "isolation", "filesystem", "environment", "network", "limits"],
+    now: &[
+        "version",
+        "extends",
+        "isolation",
+        "filesystem",
+        "environment",
+        "network",
+        "limits",
+        "sockets",
+    ],
     later: &["oversight", "jail", "credentials", "output", "audit", "trust"],
 };
 const FILESYSTEM: Table = Table {
     name: "filesystem",
-    now: &["workspace", "grant", "hide", "protect", "home"],
-    later: &["mask"],
+    now: &["workspace", "grant", "hide", "mask", "protect", "home"],
+    later: &[],
 };
 const ENVIRONMENT: Table =
     Table { name: "environment", now: &["allow", "dangerous_allow", "set"], later: &[] };
 const GRANT: Table =
-    Table { name: "filesystem.grant", now: &["path", "mode", "optional"], later: &[] };
-const WORKSPACE: Table = Table { name: "filesystem.workspace", now: &["path", "mode"], later: &[] };
+    Table { name: "filesystem.grant", now: &["path", "mode", OVERWRITE, "optional"], later: &[] };
+const WORKSPACE: Table =
+    Table { name: "filesystem.workspace", now: &["path", "mode", OVERWRITE], later: &[] };
+const SOCKETS: Table = Table { name: "sockets", now: &["allow"], later: &[] };
+
+/// Whether what is older than the session may be changed in place, in a tree in which nothing is
+/// lost.
+const OVERWRITE: &str = "overwrite";
 
 /// Every table of the language; one that is missing here is missing in the published schema.
 const TABLES: &[&Table] = &[
@@ -49,6 +65,7 @@ const TABLES: &[&Table] = &[
     &WORKSPACE,
     &GRANT,
     &ENVIRONMENT,
+    &SOCKETS,
     &network::NETWORK,
     &network::ALLOW,
     &network::DENY,
@@ -92,6 +109,9 @@ pub(crate) fn into(document: &mut Document, source: &Source) -> Result<(), Polic
     }
     if let Some(value) = top.get("environment") {
         reader.environment(reader.table(value, &ENVIRONMENT)?, document)?;
+    }
+    if let Some(value) = top.get("sockets") {
+        reader.sockets(reader.table(value, &SOCKETS)?, document)?;
     }
     if let Some((key, value)) = top.get_key_value("network") {
         document.network.base = reader.clause_at("network", key.span());
@@ -248,24 +268,35 @@ impl Reader<'_> {
             document.home = self.located(home, value, clause);
         }
         if let Some(value) = table.get("hide") {
-            document.hide = self.names("filesystem.hide", value)?;
+            document.hide = self.names("filesystem.hide", value, check_name_text)?;
+        }
+        if let Some(value) = table.get("mask") {
+            document.mask = self.names("filesystem.mask", value, check_name_text)?;
         }
         if let Some(value) = table.get("protect") {
-            document.protect = self.names("filesystem.protect", value)?;
+            document.protect = self.names("filesystem.protect", value, check_name_text)?;
         }
         Ok(())
     }
 
-    /// Names that stay closed or as they are: paths, without modes.
-    fn names(&self, key: &str, value: &Value<'_>) -> Result<Vec<Located<String>>, PolicyError> {
+    fn sockets(&self, table: &DeTable<'_>, document: &mut Document) -> Result<(), PolicyError> {
+        if let Some(value) = table.get("allow") {
+            document.sockets = self.names("sockets.allow", value, check_path)?;
+        }
+        Ok(())
+    }
+
+    /// Names without modes: those that stay closed or as they are, and sockets.
+    fn names(
+        &self,
+        key: &str,
+        value: &Value<'_>,
+        check: fn(&str) -> Result<String, Fault>,
+    ) -> Result<Vec<Located<String>>, PolicyError> {
         let mut names = Vec::new();
         for (index, entry) in self.list(key, value)?.iter().enumerate() {
             let text = self.text(key, entry)?;
-            if is_pattern(text) {
-                let path = text.to_owned();
-                return Err(self.fault(Fault::PatternLater { path }, entry.span()));
-            }
-            let path = check_path(text).map_err(|fault| self.fault(fault, entry.span()))?;
+            let path = check(text).map_err(|fault| self.fault(fault, entry.span()))?;
             let clause = self.clause(&format!("{key}[{index}]"), entry);
             names.push(self.located(path, entry, clause));
         }
@@ -293,8 +324,29 @@ impl Reader<'_> {
             (None, Some(mode)) => mode,
             (None, None) => return Err(self.fault(Fault::ModeMissing, value.span())),
         };
+        let mode = self.overwrites(found, table, mode)?;
         let presence = self.presence(found)?;
         Ok(GrantText { path: text, mode, presence })
+    }
+
+    /// `overwrite = false` in a tree in which nothing is lost.
+    fn overwrites(
+        &self,
+        found: &DeTable<'_>,
+        table: &Table,
+        mode: Mode,
+    ) -> Result<Mode, PolicyError> {
+        let Some((key, value)) = found.get_key_value(OVERWRITE) else { return Ok(mode) };
+        let full = format!("{}.{OVERWRITE}", table.name);
+        match (value.get_ref().as_bool(), mode) {
+            (None, _) => Err(self.wrong(&full, "a boolean", value)),
+            (Some(true), Mode::NoDelete) => Ok(Mode::NoDelete),
+            (Some(false), Mode::NoDelete) => Ok(Mode::AppendOnly),
+            (Some(_), Mode::ReadOnly | Mode::AppendOnly | Mode::ReadWrite) => {
+                let mode = mode.as_str();
+                Err(self.fault(Fault::OverwriteMode { key: full, mode }, key.span()))
+            }
+        }
     }
 
     fn presence(&self, found: &DeTable<'_>) -> Result<Presence, PolicyError> {
@@ -375,20 +427,51 @@ pub(crate) fn nearest<'k>(
         .map(|(_, key)| key.to_owned())
 }
 
-/// Whether a text looks like a pattern, which the language does not have.
+/// Whether a text is a pattern of names.
 pub(crate) fn is_pattern(text: &str) -> bool {
-    text.contains(['*', '?', '[', ']', '{', '}'])
+    text.contains(['*', '?'])
 }
 
+/// What patterns of other languages have: in a text, a mistake.
+const STRANGE: &[char] = &['[', ']', '{', '}'];
+
 /// A path as policy text may have it: [`check_flag_path`], and nothing that looks like a pattern or
-/// a variable, which the language does not have.
+/// a variable, which a path does not have.
 fn check_path(text: &str) -> Result<String, Fault> {
-    let path = || text.to_owned();
-    if is_pattern(text) {
-        return Err(Fault::PathGlob { path: path() });
+    if is_pattern(text) || text.contains(STRANGE) {
+        return Err(Fault::PathGlob { path: text.to_owned() });
     }
-    let checked = check_flag_path(text)?;
-    if text.contains('$') { Err(Fault::PathVariable { path: path() }) } else { Ok(checked) }
+    without_variable(check_flag_path(text)?)
+}
+
+/// A path or a pattern as policy text may have it.
+fn check_name_text(text: &str) -> Result<String, Fault> {
+    if is_pattern(text) || text.contains(STRANGE) {
+        check_pattern(text)?;
+    }
+    without_variable(check_flag_path(text)?)
+}
+
+fn without_variable(path: String) -> Result<String, Fault> {
+    if path.contains('$') { Err(Fault::PathVariable { path }) } else { Ok(path) }
+}
+
+/// A path or a pattern as a flag may have it: the shell may have expanded it to any name.
+pub(crate) fn check_flag_name(text: &str) -> Result<String, Fault> {
+    if is_pattern(text) {
+        check_pattern(text)?;
+    }
+    check_flag_path(text)
+}
+
+fn check_pattern(text: &str) -> Result<(), Fault> {
+    check_flag_path(text)?;
+    let starts = ["~/", "./", "/"];
+    let below = starts.iter().find_map(|start| text.strip_prefix(start)).unwrap_or(text);
+    match Pattern::parse(below) {
+        Ok(_) => Ok(()),
+        Err(why) => Err(Fault::PatternForm { pattern: text.into(), why }),
+    }
 }
 
 /// A path as a flag may have it, literal and only downwards: the shell has expanded what it would.
@@ -413,7 +496,8 @@ pub(crate) fn mode(text: &str) -> Result<Mode, Fault> {
     match text {
         "read-only" => Ok(Mode::ReadOnly),
         "read-write" => Ok(Mode::ReadWrite),
-        "no-delete" | "overlay" => Err(Fault::ModeLater { asked: text.into() }),
+        "no-delete" => Ok(Mode::NoDelete),
+        "overlay" => Err(Fault::ModeLater { asked: text.into() }),
         _ => Err(Fault::ModeUnknown { asked: text.into() }),
     }
 }

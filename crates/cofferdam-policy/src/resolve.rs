@@ -9,9 +9,12 @@ mod guard;
 mod hold;
 mod names;
 mod network;
+#[cfg(test)]
+mod page_tests;
 mod preset;
 mod repository;
 mod width;
+mod written;
 
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
@@ -59,7 +62,7 @@ pub fn wanted_paths(document: &Document, home: &Path, cwd: &Path) -> BTreeSet<Pa
         .map(|grant| absolute(&grant.value.path, home, cwd))
         .chain(view::TOOLCHAINS.iter().map(|name| home.join(name)))
         .collect();
-    paths.extend(names::wanted(document, home, cwd));
+    paths.extend(written::wanted(document, home, cwd));
     for list in [view::SYSTEM, view::ETC_HIDDEN, view::ETC_OURS] {
         paths.extend(list.iter().map(PathBuf::from));
     }
@@ -120,7 +123,7 @@ pub fn resolve(document: &Document, facts: &Facts) -> Result<Policy, PolicyError
     grants.extend(of_presets);
     let (of_git, mut repository) = resolver.repository(&workspace, &grants);
     grants.extend(of_git);
-    let named = resolver.names(&workspace)?;
+    let named = resolver.names(&workspace, &grants)?;
     named.bear_on(&mut grants, &mut workspace);
     repository.shown.retain(|path| grants.iter().any(|grant| grant.path == *path));
     grants.sort_by(|a, b| a.path.cmp(&b.path));
@@ -140,7 +143,7 @@ pub fn resolve(document: &Document, facts: &Facts) -> Result<Policy, PolicyError
         guarded: kept.guarded,
         unguarded: kept.unguarded,
         names: kept.names,
-        sockets: Vec::new(),
+        sockets: kept.sockets,
         led_away: kept.led_away,
         concealed: kept.concealed,
         idle: kept.idle,

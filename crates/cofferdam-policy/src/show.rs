@@ -1,8 +1,10 @@
 //! A Policy as a person reads it: every rule with the place it comes from.
 
 use std::fmt::Write;
+use std::path::Path;
 
 use crate::judge::hosts::Pattern;
+use crate::judge::names;
 use crate::limits::Hold;
 use crate::line::in_line;
 use crate::model::Policy;
@@ -45,8 +47,12 @@ fn write_text(out: &mut String, policy: &Policy) -> std::fmt::Result {
             name.clause
         )?;
     }
+    names(out, policy)?;
     for path in &policy.unguarded {
         writeln!(out, "  protected   absent     {}", in_line(path.display()))?;
+    }
+    for (path, clause) in &policy.sockets {
+        writeln!(out, "  socket      open       {}   {clause}", in_line(path.display()))?;
     }
     let home = policy.home.display();
     match &policy.kept_home {
@@ -71,6 +77,30 @@ fn write_text(out: &mut String, policy: &Policy) -> std::fmt::Result {
     }
     writeln!(out, "  memory and private places, where none is named: a share of the machine's")?;
     write_network(out, policy)
+}
+
+/// Names that stand in no list of what exists: patterns, masked names, and what a person names and
+/// is not there yet.
+fn names(out: &mut String, policy: &Policy) -> std::fmt::Result {
+    let lists = [&policy.guarded, &policy.own, &policy.concealed];
+    let listed = |path: &Path| lists.iter().any(|list| list.iter().any(|kept| kept.path == path));
+    for rule in &policy.names {
+        let path = rule.top.join(rule.pattern.text());
+        let ours = rule.clause.file == "built-in" && !rule.pattern.is_wild();
+        if ours || listed(&path) {
+            continue;
+        }
+        let hold = match rule.hold {
+            names::Hold::Protect | names::Hold::ProtectEntry | names::Hold::GitConfig => {
+                "protected"
+            }
+            names::Hold::Hide => "hidden",
+            names::Hold::Mask => "masked",
+        };
+        let what = if rule.pattern.is_wild() { "pattern" } else { "by name" };
+        writeln!(out, "  {hold:<10}  {what:<9}  {}   {}", in_line(path.display()), rule.clause)?;
+    }
+    Ok(())
 }
 
 fn write_network(out: &mut String, policy: &Policy) -> std::fmt::Result {

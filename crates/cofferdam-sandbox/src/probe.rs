@@ -4,11 +4,18 @@
 //! reads what decides the plan and what explains such a failure.
 
 use std::fs;
+use std::io;
 use std::path::Path;
 
 use cofferdam_plan::Host;
-use cofferdam_plan::host::{Ceiling, Ceilings, DEVICES, NO_CEILING, PROC_MASKED};
+use cofferdam_plan::host::{Ceiling, Ceilings, DEVICES, Listening, NO_CEILING, PROC_MASKED};
+use cofferdam_sys::seccomp;
 use rustix::process::Resource;
+
+/// `errno(3)`.
+const EFAULT: i32 = 14;
+const EBUSY: i32 = 16;
+const EINVAL: i32 = 22;
 
 /// Reads the machine, once.
 #[must_use]
@@ -19,6 +26,7 @@ pub fn host() -> Host {
         let top = Path::new(top);
         names.filter(|name| fs::symlink_metadata(top.join(name)).is_ok()).map(Into::into).collect()
     };
+    let outer_seccomp = status_line("Seccomp:").unwrap_or(0);
     Host {
         system: text(name.sysname()),
         release: text(name.release()),
@@ -28,7 +36,8 @@ pub fn host() -> Host {
         unprivileged_userns_clone: number("/proc/sys/kernel/unprivileged_userns_clone"),
         apparmor_restrict_userns: number("/proc/sys/kernel/apparmor_restrict_unprivileged_userns"),
         yama_ptrace_scope: number("/proc/sys/kernel/yama/ptrace_scope"),
-        outer_seccomp: status_line("Seccomp:").unwrap_or(0),
+        outer_seccomp,
+        listening: listening(outer_seccomp),
         stand_in_mapped: crate::facts::stand_in().is_some(),
         devices: present("/dev", &mut DEVICES.iter().map(|(name, ..)| *name)),
         proc_names: present("/proc", &mut PROC_MASKED.iter().copied()),
@@ -40,6 +49,45 @@ pub fn host() -> Host {
         ceilings: ceilings(),
         // Found out by making one, once it is known what it is for.
         groups: None,
+    }
+}
+
+/// `BPF_RET | BPF_K` with `SECCOMP_RET_ALLOW`: a filter that forbids nothing.
+const ALLOW_ALL: [u8; 8] = [6, 0, 0, 0, 0, 0, 0xFF, 0x7F];
+
+/// Whether a filter may have a supervisor here. The kernel says whether it knows how; whether an outer
+/// filter has one already shows only when one is put on, so below one a thread tries: what it changed
+/// goes with it.
+fn listening(outer_seccomp: u32) -> Listening {
+    let answer = asked(seccomp::ask_listening());
+    if answer != Listening::Ready || outer_seccomp == 0 {
+        return answer;
+    }
+    let tried = std::thread::spawn(|| -> io::Result<()> {
+        rustix::thread::set_no_new_privs(true)?;
+        seccomp::set_filter_listening(&ALLOW_ALL).map(drop)
+    });
+    match tried.join() {
+        Ok(Ok(())) => Listening::Ready,
+        Ok(Err(error)) => told(&error),
+        Err(_) => Listening::Refused(0),
+    }
+}
+
+/// What the answer to the question says: an answer without an error is nobody's who knows.
+fn asked(answer: io::Result<()>) -> Listening {
+    match answer {
+        Err(error) if error.raw_os_error() == Some(EFAULT) => Listening::Ready,
+        Err(error) => told(&error),
+        Ok(()) => Listening::Refused(0),
+    }
+}
+
+fn told(error: &io::Error) -> Listening {
+    match error.raw_os_error() {
+        Some(EINVAL) => Listening::Unknown,
+        Some(EBUSY) => Listening::Taken,
+        errno => Listening::Refused(errno.unwrap_or(0)),
     }
 }
 
@@ -94,4 +142,34 @@ fn number(path: &str) -> Option<u64> {
 fn status_line(name: &str) -> Option<u32> {
     let text = fs::read_to_string("/proc/self/status").ok()?;
     text.lines().find_map(|line| line.strip_prefix(name))?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_answer_says_of_a_listener() {
+        for (answer, want, why) in [
+            (Err(EFAULT), Listening::Ready, "the kernel looked for the program"),
+            (Err(EINVAL), Listening::Unknown, "a flag is unknown"),
+            (Err(EBUSY), Listening::Taken, "somebody has one"),
+            (Err(1), Listening::Refused(1), "a filter's EPERM"),
+            (Err(38), Listening::Refused(38), "a filter's ENOSYS"),
+            (Ok(()), Listening::Refused(0), "a filter that says that it is done"),
+        ] {
+            let answer = answer.map_err(io::Error::from_raw_os_error);
+            assert_eq!(asked(answer), want, "{why}");
+        }
+    }
+
+    /// This kernel's word and an attempt agree, and the attempt leaves nothing behind.
+    #[test]
+    fn the_question_and_the_attempt_agree() {
+        let filters = || status_line("Seccomp_filters:");
+        let before = filters();
+        let mode = status_line("Seccomp:").unwrap_or(0);
+        assert_eq!(listening(mode), listening(2));
+        assert_eq!(filters(), before);
+    }
 }

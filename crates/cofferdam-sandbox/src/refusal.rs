@@ -301,6 +301,7 @@ mod tests {
             apparmor_restrict_userns: None,
             yama_ptrace_scope: None,
             outer_seccomp: 0,
+            listening: cofferdam_plan::host::Listening::Ready,
             stand_in_mapped: true,
             devices: Vec::new(),
             proc_names: Vec::new(),

@@ -6,6 +6,7 @@
 //! An answer for which nothing could be tried is `unknown`, which counts as not held.
 
 mod apparmor;
+mod broker;
 mod gateway;
 mod inside;
 mod judge;
@@ -42,6 +43,7 @@ pub(crate) enum Guarantee {
     Landlock,
     Seccomp,
     SeccompNotify,
+    Broker,
     NoNewPrivileges,
     PrivateTerminals,
     CoreDumps,
@@ -51,7 +53,7 @@ pub(crate) enum Guarantee {
 
 impl Guarantee {
     /// All of them.
-    pub(crate) const ALL: [Self; 21] = [
+    pub(crate) const ALL: [Self; 22] = [
         Self::Outermost,
         Self::Wall,
         Self::Programs,
@@ -68,6 +70,7 @@ impl Guarantee {
         Self::Landlock,
         Self::Seccomp,
         Self::SeccompNotify,
+        Self::Broker,
         Self::NoNewPrivileges,
         Self::PrivateTerminals,
         Self::CoreDumps,
@@ -94,6 +97,7 @@ impl Guarantee {
             Self::Landlock => "landlock",
             Self::Seccomp => "seccomp",
             Self::SeccompNotify => "seccomp-notify",
+            Self::Broker => "broker",
             Self::NoNewPrivileges => "no-new-privileges",
             Self::PrivateTerminals => "private-terminals",
             Self::CoreDumps => "core-dumps",

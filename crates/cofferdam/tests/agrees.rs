@@ -94,7 +94,8 @@ def act(what, path):
         os.unlink(path)
     elif what == "execute":
         pid = os.posix_spawn(path, [path], {})
-        assert os.waitpid(pid, 0)[1] == 0
+        # A script whose name is hidden is started, and not found by its interpreter.
+        if os.waitpid(pid, 0)[1] != 0: raise OSError(errno.ENOENT, path)
 for what, path in json.loads(sys.argv[1]):
     try:
         act(what, path); print("ok")
@@ -120,7 +121,7 @@ impl Random {
     }
 
     fn mode(&mut self) -> &'static str {
-        if self.below(2) == 0 { "read-only" } else { "read-write" }
+        self.pick(&["read-only", "no-delete", "read-write"])
     }
 }
 
@@ -139,6 +140,7 @@ const fn word(act: Act) -> &'static str {
         Act::Rename => "rename",
         Act::Remove => "remove",
         Act::Execute => "execute",
+        Act::Connect => "connect",
     }
 }
 
@@ -161,18 +163,22 @@ fn policy(random: &mut Random, place: &Place, accesses: &[Access]) -> String {
         grants += &format!("  {{ path = \"{}\", mode = \"read-only\" }},\n", path(AROUND));
     }
     let mut names = |list: &str| {
+        // Names that do not exist yet as well.
         let files = accesses.iter().filter(|access| access.below.contains("/file-"));
-        let files = files.filter(|access| access.act != Act::Create);
         let named = NAMED.iter().copied().chain(files.map(|access| access.below.as_str()));
-        let named: Vec<String> = named
-            .filter(|_| random.below(8) == 0)
-            .map(|below| format!("\"{}\"", path(below)))
-            .collect();
-        format!("{list} = [{}]\n", named.join(", "))
+        let named = named.filter(|_| random.below(8) == 0);
+        let named: Vec<String> = named.map(|below| format!("\"{}\", ", path(below))).collect();
+        format!("{list} = [{}", named.concat())
     };
-    let names = names("hide") + &names("protect");
+    let (hide, protect) = (names("hide"), names("protect"));
+    let pattern = if random.below(3) == 0 { "\"**/file-1?\"" } else { "" };
+    let names = format!("{hide}{pattern}]\n{protect}]\n");
     // Mostly writable, as people work.
-    let mode = if random.below(4) == 0 { "read-only" } else { "read-write" };
+    let mode = match random.below(6) {
+        0 => "read-only",
+        1 => "no-delete",
+        _ => "read-write",
+    };
     let workspace = path("home/src/app");
     format!(
         "version = 1\n[filesystem]\nworkspace = {{ path = \"{workspace}\", mode = \"{mode}\" }}\n\

@@ -66,12 +66,67 @@ const CASES: &[Case] = &[
         &[],
     ),
     ("unknown-home", Some("version = 1\n[filesystem]\nhome = \"real\"\n"), &[]),
-    ("later-mask", Some("version = 1\n[filesystem]\nmask = [\".env\"]\n"), &[]),
-    ("hide-pattern", Some("version = 1\n[filesystem]\nhide = [\"**/.env\"]\n"), &[]),
+    (
+        "overwrite-of-what",
+        Some(
+            "version = 1\n[filesystem]\n\
+             workspace = { path = \".\", mode = \"read-write\", overwrite = false }\n",
+        ),
+        &[],
+    ),
+    (
+        "overwrite-without-mode",
+        Some("version = 1\n[filesystem]\nworkspace = { path = \".\", overwrite = true }\n"),
+        &[],
+    ),
+    (
+        "overwrite-no-boolean",
+        Some(
+            "version = 1\n[filesystem]\n\
+             grant = [{ path = \"/opt\", mode = \"no-delete\", overwrite = \"no\" }]\n",
+        ),
+        &[],
+    ),
+    (
+        "overwrite-misspelt",
+        Some("version = 1\n[filesystem]\nworkspace = { path = \".\", overwirte = true }\n"),
+        &[],
+    ),
+    (
+        "no-delete-around-workspace",
+        Some(
+            "version = 1\n[filesystem]\n\
+             grant = [{ path = \"~/src\", mode = \"no-delete\" }]\n",
+        ),
+        &[],
+    ),
+    ("hide-pattern-braces", Some("version = 1\n[filesystem]\nhide = [\"*.{pem,key}\"]\n"), &[]),
+    ("hide-pattern-word", Some("version = 1\n[filesystem]\nhide = [\"**.env\"]\n"), &[]),
+    ("hide-pattern-quoted", Some("version = 1\n[filesystem]\nhide = ['\\*.env']\n"), &[]),
+    ("hide-pattern-upwards", Some("version = 1\n[filesystem]\nhide = [\"../*.env\"]\n"), &[]),
+    ("hide-all", Some("version = 1\n[filesystem]\nhide = [\"**\"]\n"), &[]),
+    ("hide-above", Some("version = 1\n[filesystem]\nhide = [\"~/s*\"]\n"), &[]),
+    ("hide-of-the-root", Some("version = 1\n[filesystem]\nhide = [\"/h*\"]\n"), &[]),
+    ("hide-of-the-kernel", Some("version = 1\n[filesystem]\nhide = [\"/proc/*/environ\"]\n"), &[]),
+    ("mask-workspace", Some("version = 1\n[filesystem]\nmask = [\".\"]\n"), &[]),
+    ("mask-above", Some("version = 1\n[filesystem]\nmask = [\"~/src\"]\n"), &[]),
+    ("mask-two-names", Some("version = 1\n[filesystem]\nmask = [\"two\"]\n"), &[]),
+    ("mask-link", Some("version = 1\n[filesystem]\nmask = [\"link\"]\n"), &[]),
+    ("mask-no-list", Some("version = 1\n[filesystem]\nmask = \".env\"\n"), &[]),
+    ("hide-behind-a-link", Some("version = 1\n[filesystem]\nhide = [\"folder/later\"]\n"), &[]),
+    (
+        "protect-behind-a-link",
+        Some("version = 1\n[filesystem]\nprotect = [\"folder/*.key\"]\n"),
+        &[],
+    ),
+    ("socket-pattern", Some("version = 1\n[sockets]\nallow = [\"*.sock\"]\n"), &[]),
+    ("socket-outside", Some("version = 1\n[sockets]\nallow = [\"~/later/db.sock\"]\n"), &[]),
+    ("socket-of-the-system", Some("version = 1\n[sockets]\nallow = [\"/run/docker.sock\"]\n"), &[]),
+    ("socket-file", Some("version = 1\n[sockets]\nallow = [\"two\"]\n"), &[]),
+    ("socket-link", Some("version = 1\n[sockets]\nallow = [\"link\"]\n"), &[]),
+    ("socket-key", Some("version = 1\n[sockets]\nalow = []\n"), &[]),
     ("hide-no-list", Some("version = 1\n[filesystem]\nhide = \".env\"\n"), &[]),
     ("hide-with-mode", Some("version = 1\n[filesystem]\nhide = [{ path = \".env\" }]\n"), &[]),
-    ("hide-not-there", Some("version = 1\n[filesystem]\nhide = [\".env\"]\n"), &[]),
-    ("protect-not-there", Some("version = 1\n[filesystem]\nprotect = [\"Makefile\"]\n"), &[]),
     ("protect-upwards", Some("version = 1\n[filesystem]\nprotect = [\"../x\"]\n"), &[]),
     ("protect-other-home", Some("version = 1\n[filesystem]\nprotect = [\"~bob/x\"]\n"), &[]),
     ("hide-workspace", Some("version = 1\n[filesystem]\nhide = [\".\"]\n"), &[]),
@@ -82,7 +137,9 @@ const CASES: &[Case] = &[
     ("protect-fifo", None, &["--protect", "$OUT/fifo"]),
     ("hide-proc", None, &["--hide", "/proc/1"]),
     ("hide-everything", None, &["--hide", "/"]),
-    ("hide-flag-pattern", None, &["--hide", "*.pem"]),
+    ("hide-flag-pattern", None, &["--hide", "**.pem"]),
+    ("hide-flag-all", None, &["--hide", "$W/**"]),
+    ("grant-flag-mode", None, &["--grant", "/opt:keep"]),
     ("hide-nothing", None, &["--hide", ""]),
     ("grant-around-workspace", None, &["--grant", "$H/src:rw"]),
     (
@@ -301,7 +358,8 @@ fn each_fault_has_its_message() {
         place
             .outside(
                 "mkfifo $OUT/fifo && ln -s $OUT/canary $OUT/link && mkdir .vscode && \
-                 echo > $OUT/two && ln $OUT/two $OUT/2",
+                 echo > $OUT/two && ln $OUT/two $OUT/2 && ln -s $OUT/canary link && \
+                 echo > two && ln two 2 && mkdir real && ln -s real folder",
             )
             .works("prepare");
         let text = message(&place, *policy, flags, "run");

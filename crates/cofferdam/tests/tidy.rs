@@ -102,6 +102,8 @@ const INIT_REACHES: &[&str] = &[
     "libc",
     "linux-raw-sys",
     "rustix",
+    "tinyvec",
+    "unicode-normalization",
     "windows-link",
     "windows-sys",
 ];

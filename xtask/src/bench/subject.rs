@@ -32,6 +32,22 @@ impl Subject {
         command
     }
 
+    /// The same under a policy of its own.
+    pub(super) fn ruled(&self, work: &Path, policy: &Path, words: &[&str]) -> Command {
+        let mut command = Command::new(&self.cofferdam);
+        command.current_dir(work).args(["run", "--quiet", "--network", "none", "--audit"]);
+        command.arg(self.scratch.join("log/audit.jsonl")).arg("--policy").arg(policy);
+        command.arg("--").args(words);
+        command
+    }
+
+    /// Writes a policy where no sandbox sees it.
+    pub(super) fn policy(&self, name: &str, text: &str) -> Result<PathBuf, String> {
+        let path = self.scratch.join(name);
+        fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;
+        Ok(path)
+    }
+
     /// The same trees, private places, namespaces and environment. What bubblewrap is spared:
     /// guards, a system-call filter, Landlock, a record, ids that are not root's, pipes.
     pub(super) fn bubblewrap(&self, work: &Path, words: &[&str]) -> Command {

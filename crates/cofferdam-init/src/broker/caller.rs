@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
+use cofferdam_plan::judge::Because;
 use cofferdam_plan::judge::names::{Answer, Ask, judge};
 use cofferdam_plan::message::Operation;
 use cofferdam_sys::notify::{self, Call};
@@ -231,7 +232,10 @@ impl<'b> Caller<'b> {
     ) -> Result<Answer<'b>, Errno> {
         match judge(&self.broker.rules, ask) {
             Answer::Deny(clause, because) => {
-                self.broker.denials.denied(operation, path, clause, because);
+                // Who is told to copy is refused nothing yet.
+                if because != Because::Copied {
+                    self.broker.denials.denied(operation, path, clause, because);
+                }
                 Err(Errno::from_raw_os_error(because.errno()))
             }
             answer @ (Answer::Allow | Answer::Mask(_) | Answer::GitConfig(_)) => Ok(answer),
@@ -248,7 +252,7 @@ impl<'b> Caller<'b> {
     ) -> Result<Answer<'b>, Errno> {
         match judge(&self.broker.rules, ask) {
             Answer::Deny(clause, because) => {
-                let hidden = because == cofferdam_plan::judge::Because::Hidden;
+                let hidden = because == Because::Hidden;
                 let there =
                     rustix::fs::statat(&place.parent, &place.name, AtFlags::SYMLINK_NOFOLLOW);
                 if there.is_ok() && !hidden {

@@ -195,9 +195,15 @@ fn existing(caller: &Caller<'_>, place: &Place, want: Want) -> Result<Tried, Err
     let opened = openat(&place.parent, &place.name, want.existing(), Mode::empty());
     match opened {
         Ok(fd) => {
-            let readers = want.flags & OFlags::RWMODE == OFlags::RDONLY;
-            if readers && !want.has(OFlags::NONBLOCK) && is_fifo(&fd)? {
-                return Ok(Tried::Opened(Reply::Later(Later::new(move || written(&fd, want)))));
+            if want.flags & OFlags::RWMODE == OFlags::RDONLY {
+                match FileType::from_raw_mode(fstat(&fd)?.st_mode) {
+                    FileType::Directory if want.has(OFlags::CREATE) => return Err(Errno::ISDIR),
+                    FileType::Fifo if !want.has(OFlags::NONBLOCK) => {
+                        let later = Later::new(move || written(&fd, want));
+                        return Ok(Tried::Opened(Reply::Later(later)));
+                    }
+                    _ => {}
+                }
             }
             given(fd, want, None).map(Tried::Opened)
         }
@@ -243,10 +249,6 @@ impl Caller<'_> {
 fn kind(place: &Place) -> Option<FileType> {
     let seen = statat(&place.parent, &place.name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
     Some(FileType::from_raw_mode(seen.st_mode))
-}
-
-fn is_fifo(fd: &OwnedFd) -> Result<bool, Errno> {
-    Ok(FileType::from_raw_mode(fstat(fd)?.st_mode) == FileType::Fifo)
 }
 
 fn create(caller: &Caller<'_>, place: &Place, want: Want) -> Result<OwnedFd, Errno> {
@@ -343,8 +345,11 @@ fn terminal(caller: &Caller<'_>, want: Want) -> Answered {
 fn mask(caller: &Caller<'_>, place: &Place, want: Want) -> Answered {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = openat(&place.parent, &place.name, flags, Mode::empty())?;
-    if FileType::from_raw_mode(fstat(&file)?.st_mode) != FileType::RegularFile {
-        return Err(Errno::ACCESS);
+    match FileType::from_raw_mode(fstat(&file)?.st_mode) {
+        FileType::RegularFile => {}
+        // What is in it is masked, not that it is there.
+        FileType::Directory => return given(file, want, None),
+        _ => return Err(Errno::ACCESS),
     }
     let shown = mask::mask(&content(file, MASKED_BYTES_MAX)?);
     let memory = memfd_create("masked", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;

@@ -79,18 +79,12 @@ impl Caller<'_> {
     /// Resolves all but the last name of the path in an argument.
     pub(super) fn place(&self, (fd, index): (i32, usize)) -> Result<Place, Errno> {
         let text = self.text(index)?;
-        let start = self.start(fd, text.to_bytes())?;
-        let place = self.place_from(start, text.to_bytes())?;
-        self.stands()?;
-        Ok(place)
+        self.place_from(self.start(fd, text.to_bytes())?, text.to_bytes())
     }
 
     /// The same for a path that stands elsewhere, from the working directory.
     pub(super) fn place_of(&self, text: &CStr) -> Result<Place, Errno> {
-        let start = self.start(HERE, text.to_bytes())?;
-        let place = self.place_from(start, text.to_bytes())?;
-        self.stands()?;
-        Ok(place)
+        self.place_from(self.start(HERE, text.to_bytes())?, text.to_bytes())
     }
 
     /// Where a path starts.
@@ -104,8 +98,12 @@ impl Caller<'_> {
 
     pub(super) fn place_from(&self, start: OwnedFd, text: &[u8]) -> Result<Place, Errno> {
         let (above, name, slash) = split(text);
-        let parent = if above.is_empty() { start } else { self.enter(start, above)? };
-        let mut path = self.broker.path_of(parent.as_fd())?;
+        let (parent, mut path) = if above.is_empty() {
+            let path = self.broker.path_of(start.as_fd())?;
+            (start, path)
+        } else {
+            self.enter(start, above)?
+        };
         let plain = !matches!(name, b"." | b".." | b"/");
         if plain {
             path.push(OsStr::from_bytes(name));
@@ -123,18 +121,25 @@ impl Caller<'_> {
         Ok(Place { parent, name, path, plain, slash })
     }
 
-    /// A directory below `start`.
-    fn enter(&self, start: OwnedFd, text: &[u8]) -> Result<OwnedFd, Errno> {
+    /// A directory below `start`, and its path.
+    fn enter(&self, start: OwnedFd, text: &[u8]) -> Result<(OwnedFd, PathBuf), Errno> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let plainly = ResolveFlags::NO_MAGICLINKS;
         let text = CString::new(text).map_err(|_| Errno::INVAL)?;
-        let entered = openat2(&start, &text, flags, Mode::empty(), plainly);
-        // Links of /proc were ours on that way, so what it says of them is not the caller's.
-        match entered {
-            Ok(fd) if !self.broker.path_of(fd.as_fd())?.starts_with("/proc") => Ok(fd),
-            Err(errno @ (Errno::NAMETOOLONG | Errno::MFILE | Errno::NFILE)) => Err(errno),
-            Ok(_) | Err(_) => self.walk(start, text.to_bytes()),
+        match openat2(&start, &text, flags, Mode::empty(), plainly) {
+            Ok(fd) => {
+                let path = self.broker.path_of(fd.as_fd())?;
+                if !path.starts_with("/proc") {
+                    return Ok((fd, path));
+                }
+            }
+            Err(errno @ (Errno::NAMETOOLONG | Errno::MFILE | Errno::NFILE)) => return Err(errno),
+            Err(_) => {}
         }
+        // Links of /proc were the broker's own on that way.
+        let fd = self.walk(start, text.to_bytes())?;
+        let path = self.broker.path_of(fd.as_fd())?;
+        Ok((fd, path))
     }
 
     /// The same name by name.
@@ -254,8 +259,7 @@ impl Caller<'_> {
     /// The directory that a path with `.`, `..` or a slash at its end names.
     pub(super) fn directory_of(&self, place: &Place) -> Result<Target, Errno> {
         let parent = place.parent.try_clone().map_err(|_| Errno::MFILE)?;
-        let fd = self.enter(parent, place.name.to_bytes())?;
-        let path = self.broker.path_of(fd.as_fd())?;
+        let (fd, path) = self.enter(parent, place.name.to_bytes())?;
         Ok(Target::Thing(fd, path))
     }
 }

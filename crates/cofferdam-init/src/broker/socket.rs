@@ -3,7 +3,7 @@
 
 use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::PoisonError;
+use std::sync::{RwLockWriteGuard, TryLockError};
 use std::time::{Duration, Instant};
 
 use cofferdam_plan::judge::names::{Ask, Made};
@@ -138,7 +138,7 @@ pub(super) fn bind(caller: &Caller<'_>) -> Answered {
     caller.stands()?;
     // The caller's own words, which it is told again by getsockname(2): the kernel resolves them once
     // more, so nothing of ours may lead elsewhere until it has.
-    let leads = caller.broker.leads.write().unwrap_or_else(PoisonError::into_inner);
+    let leads = alone(caller).ok_or(Errno::AGAIN)?;
     let again = caller.place_of(&path)?;
     if again.path != place.path {
         return Err(Errno::AGAIN);
@@ -150,4 +150,19 @@ pub(super) fn bind(caller: &Caller<'_>) -> Answered {
     done?;
     caller.broker.made.remember(&place.parent, &place.name);
     Ok(Reply::Value(0))
+}
+
+/// Without any name being made or moved meanwhile. Not waiting in line: who does would keep others
+/// waiting behind it, and a name on a file system that hangs may never be made.
+fn alone<'c>(caller: &'c Caller<'_>) -> Option<RwLockWriteGuard<'c, ()>> {
+    /// A second in all.
+    const TRIES: u32 = 1_000;
+    (0..TRIES).find_map(|_| match caller.broker.leads.try_write() {
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => {
+            std::thread::sleep(Duration::from_millis(1));
+            None
+        }
+    })
 }

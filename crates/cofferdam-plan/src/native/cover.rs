@@ -1,19 +1,22 @@
 //! Coverage of the native jail: one row a clause, honest about what is left open.
 
+use cofferdam_policy::Rules;
 use cofferdam_policy::facts::Ids;
 use cofferdam_policy::model::{Clause, Grant, Mode, Origin, Policy};
 
+mod broker;
 mod names;
 mod network;
 mod walls;
 
+use broker::BROKER;
 use walls::Walls;
 
 use crate::coverage::{Coverage, Extent};
 use crate::host::Host;
 
 /// Every row but those of the limits, in the order in which a person would ask.
-pub(super) fn rows(policy: &Policy, host: &Host) -> Vec<Coverage> {
+pub(super) fn rows(policy: &Policy, rules: &Rules, host: &Host) -> Vec<Coverage> {
     let walls = &Walls::of(policy, host);
     let mut rows = vec![
         row(
@@ -34,16 +37,13 @@ pub(super) fn rows(policy: &Policy, host: &Host) -> Vec<Coverage> {
         &["mount view", "Landlock", "private /tmp, /dev, /proc; empty /run, /sys"],
         Extent::Enforced,
     ));
-    rows.push(row(
-        &Clause::built_in("filesystem.sockets"),
-        "sockets of the host's services and agents are absent",
-        &["mount view", "no AF_UNIX datagrams"],
-        Extent::Partly {
-            open: "a socket inside a granted tree can be connected to, read-only or not".into(),
-        },
-    ));
-    rows.extend(protection(policy));
+    rows.extend(broker::sockets(rules));
+    rows.extend(broker::protected(rules, &names::covered(policy, rules)));
+    rows.extend(names::own(policy));
+    rows.extend(names::git(policy));
     rows.extend(names::rows(policy));
+    rows.extend(broker::asked(rules, &names::covered(policy, rules)));
+    rows.extend(names::repository(policy));
     rows.push(names::home(policy));
     rows.push(row(
         &Clause::built_in("environment"),
@@ -54,6 +54,8 @@ pub(super) fn rows(policy: &Policy, host: &Host) -> Vec<Coverage> {
     rows.extend(network::rows(policy));
     rows.push(identity(policy));
     rows.push(signals(host));
+    rows.push(broker::itself());
+    rows.extend(broker::looks(rules));
     rows
 }
 
@@ -63,11 +65,19 @@ pub(super) fn row(clause: &Clause, says: &str, mechanisms: &[&str], extent: Exte
 }
 
 fn tree(grant: &Grant, host: &Host, walls: &Walls) -> Coverage {
-    let says = format!("{} is {}", grant.path.display(), grant.mode.as_str());
+    let mut says = format!("{} is {}", grant.path.display(), grant.mode.as_str());
+    let written = || ["mount of this tree alone", "Landlock"].map(str::to_owned);
     let mechanisms = match grant.mode {
         Mode::ReadOnly => walls.read_only([grant.path.as_path()]),
-        Mode::AppendOnly | Mode::NoDelete | Mode::ReadWrite => {
-            ["mount of this tree alone", "Landlock"].map(str::to_owned).into()
+        Mode::ReadWrite => written().into(),
+        Mode::AppendOnly | Mode::NoDelete => {
+            says += ": what is older than the session is not removed, renamed, cut or replaced";
+            says += if grant.mode == Mode::AppendOnly {
+                ", only added to"
+            } else {
+                ", but may be overwritten in place"
+            };
+            written().into_iter().chain([BROKER.to_owned()]).collect()
         }
     };
     let open = match host.landlock_abi {
@@ -146,78 +156,6 @@ fn built_in_trees(policy: &Policy, walls: &Walls) -> Vec<Coverage> {
     let (clause, extent) = (Clause::built_in("filesystem.etc"), Extent::Partly { open });
     rows.push(Coverage { clause, says, mechanisms, extent });
     rows
-}
-
-fn protection(policy: &Policy) -> Vec<Coverage> {
-    let mut rows = Vec::new();
-    let clause = Clause::built_in("filesystem.protect");
-    let names = |paths: &mut dyn Iterator<Item = &std::path::PathBuf>| {
-        let inside = |path: &std::path::PathBuf| {
-            path.strip_prefix(&policy.workspace.path).unwrap_or(path).display().to_string()
-        };
-        paths.map(inside).collect::<Vec<_>>().join(", ")
-    };
-    let mut built_in = policy.guarded.iter().filter(|kept| kept.clause.file == clause.file);
-    if built_in.clone().next().is_some() {
-        rows.push(row(
-            &clause,
-            &format!("stays as it is: {}", names(&mut built_in.by_ref().map(|g| &g.path))),
-            &["read-only mounts, ancestors bound", "mountinfo watched: a fall kills"],
-            Extent::Partly {
-                open: "when the host replaces one, the name is open until the workload is killed: \
-                       a few milliseconds, longer on a busy machine, a second where it is moved \
-                       away with its guard; one wall for what is inside"
-                    .into(),
-            },
-        ));
-    }
-    let of_git = ["hooks", "config", ".git", "commondir"];
-    if policy.guarded.iter().any(|kept| of_git.iter().any(|name| kept.path.ends_with(name))) {
-        rows.push(row(
-            &clause,
-            "git runs what these hooks and this configuration say",
-            &["read-only mounts"],
-            Extent::Partly { open: led_elsewhere(policy) },
-        ));
-    }
-    if !policy.unguarded.is_empty() {
-        rows.push(row(
-            &clause,
-            &format!("may not be created: {}", names(&mut policy.unguarded.iter())),
-            &[],
-            Extent::Partly {
-                open: "these names do not exist and may be created, as may their like in other \
-                       writable trees"
-                    .into(),
-            },
-        ));
-    }
-    if !policy.own.is_empty() {
-        rows.push(row(
-            &Clause::built_in("filesystem.own-files"),
-            &format!(
-                "own programs and the policy stay: {}",
-                names(&mut policy.own.iter().map(|g| &g.path))
-            ),
-            &["read-only mounts, ancestors bound", "ETXTBSY while programs run"],
-            Extent::Partly { open: "another hard link to a program, when it does not run".into() },
-        ));
-    }
-    rows
-}
-
-/// How git can be led past a guard that stands.
-fn led_elsewhere(policy: &Policy) -> String {
-    let mut open =
-        "a nested repository or submodule, `core.hooksPath`, `include.path`, a hook that \
-                    calls a script, or a `.git` that lost its HEAD lead git to files that may be \
-                    written: look at what changed before you run git outside"
-            .to_owned();
-    for led in &policy.led_away {
-        let (path, real) = (led.path.display(), led.real.display());
-        open += &format!("; {path} is a link to {real}, which may be changed");
-    }
-    open
 }
 
 fn identity(policy: &Policy) -> Coverage {

@@ -1,7 +1,239 @@
-//! A placeholder of the same shape.
+//! A placeholder of the same shape: what a program finds where a file is masked.
+//!
+//! Names of settings stay, so that a program says which one is wrong; what they are set to shows its
+//! length, its lines and its punctuation, and no letter or digit. Where it is not sure that something is
+//! a name, it is a value: in a value of several lines, in a block between marks, in what is no text.
 
-/// Every byte but the ends of lines is `x`.
+/// Longest name that is kept. Bytes; a longer one may well be a key itself.
+const NAME_BYTES_MAX: usize = 64;
+/// Longest mark of a block that is kept. Bytes; `-----BEGIN OPENSSH PRIVATE KEY-----` has 35.
+const MARK_BYTES_MAX: usize = 64;
+
+/// What the lines before have left open.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Inside {
+    Nothing,
+    /// A value goes on until this quote.
+    Quote(u8),
+    /// A value goes on after a backslash.
+    Line,
+    /// A block of YAML, whose lines begin further to the right than this.
+    Block(usize),
+    /// Between the marks of a key or certificate (RFC 7468).
+    Marks,
+}
+
+/// `content` with `x` for its letters and `0` for its digits, but for the names that values have.
 #[must_use]
 pub fn mask(content: &[u8]) -> Vec<u8> {
-    content.iter().map(|byte| if *byte == b'\n' { b'\n' } else { b'x' }).collect()
+    if content.contains(&0) {
+        return content.iter().map(|byte| if *byte == b'\n' { b'\n' } else { b'x' }).collect();
+    }
+    let mut masked = Vec::with_capacity(content.len());
+    let mut inside = Inside::Nothing;
+    for line in content.split_inclusive(|byte| *byte == b'\n') {
+        let (kept, after) = shown(line.trim_ascii_end(), inside);
+        inside = after;
+        let (name, value) = line.split_at_checked(kept).unwrap_or((&[], line));
+        masked.extend_from_slice(name);
+        masked.extend(value.iter().copied().map(letter));
+    }
+    masked
+}
+
+const fn letter(byte: u8) -> u8 {
+    match byte {
+        b'0'..=b'9' => b'0',
+        b'\t' | b'\n' | b'\r' | b' ' => byte,
+        _ if byte.is_ascii_punctuation() => byte,
+        _ => b'x',
+    }
+}
+
+/// How many bytes of a line are shown, and what it leaves open.
+fn shown(line: &[u8], inside: Inside) -> (usize, Inside) {
+    let blanks = line.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    let text = line.get(blanks..).unwrap_or_default();
+    let mark = |edge: &[u8]| is_mark(text, edge);
+    match inside {
+        Inside::Marks if mark(b"-----END ") => return (line.len(), Inside::Nothing),
+        Inside::Marks => return (0, Inside::Marks),
+        Inside::Quote(quote) => {
+            return (0, if closes(line, quote) { Inside::Nothing } else { inside });
+        }
+        Inside::Line => return (0, further(line)),
+        Inside::Block(left) if text.is_empty() || blanks > left => return (0, inside),
+        Inside::Block(_) | Inside::Nothing => {}
+    }
+    if mark(b"-----BEGIN ") {
+        return (line.len(), Inside::Marks);
+    }
+    // Where the sign is does not hang on whether what is before it is a name.
+    let Some(sign) = text.iter().position(|byte| b"=:".contains(byte)) else {
+        return (0, further(line));
+    };
+    let value = text.get(sign + 1..).unwrap_or_default().trim_ascii_start();
+    let open = match value {
+        [b'|' | b'>', ..] => Inside::Block(blanks),
+        [quote @ (b'"' | b'\'' | b'`'), rest @ ..] if !closes(rest, *quote) => {
+            Inside::Quote(*quote)
+        }
+        _ => further(value),
+    };
+    // Nothing but the end of what base64 writes: what is before it is the end of a key.
+    let none = value.iter().all(|byte| *byte == b'=');
+    let name = named(text).filter(|_| !none);
+    (name.map_or(0, |name| blanks + name), open)
+}
+
+/// A line that ends with a backslash goes on.
+fn further(line: &[u8]) -> Inside {
+    if line.ends_with(b"\\") { Inside::Line } else { Inside::Nothing }
+}
+
+/// Whether `quote` is in `text`, and not behind a backslash.
+fn closes(text: &[u8], quote: u8) -> bool {
+    let mut escaped = false;
+    text.iter().any(|byte| {
+        let closes = *byte == quote && !escaped;
+        escaped = *byte == b'\\' && !escaped;
+        closes
+    })
+}
+
+/// `-----BEGIN SOMETHING-----`
+fn is_mark(text: &[u8], edge: &[u8]) -> bool {
+    let label = text.strip_prefix(edge).and_then(|rest| rest.strip_suffix(b"-----"));
+    let plain = |label: &[u8]| label.iter().all(|b| b.is_ascii_uppercase() || *b == b' ');
+    text.len() <= MARK_BYTES_MAX && label.is_some_and(plain)
+}
+
+/// How long `NAME=`, `NAME:`, `export NAME=` or `"NAME":` at the front of `text` is.
+fn named(text: &[u8]) -> Option<usize> {
+    let before = if text.starts_with(b"export ") { b"export ".len() } else { 0 };
+    let rest = text.get(before..)?;
+    let quotes = usize::from(before == 0 && rest.first() == Some(&b'"'));
+    let rest = rest.get(quotes..)?;
+    let in_name = |byte: &&u8| byte.is_ascii_alphanumeric() || b"_-.".contains(byte);
+    let length = rest.iter().take_while(in_name).count();
+    let first = rest.first().filter(|first| first.is_ascii_alphabetic() || **first == b'_');
+    if first.is_none() || length > NAME_BYTES_MAX {
+        return None;
+    }
+    let rest = rest.get(length..)?;
+    let rest = if quotes > 0 { rest.strip_prefix(b"\"")? } else { rest };
+    let blanks = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    let sign = rest.get(blanks)?;
+    let is_sign = match (before, quotes) {
+        (0, 0) => matches!(sign, b'=' | b':'),
+        (0, _) => *sign == b':',
+        (_, _) => *sign == b'=',
+    };
+    is_sign.then_some(before + 2 * quotes + length + blanks + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(content: &str, want: &str, why: &str) {
+        let got = mask(content.as_bytes());
+        assert_eq!(String::from_utf8(got).as_deref(), Ok(want), "{content:?}: {why}");
+    }
+
+    #[test]
+    fn names_stay_and_values_go() {
+        for (content, want, why) in [
+            ("", "", "nothing"),
+            ("KEY=abc123\n", "KEY=xxx000\n", "a name and its value"),
+            ("KEY = a b\r\n", "KEY = x x\r\n", "with spaces"),
+            ("export KEY=a=b", "export KEY=x=x", "for a shell"),
+            ("  key: 'a-1'\n", "  key: 'x-0'\n", "of YAML"),
+            ("{\n  \"key\": \"a1\",\n}", "{\n  \"key\": \"x0\",\n}", "of JSON"),
+            ("# a comment\n", "# x xxxxxxx\n", "may hold a key as well"),
+            ("secret\n", "xxxxxx\n", "no name"),
+            ("9a=b\n", "0x=x\n", "a name begins with a letter"),
+            ("a b=c\n", "x x=x\n", "and is one word"),
+            ("{\"a\": \"b\"}", "{\"x\": \"x\"}", "at the front alone"),
+            ("\"a\"=b\n", "\"x\"=x\n", "no spelling of a name"),
+            ("caf\u{e9}=\u{e9}\n", "xxxxx=xx\n", "other letters"),
+            ("A=\u{1b}[1m\n", "A=x[0x\n", "what a terminal obeys"),
+            ("dGhlIGtleQ==\n", "xxxxxxxxxx==\n", "the end of base64"),
+            ("KEY=\n", "xxx=\n", "which an empty value may be too"),
+            ("A=\"b\nCD=e\"\nF=g\n", "A=\"x\nxx=x\"\nF=x\n", "a value of two lines"),
+            ("A='b\\' c'\nD=e\n", "A='x\\' x'\nD=x\n", "a quote that does not close it"),
+            ("A=b\\\nCD=e\nF=g\n", "A=x\\\nxx=x\nF=x\n", "a line that goes on"),
+            ("a b: \"c\nDE=f\"\n", "x x: \"x\nxx=x\"\n", "whatever its name is"),
+            ("a: |\n  bc: d\n\n  e: f\ng: h\n", "a: |\n  xx: x\n\n  x: x\ng: x\n", "a block"),
+            (
+                "-----BEGIN RSA PRIVATE KEY-----\nAbc=d\n-----END RSA PRIVATE KEY-----\nA=b\n",
+                "-----BEGIN RSA PRIVATE KEY-----\nXxx=x\n-----END RSA PRIVATE KEY-----\nA=x\n",
+                "marks of a key",
+            ),
+            ("-----BEGIN a1-----\n", "-----xxxxx x0-----\n", "no mark"),
+            ("A=b\0\nC=d", "xxxx\nxxx", "no text"),
+        ] {
+            check(content, &want.replace("Xxx=x", "xxx=x"), why);
+        }
+        let long = "k".repeat(NAME_BYTES_MAX + 1);
+        check(&format!("{long}=a"), &format!("{}=x", "x".repeat(long.len())), "too long a name");
+    }
+
+    /// Every value of every setting, in whatever is around it.
+    #[test]
+    fn no_letter_of_a_value_is_shown() {
+        let pieces: &[&[u8]] = &[
+            b"Q",
+            b"7",
+            b" ",
+            b"\n",
+            b"=",
+            b":",
+            b"\"",
+            b"'",
+            b"\\",
+            b"|",
+            b"export ",
+            b"\t",
+            b"\r",
+            b"\xc3\xa9",
+            b"\xff",
+            b"-----BEGIN ",
+            b"-----END ",
+            b"-----",
+            b"#",
+            b".",
+            b"_",
+        ];
+        let (mut seed, mut names) = (0x2545_F491_4F6C_DD1D_u64, 0);
+        for _ in 0..20_000 {
+            let mut content = Vec::new();
+            for _ in 0..24 {
+                seed ^= seed << 13;
+                seed ^= seed >> 7;
+                seed ^= seed << 17;
+                let at = usize::try_from(seed % 1_000).unwrap() % pieces.len();
+                content.extend_from_slice(pieces[at]);
+            }
+            let masked = mask(&content);
+            assert_eq!(masked.len(), content.len());
+            assert_eq!(mask(&masked), masked, "masked once or twice");
+            let lines = |text: &[u8]| -> Vec<usize> {
+                text.split(|byte| *byte == b'\n').map(<[u8]>::len).collect()
+            };
+            assert_eq!(lines(&masked), lines(&content), "the same lines");
+            for line in masked.split(|byte| *byte == b'\n') {
+                // Behind the first sign there is a value; without one there is nothing else.
+                let sign = line.iter().position(|byte| b"=:".contains(byte));
+                names += usize::from(sign.is_some_and(|at| line[..at].contains(&b'Q')));
+                let mark = is_mark(line.trim_ascii(), b"-----BEGIN ")
+                    || is_mark(line.trim_ascii(), b"-----END ");
+                let value = if mark { &[][..] } else { &line[sign.unwrap_or(0)..] };
+                let shown = value.iter().find(|b| b.is_ascii_alphanumeric() && !b"x0".contains(b));
+                assert_eq!(shown, None, "{:?}", String::from_utf8_lossy(&content));
+            }
+        }
+        assert!(names > 100, "{names} names were kept");
+    }
 }

@@ -6,8 +6,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Access, Because, Rules};
-use crate::judge::pattern::{Meets, Pattern};
+use super::{Access, Because, Entry, Rules, holds};
+use crate::judge::fold::Folded;
+use crate::judge::pattern::{Meets, Pattern, Reached};
 use crate::model::Clause;
 
 /// What a rule does to the names that it covers.
@@ -19,9 +20,11 @@ pub enum Hold {
     /// The name itself does; what is below it is for other rules, and it may be a directory of the
     /// host's.
     ProtectEntry,
-    /// As [`Hold::Protect`], but a new text lands where it changes nothing that could run a program.
+    /// As [`Hold::Protect`], but a new text that is moved there lands where it changes nothing that could
+    /// run a program.
     GitConfig,
-    /// Absent, with what is below it.
+    /// Absent, with what is below it. A tree that is granted below a concrete name shows again, and the
+    /// directories on the way to it can be looked at.
     Hide,
     /// Reads show a placeholder of the same shape; it stays as it is.
     Mask,
@@ -174,103 +177,187 @@ impl Because {
     }
 }
 
-/// Says whether a rule about names forbids the operation.
+/// What of a rule is made once: its top, folded, and which trees show again below the name that it
+/// hides, as places among the entries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Prepared {
+    top: Folded,
+    shown: Vec<usize>,
+}
+
+impl Prepared {
+    pub(super) fn of(rule: &NameRule, entries: &[Entry]) -> Self {
+        let top = Folded::relative(rule.top.as_os_str().as_encoded_bytes());
+        let concrete = rule.pattern.concrete().filter(|_| rule.hold == Hold::Hide);
+        let Some(name) = concrete.map(|name| rule.top.join(name)) else {
+            return Self { top, shown: Vec::new() };
+        };
+        let again = |entry: &Entry| {
+            entry.access.is_tree() && entry.path != name && entry.path.starts_with(&name)
+        };
+        let all = entries.iter().enumerate().filter(|(_, entry)| again(entry));
+        Self { top, shown: all.map(|(at, _)| at).collect() }
+    }
+}
+
+/// A path that is asked about, folded once.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    path: &'a Path,
+    folded: &'a Folded,
+}
+
+/// How strongly a path is held.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Cover {
+    /// Git's settings, at their name.
+    Settings,
+    Guarded,
+    Hidden,
+}
+
+impl Cover {
+    fn deny(self, rule: &NameRule) -> Answer<'_> {
+        let because = match self {
+            Self::Settings | Self::Guarded => Because::Guarded,
+            Self::Hidden => Because::Hidden,
+        };
+        Answer::Deny(&rule.clause, because)
+    }
+}
+
+/// Says whether a rule about names forbids the operation. A path that is not absolute, or has a `..`,
+/// is absent.
 #[must_use]
 pub fn judge<'r>(rules: &'r Rules, ask: Ask<'_>) -> Answer<'r> {
+    let (first, second) = match ask {
+        Ask::Look(path)
+        | Ask::Read(path)
+        | Ask::Change(path, ..)
+        | Ask::Create(path, _)
+        | Ask::Remove(path, _)
+        | Ask::Connect(path, _) => (path, None),
+        Ask::Rename { from, to, .. } | Ask::Link { from, to } => (from, Some(to)),
+    };
+    let (Some(one), Some(two)) =
+        (Folded::absolute(first), second.map_or(Some(Folded::default()), Folded::absolute))
+    else {
+        return Answer::Deny(&rules.base, Because::Absent);
+    };
+    let asked = Asked { path: first, folded: &one };
+    let target = Asked { path: second.unwrap_or(first), folded: &two };
     match ask {
-        Ask::Look(path) => unless(hidden(rules, path), Because::Hidden),
-        Ask::Read(path) => match held(rules, path) {
-            Some(rule) if rule.hold == Hold::Hide => Answer::Deny(&rule.clause, Because::Hidden),
-            Some(rule) if rule.hold == Hold::Mask => Answer::Mask(&rule.clause),
-            Some(_) | None => Answer::Allow,
+        Ask::Look(_) => look(rules, asked),
+        Ask::Read(_) => read(rules, asked),
+        Ask::Change(_, change, thing) => match cover(rules, asked) {
+            Some((cover, rule)) => cover.deny(rule),
+            None => lossy(rules, asked.path, change, thing),
         },
-        Ask::Change(path, change, thing) => match held(rules, path) {
-            Some(rule) => Answer::Deny(&rule.clause, because(rule)),
-            None => lossy(rules, path, change, thing),
+        Ask::Create(_, made) => create(rules, asked, made),
+        Ask::Remove(_, thing) => match cover(rules, asked) {
+            Some((cover, rule)) => cover.deny(rule),
+            None => goes(rules, asked.path, thing),
         },
-        Ask::Create(path, made) => create(rules, path, made),
-        Ask::Remove(path, thing) => match held(rules, path) {
-            Some(rule) => Answer::Deny(&rule.clause, because(rule)),
-            None => goes(rules, path, thing),
-        },
-        Ask::Rename { from, thing, to, over } => rename(rules, (from, thing), (to, over)),
-        Ask::Link { from, to } => match held(rules, from).or_else(|| held(rules, to)) {
-            Some(rule) => Answer::Deny(&rule.clause, because(rule)),
-            None => Answer::Allow,
-        },
-        Ask::Connect(path, thing) => connect(rules, path, thing),
+        Ask::Rename { thing, over, .. } => rename(rules, (asked, thing), (target, over)),
+        Ask::Link { .. } => link(rules, asked, target),
+        Ask::Connect(_, thing) => connect(rules, asked, thing),
     }
 }
 
-fn unless<'r>(rule: Option<&'r NameRule>, because: Because) -> Answer<'r> {
-    rule.map_or(Answer::Allow, |rule| Answer::Deny(&rule.clause, because))
+/// Each rule and how it meets a path.
+fn met<'r>(
+    rules: &'r Rules,
+    asked: Asked<'_>,
+) -> impl Iterator<Item = (&'r NameRule, &'r Prepared, Reached)> {
+    let all = rules.names.iter().zip(&rules.prepared);
+    all.map(move |(rule, made)| (rule, made, rule.pattern.reaches(&made.top, asked.folded)))
 }
 
-fn because(rule: &NameRule) -> Because {
-    match rule.hold {
-        Hold::Hide => Because::Hidden,
-        Hold::Protect | Hold::ProtectEntry | Hold::GitConfig | Hold::Mask => Because::Guarded,
+/// How the rule holds a path that it meets so, if it does.
+fn covers(rules: &Rules, rule: &NameRule, made: &Prepared, meet: (Meets, &Path)) -> Option<Cover> {
+    let (meets, path) = meet;
+    let shown = || made.tree(rules).any(|entry| holds(&entry.path, path));
+    match (rule.hold, meets) {
+        (_, Meets::Above | Meets::No) | (Hold::ProtectEntry, Meets::Below) => None,
+        (Hold::Hide, Meets::Below) if shown() => None,
+        (Hold::Hide, Meets::At | Meets::Below) => Some(Cover::Hidden),
+        (Hold::GitConfig, Meets::At) => Some(Cover::Settings),
+        (Hold::Protect | Hold::Mask | Hold::GitConfig, Meets::Below)
+        | (Hold::Protect | Hold::Mask | Hold::ProtectEntry, Meets::At) => Some(Cover::Guarded),
     }
 }
 
-/// The rule that covers `path`, hidden names first.
-fn held<'r>(rules: &'r Rules, path: &Path) -> Option<&'r NameRule> {
-    let covers = |rule: &&NameRule| match meets(rules, rule, path) {
-        Meets::At => true,
-        Meets::Below => rule.hold != Hold::ProtectEntry,
-        Meets::Above | Meets::No => false,
-    };
-    hidden(rules, path).or_else(|| rules.names().iter().find(covers))
+impl Prepared {
+    /// Trees that show again below the hidden name.
+    fn tree<'r>(&self, rules: &'r Rules) -> impl Iterator<Item = &'r Entry> {
+        self.shown.iter().filter_map(|at| rules.entries.get(*at))
+    }
 }
 
-fn hidden<'r>(rules: &'r Rules, path: &Path) -> Option<&'r NameRule> {
-    let hides = |rule: &&NameRule| {
-        rule.hold == Hold::Hide && matches!(meets(rules, rule, path), Meets::At | Meets::Below)
-    };
-    rules.names().iter().find(hides)
-}
-
-/// How a rule meets a path. A tree that is granted below a hidden concrete name shows again.
-fn meets(rules: &Rules, rule: &NameRule, path: &Path) -> Meets {
-    let meets = rule.pattern.meets(&rule.top, path);
-    let below = matches!(meets, Meets::Below) && rule.hold == Hold::Hide;
-    if below && let Some(name) = rule.pattern.concrete() {
-        let name = rule.top.join(name);
-        let again = |entry: &&super::Entry| {
-            entry.access.is_tree()
-                && entry.path != name
-                && entry.path.starts_with(&name)
-                && path.starts_with(&entry.path)
-        };
-        if rules.entries().iter().any(|entry| again(&entry)) {
-            return Meets::No;
+/// The strongest rule that holds the path; of equal ones the first.
+fn cover<'r>(rules: &'r Rules, asked: Asked<'_>) -> Option<(Cover, &'r NameRule)> {
+    let mut found: Option<(Cover, &NameRule)> = None;
+    for (rule, made, reached) in met(rules, asked) {
+        let Some(cover) = covers(rules, rule, made, (reached.meets, asked.path)) else { continue };
+        if found.is_none_or(|(before, _)| before < cover) {
+            found = Some((cover, rule));
         }
     }
-    meets
+    found
 }
 
-fn create<'r>(rules: &'r Rules, path: &Path, made: Made) -> Answer<'r> {
-    if let Some(rule) = held(rules, path) {
-        return Answer::Deny(&rule.clause, because(rule));
-    }
-    // A link where a directory would lead to a held name leads elsewhere.
-    let leads = |rule: &&NameRule| {
-        made == Made::Link
-            && rule.pattern.concrete().is_some()
-            && meets(rules, rule, path) == Meets::Above
+fn hidden<'r>(rules: &'r Rules, asked: Asked<'_>) -> Option<&'r NameRule> {
+    cover(rules, asked).filter(|(cover, _)| *cover == Cover::Hidden).map(|(_, rule)| rule)
+}
+
+fn look<'r>(rules: &'r Rules, asked: Asked<'_>) -> Answer<'r> {
+    let hides = |(rule, made, reached): &(&'r NameRule, &'r Prepared, Reached)| {
+        covers(rules, rule, made, (reached.meets, asked.path)) == Some(Cover::Hidden)
+            // Names on the way to what shows again can be passed.
+            && !made.tree(rules).any(|entry| holds(asked.path, &entry.path))
     };
-    unless(rules.names().iter().find(leads), Because::Guarded)
+    match met(rules, asked).find(hides) {
+        Some((rule, _, _)) => Cover::Hidden.deny(rule),
+        None => Answer::Allow,
+    }
 }
 
-/// What an open tree, or one in which nothing is lost, says of a change.
+fn read<'r>(rules: &'r Rules, asked: Asked<'_>) -> Answer<'r> {
+    let mut mask = None;
+    for (rule, made, reached) in met(rules, asked) {
+        match covers(rules, rule, made, (reached.meets, asked.path)) {
+            Some(Cover::Hidden) => return Cover::Hidden.deny(rule),
+            Some(Cover::Guarded) if rule.hold == Hold::Mask => mask = mask.or(Some(rule)),
+            Some(Cover::Guarded | Cover::Settings) | None => {}
+        }
+    }
+    mask.map_or(Answer::Allow, |rule| Answer::Mask(&rule.clause))
+}
+
+fn create<'r>(rules: &'r Rules, asked: Asked<'_>, made: Made) -> Answer<'r> {
+    match (cover(rules, asked), made) {
+        (Some((cover, rule)), _) => cover.deny(rule),
+        (None, Made::Link) => leads(rules, asked).unwrap_or(Answer::Allow),
+        (None, Made::Directory | Made::File) => Answer::Allow,
+    }
+}
+
+/// The denial of a symbolic link where a directory would lead to a held name: it leads elsewhere, and
+/// what is made there is not held.
+fn leads<'r>(rules: &'r Rules, asked: Asked<'_>) -> Option<Answer<'r>> {
+    let (rule, _, _) = met(rules, asked).find(|(_, _, reached)| reached.leads())?;
+    Some(Cover::Guarded.deny(rule))
+}
+
+/// What a tree in which nothing is lost says of a change.
 fn lossy<'r>(rules: &'r Rules, path: &Path, change: Change, thing: Thing) -> Answer<'r> {
     let Some(entry) = rules.holding(path) else { return Answer::Allow };
     let lost = match (entry.access, change) {
         (Access::NoDelete | Access::AppendOnly, Change::Cut(to)) => to < thing.bytes,
         (Access::AppendOnly, Change::Write) => true,
         (Access::NoDelete, Change::Write)
-        | (Access::NoDelete | Access::AppendOnly, Change::Append | Change::Attributes) => false,
-        (
+        | (Access::NoDelete | Access::AppendOnly, Change::Append | Change::Attributes)
+        | (
             Access::Absent
             | Access::ReadOnly
             | Access::ReadWrite
@@ -278,7 +365,7 @@ fn lossy<'r>(rules: &'r Rules, path: &Path, change: Change, thing: Thing) -> Ans
             | Access::Hidden
             | Access::Guarded
             | Access::Ours,
-            _,
+            Change::Write | Change::Append | Change::Cut(_) | Change::Attributes,
         ) => false,
     };
     if lost && !thing.made {
@@ -299,50 +386,75 @@ fn goes<'r>(rules: &'r Rules, path: &Path, thing: Thing) -> Answer<'r> {
 
 fn rename<'r>(
     rules: &'r Rules,
-    (from, thing): (&Path, Thing),
-    (to, over): (&Path, Option<Thing>),
+    (from, thing): (Asked<'_>, Thing),
+    (to, over): (Asked<'_>, Option<Thing>),
 ) -> Answer<'r> {
-    if let Some(rule) = held(rules, from) {
-        return Answer::Deny(&rule.clause, because(rule));
+    if let Some((cover, rule)) = cover(rules, from) {
+        return cover.deny(rule);
     }
-    let settings = match held(rules, to) {
-        Some(rule) if rule.hold == Hold::GitConfig && !thing.directory => Some(&rule.clause),
-        Some(rule) => return Answer::Deny(&rule.clause, because(rule)),
+    let settings = match cover(rules, to) {
+        Some((Cover::Settings, rule)) if !thing.directory => Some(rule),
+        Some((cover, rule)) => return cover.deny(rule),
         None => None,
     };
-    for (path, moved) in [(from, Some(thing)), (to, over)] {
+    for (asked, moved) in [(from, Some(thing)), (to, over)] {
         let Some(moved) = moved else { continue };
-        if let denied @ Answer::Deny(..) = goes(rules, path, moved) {
+        if let denied @ Answer::Deny(..) = goes(rules, asked.path, moved) {
             return denied;
         }
     }
-    // What lies below a directory that moves is judged file by file.
-    let carries =
-        |path: &Path| rules.names().iter().find(|rule| meets(rules, rule, path) == Meets::Above);
-    let moves = thing.directory || over.is_some_and(|over| over.directory);
-    let link = |path: &Path| match create(rules, path, Made::Link) {
-        Answer::Deny(clause, because) => Some((clause, because)),
-        Answer::Allow | Answer::Mask(_) | Answer::GitConfig(_) => None,
+    let denied = if thing.directory || over.is_some_and(|over| over.directory) {
+        carries(rules, from, to)
+    } else {
+        // Whatever is no directory may be a link; what is there may come to `from`.
+        leads(rules, to).or_else(|| over.and_then(|_| leads(rules, from)))
     };
-    if moves {
-        if let Some(rule) = carries(from).or_else(|| carries(to)) {
-            return Answer::Deny(&rule.clause, Because::Copied);
-        }
-    } else if let Some((clause, because)) = link(to) {
-        // Whatever is no directory may be a link.
-        return Answer::Deny(clause, because);
-    }
-    settings.map_or(Answer::Allow, Answer::GitConfig)
+    denied.unwrap_or_else(|| settings.map_or(Answer::Allow, |rule| Answer::GitConfig(&rule.clause)))
 }
 
-fn connect<'r>(rules: &'r Rules, path: &Path, thing: Thing) -> Answer<'r> {
-    if let Some(rule) = hidden(rules, path) {
-        return Answer::Deny(&rule.clause, Because::Hidden);
+/// The denial where a directory could carry a held name from one place, or to the other: what lies in
+/// it is judged file by file.
+fn carries<'r>(rules: &'r Rules, from: Asked<'_>, to: Asked<'_>) -> Option<Answer<'r>> {
+    let both = met(rules, from).zip(met(rules, to));
+    for ((rule, _, here), (_, _, there)) in both {
+        let above = here.meets == Meets::Above || there.meets == Meets::Above;
+        // What is hidden in it stays hidden.
+        if above && !(rule.hold == Hold::Hide && here.is_as(there)) {
+            return Some(Answer::Deny(&rule.clause, Because::Copied));
+        }
     }
-    let granted = rules.sockets().iter().any(|(socket, _)| socket == path);
-    let private = rules.holding(path).is_some_and(|entry| entry.access == Access::Private);
-    if thing.made || granted || private {
+    None
+}
+
+fn link<'r>(rules: &'r Rules, from: Asked<'_>, to: Asked<'_>) -> Answer<'r> {
+    if let Some((cover, rule)) = cover(rules, from).or_else(|| cover(rules, to)) {
+        return cover.deny(rule);
+    }
+    if let Some(denied) = leads(rules, to) {
+        return denied;
+    }
+    // A second name in a tree of other rules would be a way to lose what is kept under the first.
+    match rules.holding(from.path).filter(|tree| tree.access.keeps()) {
+        Some(tree) if rules.holding(to.path) != Some(tree) => {
+            Answer::Deny(&tree.clause, Because::NoDelete)
+        }
+        Some(_) | None => Answer::Allow,
+    }
+}
+
+fn connect<'r>(rules: &'r Rules, asked: Asked<'_>, thing: Thing) -> Answer<'r> {
+    if let Some(rule) = hidden(rules, asked) {
+        return Cover::Hidden.deny(rule);
+    }
+    let granted = rules.sockets.iter().any(|(socket, _)| socket == asked.path);
+    // In a private place every socket was made inside.
+    let private = || rules.holding(asked.path).is_some_and(|place| place.access == Access::Private);
+    if thing.made || granted || private() {
         return Answer::Allow;
     }
-    Answer::Deny(rules.socket_clause(), Because::Socket)
+    Answer::Deny(&rules.socket_clause, Because::Socket)
 }
+
+#[cfg(test)]
+#[path = "names_tests.rs"]
+mod tests;

@@ -27,6 +27,11 @@ impl<'g> Writable<'g> {
         writable.map(|tree| tree.path.as_path())
     }
 
+    /// Whether a tree of the view lies in `top`, or `top` in one.
+    pub(super) fn bear_on(&self, top: &Path) -> bool {
+        self.0.iter().any(|tree| top.starts_with(&tree.path) || tree.path.starts_with(top))
+    }
+
     /// The innermost tree that holds `path`.
     pub(super) fn innermost(&self, path: &Path) -> Option<&'g Grant> {
         let holding = self.0.iter().filter(|tree| path.starts_with(&tree.path));

@@ -1,12 +1,14 @@
 //! Rules about names: what is judged at each operation, whether the names exist or not.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::Resolver;
 use super::guard::Writable;
+use super::names::{NOTHING_GRANTS_IT, Named};
+use super::written::Names;
 use crate::judge::names::{Hold, NameRule};
 use crate::judge::pattern::Pattern;
-use crate::model::{Clause, Guarded};
+use crate::model::{Clause, Guarded, Idle};
 use crate::view;
 
 /// A rule about the one name `path` in the tree `top`.
@@ -52,23 +54,65 @@ impl Resolver<'_> {
     }
 }
 
-/// What is guarded for another reason than the built-in list: those that a person names, and our own.
-pub(super) fn guards(trees: &Writable<'_>, guarded: &[Guarded], own: &[Guarded]) -> Vec<NameRule> {
-    let persons = guarded.iter().filter(|kept| kept.clause.file != "built-in");
-    let kept = persons.chain(own).map(|kept| (&kept.path, &kept.clause));
-    kept.filter_map(|(path, clause): (&PathBuf, _)| {
-        Some(concrete(Hold::Protect, trees.holding(path)?, path, clause))
-    })
-    .collect()
+/// Our own programs and the policy's file.
+pub(super) fn own(trees: &Writable<'_>, own: &[Guarded]) -> Vec<NameRule> {
+    let rule = |kept: &Guarded| {
+        Some(concrete(Hold::Protect, trees.holding(&kept.path)?, &kept.path, &kept.clause))
+    };
+    own.iter().filter_map(rule).collect()
 }
 
-/// What is hidden and in view, in whichever tree.
-pub(super) fn hides(trees: &Writable<'_>, concealed: &[Guarded]) -> Vec<NameRule> {
-    let rule = |name: &Guarded| {
-        let top = &trees.innermost(&name.path)?.path;
-        Some(concrete(Hold::Hide, top, &name.path, &name.clause))
-    };
-    concealed.iter().filter_map(rule).collect()
+/// What a person hides by patterns, masks or protects, but for what needs no rule.
+pub(super) fn persons(
+    named: &Named<'_>,
+    trees: &Writable<'_>,
+    idle: &mut Vec<Idle>,
+) -> Vec<NameRule> {
+    let mut rules = globs(Hold::Hide, &named.hide, trees, idle);
+    for name in &named.mask.each {
+        match trees.innermost(&name.path) {
+            Some(tree) => {
+                rules.push(concrete(Hold::Mask, &tree.path, &name.path, name.clause()));
+            }
+            None => {
+                let (path, clause) = (name.path.clone(), name.clause().clone());
+                idle.push(Idle { path, why: NOTHING_GRANTS_IT, clause });
+            }
+        }
+    }
+    rules.extend(globs(Hold::Mask, &named.mask, trees, idle));
+    // Where nothing is written nothing has to be held.
+    rules.extend(named.protect.each.iter().filter_map(|name| {
+        let top = trees.holding(&name.path)?;
+        Some(concrete(Hold::Protect, top, &name.path, name.clause()))
+    }));
+    rules.extend(globs(Hold::Protect, &named.protect, trees, idle));
+    rules
+}
+
+/// A rule for each directory that a pattern starts in and that has to do with a tree of the view.
+fn globs(
+    hold: Hold,
+    names: &Names<'_>,
+    trees: &Writable<'_>,
+    idle: &mut Vec<Idle>,
+) -> Vec<NameRule> {
+    let mut rules = Vec::new();
+    for glob in &names.globs {
+        let before = rules.len();
+        rules.extend(glob.tops.iter().filter(|top| trees.bear_on(top)).map(|top| NameRule {
+            hold,
+            top: top.clone(),
+            pattern: glob.pattern.clone(),
+            clause: glob.clause().clone(),
+        }));
+        if rules.len() == before {
+            let path = glob.tops.first().map(|top| top.join(glob.pattern.text()));
+            let (path, clause) = (path.unwrap_or_default(), glob.clause().clone());
+            idle.push(Idle { path, why: NOTHING_GRANTS_IT, clause });
+        }
+    }
+    rules
 }
 
 #[cfg(test)]

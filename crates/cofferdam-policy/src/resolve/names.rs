@@ -1,33 +1,28 @@
-//! Names that a person hides or protects: what holds them, and which of two rules wins.
+//! Names that a person hides, masks or protects: what holds them, and which of two rules wins.
 //!
-//! A protected name beats every grant: what is at or below it stays as it is. Among hidden names
-//! and trees the innermost wins, so a grant below a hidden directory shows again; at equal paths
-//! the hidden name does.
+//! A protected name, a masked one and a pattern beat every grant: what is at or below it stays as it
+//! is, or closed. Among hidden paths and trees the innermost wins, so a grant below a hidden directory
+//! shows again; at equal paths the hidden name does.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::guard::Writable;
-use super::{Resolver, absolute, hidden, hold, replaced, steps_down, workspace_path};
-use crate::document::{Document, Located};
+use super::written::{Glob, Name, Names};
+use super::{Resolver, hidden, hold, replaced, steps_down};
+use crate::document::Located;
 use crate::error::{Fault, PolicyError};
 use crate::facts::{Kind, Seen};
-use crate::judge::names::NameRule;
+use crate::judge::names::{Hold, NameRule};
 use crate::model::{Clause, Grant, Guarded, Home, Idle, Kept, LeftOut, Mode, Replaced, Repository};
-use crate::read::is_pattern;
-use crate::view;
 
-/// A name of the policy, made absolute and looked at.
-struct Name {
-    path: PathBuf,
-    seen: Seen,
-    clause: Clause,
-}
+/// Why a rule does nothing where no tree holds its name.
+pub(super) const NOTHING_GRANTS_IT: &str = "absent anyway: nothing grants it";
 
 /// All of them.
-pub(super) struct Named {
-    hide: Vec<Name>,
-    protect: Vec<Name>,
+pub(super) struct Named<'d> {
+    pub(super) hide: Names<'d>,
+    pub(super) mask: Names<'d>,
+    pub(super) protect: Names<'d>,
 }
 
 /// What is held in the trees of the view, as the Policy has it, and where the workload starts.
@@ -35,6 +30,7 @@ pub(super) struct Held {
     pub(super) guarded: Vec<Guarded>,
     pub(super) unguarded: Vec<PathBuf>,
     pub(super) names: Vec<NameRule>,
+    pub(super) sockets: Vec<(PathBuf, Clause)>,
     pub(super) led_away: Vec<LeftOut>,
     pub(super) concealed: Vec<Guarded>,
     pub(super) idle: Vec<Idle>,
@@ -44,137 +40,143 @@ pub(super) struct Held {
     pub(super) cwd: PathBuf,
 }
 
-/// A name of the text is relative to the workspace, one of a flag to the working directory.
-fn path_of(name: &Located<String>, document: &Document, home: &Path, cwd: &Path) -> PathBuf {
-    match name.flag {
-        Some(_) => absolute(&name.value, home, cwd),
-        None => absolute(&name.value, home, &workspace_path(document, home, cwd)),
-    }
-}
-
-/// What must be looked at: each name, and the directories that lead to it.
-pub(super) fn wanted(document: &Document, home: &Path, cwd: &Path) -> BTreeSet<PathBuf> {
-    let names = document.hide.iter().chain(&document.protect);
-    let paths = names.map(|name| path_of(name, document, home, cwd));
-    paths.flat_map(|path| path.ancestors().map(Path::to_owned).collect::<Vec<_>>()).collect()
-}
-
-impl Named {
-    /// What the names do to whole trees: one that is hidden itself is no tree of the view, and one
-    /// at or below a protected name is not written.
+impl Named<'_> {
+    /// What the names do to whole trees: one that is hidden itself, or by a pattern, is no tree of
+    /// the view, and one at or below a protected name is not written.
     pub(super) fn bear_on(&self, grants: &mut Vec<Grant>, workspace: &mut Grant) {
-        grants.retain(|grant| !self.hide.iter().any(|name| name.path == grant.path));
+        let hidden = |path: &Path| {
+            self.hide.each.iter().any(|name| name.path == path)
+                || self.hide.globs.iter().any(|glob| glob.covers(path))
+        };
+        grants.retain(|grant| !hidden(&grant.path));
+        let protects = |path: &Path| {
+            let each = self.protect.each.iter().filter(|name| path.starts_with(&name.path));
+            let globs = self.protect.globs.iter().filter(|glob| glob.covers(path));
+            each.map(Name::clause).chain(globs.map(Glob::clause)).next().cloned()
+        };
         let writable = |tree: &&mut Grant| tree.mode.is_written();
         for tree in grants.iter_mut().chain([workspace]).filter(writable) {
-            if let Some(name) = self.protect.iter().find(|name| tree.path.starts_with(&name.path)) {
-                (tree.mode, tree.clause) = (Mode::ReadOnly, name.clause.clone());
+            if let Some(clause) = protects(&tree.path) {
+                (tree.mode, tree.clause) = (Mode::ReadOnly, clause);
             }
         }
     }
 }
 
 impl Resolver<'_> {
-    /// The names of the policy, each of which must exist and be no symbolic link.
-    pub(super) fn names(&self, workspace: &Grant) -> Result<Named, PolicyError> {
-        let each = |names: &[Located<String>], verb| {
-            names.iter().map(|name| self.name(name, verb)).collect::<Result<Vec<_>, _>>()
-        };
-        let hide = each(&self.document.hide, "hidden")?;
-        let protect = each(&self.document.protect, "protected")?;
-        for (name, text) in hide.iter().zip(&self.document.hide) {
-            let path = name.path.clone();
-            if path == workspace.path {
-                return Err(self.fault(Fault::HidesWorkspace { path }, text));
-            }
-            // Its other name may be in view, wherever this one is.
-            if name.seen.kind != Kind::Directory && name.seen.links > 1 {
-                let links = name.seen.links;
-                return Err(self.fault(Fault::HiddenHardLink { path, links }, text));
-            }
+    /// The names of the policy, each of which may come later.
+    pub(super) fn names(
+        &self,
+        workspace: &Grant,
+        grants: &[Grant],
+    ) -> Result<Named<'_>, PolicyError> {
+        let document = self.document;
+        let hide = self.listed(&document.hide, workspace, grants)?;
+        let mask = self.listed(&document.mask, workspace, grants)?;
+        let protect = self.listed(&document.protect, workspace, grants)?;
+        if let Some(name) = hide.each.iter().find(|name| name.path == workspace.path) {
+            let path = workspace.path.clone();
+            return Err(self.fault(Fault::HidesWorkspace { path }, name.text));
         }
-        for (name, text) in protect.iter().zip(&self.document.protect) {
-            let path = name.path.clone();
-            match name.seen.kind {
-                Kind::File if name.seen.links > 1 => {
-                    let links = name.seen.links;
-                    return Err(self.fault(Fault::GuardedHardLink { path, links }, text));
+        self.one_name(&hide, "hidden")?;
+        self.one_name(&mask, "masked")?;
+        self.leave_the_workspace(&hide, &workspace.path, "hidden")?;
+        self.leave_the_workspace(&mask, &workspace.path, "masked")?;
+        if let Some(name) = mask.each.iter().find(|name| workspace.path.starts_with(&name.path)) {
+            return Err(self.covers(name.text, &workspace.path, "masked"));
+        }
+        let other = |name: &&Name<'_>| name.seen.as_ref().is_some_and(|s| s.kind == Kind::Other);
+        if let Some(name) = mask.each.iter().find(other) {
+            // What blocks or answers has no shape of its own to show.
+            return Err(self.fault(Fault::NotRegular { path: name.path.clone() }, name.text));
+        }
+        for name in &protect.each {
+            let (Some(seen), path) = (&name.seen, name.path.clone()) else { continue };
+            match seen.kind {
+                Kind::File if seen.links > 1 => {
+                    let links = seen.links;
+                    return Err(self.fault(Fault::GuardedHardLink { path, links }, name.text));
                 }
-                Kind::Other => return Err(self.fault(Fault::NotRegular { path }, text)),
+                Kind::Other => return Err(self.fault(Fault::NotRegular { path }, name.text)),
                 Kind::File | Kind::Directory | Kind::Link => {}
             }
         }
-        Ok(Named { hide, protect })
+        Ok(Named { hide, mask, protect })
     }
 
-    fn name(&self, text: &Located<String>, verb: &'static str) -> Result<Name, PolicyError> {
-        let path = path_of(text, self.document, &self.facts.home, &self.facts.cwd);
-        if let Some(why) = self.facts.unseen.get(&path) {
-            let why = why.clone();
-            return Err(self.fault(Fault::CannotLook { path, why }, text));
-        }
-        let Some(seen) = self.facts.seen(&path) else {
-            let fault = if is_pattern(&text.value) {
-                Fault::PatternLater { path: text.value.clone() }
-            } else {
-                Fault::NameMissing { path, verb }
-            };
-            return Err(self.fault(fault, text));
-        };
-        if seen.kind == Kind::Link || seen.real.as_ref().is_some_and(|real| *real != path) {
-            let real = seen.real.clone();
-            return Err(self.fault(Fault::SymbolicLink { path, real }, text));
-        }
-        let mut reserved = view::RESERVED.iter().map(Path::new);
-        let top = Path::new("/");
-        let place = reserved.find(|place| path.starts_with(place));
-        if let Some(place) = place.or_else(|| (path == top).then_some(top)) {
-            let place = place.to_owned();
-            return Err(self.fault(Fault::ReservedPath { path, place }, text));
-        }
-        Ok(Name { path, seen: seen.clone(), clause: text.clause.clone() })
+    fn covers(&self, text: &Located<String>, workspace: &Path, verb: &'static str) -> PolicyError {
+        let (pattern, path) = (text.value.clone(), workspace.to_owned());
+        self.fault(Fault::CoversWorkspace { pattern, path, verb }, text)
     }
 
-    /// Guards the protected names that lie in a writable tree; the others cannot be changed anyway.
-    pub(super) fn protect(
+    /// A pattern beats every grant, so none covers the workspace.
+    fn leave_the_workspace(
         &self,
-        named: &Named,
-        trees: &Writable<'_>,
-        guarded: &mut Vec<Guarded>,
-        idle: &mut Vec<Idle>,
+        names: &Names<'_>,
+        workspace: &Path,
+        verb: &'static str,
     ) -> Result<(), PolicyError> {
-        for name in &named.protect {
-            let mut needs_nothing = |why| {
-                let (path, clause) = (name.path.clone(), name.clause.clone());
-                idle.push(Idle { path, why, clause });
-            };
-            if let Some(kept) = guarded.iter_mut().find(|kept| kept.path == name.path) {
-                if kept.clause.file == "built-in" {
-                    kept.clause = name.clause.clone();
-                } else {
-                    needs_nothing("kept by another rule");
-                }
-            } else if let Some(top) = trees.holding(&name.path) {
-                let steps = steps_down(top, name.path.strip_prefix(top).unwrap_or(&name.path));
-                guarded.extend(self.guard(&steps, &name.clause)?);
-            } else if trees.innermost(&name.path).is_some() {
-                needs_nothing("read-only");
-            } else {
-                needs_nothing("absent anyway: nothing grants it");
+        match names.globs.iter().find(|glob| glob.covers(workspace)) {
+            Some(glob) => Err(self.covers(glob.text, workspace, verb)),
+            None => Ok(()),
+        }
+    }
+
+    /// A file that is closed has one name: another may be in view, wherever this one is.
+    fn one_name(&self, names: &Names<'_>, verb: &'static str) -> Result<(), PolicyError> {
+        for name in &names.each {
+            let Some(seen) = &name.seen else { continue };
+            if seen.kind != Kind::Directory && seen.links > 1 {
+                let (path, links) = (name.path.clone(), seen.links);
+                return Err(self.fault(Fault::HiddenHardLink { path, links, verb }, name.text));
             }
         }
         Ok(())
     }
 
-    /// The hidden names that would be seen otherwise, with what is above each in its tree.
-    pub(super) fn conceal(
+    /// Guards the protected names that exist in a writable tree; the others need no mount.
+    pub(super) fn protect(
         &self,
-        named: &Named,
+        named: &Named<'_>,
+        trees: &Writable<'_>,
+        guarded: &mut Vec<Guarded>,
+        idle: &mut Vec<Idle>,
+    ) -> Result<(), PolicyError> {
+        for name in &named.protect.each {
+            let mut needs_nothing = |why| {
+                let (path, clause) = (name.path.clone(), name.clause().clone());
+                idle.push(Idle { path, why, clause });
+            };
+            if let Some(kept) = guarded.iter_mut().find(|kept| kept.path == name.path) {
+                if kept.clause.file == "built-in" {
+                    kept.clause = name.clause().clone();
+                } else {
+                    needs_nothing("kept by another rule");
+                }
+            } else if let Some(top) = trees.holding(&name.path) {
+                let steps = steps_down(top, name.path.strip_prefix(top).unwrap_or(&name.path));
+                let there = name.seen.is_some();
+                guarded.extend(self.guard(&steps, name.clause())?.filter(|_| there));
+            } else if trees.innermost(&name.path).is_some() {
+                needs_nothing("read-only");
+            } else {
+                needs_nothing(NOTHING_GRANTS_IT);
+            }
+        }
+        Ok(())
+    }
+
+    /// The hidden names that exist and would be seen otherwise, with what is above each in its tree,
+    /// and rules about them and those that do not exist.
+    fn conceal(
+        &self,
+        named: &Named<'_>,
         trees: &Writable<'_>,
         etc: (&[(PathBuf, Seen)], &[Replaced]),
         idle: &mut Vec<Idle>,
-    ) -> Result<Vec<Guarded>, PolicyError> {
-        let mut names: Vec<(PathBuf, &Name)> = Vec::new();
-        for name in &named.hide {
+    ) -> Result<(Vec<Guarded>, Vec<NameRule>), PolicyError> {
+        let mut names: Vec<(PathBuf, &Name<'_>)> = Vec::new();
+        for name in &named.hide.each {
             let others = trees.other_names(&name.path);
             // Where it is shown under another name alone, that is the one to hide.
             if others.is_empty() || trees.innermost(&name.path).is_some() {
@@ -184,12 +186,13 @@ impl Resolver<'_> {
         }
         // Outer before inner: what lies behind a hidden name needs no mount of its own.
         names.sort_by(|a, b| a.0.cmp(&b.0));
-        let mut concealed: Vec<Guarded> = Vec::new();
+        let (mut concealed, mut rules): (Vec<Guarded>, Vec<NameRule>) = Default::default();
         for (path, name) in names {
-            let clause = name.clause.clone();
+            let clause = name.clause().clone();
             let in_etc = etc.0.iter().any(|(hidden, _)| path.starts_with(hidden));
-            let why = if trees.innermost(&path).is_none() {
-                Some("absent anyway: nothing grants it")
+            let top = trees.innermost(&path).map(|tree| &tree.path);
+            let why = if top.is_none() {
+                Some(NOTHING_GRANTS_IT)
             } else if in_etc || trees.conceal(&concealed, &path) {
                 Some("hidden with what holds it")
             } else if etc.1.iter().any(|ours| ours.at == path) {
@@ -201,10 +204,13 @@ impl Resolver<'_> {
                 idle.push(Idle { path, why, clause });
                 continue;
             }
-            let ancestors = self.above(&path, trees)?;
-            concealed.push(Guarded { path, seen: name.seen.clone(), ancestors, clause });
+            rules.extend(top.map(|top| hold::concrete(Hold::Hide, top, &path, &clause)));
+            if let Some(seen) = name.seen.clone() {
+                let ancestors = self.above(&path, trees)?;
+                concealed.push(Guarded { path, seen, ancestors, clause });
+            }
         }
-        Ok(concealed)
+        Ok((concealed, rules))
     }
 
     /// Directories between a name and the writable tree that holds it: one that is renamed would
@@ -228,7 +234,7 @@ impl Resolver<'_> {
     /// Everything that stays as it is or closed in `trees`.
     pub(super) fn held(
         &self,
-        named: &Named,
+        named: &Named<'_>,
         (grants, workspace): (&[Grant], &Grant),
         repository: &Repository,
     ) -> Result<Held, PolicyError> {
@@ -240,7 +246,8 @@ impl Resolver<'_> {
         let mut replaced = replaced(self.facts, grants);
         let mut idle = Vec::new();
         self.protect(named, &trees, &mut guarded, &mut idle)?;
-        let concealed = self.conceal(named, &trees, (&hidden, &replaced), &mut idle)?;
+        let (concealed, mut names) =
+            self.conceal(named, &trees, (&hidden, &replaced), &mut idle)?;
         // What lies behind a hidden name is not there to be held.
         let behind = |path: &Path| trees.conceal(&concealed, path);
         for kept in guarded.iter().filter(|kept| kept.clause.file != "built-in") {
@@ -255,17 +262,20 @@ impl Resolver<'_> {
         hidden.retain(|(path, _)| !behind(path));
         replaced.retain(|ours| !behind(&ours.at));
         let led_away = self.led_away(&guarded, &trees)?;
-        // The first that holds a name is the one that is told.
-        let mut names = hold::hides(&trees, &concealed);
-        names.extend(hold::guards(&trees, &guarded, &own));
-        names.extend(self.built_in_holds(&trees));
         let cwd =
             Some(&self.facts.cwd).filter(|cwd| !behind(cwd) && cwd.starts_with(&workspace.path));
         let cwd = cwd.unwrap_or(&workspace.path).clone();
+        let shown: Vec<&Grant> = grants.iter().chain([workspace]).collect();
+        // The first that holds a name is the one that is told.
+        names.extend(hold::persons(named, &trees, &mut idle));
+        names.extend(hold::own(&trees, &own));
+        names.extend(self.built_in_holds(&trees));
+        let sockets = self.sockets(&shown)?;
         Ok(Held {
             guarded,
             unguarded,
             names,
+            sockets,
             led_away,
             concealed,
             idle,
@@ -296,3 +306,7 @@ impl Resolver<'_> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "names_tests.rs"]
+mod tests;

@@ -31,22 +31,19 @@ impl Resolver<'_> {
         self.facts.seen(path).is_none() && !self.facts.unseen.contains_key(path)
     }
 
-    /// A read-only tree inside a writable one takes rights away: absent, it would take none.
+    /// A tree inside one that may do more takes rights away: absent, it would take none.
     pub(super) fn no_optional_guard(
         &self,
         grants: &[Grant],
         workspace: &Grant,
     ) -> Result<(), PolicyError> {
-        let narrows = |grant: &&Located<GrantText>| {
-            let text = &grant.value;
-            text.presence == Presence::Optional && text.mode == Mode::ReadOnly
-        };
-        for text in self.document.grants.iter().filter(narrows) {
+        let optional = |grant: &&Located<GrantText>| grant.value.presence == Presence::Optional;
+        for text in self.document.grants.iter().filter(optional) {
             let path = absolute(&text.value.path, &self.facts.home, &self.facts.cwd);
             let outer = grants
                 .iter()
                 .chain([workspace])
-                .find(|tree| tree.mode.is_written() && path.starts_with(&tree.path));
+                .find(|tree| tree.mode > text.value.mode && path.starts_with(&tree.path));
             if let Some(outer) = outer {
                 let tree = outer.path.clone();
                 return Err(self.fault(Fault::OptionalInside { path, tree }, text));

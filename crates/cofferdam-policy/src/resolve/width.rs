@@ -4,6 +4,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::Resolver;
 use crate::error::{Fault, PolicyError};
+use crate::judge::pattern::{Meets, Pattern};
 use crate::model::Mode;
 use crate::view;
 
@@ -16,8 +17,13 @@ pub(super) fn git_directory(path: &Path) -> Option<PathBuf> {
 
 /// The protected name of `top` that `path` is or lies in.
 pub(super) fn protected(path: &Path, top: &Path) -> Option<PathBuf> {
-    let names = view::PROTECTED.iter().map(|name| top.join(name));
-    names.into_iter().find(|name| path.starts_with(name))
+    let mut names = view::PROTECTED.iter().map(|name| top.join(name));
+    let by_pattern = || {
+        let patterns = || view::PROTECTED_PATTERNS.iter().map(|text| Pattern::new(text));
+        let named = |path: &&Path| patterns().any(|one| one.meets(top, path) == Meets::At);
+        path.ancestors().find(named).map(Path::to_owned)
+    };
+    names.find(|name| path.starts_with(name)).or_else(by_pattern)
 }
 
 impl Resolver<'_> {

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::LazyLock;
 
+use cofferdam_plan::host::Listening;
 use cofferdam_plan::{BUILD, Host};
 use cofferdam_sandbox::Group;
 use cofferdam_sandbox::machine::{self, Machine};
@@ -54,7 +55,7 @@ pub(super) fn facts(json: bool) -> String {
     cofferdam_policy::printable(text.trim_end())
 }
 
-fn rows(host: &Host, machine: &Machine) -> [(&'static str, String); 10] {
+fn rows(host: &Host, machine: &Machine) -> [(&'static str, String); 11] {
     let setting = |value: Option<u64>| value.map_or("absent".to_owned(), |value| value.to_string());
     let or_none =
         |list: &[String]| if list.is_empty() { "none seen".into() } else { list.join(", ") };
@@ -80,6 +81,15 @@ fn rows(host: &Host, machine: &Machine) -> [(&'static str, String); 10] {
             ),
         ),
         ("ptrace_scope", setting(host.yama_ptrace_scope)),
+        (
+            "broker",
+            match host.listening {
+                Listening::Ready => "can be asked".into(),
+                Listening::Unknown => "unknown to this kernel".into(),
+                Listening::Taken => "an outer filter has a supervisor".into(),
+                Listening::Refused(errno) => format!("seccomp is answered with errno {errno}"),
+            },
+        ),
         (
             "outer seccomp",
             match host.outer_seccomp {

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use cofferdam_plan::Host;
 use cofferdam_sandbox::{Caller, Programs, probe as look};
 
+use super::broker;
 use super::gateway;
 use super::limits;
 use super::own;
@@ -32,6 +33,8 @@ pub(crate) struct Evidence {
     trial: Result<Trial, Refused>,
     /// The same with a gateway; `None` where no workload got to its end without one.
     gateway: Option<Result<Trial, Refused>>,
+    /// The same with names to hold.
+    broker: Option<Result<Trial, Refused>>,
     /// What init does, each thing by itself; empty where the sandbox stood.
     singles: Answers,
     landlock: Answers,
@@ -59,12 +62,13 @@ impl Evidence {
         let failed = |source| Refused::Diagnosis { doing: "make a directory to try in", source };
         let place = Place::make(owner).map_err(failed)?;
         let pair = format!("{}:{}", ids.0, ids.1);
-        let (mut trial, mut gateway) = held(&place);
+        let mut held = Held::at(&place);
         // Only the place cannot be idmapped: all else is tried as its owner.
-        if stands_in && trial.as_ref().is_err_and(|refused| refused.code() == "cannot-idmap") {
+        if stands_in && held.trial.as_ref().is_err_and(|refused| refused.code() == "cannot-idmap") {
             let theirs = Place::make(Some(ids)).map_err(failed)?;
-            (trial, gateway) = held(&theirs);
+            held = Held::at(&theirs);
         }
+        let Held { trial, gateway, broker } = held;
         let own = place.own.as_os_str();
         let singles = match &trial {
             Ok(_) => Answers::default(),
@@ -113,6 +117,7 @@ impl Evidence {
             core_pattern: pattern.unwrap_or_default().trim().to_owned(),
             trial,
             gateway,
+            broker,
         })
     }
 
@@ -133,16 +138,27 @@ impl Evidence {
     }
 }
 
-/// A sandbox at `place`, and what its workload said; where it ended well, one with a gateway too.
-fn held(place: &Place) -> (Result<Trial, Refused>, Option<Result<Trial, Refused>>) {
-    let engine = match Engine::new() {
-        Ok(engine) => engine,
-        Err(refused) => return (Err(refused), None),
-    };
-    let trial = trial::hold(place, &engine);
-    let stood = matches!(&trial, Ok(Trial { fault: None, .. }));
-    let gateway = stood.then(|| gateway::hold(place, &engine));
-    (trial, gateway)
+/// What came of the sandboxes.
+struct Held {
+    trial: Result<Trial, Refused>,
+    gateway: Option<Result<Trial, Refused>>,
+    broker: Option<Result<Trial, Refused>>,
+}
+
+impl Held {
+    /// A sandbox at `place`, and what its workload said; where it ended well, one with a gateway and
+    /// one with names to hold.
+    fn at(place: &Place) -> Self {
+        let engine = match Engine::new() {
+            Ok(engine) => engine,
+            Err(refused) => return Self { trial: Err(refused), gateway: None, broker: None },
+        };
+        let trial = trial::hold(place, &engine);
+        let stood = trial.as_ref().ok().filter(|trial| trial.fault.is_none());
+        let broker = stood.map(|stood| broker::hold(place, &engine, &stood.no_control));
+        let gateway = stood.map(|_| gateway::hold(place, &engine));
+        Self { trial, gateway, broker }
+    }
 }
 
 /// The log, where a run that is started here could record in it.

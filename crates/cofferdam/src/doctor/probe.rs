@@ -136,6 +136,7 @@ pub(crate) fn answer(words: &[String]) {
         }
         ["inside", place, port] => super::inside::answer(Path::new(place), port),
         ["way-out", port] => super::gateway::answer(port),
+        ["names", place] => super::broker::answer(Path::new(place)),
         _ => {}
     }
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 use cofferdam_sandbox::{Caller, Outcome, Sink};
 use rustix::fs::{StatVfsMountFlags, statvfs};
 
+use super::broker::{HELD, HIDDEN};
 use super::inside::{LEAK, SPACES, connect, space};
 use super::probe::Answers;
 use crate::engine::Engine;
@@ -30,13 +31,13 @@ const SIGKILL: u8 = 9;
 const POLICY: &str = "version = 1\n";
 
 /// A directory of its own, removed at the end, with `canary` and `work` for single probes. In it
-/// `tree`, for the trial: `canary` (outside of the view), `kept/file` (read-only), `work` (the
-/// workspace). Only the tree is given away: its owner can plant links, which root must not follow.
+/// `tree`, for the trials: `canary` (outside of the view), `kept/file` (read-only), `old/file` (never
+/// lost), `work` (the workspace) with a file that is hidden from the broker's. Only the tree is given away: its owner can plant links, which root must not follow.
 #[derive(Debug)]
 pub(super) struct Place {
     /// Where the caller may go on to make files.
     pub(super) own: PathBuf,
-    tree: PathBuf,
+    pub(super) tree: PathBuf,
     /// This program in the workspace; `None` where no file there may be executed.
     program: Option<PathBuf>,
     owner: Option<(u32, u32)>,
@@ -68,11 +69,12 @@ impl Place {
         // From here on it is removed, whatever fails.
         let mut place = Self { tree: own.join("tree"), own, program: None, owner };
         let at = |name: &str| place.own.join(name);
-        for name in ["tree", "tree/work", "tree/kept", "work"] {
+        for name in ["tree", "tree/work", "tree/kept", "tree/old", "work"] {
             fs::create_dir(at(name))?;
             fs::set_permissions(at(name), fs::Permissions::from_mode(0o755))?;
         }
-        for name in ["tree/canary", "tree/kept/file", "canary"] {
+        let hidden = format!("tree/work/{HIDDEN}");
+        for name in ["tree/canary", "tree/kept/file", "tree/old/file", &hidden, "canary"] {
             fs::write(at(name), "nothing that matters\n")?;
             fs::set_permissions(at(name), fs::Permissions::from_mode(0o644))?;
         }
@@ -89,9 +91,11 @@ impl Place {
     /// deeper is given first, and the last to be given holds all others.
     fn give(&self) -> io::Result<()> {
         let Some((uid, gid)) = self.owner else { return Ok(()) };
-        let names = ["kept/file", "kept", "canary"].map(|name| self.tree.join(name));
+        let names = ["kept/file", "kept", "old/file", "old", "canary"];
+        let names = names.map(|name| self.tree.join(name));
+        let hidden = self.tree.join("work").join(HIDDEN);
         let last = [self.tree.join("work"), self.tree.clone()];
-        let mut all = names.iter().chain(&self.program).chain(&last);
+        let mut all = names.iter().chain([&hidden]).chain(&self.program).chain(&last);
         all.try_for_each(|path| lchown(path, Some(uid), Some(gid)))
     }
 }
@@ -227,12 +231,19 @@ pub(super) fn send(
 fn controls(place: &Path, port: u16) -> Vec<&'static str> {
     let file = place.join("outside");
     let mode = |mode| fs::set_permissions(&file, fs::Permissions::from_mode(mode));
+    let (old, other) = (place.join("old/file"), place.join("old/other"));
+    let held = place.join("work").join(HELD);
     let acts = [
         ("canary", fs::read(place.join("canary")).is_ok()),
         (LEAK, fs::write(&file, "").is_ok()),
         ("setuid-mode", mode(0o4755).and_then(|()| mode(0o644)).is_ok()),
         ("write-kept", fs::write(place.join("kept/outside"), "").is_ok()),
         ("host-loopback", connect(port).is_ok()),
+        ("create-protected", fs::write(&held, "").and_then(|()| fs::remove_file(&held)).is_ok()),
+        ("look-hidden", fs::symlink_metadata(place.join("work").join(HIDDEN)).is_ok()),
+        ("read-hidden", fs::read(place.join("work").join(HIDDEN)).is_ok()),
+        ("rename-old", fs::rename(&old, &other).and_then(|()| fs::rename(&other, &old)).is_ok()),
+        ("remove-old", fs::hard_link(&old, &other).and_then(|()| fs::remove_file(&other)).is_ok()),
     ];
     acts.iter().filter(|(_, worked)| !worked).map(|(name, _)| *name).collect()
 }

@@ -12,6 +12,7 @@ pub(crate) const DOCUMENTS: &[&str] = &[
     "SECURITY.md",
     "SPECIFICATION.md",
     "THREATS.md",
+    "docs/names.md",
     "docs/presets.md",
 ];
 /// A file: its path from the root of the repository, and its text.

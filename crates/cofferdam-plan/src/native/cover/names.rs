@@ -1,47 +1,89 @@
-//! Rows about names that a person hides or protects, the repository around the workspace, and the
-//! home.
+//! Rows about names that are there and have a mount of ours over them, the repository around the
+//! workspace, and the home.
 
+use std::path::Path;
+
+use cofferdam_policy::Rules;
 use cofferdam_policy::model::{Clause, Policy};
 
+use super::broker::{BROKER, LISTED};
 use super::{Coverage, Extent, row};
 
-/// One row a name, and one for the repository.
+/// Paths over which something of ours is mounted.
+pub(super) fn covered<'p>(policy: &'p Policy, rules: &Rules) -> Vec<&'p Path> {
+    let kept = policy.guarded.iter().chain(&policy.own);
+    let kept = kept.filter(|kept| !super::super::names::is_settings(rules, &kept.path));
+    kept.chain(&policy.concealed).map(|name| name.path.as_path()).collect()
+}
+
+/// Our own programs and the policy.
+pub(super) fn own(policy: &Policy) -> Option<Coverage> {
+    let own: Vec<String> =
+        policy.own.iter().map(|kept| inside(policy, &kept.path).display().to_string()).collect();
+    (!own.is_empty()).then(|| {
+        row(
+            &Clause::built_in("filesystem.own-files"),
+            &format!("own programs and the policy stay: {}", own.join(", ")),
+            &[BROKER, "read-only mounts", "ETXTBSY while programs run"],
+            Extent::Partly { open: "another hard link to a program, when it does not run".into() },
+        )
+    })
+}
+
+/// As seen from the workspace.
+fn inside<'p>(policy: &Policy, path: &'p Path) -> &'p Path {
+    path.strip_prefix(&policy.workspace.path).unwrap_or(path)
+}
+
+/// What git makes of what stays as it is.
+pub(super) fn git(policy: &Policy) -> Option<Coverage> {
+    let of_git = ["hooks", "config", ".git", "commondir"];
+    let guarded = |name: &&str| policy.guarded.iter().any(|kept| kept.path.ends_with(name));
+    of_git.iter().any(guarded).then(|| {
+        row(
+            &Clause::built_in("filesystem.protect"),
+            "git runs what these hooks and this configuration say",
+            &[BROKER],
+            Extent::Partly { open: led_elsewhere(policy) },
+        )
+    })
+}
+
+/// How git can be led past a guard that stands.
+fn led_elsewhere(policy: &Policy) -> String {
+    let mut open =
+        "a nested repository or submodule, `core.hooksPath`, `include.path`, a hook that \
+                    calls a script, or a `.git` that lost its HEAD lead git to files that may be \
+                    written: look at what changed before you run git outside"
+            .to_owned();
+    for led in &policy.led_away {
+        let (path, real) = (led.path.display(), led.real.display());
+        open += &format!("; {path} is a link to {real}, which may be changed");
+    }
+    open
+}
+
+/// One row a hidden name that is there, and one a name that needs no wall.
 pub(super) fn rows(policy: &Policy) -> Vec<Coverage> {
     let mut rows = Vec::new();
     for name in &policy.concealed {
-        rows.push(row(
-            &name.clause,
-            &format!("{} is hidden", name.path.display()),
-            &["a mount over it, watched; ancestors bound in a writable tree"],
-            Extent::Partly {
-                open: "that the name exists shows; when the host replaces it, its content is open \
-                       until the workload is killed; other names of it (a hard link of a file in a \
-                       hidden directory, a bind mount) are not hidden"
-                    .into(),
-            },
-        ));
-    }
-    for kept in policy.guarded.iter().filter(|kept| kept.clause.file != "built-in") {
-        rows.push(row(
-            &kept.clause,
-            &format!("{} stays as it is", kept.path.display()),
-            &["a read-only mount, ancestors bound", "mountinfo watched: a fall kills"],
-            Extent::Partly {
-                open: "when the host replaces it, the name is open until the workload is killed; \
-                       a file in a protected directory may have another name (a hard link)"
-                    .into(),
-            },
-        ));
+        let says = format!("{} is hidden: open and stat find nothing", name.path.display());
+        let mechanisms = [BROKER, "a mount over it, ancestors bound in a writable tree"];
+        let open = format!(
+            "{LISTED}; other names of it (a hard link of a file in a hidden directory, a bind mount) \
+             are not hidden"
+        );
+        rows.push(row(&name.clause, &says, &mechanisms, Extent::Partly { open }));
     }
     for idle in &policy.idle {
         let says = format!("{} is {}", idle.path.display(), idle.why);
         rows.push(row(&idle.clause, &says, &["mount view"], Extent::Enforced));
     }
-    rows.extend(repository(policy));
     rows
 }
 
-fn repository(policy: &Policy) -> Vec<Coverage> {
+/// The repository around the workspace.
+pub(super) fn repository(policy: &Policy) -> Vec<Coverage> {
     let clause = Clause::built_in("filesystem.git");
     let mut rows = Vec::new();
     let repository = &policy.repository;

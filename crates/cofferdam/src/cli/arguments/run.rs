@@ -60,16 +60,19 @@ pub(in crate::cli) struct What {
     /// Policy file in place of the user's ($XDG_CONFIG_HOME/cofferdam/policy.toml)
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) policy: Option<PathBuf>,
-    /// Directory to work in; MODE is rw or ro
+    /// Directory to work in; MODE is rw, nd (nothing in it is lost) or ro
     #[arg(long, value_name = "PATH[:MODE]")]
     pub(in crate::cli) workspace: Option<String>,
-    /// One more tree to see; MODE is rw or ro. May be given more than once
+    /// One more tree to see; MODE is rw, nd (nothing in it is lost) or ro. May be given more than
+    /// once
     #[arg(long = "grant", value_name = "PATH:MODE")]
     pub(in crate::cli) grants: Vec<String>,
-    /// Close a file or directory that exists. May be given more than once
+    /// Hide a file or directory, or all that a pattern names ('**/.env'), there or not yet. May be
+    /// given more than once
     #[arg(long, value_name = "PATH")]
     pub(in crate::cli) hide: Vec<String>,
-    /// Keep a file or directory that exists as it is. May be given more than once
+    /// Keep a file or directory, or all that a pattern names, as it is, there or not yet. May be
+    /// given more than once
     #[arg(long, value_name = "PATH")]
     pub(in crate::cli) protect: Vec<String>,
     /// What a toolchain or an agent needs, by name (node, rust, codex, ...). May be given more than

@@ -1,5 +1,6 @@
 //! One row a guarantee: what it rests on, what is weaker, what to do.
 
+mod broker;
 mod network;
 
 use cofferdam_sandbox::refusal::errno_text;
@@ -105,6 +106,7 @@ impl Evidence {
             Guarantee::Landlock => self.landlock(),
             Guarantee::Seccomp => self.seccomp(),
             Guarantee::SeccompNotify => self.seccomp_notify(),
+            Guarantee::Broker => self.broker(),
             Guarantee::NoNewPrivileges => self.no_new_privileges(),
             Guarantee::PrivateTerminals => self.private_terminals(),
             Guarantee::CoreDumps => self.core_dumps(),
@@ -462,24 +464,6 @@ impl Evidence {
         ];
         let found = "inside, setuid modes and new namespaces are refused";
         self.of_trial(found, &wants, || alone)
-    }
-
-    fn seccomp_notify(&self) -> Row {
-        let open = "a later release's broker, which answers for names that do not exist yet, cannot start here";
-        match self.notify.of("listener") {
-            Some(Ok(_)) => Row::enforced("a listener can be had"),
-            Some(Err(EBUSY)) => Row::weaker(
-                "an outer filter has a listener already, and the kernel allows one",
-                open,
-                "nothing needs it in this release; else start cofferdam outside of that container",
-            ),
-            Some(Err(errno)) => Row::weaker(
-                format!("no listener can be had: {}", errno_text(errno)),
-                open,
-                "nothing needs it in this release; else run on Linux 5.19 or newer",
-            ),
-            None => Row::weaker("it could not be tried", open, "nothing needs it in this release"),
-        }
     }
 
     fn no_new_privileges(&self) -> Row {
