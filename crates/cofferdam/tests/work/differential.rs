@@ -98,3 +98,25 @@ fn operations_of_four_threads() {
         compare(seed, 4);
     }
 }
+
+/// What `/proc/self` says is said to the caller: a name made by way of it lies where the caller is, and
+/// never where the broker is, at the top of the workspace.
+#[test]
+fn names_by_way_of_proc_are_the_callers() {
+    let place = Place::new();
+    let acts = "import socket
+os.makedirs('sub'); os.chdir('sub'); os.symlink('/proc/self/cwd', 'here')
+for way in ('/proc/self/cwd', '/proc/thread-self/cwd', 'here'):
+    socket.socket(socket.AF_UNIX).bind(way + '/.mcp.json')
+    print(sorted(os.listdir('.')), sorted(os.listdir('..')))
+    os.unlink('.mcp.json')
+    os.mkdir(way + '/.mcp.json'); os.rmdir('.mcp.json')
+    os.symlink('x', way + '/.mcp.json'); os.rename(way + '/.mcp.json', way + '/.envrc')
+    os.close(os.open(way + '/.mcp.json', os.O_WRONLY | os.O_CREAT | os.O_EXCL)); os.unlink('.mcp.json'); os.unlink('.envrc')
+    print(sorted(os.listdir('.')), sorted(os.listdir('..')))";
+    let outside = place.python_outside(acts).works("without a wall");
+    place.outside("rm -r sub").works("");
+    let inside = place.python_inside(acts);
+    assert!(!place.work.join(".mcp.json").exists(), "made at the top, by the broker: {inside:?}");
+    same("names by way of /proc", &outside.out, &inside.works("inside").out);
+}

@@ -34,6 +34,15 @@ MODES = [0o777, 0o755, 0o700] * 14 + [0o666, 0o644, 0o600] * 2 + [0o1777, 0o500,
 XATTRS = [b"user.a", b"user.b"] * 5 + [ b"user." + b"n" * 249, b"user." + b"n" * 251, b"user.", b"bad", b""]
 
 
+def steady(act):
+    """An answer that the next mount elsewhere does not change: a walk that the kernel begins anew for one
+    counts its links twice (ELOOP), and what fails so has done nothing."""
+    for last in (False,) * 9 + (True,):
+        try: return act()
+        except OSError as error:
+            if error.errno != errno.ELOOP or last: raise
+
+
 class Slot:
     """A descriptor that an earlier operation may have opened."""
     def __init__(self, number): self.number = number
@@ -83,7 +92,7 @@ class Generator:
         path = b""
         for _ in range(self.one(1, 1, 2, 3)):
             # The directories on the way to the tree are never named, so they stay.
-            try: names = sorted(name for name in os.listdir(base + b"/" + path) if name != b"1")
+            try: names = sorted(name for name in steady(lambda: os.listdir(base + b"/" + path)) if name != b"1")
             except OSError: break
             if not names: break
             path = path + b"/" + self.r.choice(names) if path else self.r.choice(names)
@@ -93,8 +102,12 @@ class Generator:
         """A name that may be free, in a directory that is there."""
         if self.r.random() < 0.4: return self.path(base)
         path = self.existing(base)
-        while path and not os.path.isdir(base + b"/" + path): path = path.rpartition(b"/")[0]
+        while path and not self.is_directory(base + b"/" + path): path = path.rpartition(b"/")[0]
         return path + b"/" + self.r.choice(NAMES) if path else self.r.choice(NAMES)
+
+    def is_directory(self, path):
+        try: return stat.S_ISDIR(steady(lambda: os.stat(path)).st_mode)
+        except OSError: return False
 
     def at(self, path=None):
         """A directory and a path from there."""
@@ -117,7 +130,7 @@ class Generator:
         # A thread that has its own cwd is not the one that /proc/self tells of.
         own = [b"/proc/self/cwd/", b"/proc/PID/cwd/"] if self.alone else []
         if before < 0.18: return self.one(b"/proc/thread-self/cwd/", *own) + path
-        if before < 0.22: return Joined(b"/proc/self/fd/", self.slot(), b"/" + path)
+        if before < 0.22: return Joined(b"/proc/self/fd/", self.slot(), b"/" + (path.lstrip(b"/.") or b"a"))
         return path.lstrip(b"/") or b"."
 
     def target(self):
@@ -186,13 +199,15 @@ class Generator:
         path = self.fd_path() if self.r.random() < 0.1 else self.path()
         modes = [("chmod", (path, self.mode())), ("fchmod", (self.slot(), self.mode())), ("fchmodat", (*self.at(), self.mode())),
                  ("fchmodat2", (*self.at(), self.mode(), self.flags(0, NOFOLLOW, EMPTY, 7)))]
+        # What is /proc's own is read-only inside.
+        itself = self.path() if isinstance(path, Joined) else path
         name, value = self.r.choice(XATTRS), self.one(*[b"", b"v" * 10, b"w" * 300] * 4, b"z" * 70000)
         if self.r.random() < 0.3:
             name = self.one(b"system.posix_acl_default", b"system.posix_acl_default", b"system.posix_acl_access")
             value = self.one(acl(7, 0, 0), acl(7, 7, 0), acl(7, 5, 5), acl(7, 7, 7, 5), b"broken")
         rest = name, value, len(value), self.flags(*[0] * 6, 1, 2, 3)
-        return self.one(*modes, ("setxattr", (path,) + rest), ("setxattr", (path,) + rest), ("lsetxattr", (path,) + rest),
-                        ("fsetxattr", (self.slot(),) + rest), ("removexattr", (path, name)), ("lremovexattr", (path, name)),
+        return self.one(*modes, ("setxattr", (path,) + rest), ("setxattr", (path,) + rest), ("lsetxattr", (itself,) + rest),
+                        ("fsetxattr", (self.slot(),) + rest), ("removexattr", (path, name)), ("lremovexattr", (itself, name)),
                         ("fremovexattr", (self.slot(), name)), ("utimensat", (*self.at(), None, self.flags(0, NOFOLLOW))))
 
     def moves(self):
@@ -294,7 +309,7 @@ class Driver:
             self.into = next(n for n in range(SLOTS, 99) if n not in self.slots)
         closes = self.number(args[0]) if name == "close" else None
         try:
-            said = self.answer(name, args, effect[0] if effect else "")
+            said = steady(lambda: self.answer(name, args, effect[0] if effect else ""))
         except OSError as error:
             said = errno.errorcode.get(error.errno, str(error.errno))
         self.slots = {slot: fd for slot, fd in self.slots.items() if fd != closes}
@@ -327,7 +342,7 @@ class Driver:
         for name in (b"loop", b"chain40", b"chain41"):
             if not os.path.lexists(name): self.chain(name)
         for name in (b"a", b"b", b"c"):
-            if os.path.lexists(name) and not os.path.isdir(name): os.unlink(name)
+            if os.path.lexists(name) and not self.generator.is_directory(name): os.unlink(name)
         for name in (b"a", b"b", b"c", b"a/a", b"a/b", b"b/c", b"b/d"):
             try: os.mkdir(name, 0o755)
             except OSError: pass
