@@ -264,6 +264,54 @@ fn a_value_of_gits_configuration_is_one_line() {
     assert!(read > 0 && nothing > 0, "{read} {nothing}");
 }
 
+const GIT_SETTINGS: &str = "[core]\n\tbare = false\n\tautocrlf\n[remote \"o/p\"]\n\turl = https://good.test/a # b\n\
+    \tfetch = +refs/heads/*:refs/remotes/o/*\n[Branch.Old] rebase=true\r\n[branch \"a\\\"b\\\\\"]\n\
+    \tdescription = \"one\\ntwo \\\"\" \\\n  three\t\\t ; x\n\tmerge = \n[a-b]\nc-d = e\"f\"g  h \n";
+
+/// What may land in a repository's settings is judged as git reads it.
+#[test]
+fn git_reads_the_settings_that_we_read() {
+    use cofferdam::plan::judge::git::syntax::entries;
+    let place = Place::new();
+    let git = |arguments: &[&str]| place.command("git").args(arguments).output();
+    if git(&["--version"]).is_err() {
+        println!("git_reads_the_settings_that_we_read: not held, there is no git");
+        return;
+    }
+    let file = place.work.join("settings");
+    let path = file.to_str().unwrap();
+    let mut random = Random::new();
+    let (mut read, mut refused) = (0_u64, 0_u64);
+    for sample in [GIT_SETTINGS, GIT_CONFIGURATION] {
+        for round in 0..rounds() / 10 {
+            let bytes = if round == 0 { sample.into() } else { random.changed(sample.as_bytes()) };
+            let Ok(entries) = entries(&bytes) else {
+                assert!(round > 0, "the sample itself");
+                refused += 1;
+                continue;
+            };
+            let mut ours = Vec::new();
+            for entry in &entries {
+                ours.extend(entry.name());
+                if let Some(value) = entry.value() {
+                    ours.push(b'\n');
+                    ours.extend_from_slice(value);
+                }
+                ours.push(0);
+            }
+            fs::write(&file, &bytes).unwrap();
+            let said = git(&["config", "-f", path, "--list", "-z", "--no-includes"]).unwrap();
+            let told = String::from_utf8_lossy(&bytes);
+            assert!(said.status.success(), "git does not read {told:?}");
+            let [git, ours] = [&said.stdout, &ours].map(|all| String::from_utf8_lossy(all));
+            assert_eq!(git, ours, "{told:?}");
+            read += 1;
+        }
+    }
+    println!("{read} texts were read, {refused} refused");
+    assert!(read > 0 && refused > 0, "{read} {refused}");
+}
+
 /// A changed log that still verifies is the beginning of the real one.
 #[test]
 fn a_changed_log_is_no_log() {

@@ -166,10 +166,10 @@ fn open(entry: &Entry<'_>) -> Option<Open> {
 /// Whether the entry's value is the name of a remote.
 fn follows(entry: &Entry<'_>) -> bool {
     let (section, below) = entry.parts();
-    match (section, below.is_some(), entry.key()) {
-        (b"branch", true, "remote" | "pushremote") | (b"remote", false, "pushdefault") => true,
-        _ => false,
-    }
+    matches!(
+        (section, below.is_some(), entry.key()),
+        (b"branch", true, "remote" | "pushremote") | (b"remote", false, "pushdefault")
+    )
 }
 
 /// Names of remotes that are somewhere.

@@ -137,10 +137,18 @@ fn keys_that_stay() {
     }
 }
 
+#[track_caller]
+fn taken(section: &str, (key, value): (&str, &str), want: Result<(), Unfit>, why: &str) {
+    let new = format!("{OLD}[{section} \"x\"]\n\t{key} {value}\n");
+    let got = edit(OLD.as_bytes(), new.as_bytes(), &hosts());
+    let name = format!("{section}.x.{}", key.to_lowercase());
+    let want = want.map_err(|unfit| Kept::Value(name, unfit));
+    assert_eq!(got, want, "{why}: {value}");
+}
+
 #[test]
-fn values_that_are_taken() {
-    use Unfit::{Address, Branch, Letter, Missing, NoRemote, Password, Rebase, Remote};
-    let host = |name: &str, port| Err(Unfit::Host(name.into(), port));
+fn what_branches_may_become() {
+    use Unfit::{Branch, Letter, Missing, NoRemote, Rebase, Remote};
     for (key, value, want, why) in [
         ("remote", "= origin", Ok(()), "a remote"),
         ("remote", "= .", Ok(()), "the repository itself"),
@@ -164,6 +172,16 @@ fn values_that_are_taken() {
         ("rebase", "= sh", Err(Rebase), "another"),
         ("description", "= a b\\n", Ok(()), "lines"),
         ("description", "= a\\b", Err(Letter), "a control character"),
+    ] {
+        taken("branch", (key, value), want, why);
+    }
+}
+
+#[test]
+fn where_remotes_may_be() {
+    use Unfit::{Address, Letter, Missing, Password, Remote};
+    let host = |name: &str, port| Err(Unfit::Host(name.into(), port));
+    for (key, value, want, why) in [
         ("url", "= https://good.test/a", Ok(()), "allowed"),
         ("url", "= https://GOOD.test:443/a", Ok(()), "in another spelling"),
         ("url", "= https://me@good.test/a", Ok(()), "with a user"),
@@ -208,12 +226,7 @@ fn values_that_are_taken() {
         ("fetch", "= -x", Err(Letter), "an option"),
         ("fetch", "= a\\tb", Err(Letter), "a control character"),
     ] {
-        let section = if matches!(key, "url" | "fetch") { "remote" } else { "branch" };
-        let new = format!("{OLD}[{section} \"x\"]\n\t{key} {value}\n");
-        let got = edit(OLD.as_bytes(), new.as_bytes(), &hosts());
-        let name = format!("{section}.x.{}", key.to_lowercase());
-        let want = want.map_err(|unfit| Kept::Value(name, unfit));
-        assert_eq!(got, want, "{why}: {value}");
+        taken("remote", (key, value), want, why);
     }
     for (name, why) in
         [("-x", "an option"), ("a b", "a space"), ("https://good.test/", "an address")]

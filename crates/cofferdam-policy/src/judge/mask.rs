@@ -32,7 +32,7 @@ pub fn mask(content: &[u8]) -> Vec<u8> {
     let mut masked = Vec::with_capacity(content.len());
     let mut inside = Inside::Nothing;
     for line in content.split_inclusive(|byte| *byte == b'\n') {
-        let (kept, after) = shown(line.trim_ascii_end(), inside);
+        let (kept, after) = shown(end_cut(line), inside);
         inside = after;
         let (name, value) = line.split_at_checked(kept).unwrap_or((&[], line));
         masked.extend_from_slice(name);
@@ -50,9 +50,20 @@ const fn letter(byte: u8) -> u8 {
     }
 }
 
+/// How many blanks `text` begins with: those that stay as they are.
+fn blanks_of(text: &[u8]) -> usize {
+    text.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count()
+}
+
+/// `line` without its end, and the blanks before it.
+fn end_cut(line: &[u8]) -> &[u8] {
+    let last = line.iter().rposition(|byte| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n'));
+    line.get(..last.map_or(0, |last| last + 1)).unwrap_or(line)
+}
+
 /// How many bytes of a line are shown, and what it leaves open.
 fn shown(line: &[u8], inside: Inside) -> (usize, Inside) {
-    let blanks = line.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    let blanks = blanks_of(line);
     let text = line.get(blanks..).unwrap_or_default();
     let mark = |edge: &[u8]| is_mark(text, edge);
     match inside {
@@ -72,7 +83,8 @@ fn shown(line: &[u8], inside: Inside) -> (usize, Inside) {
     let Some(sign) = text.iter().position(|byte| b"=:".contains(byte)) else {
         return (0, further(line));
     };
-    let value = text.get(sign + 1..).unwrap_or_default().trim_ascii_start();
+    let value = text.get(sign + 1..).unwrap_or_default();
+    let value = value.get(blanks_of(value)..).unwrap_or_default();
     let open = match value {
         [b'|' | b'>', ..] => Inside::Block(blanks),
         [quote @ (b'"' | b'\'' | b'`'), rest @ ..] if !closes(rest, *quote) => {
@@ -122,7 +134,7 @@ fn named(text: &[u8]) -> Option<usize> {
     }
     let rest = rest.get(length..)?;
     let rest = if quotes > 0 { rest.strip_prefix(b"\"")? } else { rest };
-    let blanks = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    let blanks = blanks_of(rest);
     let sign = rest.get(blanks)?;
     let is_sign = match (before, quotes) {
         (0, 0) => matches!(sign, b'=' | b':'),
@@ -159,6 +171,7 @@ mod tests {
             ("\"a\"=b\n", "\"x\"=x\n", "no spelling of a name"),
             ("caf\u{e9}=\u{e9}\n", "xxxxx=xx\n", "other letters"),
             ("A=\u{1b}[1m\n", "A=x[0x\n", "what a terminal obeys"),
+            ("A=\u{c}\"b\nC=d\n", "A=x\"x\nC=x\n", "a feed is a letter, once or twice"),
             ("dGhlIGtleQ==\n", "xxxxxxxxxx==\n", "the end of base64"),
             ("KEY=\n", "xxx=\n", "which an empty value may be too"),
             ("A=\"b\nCD=e\"\nF=g\n", "A=\"x\nxx=x\"\nF=x\n", "a value of two lines"),
