@@ -507,6 +507,8 @@ fn what_the_broker_keeps() {
     for (name, arguments, want, why) in [
         ("openat", [0, 0, 0o101], Allow, "what a caller may open"),
         ("renameat2", [0, 0, 0], Allow, "what a caller may rename"),
+        ("renameat", [0, 0, 0], Allow, "git's settings, as they were checked"),
+        ("fsync", [3, 0, 0], Allow, "the same, before they land"),
         ("process_vm_readv", [7, 0, 1], Allow, "a caller's arguments"),
         ("pidfd_getfd", [3, 4, 0], Allow, "a caller's descriptor"),
         ("ioctl", [3, 0xC050_2100, 0], Allow, "NOTIF_RECV"),
@@ -537,7 +539,8 @@ fn what_the_broker_keeps() {
         ("ptrace", [16, 7, 0], REFUSED, "another process"),
         ("kill", [7, 9, 0], REFUSED, "a signal"),
         ("setns", [3, 0, 0], REFUSED, "a namespace"),
-        ("openat2", [0, 0, 0], REFUSED, "its flags are in memory"),
+        ("openat2", [0, 0, 0], Allow, "a way without links of /proc"),
+        ("io_uring_setup", [1, 0, 0], REFUSED, "a second door into the kernel"),
     ] {
         let [a, b, c] = arguments;
         let got = run(&program, &call(number(name), [a, b, c, 0, 0, 0]));

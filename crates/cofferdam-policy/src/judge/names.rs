@@ -418,8 +418,9 @@ fn carries<'r>(rules: &'r Rules, from: Asked<'_>, to: Asked<'_>) -> Option<Answe
     let both = met(rules, from).zip(met(rules, to));
     for ((rule, _, here), (_, _, there)) in both {
         let above = here.meets == Meets::Above || there.meets == Meets::Above;
-        // What is hidden in it stays hidden.
-        if above && !(rule.hold == Hold::Hide && here.is_as(there)) {
+        // What is hidden or masked in it stays so.
+        let moves = matches!(rule.hold, Hold::Hide | Hold::Mask) && here.is_as(there);
+        if above && !moves {
             return Some(Answer::Deny(&rule.clause, Because::Copied));
         }
     }
