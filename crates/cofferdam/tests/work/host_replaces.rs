@@ -21,8 +21,7 @@ const HIDDEN: &str = "conf/token";
 const GUARDED: &[&str] =
     &[".git/config", ".mcp.json", ".envrc", ".claude/settings.json", "keys/signing.ini", HIDDEN];
 /// Names that are there when the workload starts; the others are made by the host meanwhile.
-const PRESENT: &[&str] =
-    &[".git/config", ".mcp.json", ".claude/settings.json", "keys/signing.ini", HIDDEN];
+const PRESENT: &[&str] = &[".git/config", ".mcp.json", ".claude/settings.json", HIDDEN];
 const POLICY: &str =
     "version = 1\n[filesystem]\nprotect = [\"keys/signing.ini\"]\nhide = [\"conf/token\"]\n";
 
