@@ -14,7 +14,8 @@ told() {
     good=0
     tr -d '\r' <"$1" | sed 's/\x1b\[[0-9;?]*[a-zA-Z]//g' >said
     [ "$(grep -c '^cofferdam: refused: ' said)" = 1 ] || { echo "        not one message"; good=1; }
-    grep -qF -- "$2" said || { echo "        not said: $2"; good=1; }
+    # On a terminal rows are broken to its width.
+    tr -s '\n ' '  ' <said | grep -qF -- "$2" || { echo "        not said: $2"; good=1; }
     grep -qE -- "--> .*policy\.toml:3:[0-9]+" said || { echo "        no place"; good=1; }
     grep -q '^ *help: ' said || { echo "        no remedy"; good=1; }
     # The place names the policy's file, however long its path is.
@@ -48,10 +49,10 @@ mistake 'must be a boolean' 'workspace = { path = ".", mode = "no-delete", overw
 mistake 'unknown mode' 'workspace = { path = ".", mode = "nodelete" }'
 mistake 'did you mean `overwrite`' 'workspace = { path = ".", mode = "no-delete", overwirte = false }'
 mistake 'is no pattern' 'hide = ["**/*.{pem,key}"]'
-mistake 'covers the workspace' 'hide = ["."]'
+mistake 'is the workspace itself' 'hide = ["."]'
 mistake 'contains `..`' 'protect = ["../other"]'
 mistake 'must be an array' 'mask = "conf/.env"'
-mistake 'cannot be masked' 'mask = ["~"]'
+mistake 'covers the workspace' 'mask = ["."]'
 
 # The twin: the same rules, written well.
 printf 'version = 1\n[filesystem]\nworkspace = { path = ".", mode = "no-delete", overwrite = false }\nhide = ["**/*.pem"]\nmask = ["conf/.env"]\nprotect = ["later/**"]\n' >"$work/policy.toml"

@@ -3,6 +3,7 @@
 #![allow(
     clippy::allow_attributes,
     clippy::disallowed_methods,
+    clippy::indexing_slicing,
     clippy::panic,
     clippy::print_stdout,
     clippy::unwrap_used,

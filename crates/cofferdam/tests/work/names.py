@@ -323,7 +323,7 @@ class Driver:
 
     def short(self, arg):
         text = repr(arg).replace("/1" * DEPTH, "/..1..")
-        return text if len(text) < 400 else "%s... %d letters" % (text[:60], len(text))
+        return text if len(text) < 160 else "%s... %d letters" % (text[:60], len(text))
 
     def close_all(self):
         for fd in self.slots.values(): os.close(fd)
