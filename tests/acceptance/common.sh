@@ -59,6 +59,7 @@ as() {
             env -i HOME="/home/$who" USER="$who" TERM=xterm LANG=C.UTF-8 TMPDIR="${TMPDIR:-/tmp}" XDG_STATE_HOME="$state" \
             PATH="/home/$who/.rustup/toolchains/t/bin:/usr/local/bin:/usr/bin:/bin" \
             COFFERDAM_PROGRAMS="$stage/bin" COFFERDAM_SEED="${COFFERDAM_SEED:-}" \
+            COFFERDAM_BIG="${COFFERDAM_BIG:-}" \
             ${COFFERDAM_TOOLS:+COFFERDAM_TOOLS="$COFFERDAM_TOOLS"} "$@")
     fi
 }

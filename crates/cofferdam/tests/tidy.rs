@@ -146,6 +146,7 @@ const PROGRAMS: &[&str] = &[
     "streams",
     "terminal",
     "tidy",
+    "work",
 ];
 /// Crates with tests of their own, as documents name them, `cofferdam-` before or not.
 const CRATES: &[&str] = &["audit", "gateway", "init", "plan", "policy", "sandbox", "sys"];
