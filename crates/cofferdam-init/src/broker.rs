@@ -23,8 +23,9 @@ use std::ffi::CString;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, TryLockError};
 use std::thread::Builder;
+use std::time::Duration;
 
 use cofferdam_plan::message::Operation;
 use cofferdam_plan::model::Clause;
@@ -58,8 +59,8 @@ pub(crate) struct Broker {
     root: OwnedFd,
     proc: OwnedFd,
     own: OwnedFd,
-    /// Held for writing while a socket is bound by the caller's own words, which the kernel resolves
-    /// once more: no name may lead elsewhere meanwhile.
+    /// Held for reading while a call is performed, and for writing by those that need the names to stay
+    /// meanwhile: a socket that is bound by the caller's own words, git's new settings.
     leads: RwLock<()>,
 }
 
@@ -69,6 +70,8 @@ enum Reply {
     Value(i64),
     Give(Given),
     Later(Later),
+    /// It is to be performed once more, without any other at the same time.
+    Alone,
 }
 
 /// A descriptor for the caller.
@@ -116,10 +119,12 @@ impl Broker {
             let (broker, program) = (Arc::clone(&broker), program.to_vec());
             let thread = Builder::new().name("broker".into()).stack_size(STACK_BYTES);
             thread.spawn(move || {
-                match own_directory().and_then(|()| set_filter(&program)) {
-                    Ok(()) => work(&broker),
-                    // Without its filter it must not answer, and without it nobody does.
-                    Err(_) => exit_now(125),
+                // Without its filter it must not answer, and without it nobody does; the same where it
+                // fails itself.
+                let ends = EndsAll;
+                if own_directory().and_then(|()| set_filter(&program)).is_ok() {
+                    work(&broker);
+                    std::mem::forget(ends);
                 }
             })
         };
@@ -137,15 +142,13 @@ impl Broker {
             match notify::receive(self.listener.as_fd()) {
                 Ok(call) => {
                     let caller = Caller::new(self, &statuses, call);
-                    match perform(&caller) {
+                    let mut reply = self.together(|| perform(&caller));
+                    if let Ok(Reply::Alone) = reply {
+                        reply = self.alone(|| perform_alone(&caller));
+                    }
+                    match reply {
                         Ok(Reply::Later(later)) => self.waiting.put(call, later, self),
-                        reply => {
-                            if let Err(errno @ (Errno::MFILE | Errno::NFILE | Errno::FAULT)) = reply
-                            {
-                                self.denials.failed(Operation::Look, "", errno);
-                            }
-                            self.finish(&call, reply);
-                        }
+                        reply => self.finish(&call, reply),
                     }
                 }
                 Err(error) => match error.raw_os_error().map(Errno::from_raw_os_error) {
@@ -164,14 +167,40 @@ impl Broker {
         self.waiting.work(self);
     }
 
+    /// Performs a call while others may be performed as well.
+    fn together<T>(&self, act: impl FnOnce() -> T) -> T {
+        let _leads = self.leads.read().unwrap_or_else(PoisonError::into_inner);
+        act()
+    }
+
+    /// Performs a call while no other is. Not waiting in line, since who does keeps the others waiting
+    /// behind it: a call on a file system that hangs may never end.
+    fn alone(&self, act: impl Fn() -> Answered) -> Answered {
+        /// A second in all.
+        const TRIES: u32 = 1_000;
+        for _ in 0..TRIES {
+            match self.leads.try_write() {
+                Ok(_leads) => return act(),
+                Err(TryLockError::Poisoned(_)) => return Err(Errno::IO),
+                Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(1)),
+            }
+        }
+        Err(Errno::AGAIN)
+    }
+
     /// Gives a call its answer. That the caller is gone is no fault.
     fn finish(&self, call: &Call, reply: Answered) {
         let value = match reply {
             Ok(Reply::Value(value)) => Ok(value),
             Ok(Reply::Give(given)) => self.give(call, given),
             // Nothing waits for what has to wait again.
-            Ok(Reply::Later(_)) => Err(Errno::AGAIN),
-            Err(errno) => Err(errno),
+            Ok(Reply::Later(_) | Reply::Alone) => Err(Errno::AGAIN),
+            Err(errno) => {
+                if let Errno::MFILE | Errno::NFILE | Errno::FAULT = errno {
+                    self.denials.failed(Operation::Look, "", errno);
+                }
+                Err(errno)
+            }
         };
         let answer = value.map_err(Errno::raw_os_error);
         notify::answer(self.listener.as_fd(), call.id, answer).unwrap_or(());
@@ -186,7 +215,7 @@ impl Broker {
                 if cut {
                     ftruncate(&fd, 0)?;
                 }
-                Ok(number.into())
+                Ok(number)
             }
             Err(error) => {
                 if let Some((parent, name)) = born {
@@ -207,6 +236,15 @@ impl Broker {
         {
             unlinkat(parent, name, AtFlags::empty()).unwrap_or(());
         }
+    }
+}
+
+/// Ends pid 1, and every process with it, when it is dropped.
+struct EndsAll;
+
+impl Drop for EndsAll {
+    fn drop(&mut self) {
+        exit_now(125)
     }
 }
 
@@ -249,11 +287,22 @@ fn perform(caller: &Caller<'_>) -> Answered {
         285 => descriptor::fallocate(caller),
         72 => descriptor::set_flags(caller),
         42 => socket::connect(caller),
-        49 => socket::bind(caller),
+        49 => Ok(Reply::Alone),
         4 | 6 | 262 | 332 => look::stat(caller),
         21 | 269 | 439 => look::access(caller),
         89 | 267 => look::readlink(caller),
         // The filter hands nothing else over.
+        _ => Err(Errno::NOSYS),
+    }
+}
+
+/// One that came back as [`Reply::Alone`].
+fn perform_alone(caller: &Caller<'_>) -> Answered {
+    let here = place::HERE;
+    match caller.call.number {
+        49 => socket::bind(caller),
+        82 => settings::rename(caller, (here, 0), (here, 1)),
+        264 | 316 => settings::rename(caller, (caller.int(0), 1), (caller.int(2), 3)),
         _ => Err(Errno::NOSYS),
     }
 }

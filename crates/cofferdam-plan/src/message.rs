@@ -141,7 +141,7 @@ impl Denied {
     pub fn by_rule(operation: Operation, path: &Path, clause: &Clause, because: Because) -> Self {
         Self {
             operation,
-            path: path.to_string_lossy().into_owned(),
+            path: path.display().to_string(),
             clause: clause.clone(),
             why: because.why().into(),
             fix: because.fix().into(),

@@ -13,6 +13,7 @@ use rustix::io::Errno;
 
 use super::caller::Caller;
 use super::place::{HERE, Place, Target};
+use super::waiting::Later;
 use super::{Answered, Broker, Reply};
 
 /// `XATTR_NAME_MAX` with its NUL, and `XATTR_SIZE_MAX` (`xattr(7)`). Bytes.
@@ -57,11 +58,11 @@ fn ask(
 }
 
 pub(super) fn truncate(caller: &Caller<'_>) -> Answered {
-    let (fd, path) = thing(caller, (HERE, 0), Last::Followed)?;
     let length = caller.long(1);
     if length.cast_signed() < 0 {
         return Err(Errno::INVAL);
     }
+    let (fd, path) = thing(caller, (HERE, 0), Last::Followed)?;
     let kind = ask(caller, Operation::Cut, (&fd, &path), Change::Cut(length))?;
     match kind {
         FileType::Directory => return Err(Errno::ISDIR),
@@ -73,12 +74,28 @@ pub(super) fn truncate(caller: &Caller<'_>) -> Answered {
         | FileType::BlockDevice
         | FileType::Unknown => return Err(Errno::INVAL),
     }
-    // Not waiting for whoever has a lease on it.
+    may_grow(caller, &fd, length)?;
+    match cut(&fd, length) {
+        // Somebody has a lease on it, which is being given back.
+        Err(Errno::AGAIN) => Ok(Reply::Later(Later::new(move || match cut(&fd, length) {
+            Err(Errno::AGAIN) => None,
+            done => Some(done.map(|()| Reply::Value(0))),
+        }))),
+        done => done.map(|()| Reply::Value(0)),
+    }
+}
+
+/// The limit on the size of files is the caller's.
+pub(super) fn may_grow(caller: &Caller<'_>, fd: &OwnedFd, length: u64) -> Result<(), Errno> {
+    let bytes = caller.broker.made.look(fd, c"")?.thing.bytes;
+    if length > bytes && length > caller.longest()? { Err(Errno::FBIG) } else { Ok(()) }
+}
+
+/// Cuts what a descriptor names that may not write it.
+pub(super) fn cut(fd: &OwnedFd, length: u64) -> Result<(), Errno> {
     let way = Broker::way_to(fd.as_fd());
     let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
-    let file = openat(CWD, way, flags, Mode::empty())?;
-    rustix::fs::ftruncate(&file, length)?;
-    Ok(Reply::Value(0))
+    rustix::fs::ftruncate(openat(CWD, way, flags, Mode::empty())?, length)
 }
 
 pub(super) fn chmod(caller: &Caller<'_>, at: (i32, usize), mode: usize, flags: u32) -> Answered {
@@ -113,7 +130,7 @@ pub(super) fn set(caller: &Caller<'_>) -> Answered {
 /// `removexattr` and `lremovexattr`.
 pub(super) fn remove(caller: &Caller<'_>) -> Answered {
     let last = if caller.call.number == 197 { Last::Followed } else { Last::Itself };
-    let name = caller.text_of(1, NAME_BYTES_MAX, Errno::RANGE)?;
+    let name = attribute_name(caller)?;
     let (fd, path) = thing(caller, (HERE, 0), last)?;
     ask(caller, Operation::Attributes, (&fd, &path), Change::Attributes)?;
     removexattr(Broker::way_to(fd.as_fd()), &name)?;
@@ -124,8 +141,8 @@ pub(super) fn remove(caller: &Caller<'_>) -> Answered {
 pub(super) fn attribute(
     caller: &Caller<'_>,
 ) -> Result<(std::ffi::CString, Vec<u8>, XattrFlags), Errno> {
-    let name = caller.text_of(1, NAME_BYTES_MAX, Errno::RANGE)?;
     let length = caller.long(3);
+    let name = attribute_name(caller)?;
     if length > VALUE_BYTES_MAX {
         return Err(Errno::TOOBIG);
     }
@@ -133,7 +150,8 @@ pub(super) fn attribute(
     Ok((name, value, XattrFlags::from_bits_retain(caller.bits(4))))
 }
 
-/// The name of an attribute that is removed through a descriptor.
+/// The name of an attribute.
 pub(super) fn attribute_name(caller: &Caller<'_>) -> Result<std::ffi::CString, Errno> {
-    caller.text_of(1, NAME_BYTES_MAX, Errno::RANGE)
+    let name = caller.text_of(1, NAME_BYTES_MAX, Errno::RANGE)?;
+    if name.is_empty() { Err(Errno::RANGE) } else { Ok(name) }
 }

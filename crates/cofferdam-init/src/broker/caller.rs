@@ -210,6 +210,28 @@ impl<'b> Caller<'b> {
         Ok(())
     }
 
+    /// Whether a signal that it does not block waits for the caller: but for its death, nothing else
+    /// wakes who waits for an answer.
+    pub(super) fn is_signalled(&self) -> bool {
+        let mut text = [0; 4096];
+        let length = self.read_status(&mut text).unwrap_or(0);
+        let text = std::str::from_utf8(text.get(..length).unwrap_or_default()).unwrap_or_default();
+        let set = |row: &str| {
+            let value = text.lines().find_map(|line| line.strip_prefix(row)).map(str::trim);
+            value.and_then(|value| u64::from_str_radix(value, 16).ok()).unwrap_or(0)
+        };
+        (set("SigPnd:") | set("ShdPnd:")) & !set("SigBlk:") & !set("SigIgn:") != 0
+    }
+
+    /// How long a file the caller may make (`RLIMIT_FSIZE`, `getrlimit(2)`).
+    pub(super) fn longest(&self) -> Result<u64, Errno> {
+        let text = super::content(self.own(format_args!("limits"), OFlags::RDONLY)?, 16 << 10)?;
+        let text = std::str::from_utf8(&text).map_err(|_| Errno::INVAL)?;
+        let row = text.lines().find_map(|line| line.strip_prefix("Max file size"));
+        let soft = row.and_then(|row| row.split_whitespace().next()).ok_or(Errno::INVAL)?;
+        if soft == "unlimited" { Ok(u64::MAX) } else { soft.parse().map_err(|_| Errno::INVAL) }
+    }
+
     /// The minor number of the caller's terminal, if it has one and that is of the sandbox.
     pub(super) fn terminal(&self) -> Option<u32> {
         let stat = self.own(format_args!("stat"), OFlags::RDONLY).ok()?;
@@ -220,7 +242,7 @@ impl<'b> Caller<'b> {
         let device: u32 = rest.split_whitespace().nth(4)?.parse::<i32>().ok()?.cast_unsigned();
         let (major, minor) = ((device >> 8) & 0xFFF, (device & 0xFF) | ((device >> 12) & 0xF_FF00));
         // `devpts` has the major numbers 136 to 143.
-        (136..144).contains(&major).then_some(minor + ((major - 136) << 20))
+        (136..144).contains(&major).then(|| minor + ((major - 136) << 20))
     }
 
     /// Asks the judge; a denial is told, and an error. What is no file of a tree, a pipe above all, has

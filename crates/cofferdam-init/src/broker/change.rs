@@ -3,7 +3,6 @@
 use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
-use std::sync::PoisonError;
 
 use cofferdam_plan::judge::names::{Answer, Ask, Made, Thing};
 use cofferdam_plan::message::Operation;
@@ -15,7 +14,7 @@ use rustix::io::Errno;
 
 use super::caller::Caller;
 use super::place::{Place, Target};
-use super::{Answered, Broker, Reply, settings};
+use super::{Answered, Broker, Reply};
 
 /// Longest text of a symbolic link.
 const LINK_BYTES_MAX: usize = 4096;
@@ -37,10 +36,6 @@ pub(super) fn mknod(
     fd: i32,
     (path, mode, device): (usize, usize, usize),
 ) -> Answered {
-    let place = caller.place((fd, path))?;
-    ask_new(caller, &place, Made::File)?;
-    caller.take_umask()?;
-    caller.stands()?;
     let bits = caller.bits(mode);
     let kind = match bits & 0o170_000 {
         0 => FileType::RegularFile,
@@ -48,12 +43,15 @@ pub(super) fn mknod(
     };
     match kind {
         FileType::RegularFile | FileType::Fifo | FileType::Socket => {}
-        FileType::CharacterDevice | FileType::BlockDevice | FileType::Symlink => {
+        FileType::CharacterDevice | FileType::BlockDevice | FileType::Directory => {
             return Err(Errno::PERM);
         }
-        FileType::Directory => return Err(Errno::PERM),
-        FileType::Unknown => return Err(Errno::INVAL),
+        FileType::Symlink | FileType::Unknown => return Err(Errno::INVAL),
     }
+    let place = caller.place((fd, path))?;
+    ask_new(caller, &place, Made::File)?;
+    caller.take_umask()?;
+    caller.stands()?;
     let (mode, device) = (Mode::from_raw_mode(bits), Dev::from(caller.bits(device)));
     mknodat(&place.parent, &place.name, kind, mode, device)?;
     remember(caller, &place);
@@ -62,10 +60,12 @@ pub(super) fn mknod(
 
 pub(super) fn symlink(caller: &Caller<'_>, text: usize, at: (i32, usize)) -> Answered {
     let text = caller.text_of(text, LINK_BYTES_MAX, Errno::NAMETOOLONG)?;
+    if text.is_empty() {
+        return Err(Errno::NOENT);
+    }
     let place = caller.place(at)?;
     ask_new(caller, &place, Made::Link)?;
     caller.stands()?;
-    let _leads = caller.broker.leads.read().unwrap_or_else(PoisonError::into_inner);
     symlinkat(&text, &place.parent, &place.name)?;
     remember(caller, &place);
     DONE
@@ -120,16 +120,18 @@ pub(super) fn link(
     } else {
         Source::Name(caller.place(from)?)
     };
-    let place = caller.place(to)?;
     let path = match &source {
-        Source::Name(source) => &source.path,
+        Source::Name(source) => {
+            found(caller, source)?.ok_or(Errno::NOENT)?;
+            &source.path
+        }
         Source::Thing(_, path) => path,
     };
+    let place = caller.place(to)?;
     if place.plain {
         caller.ask_new(Operation::Link, &place, Ask::Link { from: path, to: &place.path })?;
     }
     caller.stands()?;
-    let _leads = caller.broker.leads.read().unwrap_or_else(PoisonError::into_inner);
     match &source {
         Source::Name(source) => {
             let none = AtFlags::empty();
@@ -149,13 +151,12 @@ pub(super) fn unlink(caller: &Caller<'_>, at: (i32, usize), flags: u32) -> Answe
         return Err(Errno::INVAL);
     }
     let place = caller.place(at)?;
-    let found = found(caller, &place);
+    let found = found(caller, &place)?;
     if let Some(found) = found.filter(|_| place.plain) {
         let ask = Ask::Remove(&place.path, found.thing);
         caller.ask(Operation::Remove, &place.path, ask)?;
     }
     caller.stands()?;
-    let _leads = caller.broker.leads.read().unwrap_or_else(PoisonError::into_inner);
     if found.is_none() && place.plain {
         // What was not judged is not removed, though it be there by now.
         return Err(Errno::NOENT);
@@ -166,8 +167,15 @@ pub(super) fn unlink(caller: &Caller<'_>, at: (i32, usize), flags: u32) -> Answe
 }
 
 /// What stands at a name; `None` where nothing does.
-fn found(caller: &Caller<'_>, place: &Place) -> Option<super::made::Found> {
-    caller.broker.made.look(&place.parent, &bare(place)).ok()
+pub(super) fn found(
+    caller: &Caller<'_>,
+    place: &Place,
+) -> Result<Option<super::made::Found>, Errno> {
+    match caller.broker.made.look(&place.parent, &bare(place)) {
+        Ok(found) => Ok(Some(found)),
+        Err(Errno::NOENT) => Ok(None),
+        Err(errno) => Err(errno),
+    }
 }
 
 pub(super) fn rename(
@@ -177,17 +185,20 @@ pub(super) fn rename(
     flags: u32,
 ) -> Answered {
     let flags = RenameFlags::from_bits_retain(flags);
-    if !(RenameFlags::NOREPLACE | RenameFlags::EXCHANGE).contains(flags) {
+    let known = RenameFlags::NOREPLACE | RenameFlags::EXCHANGE;
+    if !known.contains(flags) || flags == known {
         return Err(Errno::INVAL);
     }
-    let (from, to) = (caller.place(from)?, caller.place(to)?);
+    let from = caller.place(from)?;
+    // What is wrong with the first is told first.
+    let to = caller.place(to).map_err(|errno| found(caller, &from).err().unwrap_or(errno))?;
     if !from.plain || !to.plain {
         // It fails, and the kernel says how.
         renameat_with(&from.parent, &from.name, &to.parent, &to.name, flags)?;
         return Err(Errno::BUSY);
     }
-    let Some(source) = found(caller, &from) else { return Err(Errno::NOENT) };
-    let over = found(caller, &to);
+    let source = found(caller, &from)?.ok_or(Errno::NOENT)?;
+    let over = found(caller, &to)?;
     let mut answer = ask_rename(caller, (&from, source.thing), (&to, over.map(|o| o.thing)))?;
     if let Some(over) = over.filter(|_| flags.contains(RenameFlags::EXCHANGE)) {
         // What stands there comes here.
@@ -198,11 +209,10 @@ pub(super) fn rename(
     }
     caller.stands()?;
     match answer {
-        Answer::GitConfig(_) if flags.is_empty() => return settings::land(caller, &from, &to),
+        Answer::GitConfig(_) if flags.is_empty() => return Ok(Reply::Alone),
         Answer::GitConfig(_) | Answer::Mask(_) | Answer::Deny(..) => return Err(Errno::ACCESS),
         Answer::Allow => {}
     }
-    let _leads = caller.broker.leads.read().unwrap_or_else(PoisonError::into_inner);
     renameat_with(&from.parent, &from.name, &to.parent, &to.name, flags)?;
     if !flags.contains(RenameFlags::EXCHANGE) {
         over.iter().for_each(|over| caller.broker.made.forget(over));
@@ -211,7 +221,7 @@ pub(super) fn rename(
 }
 
 /// The name that a rename is about, for the record: the one that is held.
-fn ask_rename<'c>(
+pub(super) fn ask_rename<'c>(
     caller: &'c Caller<'_>,
     (from, thing): (&Place, Thing),
     (to, over): (&Place, Option<Thing>),

@@ -11,7 +11,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use super::attributes::{attribute, attribute_name};
+use super::attributes::{attribute, attribute_name, may_grow};
 use super::caller::Caller;
 use super::{Answered, Reply};
 
@@ -59,7 +59,9 @@ pub(super) fn ftruncate(caller: &Caller<'_>) -> Answered {
     if length.cast_signed() < 0 {
         return Err(Errno::INVAL);
     }
-    cut(copy(caller, Operation::Cut, Change::Cut(length))?, length)?;
+    let fd = copy(caller, Operation::Cut, Change::Cut(length))?;
+    may_grow(caller, &fd, length)?;
+    cut(fd, length)?;
     DONE
 }
 

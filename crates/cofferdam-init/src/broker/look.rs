@@ -7,12 +7,12 @@ use std::path::PathBuf;
 use cofferdam_plan::judge::names::Ask;
 use cofferdam_plan::message::Operation;
 use cofferdam_sys::look;
-use rustix::fs::{Access, AtFlags, accessat, readlinkat};
+use rustix::fs::{Access, AtFlags, Mode, OFlags, accessat, openat, readlinkat};
 use rustix::io::Errno;
 
 use super::caller::Caller;
 use super::place::{HERE, Place, Target};
-use super::{Answered, Reply};
+use super::{Answered, Broker, Reply};
 
 /// What is looked at: a name in a directory, or with an empty one the descriptor itself.
 struct Seen {
@@ -28,8 +28,9 @@ impl Seen {
 
 /// Where a look leads, and that the judge lets it be seen.
 fn seen(caller: &Caller<'_>, at: (i32, usize), flags: AtFlags) -> Result<Seen, Errno> {
-    let empty = flags.contains(AtFlags::EMPTY_PATH)
-        && (caller.long(at.1) == 0 || caller.text(at.1)?.is_empty());
+    // No path at all stands for an empty one, but to readlink.
+    let none = caller.long(at.1) == 0 && !matches!(caller.call.number, 89 | 267);
+    let empty = flags.contains(AtFlags::EMPTY_PATH) && (none || caller.text(at.1)?.is_empty());
     let target = if empty {
         let fd = caller.named(at.0)?;
         // What is held open is known already.
@@ -82,9 +83,16 @@ pub(super) fn access(caller: &Caller<'_>) -> Answered {
         _ => ((caller.int(0), 1), caller.bits(2), caller.bits(3)),
     };
     let flags = AtFlags::from_bits_retain(flags);
-    let seen = seen(caller, at, flags)?;
-    let own = (flags & AtFlags::EACCESS) | Seen::FLAGS;
-    accessat(&seen.at, &seen.name, Access::from_bits_retain(wanted), own)?;
+    let mut seen = seen(caller, at, flags)?;
+    let way = if seen.name.is_empty() {
+        Broker::way_to(seen.at.as_fd())
+    } else {
+        let held = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        seen.at = openat(&seen.at, &seen.name, held, Mode::empty())?;
+        Broker::way_to(seen.at.as_fd())
+    };
+    let wanted = Access::from_bits_retain(wanted);
+    accessat(&caller.broker.root, way, wanted, flags & AtFlags::EACCESS)?;
     Ok(Reply::Value(0))
 }
 

@@ -17,7 +17,7 @@ use rustix::io::Errno;
 use super::caller::Caller;
 use super::place::{HERE, Place, Target};
 use super::waiting::Later;
-use super::{Answered, Broker, Given, Reply, content};
+use super::{Answered, Broker, Given, Reply, attributes, content};
 
 /// How often a name is looked up that comes and goes meanwhile.
 const TRIES: u32 = 16;
@@ -45,6 +45,12 @@ impl Want {
         self.flags.intersects(OFlags::RWMODE | OFlags::TRUNC)
     }
 
+    /// Whether what is written to the descriptor arrives: one of access mode 3 is only for `ioctl(2)`.
+    fn writable(self) -> bool {
+        let mode = self.flags & OFlags::RWMODE;
+        mode == OFlags::WRONLY || mode == OFlags::RDWR
+    }
+
     fn temporary(self) -> bool {
         self.has(OFlags::TMPFILE)
     }
@@ -66,9 +72,7 @@ impl Want {
     /// For our own open of something that is there: never waiting, never our terminal, never through a
     /// last link; the cut comes when the caller has it.
     fn existing(self) -> OFlags {
-        let cut_later =
-            if self.flags.intersects(OFlags::RWMODE) { OFlags::TRUNC } else { OFlags::empty() };
-        self.always().difference(OFlags::CREATE | OFlags::EXCL | cut_later)
+        self.always().difference(OFlags::CREATE | OFlags::EXCL | OFlags::TRUNC)
     }
 
     fn always(self) -> OFlags {
@@ -97,6 +101,12 @@ pub(super) fn open(
 ) -> Answered {
     let flags = OFlags::from_bits_retain(caller.bits(flags));
     let want = Want { flags, mode: Mode::from_raw_mode(caller.bits(mode) & 0o7777) };
+    // The kernel looks at these before it looks for anything.
+    let kinds = OFlags::CREATE | OFlags::DIRECTORY;
+    let temporary = want.temporary() && !want.flags.intersects(OFlags::RWMODE);
+    if temporary || (want.has(kinds) && !want.temporary()) {
+        return Err(Errno::INVAL);
+    }
     run(caller, caller.place((fd, path))?, want)
 }
 
@@ -110,7 +120,9 @@ fn run(caller: &Caller<'_>, mut place: Place, want: Want) -> Answered {
         }
         match attempt(caller, &place, want)? {
             Tried::Opened(reply) => return Ok(reply),
-            Tried::Link if want.has(OFlags::NOFOLLOW) => return Err(Errno::LOOP),
+            Tried::Link if want.has(OFlags::NOFOLLOW) => {
+                return Err(if want.has(OFlags::DIRECTORY) { Errno::NOTDIR } else { Errno::LOOP });
+            }
             Tried::Link => match caller.follow(&place)? {
                 None => return Err(Errno::LOOP),
                 Some(Target::Name(next)) => place = next,
@@ -124,7 +136,8 @@ fn run(caller: &Caller<'_>, mut place: Place, want: Want) -> Answered {
 /// A path that can only name a directory, or one in which a file without a name is made.
 fn directory(caller: &Caller<'_>, place: Place, want: Want) -> Answered {
     if want.has(OFlags::CREATE) && !want.temporary() {
-        return Err(Errno::ISDIR);
+        let there = want.has(OFlags::EXCL) && !place.plain;
+        return Err(if there { Errno::EXIST } else { Errno::ISDIR });
     }
     let nofollow = want.has(OFlags::NOFOLLOW) && place.plain && !place.slash;
     let target = if nofollow { Target::Name(place) } else { caller.target_of(place)? };
@@ -147,10 +160,8 @@ fn directory(caller: &Caller<'_>, place: Place, want: Want) -> Answered {
 /// One look at a name: what is there is opened, what is not is made.
 fn attempt(caller: &Caller<'_>, place: &Place, want: Want) -> Result<Tried, Errno> {
     let creates = want.has(OFlags::CREATE);
-    // The kernel says what it thinks of both together.
-    let odd = creates && want.has(OFlags::DIRECTORY);
     for _ in 0..TRIES {
-        if !(creates && (want.has(OFlags::EXCL) || odd)) {
+        if !(creates && want.has(OFlags::EXCL)) {
             match existing(caller, place, want) {
                 Err(Errno::NOENT) if creates => {}
                 tried => return tried,
@@ -158,7 +169,7 @@ fn attempt(caller: &Caller<'_>, place: &Place, want: Want) -> Result<Tried, Errn
         }
         match create(caller, place, want) {
             // Somebody was faster.
-            Err(Errno::EXIST) if !want.has(OFlags::EXCL) && !odd => {}
+            Err(Errno::EXIST) if !want.has(OFlags::EXCL) => {}
             Err(errno) => return Err(errno),
             Ok(fd) => {
                 let born = place.parent.try_clone().map_err(|_| Errno::MFILE)?;
@@ -202,12 +213,24 @@ fn existing(caller: &Caller<'_>, place: &Place, want: Want) -> Result<Tried, Err
                         let later = Later::new(move || written(&fd, want));
                         return Ok(Tried::Opened(Reply::Later(later)));
                     }
-                    _ => {}
+                    FileType::RegularFile
+                    | FileType::Directory
+                    | FileType::Fifo
+                    | FileType::Symlink
+                    | FileType::Socket
+                    | FileType::CharacterDevice
+                    | FileType::BlockDevice
+                    | FileType::Unknown => {}
                 }
             }
+            kept(caller, place, want, &fd)?;
             given(fd, want, None).map(Tried::Opened)
         }
         Err(Errno::LOOP) => Ok(Tried::Link),
+        Err(Errno::ACCESS) if want.has(OFlags::CREATE) => Err(match kind(place) {
+            Some(FileType::Directory) => Errno::ISDIR,
+            Some(_) | None => Errno::ACCESS,
+        }),
         // With O_DIRECTORY a link is no directory first.
         Err(Errno::NOTDIR) if kind(place) == Some(FileType::Symlink) => Ok(Tried::Link),
         // A FIFO without a reader, or a lease that is being given back.
@@ -223,6 +246,19 @@ fn existing(caller: &Caller<'_>, place: &Place, want: Want) -> Result<Tried, Err
         }
         Err(errno) => Err(errno),
     }
+}
+
+/// Asks once more, about what was opened: another thing may have got the name since the first look.
+fn kept(caller: &Caller<'_>, place: &Place, want: Want, fd: &OwnedFd) -> Result<(), Errno> {
+    if !caller.broker.rules.keeps() || !want.writes() {
+        return Ok(());
+    }
+    let thing = caller.broker.made.look(fd, c"")?.thing;
+    for change in [Some(want.change()), also(want)].into_iter().flatten() {
+        let ask = Ask::Change(&place.path, change, thing);
+        caller.ask(want.operation(), &place.path, ask)?;
+    }
+    Ok(())
 }
 
 /// What an open that cuts is besides: one that writes.
@@ -267,10 +303,14 @@ fn given(fd: OwnedFd, want: Want, born: Option<(OwnedFd, CString)>) -> Answered 
     if !want.has(OFlags::NONBLOCK) {
         fcntl_setfl(&fd, want.flags & KEPT_FLAGS)?;
     }
-    let cut = born.is_none()
+    let cuts = born.is_none()
         && want.has(OFlags::TRUNC)
-        && want.flags.intersects(OFlags::RWMODE)
         && FileType::from_raw_mode(fstat(&fd)?.st_mode) == FileType::RegularFile;
+    let cut = cuts && want.writable();
+    if cuts && !cut {
+        // What was not opened to be written may still be to be cut.
+        attributes::cut(&fd, 0)?;
+    }
     let flags = (want.flags & OFlags::CLOEXEC).bits();
     Ok(Reply::Give(Given { fd, flags, cut, born }))
 }
@@ -349,7 +389,12 @@ fn mask(caller: &Caller<'_>, place: &Place, want: Want) -> Answered {
         FileType::RegularFile => {}
         // What is in it is masked, not that it is there.
         FileType::Directory => return given(file, want, None),
-        _ => return Err(Errno::ACCESS),
+        FileType::Fifo
+        | FileType::Symlink
+        | FileType::Socket
+        | FileType::CharacterDevice
+        | FileType::BlockDevice
+        | FileType::Unknown => return Err(Errno::ACCESS),
     }
     let shown = mask::mask(&content(file, MASKED_BYTES_MAX)?);
     let memory = memfd_create("masked", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;

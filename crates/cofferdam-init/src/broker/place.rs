@@ -14,6 +14,9 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
+use cofferdam_plan::judge::names::Ask;
+use cofferdam_plan::message::Operation;
+
 use super::Broker;
 use super::caller::Caller;
 
@@ -36,6 +39,9 @@ pub(super) struct Place {
     pub(super) plain: bool,
     /// Whether a slash follows it.
     pub(super) slash: bool,
+    /// Whether links of `/proc`, which mean something else to the kernel when the broker asks, may be
+    /// on the way.
+    pub(super) by_hand: bool,
 }
 
 /// Where a path leads whose last name is followed too.
@@ -56,9 +62,24 @@ enum Link {
 
 impl Broker {
     /// The path of what a descriptor names (`proc_pid_fd(5)`).
+    ///
+    /// What has lost its name is told with that name all the same: who holds it may not do more with it
+    /// than before.
     pub(super) fn path_of(&self, fd: BorrowedFd<'_>) -> Result<PathBuf, Errno> {
-        let path = readlinkat(&self.own, fd.as_raw_fd().to_string(), Vec::new())?;
-        Ok(PathBuf::from(std::ffi::OsString::from_vec(path.into_bytes())))
+        /// What `/proc` says behind a name that is no more.
+        const GONE: &[u8] = b" (deleted)";
+        let path = readlinkat(&self.own, fd.as_raw_fd().to_string(), Vec::new())?.into_bytes();
+        if let Some(before) = path.strip_suffix(GONE) {
+            // Unless that is the name.
+            let there = statat(&self.root, path.as_slice(), AtFlags::SYMLINK_NOFOLLOW);
+            let same = |there: &rustix::fs::Stat| {
+                fstat(fd).is_ok_and(|fd| (fd.st_dev, fd.st_ino) == (there.st_dev, there.st_ino))
+            };
+            if !there.as_ref().is_ok_and(same) {
+                return Ok(PathBuf::from(std::ffi::OsString::from_vec(before.to_vec())));
+            }
+        }
+        Ok(PathBuf::from(std::ffi::OsString::from_vec(path)))
     }
 
     /// A path to a descriptor's thing, for calls that take no descriptor.
@@ -98,9 +119,9 @@ impl Caller<'_> {
 
     pub(super) fn place_from(&self, start: OwnedFd, text: &[u8]) -> Result<Place, Errno> {
         let (above, name, slash) = split(text);
-        let (parent, mut path) = if above.is_empty() {
+        let (parent, mut path, by_hand) = if above.is_empty() {
             let path = self.broker.path_of(start.as_fd())?;
-            (start, path)
+            (start, path, false)
         } else {
             self.enter(start, above)?
         };
@@ -118,11 +139,11 @@ impl Caller<'_> {
             name.push(b'/');
         }
         let name = CString::new(name).map_err(|_| Errno::INVAL)?;
-        Ok(Place { parent, name, path, plain, slash })
+        Ok(Place { parent, name, path, plain, slash, by_hand })
     }
 
-    /// A directory below `start`, and its path.
-    fn enter(&self, start: OwnedFd, text: &[u8]) -> Result<(OwnedFd, PathBuf), Errno> {
+    /// A directory below `start`, its path, and whether it was walked to by hand.
+    fn enter(&self, start: OwnedFd, text: &[u8]) -> Result<(OwnedFd, PathBuf, bool), Errno> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let plainly = ResolveFlags::NO_MAGICLINKS;
         let text = CString::new(text).map_err(|_| Errno::INVAL)?;
@@ -130,7 +151,7 @@ impl Caller<'_> {
             Ok(fd) => {
                 let path = self.broker.path_of(fd.as_fd())?;
                 if !path.starts_with("/proc") {
-                    return Ok((fd, path));
+                    return Ok((fd, path, false));
                 }
             }
             Err(errno @ (Errno::NAMETOOLONG | Errno::MFILE | Errno::NFILE)) => return Err(errno),
@@ -139,7 +160,7 @@ impl Caller<'_> {
         // Links of /proc were the broker's own on that way.
         let fd = self.walk(start, text.to_bytes())?;
         let path = self.broker.path_of(fd.as_fd())?;
-        Ok((fd, path))
+        Ok((fd, path, true))
     }
 
     /// The same name by name.
@@ -152,12 +173,13 @@ impl Caller<'_> {
         let mut left = words(text);
         let mut links = 0;
         while let Some(word) = left.pop() {
-            if word.is_empty() || word == b"." {
+            if word.is_empty() {
                 continue;
             }
             let word = CString::new(word).map_err(|_| Errno::INVAL)?;
             let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let next = openat(&at, &word, flags, Mode::empty())?;
+            let next = openat(&at, &word, flags, Mode::empty());
+            let next = next.map_err(|errno| self.shut(at.as_fd(), &word, errno))?;
             match FileType::from_raw_mode(fstat(&next)?.st_mode) {
                 FileType::Directory => at = next,
                 FileType::Symlink => {
@@ -183,9 +205,20 @@ impl Caller<'_> {
                 | FileType::Unknown => return Err(Errno::NOTDIR),
             }
         }
-        match FileType::from_raw_mode(fstat(&at)?.st_mode) {
-            FileType::Directory => Ok(at),
-            _ => Err(Errno::NOTDIR),
+        if FileType::from_raw_mode(fstat(&at)?.st_mode) == FileType::Directory {
+            Ok(at)
+        } else {
+            Err(Errno::NOTDIR)
+        }
+    }
+
+    /// What is behind a hidden directory is not there, though the mount over it says that it is shut.
+    fn shut(&self, at: BorrowedFd<'_>, word: &CStr, errno: Errno) -> Errno {
+        let path = self.broker.path_of(at).unwrap_or_default();
+        let path = path.join(OsStr::from_bytes(word.to_bytes()));
+        match self.ask(Operation::Look, &path, Ask::Look(&path)) {
+            Err(hidden) if errno == Errno::ACCESS => hidden,
+            Ok(_) | Err(_) => errno,
         }
     }
 
@@ -259,7 +292,7 @@ impl Caller<'_> {
     /// The directory that a path with `.`, `..` or a slash at its end names.
     pub(super) fn directory_of(&self, place: &Place) -> Result<Target, Errno> {
         let parent = place.parent.try_clone().map_err(|_| Errno::MFILE)?;
-        let (fd, path) = self.enter(parent, place.name.to_bytes())?;
+        let (fd, path, _) = self.enter(parent, place.name.to_bytes())?;
         Ok(Target::Thing(fd, path))
     }
 }

@@ -13,14 +13,28 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, fchmod, fstat, openat, renamea
 use rustix::io::Errno;
 
 use super::caller::Caller;
+use super::change::{ask_rename, found};
 use super::place::Place;
 use super::{Answered, Reply, content};
 
 /// Longest text. Bytes.
 const TEXT_BYTES_MAX: u64 = 1 << 20;
 
-/// `from` becomes `to`, whose rule `ask` found.
-pub(super) fn land(caller: &Caller<'_>, from: &Place, to: &Place) -> Answered {
+/// A rename onto git's settings, asked about once more, with no other call at the same time: whoever
+/// had the copy open for writing, or put another file in its place, could change what lands.
+pub(super) fn rename(caller: &Caller<'_>, from: (i32, usize), to: (i32, usize)) -> Answered {
+    let (from, to) = (caller.place(from)?, caller.place(to)?);
+    let source = found(caller, &from)?.ok_or(Errno::NOENT)?;
+    let over = found(caller, &to)?;
+    let answer = ask_rename(caller, (&from, source.thing), (&to, over.map(|over| over.thing)))?;
+    caller.stands()?;
+    match answer {
+        Answer::GitConfig(_) => land(caller, &from, &to),
+        Answer::Allow | Answer::Mask(_) | Answer::Deny(..) => Err(Errno::AGAIN),
+    }
+}
+
+fn land(caller: &Caller<'_>, from: &Place, to: &Place) -> Answered {
     let new = read(from)?;
     let (old, mode) = match read_with_mode(to) {
         Ok(there) => there,
@@ -57,7 +71,7 @@ pub(super) fn land(caller: &Caller<'_>, from: &Place, to: &Place) -> Answered {
 fn write(copy: OwnedFd, text: &[u8], mode: Mode) -> Result<(), Errno> {
     fchmod(&copy, mode)?;
     let mut file = File::from(copy);
-    let written = file.write_all(text).and_then(|()| file.sync_all());
+    let written = file.write_all(text);
     written.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
 }
 

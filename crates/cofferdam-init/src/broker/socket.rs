@@ -3,7 +3,6 @@
 
 use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{RwLockWriteGuard, TryLockError};
 use std::time::{Duration, Instant};
 
 use cofferdam_plan::judge::names::{Ask, Made};
@@ -81,14 +80,15 @@ pub(super) fn connect(caller: &Caller<'_>) -> Answered {
     let waits = !fcntl_getfl(&fd)?.contains(OFlags::NONBLOCK);
     match at_once(&fd, &bytes) {
         Ok(()) => Ok(Reply::Value(0)),
-        Err(wait @ (Errno::INPROGRESS | Errno::AGAIN)) if waits => {
+        // One that was interrupted by a signal comes again while the connection is on its way.
+        Err(wait @ (Errno::INPROGRESS | Errno::ALREADY | Errno::AGAIN)) if waits => {
             let patience = socket_timeout(&fd, Timeout::Send)?;
             let until = patience.filter(|time| *time > Duration::ZERO).map(|t| Instant::now() + t);
             Ok(Reply::Later(Later::new(move || {
                 let _held = &held;
                 let over = until.is_some_and(|until| Instant::now() >= until);
                 let now = match wait {
-                    Errno::INPROGRESS => connected(&fd),
+                    Errno::INPROGRESS | Errno::ALREADY => connected(&fd),
                     _ => Some(at_once(&fd, &bytes)).filter(|tried| *tried != Err(wait)),
                 };
                 now.or(over.then_some(Err(wait))).map(|now| now.map(|()| Reply::Value(0)))
@@ -136,33 +136,19 @@ pub(super) fn bind(caller: &Caller<'_>) -> Answered {
     caller.take_umask()?;
     let here = caller.directory(HERE)?;
     caller.stands()?;
-    // The caller's own words, which it is told again by getsockname(2): the kernel resolves them once
-    // more, so nothing of ours may lead elsewhere until it has.
-    let leads = alone(caller).ok_or(Errno::AGAIN)?;
-    let again = caller.place_of(&path)?;
-    if again.path != place.path {
-        return Err(Errno::AGAIN);
-    }
+    // The caller's own words, which it is told again by getsockname(2). The kernel resolves them once
+    // more: nothing leads elsewhere meanwhile, for no other call is performed. But links of /proc are
+    // the broker's own then.
+    let words = if place.by_hand {
+        let name = place.name.to_str().map_err(|_| Errno::INVAL)?;
+        unix(&format!("{}/{name}", Broker::way_to(place.parent.as_fd())))
+    } else {
+        bytes
+    };
     fchdir(&here)?;
-    let done = if again.path.starts_with("/proc") { Err(Errno::ACCESS) } else { bound(&bytes) };
+    let done = bound(&words);
     fchdir(&caller.broker.root)?;
-    drop(leads);
     done?;
     caller.broker.made.remember(&place.parent, &place.name);
     Ok(Reply::Value(0))
-}
-
-/// Without any name being made or moved meanwhile. Not waiting in line: who does would keep others
-/// waiting behind it, and a name on a file system that hangs may never be made.
-fn alone<'c>(caller: &'c Caller<'_>) -> Option<RwLockWriteGuard<'c, ()>> {
-    /// A second in all.
-    const TRIES: u32 = 1_000;
-    (0..TRIES).find_map(|_| match caller.broker.leads.try_write() {
-        Ok(guard) => Some(guard),
-        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-        Err(TryLockError::WouldBlock) => {
-            std::thread::sleep(Duration::from_millis(1));
-            None
-        }
-    })
 }

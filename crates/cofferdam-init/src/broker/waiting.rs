@@ -9,6 +9,7 @@ use std::time::Duration;
 use cofferdam_sys::notify::{self, Call};
 use rustix::io::Errno;
 
+use super::caller::{Caller, Statuses};
 use super::{Answered, Broker};
 
 /// Who waits beside these is told to try again.
@@ -16,6 +17,9 @@ const WAITING_MAX: usize = 256;
 /// How long until the next look, at first and at most.
 const SOON: Duration = Duration::from_millis(1);
 const LATEST: Duration = Duration::from_millis(16);
+
+/// `ERESTARTSYS`: the kernel runs the caller's handler, and begins the call again or tells it `EINTR`.
+const RESTART: Errno = Errno::from_raw_os_error(512);
 
 /// What is tried again until it gives an answer.
 pub(super) struct Later(Box<dyn FnMut() -> Option<Answered> + Send>);
@@ -53,6 +57,7 @@ impl Waiting {
     /// Tries again and again what waits, for ever.
     pub(super) fn work(&self, broker: &Broker) {
         let mut pause = SOON;
+        let statuses = Statuses::default();
         loop {
             let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
             while calls.is_empty() {
@@ -68,6 +73,10 @@ impl Waiting {
                     return false;
                 }
                 match (later.0)() {
+                    None if Caller::new(broker, &statuses, *call).is_signalled() => {
+                        broker.finish(call, Err(RESTART));
+                        false
+                    }
                     None => true,
                     Some(reply) => {
                         broker.finish(call, reply);
