@@ -219,7 +219,7 @@ impl<'b> Caller<'b> {
         let device: u32 = rest.split_whitespace().nth(4)?.parse::<i32>().ok()?.cast_unsigned();
         let (major, minor) = ((device >> 8) & 0xFFF, (device & 0xFF) | ((device >> 12) & 0xF_FF00));
         // `devpts` has the major numbers 136 to 143.
-        (136..144).contains(&major).then_some(minor + ((major - 136) << 20))
+        (136..144).contains(&major).then(|| minor + ((major - 136) << 20))
     }
 
     /// Asks the judge; a denial is told, and an error.
