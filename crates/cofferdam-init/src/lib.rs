@@ -179,6 +179,8 @@ fn answer(plan: &Plan, from: OwnedFd, denials: &Arc<broker::Denials>) -> Result<
             match steps::receive_descriptor(&from) {
                 Ok(listener) => {
                     broker::Broker::start(listener, plan, (program, *threads), denials)?;
+                    // A child that is gone has nothing to wait for.
+                    rustix::io::write(&from, &[1]).unwrap_or(0);
                 }
                 // The child has failed before, and tells why itself.
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {}

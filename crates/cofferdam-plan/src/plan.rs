@@ -32,8 +32,9 @@ pub struct Plan {
 
 /// Callers that the broker serves at one time: each has a thread of init's.
 pub const BROKER_THREADS: u32 = 4;
-/// Processes of a sandbox that are ours, as the kernel counts: init, and the broker's threads.
-pub const OWN_PROCESSES: u64 = 1 + BROKER_THREADS as u64;
+/// Processes of a sandbox that are ours, as the kernel counts: init, the broker's threads, and the one
+/// of calls that wait.
+pub const OWN_PROCESSES: u64 = 2 + BROKER_THREADS as u64;
 
 /// Limits that init has no part in: of the control group, and of time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

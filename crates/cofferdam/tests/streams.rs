@@ -326,11 +326,11 @@ os._exit(3)";
 #[test]
 fn a_stalled_reader_stalls_nothing_else() {
     let place = Place::new();
-    place.write("home/src/app/.mcp.json", "{}");
+    let grant = format!("{}:ro", place.write("home/src/app/inner", "").display());
     let script = "trap 'echo heard >&2' TERM; yes & sleep 0.3; echo flows >&2; \
                   while :; do sleep 0.05; done";
     let stalled = || {
-        let mut command = place.cofferdam(&[]);
+        let mut command = place.cofferdam(&["--grant", &grant]);
         command.args(["bash", "-c", script]).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut engine = command.spawn().unwrap();
         let mut said = BufReader::new(engine.stderr.take().unwrap()).lines();
@@ -343,7 +343,7 @@ fn a_stalled_reader_stalls_nothing_else() {
     assert_eq!(ends_when_asked(&place, &mut engine, "asked again"), Some(143));
 
     let (mut engine, _said) = stalled();
-    place.outside("echo '{ }' > new && mv new .mcp.json").works("an editor's save");
+    place.outside("echo x > new && mv new inner").works("what is granted goes");
     let recorded = || fs::read_to_string(place.audit_log()).unwrap().contains("mount-fell");
     until("a guard that fell is on record", recorded);
     let mut rest = Vec::new();

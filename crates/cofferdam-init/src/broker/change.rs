@@ -2,7 +2,7 @@
 
 use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use cofferdam_plan::judge::names::{Answer, Ask, Made, Thing};
 use cofferdam_plan::message::Operation;
@@ -230,5 +230,13 @@ pub(super) fn ask_rename<'c>(
     let stays = Ask::Remove(&from.path, thing);
     let held = cofferdam_plan::judge::names::judge(&caller.broker.rules, stays);
     let about = if matches!(held, Answer::Deny(..)) { &from.path } else { &to.path };
-    caller.ask(Operation::Rename, about, ask)
+    let asked = caller.ask(Operation::Rename, about, ask);
+    // Whoever is told to copy removes what it can afterwards. Above what is known to stay that would be
+    // half of a tree: as for every mount, it is busy.
+    let known = caller.broker.rules.entries();
+    let stays = |path: &Path| known.iter().any(|entry| entry.path.starts_with(path));
+    match asked {
+        Err(Errno::XDEV) if stays(&from.path) || stays(&to.path) => Err(Errno::BUSY),
+        asked => asked,
+    }
 }

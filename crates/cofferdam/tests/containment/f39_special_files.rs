@@ -37,9 +37,15 @@ fn special_files_stop_nobody() {
         finish(command.args(["60"]).arg(programs().join("cofferdam")).args(words))
     };
     for name in READ {
-        place
-            .inside(&format!("mkdir -p $(dirname {name}) && mkfifo {name}"))
-            .works("the workload plants it");
+        // The workload where it may; where the name is held, somebody else.
+        let plant = format!("mkdir -p $(dirname {name}) && mkfifo {name}");
+        if ["HEAD", "config", "commondir"].contains(name) {
+            place.inside(&plant).works("the workload plants it");
+        } else {
+            place.inside(&plant).fails(&["Permission denied"], name);
+            assert!(!place.work.join(name).exists(), "{name}");
+            place.outside(&plant).works("planted outside");
+        }
         for words in [&["plan", "--", "true"][..], &["run", "--quiet", "--", "true"]] {
             let ran = ours(words);
             // Done or refused, and in time: `timeout` says 124.
@@ -52,7 +58,9 @@ fn special_files_stop_nobody() {
     }
     // A policy that a person names, where the workload put another thing.
     let policy = ".cofferdam/policy.toml";
-    place.inside(&format!("mkdir .cofferdam && mkfifo {policy}")).works("the workload plants it");
+    let plant = format!("mkdir .cofferdam && mkfifo {policy}");
+    place.inside(&plant).fails(&["Permission denied"], "the workload cannot");
+    place.outside(&plant).works("planted outside");
     for words in [
         &["policy", "show", policy][..],
         &["policy", "check", policy],

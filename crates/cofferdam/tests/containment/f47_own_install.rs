@@ -18,7 +18,7 @@ fn an_install_in_a_writable_grant_stays() {
         command.args(["run", "--quiet", "--env", "OUT", "--grant", &grant, "--policy", &policy]);
         finish(command.args(["--", "sh", "-c", script]))
     };
-    let kept = &["Text file busy", "Read-only", "busy"];
+    let kept = &["Permission denied", "busy"];
     for file in ["bin/cofferdam", "bin/cofferdam-init", "bin/cofferdam-gateway", "etc/policy.toml"]
     {
         for act in ["echo x >> F", "rm F", "mv F x", "cp /bin/true y && mv y F"] {

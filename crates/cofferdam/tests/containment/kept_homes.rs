@@ -86,12 +86,24 @@ fn what_is_in_the_way_is_not_followed() {
     run(&place, &policy, "ls -d ~/.cargo/bin").works("is in view");
     let before = place.outside("find $OUT").works("before").out;
     let out = place.out.display();
-    for plant in [
-        format!("rm -rf ~/.cargo; mv ~/.cargo ~/c; ln -s {out}/x ~/.cargo"),
-        format!("mv ~/src ~/s; ln -s {out}/x ~/src"),
-        "mv ~/src ~/s; echo x > ~/src".to_owned(),
+    for (plant, planter) in [
+        (format!("rm -rf ~/.cargo; mv ~/.cargo ~/c; ln -s {out}/x ~/.cargo"), "the workload"),
+        (format!("mv ~/src ~/s && ln -s {out}/x ~/src"), "another"),
+        ("mv ~/src ~/s && echo x > ~/src".to_owned(), "another"),
     ] {
-        run(&place, &policy, &format!("{plant}; true")).works("the workload plants it");
+        if planter == "another" {
+            // With names in it that are held, it is busy: nothing of the workspace is copied out.
+            place.write("home/src/app/file", "kept\n");
+            run(&place, &policy, &plant).fails(&["busy"], &plant);
+            assert_eq!(place.read("home/src/app/file"), "kept\n", "{plant}");
+            let home = "$H/.local/state/cofferdam/homes/*/home";
+            let plant = plant.replace('~', "$HOME");
+            place
+                .outside(&format!("HOME=$(echo {home}); {plant}"))
+                .works("somebody else plants it");
+        } else {
+            run(&place, &policy, &format!("{plant}; true")).works("the workload plants it");
+        }
         run(&place, &policy, "true")
             .refused("something is in the way of", &plant)
             .refused("home reset WORKSPACE", "and the remedy");

@@ -207,6 +207,30 @@ impl Place {
         finish(self.cofferdam(options).args(["/usr/bin/python3", "-c", &python(body)]))
     }
 
+    /// What is said of these acts, as shell scripts, inside of a run during which the host does
+    /// `change`: each is tried before the next look at the mounts and after it. One that works is
+    /// told as `done: ACT`, and the end as `over`.
+    pub fn during_a_run(&self, options: &[&str], change: &str, acts: &[&str]) -> Ran {
+        let mut script = String::from("touch ready; while [ ! -e go ]; do sleep 0.02; done\n");
+        let tries: String = acts
+            .iter()
+            .map(|act| format!("if ({act}) > /dev/null; then echo 'done: {act}'; fi\n"))
+            .collect();
+        script += &format!("{tries}sleep 2.5\n{tries}echo over");
+        let mut command = self.cofferdam(options);
+        let command = command.args(["sh", "-c", &script]);
+        let run = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let run = run.unwrap_or_else(|error| panic!("{error}"));
+        self.outside(&format!(
+            "n=0; while [ ! -e ready ] && [ $n -lt 2000 ]; do n=$((n+1)); sleep 0.01; done; \
+             rm ready && {change} && touch go"
+        ))
+        .works("the host's own work");
+        let output = run.wait_with_output().unwrap_or_else(|error| panic!("{error}"));
+        self.outside("rm -f go").works("");
+        Ran::of(&output)
+    }
+
     /// An act, as a shell script, that must work outside and fail inside.
     #[track_caller]
     pub fn shell_attack(&self, script: &str, with: &[&str], why: &str) {
