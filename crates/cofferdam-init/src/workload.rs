@@ -76,9 +76,8 @@ pub(crate) fn become_workload(
             // From here on only calls that the filter lets through: nobody answers yet.
             send_descriptor(broker, listener.as_fd()).doing("hand calls to the broker")?;
             // Its threads come first: the workload could take all the room for processes.
-            match rustix::io::read(broker, &mut [0]).doing("wait for the broker")? {
-                0 => return Err(Failed { doing: "wait for the broker".into(), errno: 0 }),
-                _ => {}
+            if rustix::io::read(broker, &mut [0]).doing("wait for the broker")? == 0 {
+                return Err(Failed { doing: "wait for the broker".into(), errno: 0 });
             }
         }
     }

@@ -87,8 +87,9 @@ fn remember(caller: &Caller<'_>, place: &Place) {
 
 /// The name without a slash behind it.
 fn bare(place: &Place) -> CString {
-    let name = place.path.file_name().map(|name| name.as_encoded_bytes().to_vec());
-    CString::new(name.unwrap_or_default()).unwrap_or_default()
+    let name = place.name.to_bytes();
+    let name = name.strip_suffix(b"/").filter(|name| !name.is_empty()).unwrap_or(name);
+    CString::new(name).unwrap_or_default()
 }
 
 /// What a link is made of: a name, or a thing that has lost its own or has none yet.
@@ -118,7 +119,12 @@ pub(super) fn link(
             Target::Thing(fd, path) => Source::Thing(fd, path),
         }
     } else {
-        Source::Name(caller.place(from)?)
+        let place = caller.place(from)?;
+        // A slash behind it has the kernel look for a directory, which has no second name.
+        if place.slash {
+            caller.directory_of(&place)?;
+        }
+        Source::Name(place)
     };
     let path = match &source {
         Source::Name(source) => {

@@ -136,6 +136,8 @@ fn run(caller: &Caller<'_>, mut place: Place, want: Want) -> Answered {
 /// A path that can only name a directory, or one in which a file without a name is made.
 fn directory(caller: &Caller<'_>, place: Place, want: Want) -> Answered {
     if want.has(OFlags::CREATE) && !want.temporary() {
+        // Whether it can be looked into comes first.
+        statat(&place.parent, c".", AtFlags::SYMLINK_NOFOLLOW)?;
         let there = want.has(OFlags::EXCL) && !place.plain;
         return Err(if there { Errno::EXIST } else { Errno::ISDIR });
     }
@@ -208,7 +210,11 @@ fn existing(caller: &Caller<'_>, place: &Place, want: Want) -> Result<Tried, Err
         Ok(fd) => {
             if want.flags & OFlags::RWMODE == OFlags::RDONLY {
                 match FileType::from_raw_mode(fstat(&fd)?.st_mode) {
-                    FileType::Directory if want.has(OFlags::CREATE) => return Err(Errno::ISDIR),
+                    FileType::Directory
+                        if want.flags.intersects(OFlags::CREATE | OFlags::TRUNC) =>
+                    {
+                        return Err(Errno::ISDIR);
+                    }
                     FileType::Fifo if !want.has(OFlags::NONBLOCK) => {
                         let later = Later::new(move || written(&fd, want));
                         return Ok(Tried::Opened(Reply::Later(later)));
@@ -352,6 +358,9 @@ fn again(caller: &Caller<'_>, fd: &OwnedFd, path: &Path, want: Want) -> Answered
         return Err(Errno::ACCESS);
     }
     caller.stands()?;
+    if found.thing.directory && want.flags.intersects(OFlags::CREATE | OFlags::TRUNC) {
+        return Err(Errno::ISDIR);
+    }
     let flags = want.existing().difference(OFlags::NOFOLLOW);
     let way = Broker::way_to(fd.as_fd());
     let opened = openat(&broker.root, way.as_str(), flags, Mode::empty());

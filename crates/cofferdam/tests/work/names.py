@@ -187,7 +187,11 @@ class Generator:
                         ("renameat2", two + (self.flags(0, 1, 1, 2, 2, 3, 8),)), ("renameat2", two + (self.flags(0, 1, 2),)))
 
     def removes(self):
-        return self.one(("unlink", (self.path(),)), ("rmdir", (self.path(),)), ("rmdir", (self.path(),)),
+        def name():
+            # A link of /proc itself is refused in two ways: /proc is read-only inside.
+            path = self.path()
+            return name() if path and path.startswith(b"/proc") and path.rstrip(b"/.").count(b"/") < 5 else path
+        return self.one(("unlink", (name(),)), ("rmdir", (name(),)), ("rmdir", (name(),)),
                         ("unlinkat", (*self.at(), self.flags(0, 0, REMOVEDIR, REMOVEDIR, 1))))
 
     def cuts(self):
@@ -287,7 +291,8 @@ class Driver:
             with_name = ctypes.create_string_buffer(128)
             length = ctypes.c_int(128)
             libc.syscall(ctypes.c_long(51), fd, with_name, ctypes.byref(length))
-            return "named %r" % with_name.raw[2:length.value]
+            # By way of /proc it is named by a way that holds for the broker.
+            return "named %r" % (with_name.raw[2:length.value] if not path.startswith(b"/proc") else b"")
         finally:
             os.close(fd)
 
@@ -377,6 +382,8 @@ def drop_capabilities():
 
 def main(seed, count, threads):
     drop_capabilities()
+    # What the tests themselves were started with is open outside only.
+    os.closerange(3, 1024)
     here = os.getcwdb()
     if threads == 1:
         driver = Driver(seed, here + b"/t0", seed % 2 == 0, True)
