@@ -8,7 +8,7 @@ use cofferdam_plan::judge::names::{Answer, Ask, Made, Thing};
 use cofferdam_plan::message::Operation;
 use rustix::fs::{
     AtFlags, CWD, Dev, FileType, Mode, RenameFlags, linkat, mkdirat, mknodat, renameat_with,
-    symlinkat, unlinkat,
+    statat, symlinkat, unlinkat,
 };
 use rustix::io::Errno;
 
@@ -54,6 +54,9 @@ pub(super) fn mknod(
     caller.stands()?;
     let (mode, device) = (Mode::from_raw_mode(bits), Dev::from(caller.bits(device)));
     mknodat(&place.parent, &place.name, kind, mode, device)?;
+    if kind == FileType::Socket {
+        caller.broker.made.remember(&place.parent, &place.name);
+    }
     remember(caller, &place);
     DONE
 }
@@ -196,14 +199,14 @@ pub(super) fn rename(
         return Err(Errno::INVAL);
     }
     let from = caller.place(from)?;
-    // What is wrong with the first is told first.
-    let to = caller.place(to).map_err(|errno| found(caller, &from).err().unwrap_or(errno))?;
+    let to = caller.place(to).map_err(|errno| shut(&from).unwrap_or(errno))?;
     if !from.plain || !to.plain {
         // It fails, and the kernel says how.
         renameat_with(&from.parent, &from.name, &to.parent, &to.name, flags)?;
         return Err(Errno::BUSY);
     }
-    let source = found(caller, &from)?.ok_or(Errno::NOENT)?;
+    let source = found(caller, &from).and_then(|found| found.ok_or(Errno::NOENT));
+    let source = source.map_err(|errno| shut(&to).unwrap_or(errno))?;
     let over = found(caller, &to)?;
     let mut answer = ask_rename(caller, (&from, source.thing), (&to, over.map(|o| o.thing)))?;
     if let Some(over) = over.filter(|_| flags.contains(RenameFlags::EXCHANGE)) {
@@ -224,6 +227,12 @@ pub(super) fn rename(
         over.iter().for_each(|over| caller.broker.made.forget(over));
     }
     DONE
+}
+
+/// The error of a directory that may not be looked into, which the kernel tells before any of a name in
+/// it.
+fn shut(place: &Place) -> Option<Errno> {
+    statat(&place.parent, c".", AtFlags::SYMLINK_NOFOLLOW).err()
 }
 
 /// The name that a rename is about, for the record: the one that is held.

@@ -143,16 +143,19 @@ fn directory(caller: &Caller<'_>, place: Place, want: Want) -> Answered {
     }
     let nofollow = want.has(OFlags::NOFOLLOW) && place.plain && !place.slash;
     let target = if nofollow { Target::Name(place) } else { caller.target_of(place)? };
-    let (parent, name, path) = match target {
-        Target::Name(place) => (place.parent, place.name, place.path),
-        Target::Thing(fd, path) => (fd, c".".to_owned(), path),
+    let (parent, name, path, flags) = match target {
+        Target::Name(place) => (place.parent, place.name, place.path, want.always()),
+        Target::Thing(fd, path) => {
+            let way = CString::new(Broker::way_to(fd.as_fd())).map_err(|_| Errno::INVAL)?;
+            (fd, way, path, want.always().difference(OFlags::NOFOLLOW))
+        }
     };
     caller.ask(want.operation(), &path, Ask::Read(&path))?;
     caller.stands()?;
     if want.temporary() {
         caller.take_umask()?;
     }
-    let fd = openat(&parent, &name, want.always(), want.mode)?;
+    let fd = openat(&parent, &name, flags, want.mode)?;
     if want.temporary() && caller.broker.rules.keeps() {
         caller.broker.made.remember(&fd, c"");
     }
@@ -233,10 +236,13 @@ fn existing(caller: &Caller<'_>, place: &Place, want: Want) -> Result<Tried, Err
             given(fd, want, None).map(Tried::Opened)
         }
         Err(Errno::LOOP) => Ok(Tried::Link),
-        Err(Errno::ACCESS) if want.has(OFlags::CREATE) => Err(match kind(place) {
-            Some(FileType::Directory) => Errno::ISDIR,
-            Some(_) | None => Errno::ACCESS,
-        }),
+        // What may not be done with a directory comes before what may not be done with this one.
+        Err(errno @ (Errno::ACCESS | Errno::INVAL))
+            if want.flags.intersects(OFlags::CREATE | OFlags::TRUNC) =>
+        {
+            let directory = kind(place) == Some(FileType::Directory);
+            Err(if directory { Errno::ISDIR } else { errno })
+        }
         // With O_DIRECTORY a link is no directory first.
         Err(Errno::NOTDIR) if kind(place) == Some(FileType::Symlink) => Ok(Tried::Link),
         // A FIFO without a reader, or a lease that is being given back.

@@ -146,6 +146,8 @@ enum Check {
     Allocate,
     /// Where something is kept, what adds to a file goes on adding.
     WriteFlags,
+    /// No hole in what a mapping shows of a file (`MADV_REMOVE`), where something is kept.
+    Advice,
     /// The broker reads the memory of who calls: a process that asks to be unreadable is told that it
     /// is, and stays as it was.
     Dumpable,
@@ -300,6 +302,12 @@ fn judge(check: Check, scope: Scope) -> Fragment {
         Check::Fcntl => fcntl(scope),
         Check::Allocate => kept(scope, 1, !FALLOC_FL_KEEP_SIZE, Answer::Notify),
         Check::WriteFlags => kept(scope, 5, RWF_NOAPPEND, Answer::Errno(EPERM)),
+        Check::Advice if scope.keeps => {
+            /// `madvise(2)`.
+            const MADV_REMOVE: u32 = 9;
+            argument(2, emit::equal(MADV_REMOVE, refuse(), allow()))
+        }
+        Check::Advice => allow(),
         Check::Dumpable => {
             let asks = emit::is_null(1, granted(), &allow());
             argument(0, emit::equal(PR_SET_DUMPABLE, asks, allow()))

@@ -145,7 +145,6 @@ pub(super) const BROKER: &[(u32, &str, Rule)] = &[
     (55, "getsockopt", Allow),
     (60, "exit", Allow),
     (72, "fcntl", Judge(SEALED)),
-    (74, "fsync", Allow),
     (76, "truncate", Allow),
     (77, "ftruncate", Allow),
     (81, "fchdir", Allow),

@@ -8,8 +8,8 @@
 //! `exit_group`) is never among them: nobody would answer yet.
 
 use super::Check::{
-    Allocate, Clone, CoreLimit, Dumpable, Fcntl, Ioctl, Mode, Node, NotInit, Open, OwnLimits,
-    Personality, Priority, Rename, Socket, SocketOption, Unshare, WriteFlags,
+    Advice, Allocate, Clone, CoreLimit, Dumpable, Fcntl, Ioctl, Mode, Node, NotInit, Open,
+    OwnLimits, Personality, Priority, Rename, Socket, SocketOption, Unshare, WriteFlags,
 };
 use super::Rule::{
     self, Allow, Judge, Keep, Look, Missing, MissingIfKept, Notify, Refuse, Unsupported,
@@ -45,7 +45,7 @@ pub(super) const WORKLOAD: &[(u32, &str, Rule)] = &[
     (25, "mremap", Allow),
     (26, "msync", Allow),
     (27, "mincore", Allow),
-    (28, "madvise", Allow),
+    (28, "madvise", Judge(Advice)),
     (29, "shmget", Allow),
     (30, "shmat", Allow),
     (31, "shmctl", Allow),

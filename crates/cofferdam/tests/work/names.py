@@ -190,7 +190,8 @@ class Generator:
         def name():
             # A link of /proc itself is refused in two ways: /proc is read-only inside.
             path = self.path()
-            return name() if path and path.startswith(b"/proc") and path.rstrip(b"/.").count(b"/") < 5 else path
+            link = isinstance(path, bytes) and path.startswith(b"/proc") and path.rstrip(b"/.").count(b"/") < 5
+            return name() if link else path
         return self.one(("unlink", (name(),)), ("rmdir", (name(),)), ("rmdir", (name(),)),
                         ("unlinkat", (*self.at(), self.flags(0, 0, REMOVEDIR, REMOVEDIR, 1))))
 
@@ -284,6 +285,7 @@ class Driver:
         return repr(link.split(b"#")[0] if b"#" in link else link)
 
     def socket(self, name, path):
+        if isinstance(path, bytes): path = path.replace(b"PID", b"%d" % os.getpid())
         family, address = 1, struct.pack("<H", 1) + path + b"\0"
         fd = libc.syscall(ctypes.c_long(41), family, 1 | 0x80000, 0)
         try:
@@ -292,7 +294,7 @@ class Driver:
             length = ctypes.c_int(128)
             libc.syscall(ctypes.c_long(51), fd, with_name, ctypes.byref(length))
             # By way of /proc it is named by a way that holds for the broker.
-            return "named %r" % (with_name.raw[2:length.value] if not path.startswith(b"/proc") else b"")
+            return "named %r" % (with_name.raw[2:length.value] if isinstance(path, bytes) and not path.startswith(b"/proc") else b"")
         finally:
             os.close(fd)
 
