@@ -61,6 +61,9 @@ pub const ETC_OURS: &[&str] =
 /// `info/attributes` names runs where the configuration says how.
 pub const PROTECTED: &[&str] = &[
     ".git/hooks",
+    // Older places of remotes, which git reads where a name has no url.
+    ".git/remotes",
+    ".git/branches",
     GIT_CONFIG,
     ".git/config.worktree",
     ".git/commondir",
@@ -117,8 +120,16 @@ pub const SHARED_TEMPORARY: &[&str] = &["/tmp", "/var/tmp", "/dev/shm"];
 pub const RESERVED: &[&str] = &["/proc", "/sys", "/dev", "/run"];
 
 /// What runs code or leads git elsewhere, in any git directory.
-pub const GIT_NAMES: &[&str] =
-    &["hooks", GIT_DIRECTORY_CONFIG, "config.worktree", "commondir", "gitdir", "info"];
+pub const GIT_NAMES: &[&str] = &[
+    "hooks",
+    GIT_DIRECTORY_CONFIG,
+    "config.worktree",
+    "commondir",
+    "gitdir",
+    "info",
+    "remotes",
+    "branches",
+];
 
 /// The name of [`GIT_NAMES`] that takes a new text as [`GIT_CONFIG`] does.
 pub const GIT_DIRECTORY_CONFIG: &str = "config";

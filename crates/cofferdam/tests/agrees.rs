@@ -121,7 +121,7 @@ impl Random {
     }
 
     fn mode(&mut self) -> &'static str {
-        self.pick(&["read-only", "no-delete", "read-write"])
+        self.pick::<&str>(&["read-only", "no-delete", "read-write"])
     }
 }
 

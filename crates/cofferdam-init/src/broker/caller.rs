@@ -171,9 +171,7 @@ impl<'b> Caller<'b> {
         let radix = if row == "Umask:" { 8 } else { 10 };
         let mut text = [0; 256];
         let length = self.read_status(&mut text)?;
-        let text = std::str::from_utf8(text.get(..length).unwrap_or_default());
-        let text = text.map_err(|_| Errno::INVAL)?;
-        let value = text.lines().find_map(|line| line.strip_prefix(row)).map(str::trim);
+        let value = value(text.get(..length).unwrap_or_default(), row);
         value.and_then(|value| u32::from_str_radix(value, radix).ok()).ok_or(Errno::INVAL)
     }
 
@@ -210,17 +208,23 @@ impl<'b> Caller<'b> {
         Ok(())
     }
 
-    /// Whether a signal that it does not block waits for the caller: but for its death, nothing else
-    /// wakes who waits for an answer.
-    pub(super) fn is_signalled(&self) -> bool {
+    /// What the caller hears where a signal that it does not block waits for it: but for its death,
+    /// nothing else wakes who waits for an answer.
+    pub(super) fn signalled(&self) -> Option<Errno> {
+        /// `ERESTARTSYS`: the kernel runs the handler, and begins the call again or tells `EINTR`.
+        const RESTART: Errno = Errno::from_raw_os_error(512);
         let mut text = [0; 4096];
-        let length = self.read_status(&mut text).unwrap_or(0);
-        let text = std::str::from_utf8(text.get(..length).unwrap_or_default()).unwrap_or_default();
+        let length = self.read_status(&mut text).ok()?;
         let set = |row: &str| {
-            let value = text.lines().find_map(|line| line.strip_prefix(row)).map(str::trim);
+            let value = value(text.get(..length).unwrap_or_default(), row);
             value.and_then(|value| u64::from_str_radix(value, 16).ok()).unwrap_or(0)
         };
-        (set("SigPnd:") | set("ShdPnd:")) & !set("SigBlk:") & !set("SigIgn:") != 0
+        let heard = !set("SigBlk:") & !set("SigIgn:");
+        if set("SigPnd:") & heard != 0 {
+            return Some(RESTART);
+        }
+        // It may be for another thread of the process, and this one would be told of a restart.
+        (set("ShdPnd:") & heard != 0).then_some(Errno::INTR)
     }
 
     /// How long a file the caller may make (`RLIMIT_FSIZE`, `getrlimit(2)`).
@@ -291,6 +295,13 @@ impl<'b> Caller<'b> {
             answer @ (Answer::Allow | Answer::Mask(_) | Answer::GitConfig(_)) => Ok(answer),
         }
     }
+}
+
+/// The value of a row; another, the name above all, may be of any bytes.
+fn value<'t>(text: &'t [u8], row: &str) -> Option<&'t str> {
+    let mut lines = text.split(|byte| *byte == b'\n');
+    let value = lines.find_map(|line| line.strip_prefix(row.as_bytes()))?;
+    std::str::from_utf8(value).ok().map(str::trim)
 }
 
 /// A descriptor that is not there.

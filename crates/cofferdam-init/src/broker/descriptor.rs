@@ -69,6 +69,7 @@ pub(super) fn ftruncate(caller: &Caller<'_>) -> Answered {
 pub(super) fn fallocate(caller: &Caller<'_>) -> Answered {
     let fd = copy(caller, Operation::Cut, Change::Cut(0))?;
     let mode = FallocateFlags::from_bits_retain(caller.bits(1));
+    may_grow(caller, &fd, caller.long(2).saturating_add(caller.long(3)))?;
     allocate(fd, mode, caller.long(2), caller.long(3))?;
     DONE
 }

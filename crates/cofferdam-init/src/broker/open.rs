@@ -1,6 +1,6 @@
 //! `open(2)`: the one call that hands a descriptor back.
 
-use std::ffi::{CStr, CString};
+use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
@@ -9,8 +9,8 @@ use cofferdam_plan::mask;
 use cofferdam_plan::message::Operation;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{
-    AtFlags, FileType, MemfdFlags, Mode, OFlags, SealFlags, fcntl_add_seals, fcntl_setfl, fstat,
-    memfd_create, openat, statat,
+    AtFlags, CWD, FileType, MemfdFlags, Mode, OFlags, SealFlags, fcntl_add_seals, fcntl_setfl,
+    fstat, memfd_create, openat, statat,
 };
 use rustix::io::Errno;
 
@@ -247,17 +247,25 @@ fn existing(caller: &Caller<'_>, place: &Place, want: Want) -> Result<Tried, Err
         Err(Errno::NOTDIR) if kind(place) == Some(FileType::Symlink) => Ok(Tried::Link),
         // A FIFO without a reader, or a lease that is being given back.
         Err(errno @ (Errno::NXIO | Errno::AGAIN)) if !want.has(OFlags::NONBLOCK) => {
-            let waits = errno == Errno::AGAIN || kind(place) == Some(FileType::Fifo);
-            if !waits {
-                return Err(errno);
-            }
-            let parent = place.parent.try_clone().map_err(|_| Errno::MFILE)?;
-            let name = place.name.clone();
-            let later = Later::new(move || once_more(&parent, &name, want));
-            Ok(Tried::Opened(Reply::Later(later)))
+            later(caller, place, want, errno)
         }
         Err(errno) => Err(errno),
     }
+}
+
+/// Waits for what is at a name now, whatever has the name by then.
+fn later(caller: &Caller<'_>, place: &Place, want: Want, errno: Errno) -> Result<Tried, Errno> {
+    let held = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let fd = openat(&place.parent, &place.name, held, Mode::empty())?;
+    let kind = FileType::from_raw_mode(fstat(&fd)?.st_mode);
+    if errno == Errno::NXIO && kind != FileType::Fifo {
+        return Err(errno);
+    }
+    if kind == FileType::Symlink {
+        return Ok(Tried::Link);
+    }
+    kept(caller, place, want, &fd)?;
+    Ok(Tried::Opened(Reply::Later(Later::new(move || once_more(&fd, want)))))
 }
 
 /// Asks once more, about what was opened: another thing may have got the name since the first look.
@@ -328,8 +336,9 @@ fn given(fd: OwnedFd, want: Want, born: Option<(OwnedFd, CString)>) -> Answered 
 }
 
 /// Opens what could not be opened at once; `None` while it still cannot.
-fn once_more(parent: &OwnedFd, name: &CStr, want: Want) -> Option<Answered> {
-    match openat(parent, name, want.existing(), Mode::empty()) {
+fn once_more(fd: &OwnedFd, want: Want) -> Option<Answered> {
+    let flags = want.existing().difference(OFlags::NOFOLLOW);
+    match openat(CWD, Broker::way_to(fd.as_fd()), flags, Mode::empty()) {
         Ok(fd) => Some(given(fd, want, None)),
         Err(Errno::NXIO | Errno::AGAIN) => None,
         Err(errno) => Some(Err(errno)),
@@ -373,15 +382,7 @@ fn again(caller: &Caller<'_>, fd: &OwnedFd, path: &Path, want: Want) -> Answered
     match opened {
         Err(Errno::NXIO) if found.kind == FileType::Fifo && !want.has(OFlags::NONBLOCK) => {
             let fd = fd.try_clone().map_err(|_| Errno::MFILE)?;
-            Ok(Reply::Later(Later::new(move || {
-                let way = CString::new(Broker::way_to(fd.as_fd())).ok()?;
-                let flags = want.existing().difference(OFlags::NOFOLLOW);
-                match openat(rustix::fs::CWD, &way, flags, Mode::empty()) {
-                    Ok(fd) => Some(given(fd, want, None)),
-                    Err(Errno::NXIO | Errno::AGAIN) => None,
-                    Err(errno) => Some(Err(errno)),
-                }
-            })))
+            Ok(Reply::Later(Later::new(move || once_more(&fd, want))))
         }
         opened => given(opened?, want, None),
     }

@@ -103,9 +103,10 @@ impl Caller<'_> {
         self.place_from(self.start(fd, text.to_bytes())?, text.to_bytes())
     }
 
-    /// The same for a path that stands elsewhere, from the working directory.
-    pub(super) fn place_of(&self, text: &CStr) -> Result<Place, Errno> {
-        self.place_from(self.start(HERE, text.to_bytes())?, text.to_bytes())
+    /// The same for a path that stands elsewhere, from this working directory.
+    pub(super) fn place_of(&self, text: &CStr, here: &OwnedFd) -> Result<Place, Errno> {
+        let start = if text.to_bytes().first() == Some(&b'/') { &self.broker.root } else { here };
+        self.place_from(start.try_clone().map_err(|_| Errno::MFILE)?, text.to_bytes())
     }
 
     /// Where a path starts.

@@ -9,7 +9,9 @@ use cofferdam_plan::git;
 use cofferdam_plan::judge::Because;
 use cofferdam_plan::judge::names::{Answer, Ask};
 use cofferdam_plan::message::{Denied, Operation};
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, fchmod, fstat, openat, renameat, unlinkat};
+use rustix::fs::{
+    AtFlags, FileType, Mode, OFlags, StatxFlags, fchmod, fstat, openat, renameat, statx, unlinkat,
+};
 use rustix::io::Errno;
 
 use super::caller::Caller;
@@ -35,6 +37,10 @@ pub(super) fn rename(caller: &Caller<'_>, from: (i32, usize), to: (i32, usize)) 
 }
 
 fn land(caller: &Caller<'_>, from: &Place, to: &Place) -> Answered {
+    // Nothing of it is touched where it could not land.
+    if mount(from)? != mount(to)? {
+        return Err(Errno::XDEV);
+    }
     let new = read(from)?;
     let (old, mode) = match read_with_mode(to) {
         Ok(there) => there,
@@ -66,6 +72,12 @@ fn land(caller: &Caller<'_>, from: &Place, to: &Place) -> Answered {
         unlinkat(&from.parent, &from.name, AtFlags::empty()).unwrap_or(());
     }
     landed.map(|()| Reply::Value(0))
+}
+
+/// Which mount a name lies in.
+fn mount(place: &Place) -> Result<u64, Errno> {
+    let wanted = StatxFlags::MNT_ID;
+    Ok(statx(&place.parent, c"", AtFlags::EMPTY_PATH, wanted)?.stx_mnt_id)
 }
 
 fn write(copy: OwnedFd, text: &[u8], mode: Mode) -> Result<(), Errno> {

@@ -46,8 +46,8 @@ fn named(caller: &Caller<'_>) -> Result<(OwnedFd, Vec<u8>, Option<CString>), Err
     Ok((fd, bytes, path))
 }
 
-fn unix(path: &str) -> Vec<u8> {
-    [&UNIX, path.as_bytes(), &[0]].concat()
+fn unix(path: &[u8]) -> Vec<u8> {
+    [&UNIX, path, &[0]].concat()
 }
 
 fn errno(error: &std::io::Error) -> Errno {
@@ -59,7 +59,8 @@ pub(super) fn connect(caller: &Caller<'_>) -> Answered {
     // Held until the connection stands: the address names it.
     let mut held = None;
     if let Some(path) = path {
-        let place = caller.place_of(&path)?;
+        let here = caller.directory(HERE)?;
+        let place = caller.place_of(&path, &here)?;
         let (thing, path) = match caller.target_of(place)? {
             Target::Thing(thing, path) => (thing, path),
             Target::Name(Place { parent, name, path, .. }) => {
@@ -73,29 +74,30 @@ pub(super) fn connect(caller: &Caller<'_>) -> Answered {
         } else {
             caller.ask(Operation::Look, &path, Ask::Look(&path))?;
         }
-        bytes = unix(&Broker::way_to(thing.as_fd()));
+        bytes = unix(Broker::way_to(thing.as_fd()).as_bytes());
         held = Some(thing);
     }
     caller.stands()?;
     let waits = !fcntl_getfl(&fd)?.contains(OFlags::NONBLOCK);
-    match at_once(&fd, &bytes) {
-        Ok(()) => Ok(Reply::Value(0)),
-        // One that was interrupted by a signal comes again while the connection is on its way.
-        Err(wait @ (Errno::INPROGRESS | Errno::ALREADY | Errno::AGAIN)) if waits => {
-            let patience = socket_timeout(&fd, Timeout::Send)?;
-            let until = patience.filter(|time| *time > Duration::ZERO).map(|t| Instant::now() + t);
-            Ok(Reply::Later(Later::new(move || {
-                let _held = &held;
-                let over = until.is_some_and(|until| Instant::now() >= until);
-                let now = match wait {
-                    Errno::INPROGRESS | Errno::ALREADY => connected(&fd),
-                    _ => Some(at_once(&fd, &bytes)).filter(|tried| *tried != Err(wait)),
-                };
-                now.or(over.then_some(Err(wait))).map(|now| now.map(|()| Reply::Value(0)))
-            })))
+    let patience = socket_timeout(&fd, Timeout::Send)?;
+    let until = patience.filter(|time| *time > Duration::ZERO).map(|time| Instant::now() + time);
+    let mut on_its_way = false;
+    // Not by a thread that answers: that it does not wait is a flag of the caller's own descriptor,
+    // which another thread may take away at the worst moment.
+    Ok(Reply::Later(Later::new(move || {
+        let _held = &held;
+        let tried = if on_its_way { connected(&fd) } else { Some(at_once(&fd, &bytes)) };
+        let over = !waits || until.is_some_and(|until| Instant::now() >= until);
+        match tried {
+            // One that was interrupted by a signal comes again while the connection is on its way.
+            Some(Err(wait @ (Errno::INPROGRESS | Errno::ALREADY | Errno::AGAIN))) => {
+                on_its_way = wait != Errno::AGAIN;
+                over.then_some(Err(wait))
+            }
+            None => over.then_some(Err(Errno::INPROGRESS)),
+            done => done.map(|done| done.map(|()| Reply::Value(0))),
         }
-        Err(errno) => Err(errno),
-    }
+    })))
 }
 
 /// Connects without waiting. The socket is the caller's, so what it says of waiting is put back.
@@ -124,8 +126,11 @@ pub(super) fn bind(caller: &Caller<'_>) -> Answered {
         caller.stands()?;
         return bound(&bytes).map(|()| Reply::Value(0));
     };
-    let place = caller.place_of(&path)?;
+    // Looked up once: another thread may change the working directory meanwhile.
+    let here = caller.directory(HERE)?;
+    let place = caller.place_of(&path, &here)?;
     if !place.plain {
+        rustix::fs::statat(&place.parent, c".", rustix::fs::AtFlags::empty())?;
         return Err(Errno::ADDRINUSE);
     }
     let ask = Ask::Create(&place.path, Made::File);
@@ -134,14 +139,13 @@ pub(super) fn bind(caller: &Caller<'_>) -> Answered {
         errno => errno,
     })?;
     caller.take_umask()?;
-    let here = caller.directory(HERE)?;
     caller.stands()?;
     // The caller's own words, which it is told again by getsockname(2). The kernel resolves them once
     // more: nothing leads elsewhere meanwhile, for no other call is performed. But links of /proc are
     // the broker's own then.
     let words = if place.by_hand {
-        let name = place.name.to_str().map_err(|_| Errno::INVAL)?;
-        unix(&format!("{}/{name}", Broker::way_to(place.parent.as_fd())))
+        let way = Broker::way_to(place.parent.as_fd());
+        unix(&[way.as_bytes(), b"/", place.name.to_bytes()].concat())
     } else {
         bytes
     };
@@ -149,6 +153,9 @@ pub(super) fn bind(caller: &Caller<'_>) -> Answered {
     let done = bound(&words);
     fchdir(&caller.broker.root)?;
     done?;
-    caller.broker.made.remember(&place.parent, &place.name);
+    let found = caller.broker.made.look(&place.parent, &place.name)?;
+    if found.kind == FileType::Socket {
+        caller.broker.made.remember(&place.parent, &place.name);
+    }
     Ok(Reply::Value(0))
 }

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,9 +18,6 @@ const WAITING_MAX: usize = 256;
 /// How long until the next look, at first and at most.
 const SOON: Duration = Duration::from_millis(1);
 const LATEST: Duration = Duration::from_millis(16);
-
-/// `ERESTARTSYS`: the kernel runs the caller's handler, and begins the call again or tells it `EINTR`.
-const RESTART: Errno = Errno::from_raw_os_error(512);
 
 /// What is tried again until it gives an answer.
 pub(super) struct Later(Box<dyn FnMut() -> Option<Answered> + Send>);
@@ -41,15 +39,17 @@ impl fmt::Debug for Later {
 pub(super) struct Waiting {
     calls: Mutex<Vec<(Call, Later)>>,
     more: Condvar,
+    /// How many there are, those that are being tried among them.
+    count: AtomicUsize,
 }
 
 impl Waiting {
     pub(super) fn put(&self, call: Call, later: Later, broker: &Broker) {
-        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
-        if calls.len() >= WAITING_MAX {
-            drop(calls);
+        if self.count.fetch_add(1, Ordering::Relaxed) >= WAITING_MAX {
+            self.count.fetch_sub(1, Ordering::Relaxed);
             return broker.finish(&call, Err(Errno::AGAIN));
         }
+        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
         calls.push((call, later));
         self.more.notify_one();
     }
@@ -73,22 +73,29 @@ impl Waiting {
                     return false;
                 }
                 match (later.0)() {
-                    None if Caller::new(broker, &statuses, *call).is_signalled() => {
-                        broker.finish(call, Err(RESTART));
-                        false
-                    }
-                    None => true,
+                    None => match Caller::new(broker, &statuses, *call).signalled() {
+                        None => true,
+                        Some(errno) => {
+                            broker.finish(call, Err(errno));
+                            false
+                        }
+                    },
                     Some(reply) => {
                         broker.finish(call, reply);
                         false
                     }
                 }
             });
+            self.count.fetch_sub(before - tried.len(), Ordering::Relaxed);
             pause = if tried.len() < before { SOON } else { LATEST.min(pause * 2) };
             let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+            let more = !calls.is_empty();
             calls.append(&mut tried);
-            let waited = self.more.wait_timeout(calls, pause);
-            drop(waited.unwrap_or_else(PoisonError::into_inner));
+            // Whoever has come meanwhile has not been heard yet.
+            if !more && !calls.is_empty() {
+                let waited = self.more.wait_timeout(calls, pause);
+                drop(waited.unwrap_or_else(PoisonError::into_inner));
+            }
         }
     }
 }

@@ -14,6 +14,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+use crate::plan::BROKER_THREADS;
 use cofferdam_policy::Rules;
 use emit::Fragment;
 
@@ -263,6 +264,8 @@ fn fragment(rule: Rule, scope: Scope) -> Fragment {
 const RLIMIT_CORE: u32 = 4;
 /// Init, as the workload sees it.
 const INIT_PID: u32 = 1;
+/// The first of its threads.
+const FIRST_THREAD: u32 = 3;
 /// Setuid and setgid bits.
 const SET_ID: u32 = 0o6000;
 /// `O_CREAT` and the bit that `O_TMPFILE` adds to `O_DIRECTORY`.
@@ -332,11 +335,11 @@ fn judge(check: Check, scope: Scope) -> Fragment {
             argument(0, emit::equal(0, own, refuse()))
         }
         Check::CoreLimit => argument(0, emit::equal(RLIMIT_CORE, granted(), allow())),
-        Check::NotInit { pid } => argument(pid, emit::equal(INIT_PID, refuse(), allow())),
+        Check::NotInit { pid } => argument(pid, not_init()),
         Check::Priority { user } => {
             // Init, or the group that it leads where the sandbox has a terminal. Nobody of the
             // workload is in that group or may join it, so 0 is never it.
-            let one = argument(1, emit::equal(INIT_PID, refuse(), allow()));
+            let one = argument(1, not_init());
             argument(0, emit::equal(user, refuse(), one))
         }
         // PER_LINUX, PER_LINUX32, UNAME26 with either, ADDR_NO_RANDOMIZE, and the question.
@@ -373,6 +376,15 @@ fn kept(scope: Scope, index: u8, bits: u32, answer: Answer) -> Fragment {
         return emit::argument(index, emit::bits(bits, emit::answer(answer), allow));
     }
     allow
+}
+
+/// Not pid 1, nor one of its threads: they are begun after the workload's first process, which is 2, and
+/// before it runs, so their numbers are the next ones for as long as there is a sandbox.
+fn not_init() -> Fragment {
+    let allow = || emit::answer(Answer::Allow);
+    let refuse = || emit::answer(Answer::Errno(EPERM));
+    let above = emit::at_least(FIRST_THREAD + BROKER_THREADS + 1, allow(), refuse());
+    emit::equal(INIT_PID, refuse(), emit::at_least(FIRST_THREAD, above, allow()))
 }
 
 /// `fcntl(2)` of the workload.
@@ -439,9 +451,9 @@ fn ioctl() -> Fragment {
         0xC028_660F,
         0x0000_6611,
     ];
-    /// Requests of btrfs, XFS and F2FS: among them are new names, holes, and contents that change
+    /// Requests of btrfs, XFS, F2FS and bcachefs: among them are new names, holes, and contents that change
     /// places, and every file system that can punches holes by XFS's.
-    const OWN: [u32; 3] = [0x9400, 0x5800, 0xF500];
+    const OWN: [u32; 4] = [0x9400, 0x5800, 0xF500, 0xBC00];
     /// Generic by now: `FICLONE`, `FICLONERANGE`, `FIDEDUPERANGE`, and `FS_IOC_FSGETXATTR`.
     const GENERIC: [u32; 4] = [0x4004_9409, 0x4020_940D, 0xC018_9436, 0x801C_581F];
     let allow = || emit::answer(Answer::Allow);

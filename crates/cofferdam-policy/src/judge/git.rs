@@ -134,6 +134,14 @@ pub fn edit(old: &[u8], new: &[u8], hosts: &HostRules) -> Result<(), Kept> {
             return Err(Kept::Value(named(entry), Unfit::NoRemote));
         }
     }
+    // A name that no remote has any more is a directory to git, whose hooks run where one is pushed to.
+    if let Some(gone) = had.iter().find(|name| !has.contains(*name)) {
+        let of =
+            |entry: &&Entry<'_>| entry.parts() == (b"remote", Some(gone)) && entry.key() == "url";
+        if let Some(entry) = before.iter().find(of) {
+            return Err(Kept::Key(named(entry)));
+        }
+    }
     Ok(())
 }
 

@@ -62,6 +62,7 @@ fn what_git_writes() {
     let moved = OLD.replace("https://good.test/a/b.git", "ssh://git@good.test/a/b.git");
     let who = format!("{OLD}[user]\n\temail = a@b.test\n\tname = A \"B\\\" C\"\n");
     let text = format!("{OLD}[branch \"x\"]\n\tdescription = one\\ntwo\\n\n");
+    let gone = "`remote.origin.url` may not change from inside";
     for (old, new, want, why) in [
         (OLD, OLD, Ok(()), "nothing"),
         (OLD, &tracked, Ok(()), "push -u, checkout --track"),
@@ -69,8 +70,8 @@ fn what_git_writes() {
         (OLD, &format!("{OLD}{add}"), Ok(()), "remote add"),
         (OLD, &rebase, Ok(()), "config branch.main.rebase"),
         (OLD, &loose, Ok(()), "remote remove, at first"),
-        (&loose, removed, Ok(()), "and then"),
-        (&loose, &renamed, Ok(()), "remote rename"),
+        (&loose, removed, Err(gone), "its name would be a directory"),
+        (&loose, &renamed, Err(gone), "remote rename: the same of its old name"),
         (OLD, &moved, Ok(()), "remote set-url"),
         (OLD, &who, Ok(()), "config user.email"),
         (OLD, &text, Ok(()), "branch --edit-description"),

@@ -187,13 +187,13 @@ class Generator:
                         ("renameat2", two + (self.flags(0, 1, 1, 2, 2, 3, 8),)), ("renameat2", two + (self.flags(0, 1, 2),)))
 
     def removes(self):
-        def name():
+        def name(base=b"."):
             # A link of /proc itself is refused in two ways: /proc is read-only inside.
-            path = self.path()
-            link = isinstance(path, bytes) and path.startswith(b"/proc") and path.rstrip(b"/.").count(b"/") < 5
-            return name() if link else path
+            path = self.path(base)
+            words = [word for word in path.split(b"/") if word not in (b"", b".")] if isinstance(path, bytes) else []
+            return name(base) if words[:1] == [b"proc"] and len(words) < 4 else path
         return self.one(("unlink", (name(),)), ("rmdir", (name(),)), ("rmdir", (name(),)),
-                        ("unlinkat", (*self.at(), self.flags(0, 0, REMOVEDIR, REMOVEDIR, 1))))
+                        ("unlinkat", (*self.at(name), self.flags(0, 0, REMOVEDIR, REMOVEDIR, 1))))
 
     def cuts(self):
         size = self.one(0, 0, 1, 100, 4097, -1, 1 << 62)
