@@ -78,7 +78,6 @@ fn harmless_settings_land_as_git_wrote_them() {
         "git remote set-url up https://good.test/you/repo.git",
         "git config --unset user.email",
         "git branch -q --unset-upstream",
-        "git remote remove wide",
         "git branch -q -D tracks",
     ] {
         let before = config(&place);
@@ -89,6 +88,12 @@ fn harmless_settings_land_as_git_wrote_them() {
         assert_eq!(text(&got), text(&want), "{script}");
         assert_ne!(text(&got), text(&before), "{script}: it is an edit");
         assert!(!place.work.join(".git/config.lock").exists(), "{script}");
+    }
+    // A remote that has an address keeps one: its name would be a directory to git otherwise.
+    for script in ["git remote remove wide", "git remote rename wide far"] {
+        let before = config(&place);
+        inside(&place, script).fails(&["Permission denied"], script);
+        assert_eq!(text(&config(&place)), text(&before), "{script}");
     }
     let seen = fs::metadata(place.work.join(".git/config")).unwrap();
     assert_eq!(mode(&twin.join(".git/config")), mode(&place.work.join(".git/config")), "{seen:?}");

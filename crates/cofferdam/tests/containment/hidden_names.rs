@@ -109,8 +109,8 @@ fn names_are_where_they_are_written() {
     };
     let there = ["--workspace", &work, "--policy", &policy];
     run(&there, "cat $W/conf/.env").fails(&["No such file"], "of the workspace");
-    run(&["--workspace", &work, "--hide", "conf/.env"], "true")
-        .refused("does not exist", "not of the working directory");
+    run(&["--workspace", &work, "--hide", "conf/.env"], "cat $W/conf/.env")
+        .works("a flag's is of the working directory, where there is none");
     run(&["--workspace", &work, "--hide", "data/.env"], "cat $W/conf/.env")
         .works("and what nothing grants needs no hiding");
     // Whoever stands in a hidden directory starts at the top.
