@@ -78,7 +78,6 @@ fn harmless_settings_land_as_git_wrote_them() {
         "git remote set-url up https://good.test/you/repo.git",
         "git config --unset user.email",
         "git branch -q --unset-upstream",
-        "git remote remove wide",
         "git branch -q -D tracks",
     ] {
         let before = config(&place);
