@@ -15,6 +15,7 @@
 mod support;
 
 mod absent_names;
+mod bind_race;
 mod blocking;
 mod deaths;
 mod exact;
@@ -38,8 +39,11 @@ mod present_names;
 mod procfs;
 mod races;
 mod record;
+mod remotes;
 mod reopened;
 mod sockets;
 mod spellings;
 mod tcp;
+mod threads;
 mod trial;
+mod waiters;
