@@ -38,9 +38,9 @@ person() {
     seconds "line 1" tests "$who" work "$differential"
     say 1 "$who" $? "random operations on names, outside and inside: the same answers, the same trees ($ran tests)"
     figures
-    seconds "line 2" tests "$who" broker procfs exact blocking nested limits reopened tcp
+    seconds "line 2" tests "$who" broker procfs exact blocking nested limits reopened tcp threads
     say 2 "$who" $? "findings of the kernel: takeover by procfs, busy texts, double execution, leases, FIFOs, umask, bind, limits, nested filters ($ran tests)"
-    seconds "line 3" tests "$who" broker names spellings parents git_ hidden masked kept sockets ghosts races deaths record later
+    seconds "line 3" tests "$who" broker names spellings parents git_ remotes hidden masked kept sockets ghosts races bind_race waiters deaths record later
     say 3 "$who" $? "the catalogue's rows that concern names ($ran attacks)"
     seconds "line 4" tests "$who" work host_replaces
     say 4 "$who" $? "the host saves guarded files as editors and git do, the workload tries meanwhile: no window ($ran tests)"

@@ -68,7 +68,6 @@ pub(crate) fn become_workload(
     rustix::process::umask(umask);
     default_action(SIGPIPE).doing("restore SIGPIPE")?;
     default_action(SIGXFSZ).doing("restore SIGXFSZ")?;
-    set_blocked(&SignalSet::empty()).doing("unblock signals")?;
     for step in &plan.setup {
         if let Step::Seccomp { program } = step {
             let listener = cofferdam_sys::seccomp::set_filter_listening(program)
@@ -81,6 +80,8 @@ pub(crate) fn become_workload(
             }
         }
     }
+    // Only now: who is stopped or ended meanwhile would be so while it waits for the broker.
+    set_blocked(&SignalSet::empty()).doing("unblock signals")?;
     // As execvp(3): the first that starts; a name that may not be executed is told above one
     // that is not there.
     let mut errno = ENOENT;

@@ -236,7 +236,10 @@ fn ends_when_asked(place: &Place, engine: &mut Child, why: &str) -> Option<i32> 
 
 /// A script of Python as a run.
 fn python_run(place: &Place, script: &str) -> Command {
-    let mut command = place.cofferdam(&[]);
+    // The other's socket is of another session.
+    let policy = place.root.join("way.toml");
+    std::fs::write(&policy, "version = 1\n[sockets]\nallow = [\"way\"]\n").unwrap();
+    let mut command = place.cofferdam(&["--policy", &policy.display().to_string()]);
     command.args(["/usr/bin/python3", "-c", script]);
     command
 }

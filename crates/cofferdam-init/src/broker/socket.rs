@@ -86,7 +86,12 @@ pub(super) fn connect(caller: &Caller<'_>) -> Answered {
     // which another thread may take away at the worst moment.
     Ok(Reply::Later(Later::new(move || {
         let _held = &held;
-        let tried = if on_its_way { connected(&fd) } else { Some(at_once(&fd, &bytes)) };
+        let mut tried = if on_its_way { connected(&fd) } else { Some(at_once(&fd, &bytes)) };
+        if tried == Some(Err(Errno::INPROGRESS)) && waits {
+            // On the loopback interface it has mostly come about by now.
+            on_its_way = true;
+            tried = connected(&fd);
+        }
         let over = !waits || until.is_some_and(|until| Instant::now() >= until);
         match tried {
             // One that was interrupted by a signal comes again while the connection is on its way.
