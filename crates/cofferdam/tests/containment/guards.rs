@@ -23,12 +23,13 @@ fn what_cannot_be_seen_is_not_absent() {
         );
         return;
     }
-    place.inside("chmod 000 .git").works("the workload shuts the directory");
+    place.inside("chmod 000 .git").fails(&["Permission denied"], "the workload cannot shut it");
+    place.outside("chmod 000 .git").works("the host shuts the directory");
     place.inside("true").refused("cannot look at", "the guard cannot be put up");
     let plan = finish(place.command(programs().join("cofferdam")).args(["plan", "--", "true"]));
     plan.refused("permission denied", "and the plan says so");
     place.outside("chmod 755 .git").works("opened again");
-    place.inside("echo x >> .git/config").fails(&["Read-only"], "and guarded again");
+    place.inside("echo x >> .git/config").fails(&["Permission denied"], "and guarded again");
 }
 
 /// Files that git reads besides `config` and `hooks`.
