@@ -240,8 +240,9 @@ for i in $(seq 30); do printf \"    def test_$i(self):\\n        with tempfile.T
         println!("not run: pytest: it is not installed here");
         return;
     }
-    let pytest =
-        "/usr/bin/python3 -m pytest -q --basetemp=base . | sed 's/ in .*//'; ls; ls .pytest_cache";
+    // The same on both sides, whatever the caller's environment says.
+    let pytest = "unset PYTHONDONTWRITEBYTECODE; \
+        /usr/bin/python3 -m pytest -q --basetemp=base . | sed 's/ in .*//'; ls; ls .pytest_cache";
     // Compiled modules have times of their sources in them.
     let left_out = &["__pycache__", ".pytest_cache/v/cache/lastfailed"];
     let job = Job { left_out, ..Job::plain("pytest", set_up, pytest) };
