@@ -221,7 +221,7 @@ impl Broker {
                 if let Some((parent, name)) = born {
                     self.unmake(&fd, &parent, &name);
                 }
-                let errno = Errno::from_io_error(&error).unwrap_or(Errno::IO);
+                let errno = errno(&error);
                 self.denials.failed(Operation::Write, "", errno);
                 Err(errno)
             }
@@ -307,12 +307,17 @@ fn perform_alone(caller: &Caller<'_>) -> Answered {
     }
 }
 
+/// What the kernel said.
+fn errno(error: &io::Error) -> Errno {
+    Errno::from_io_error(error).unwrap_or(Errno::IO)
+}
+
 /// The whole content of a small regular file; `TOOBIG` where there is more.
 fn content(file: OwnedFd, bytes_max: u64) -> Result<Vec<u8>, Errno> {
     use io::Read;
     let mut bytes = Vec::new();
     let read = File::from(file).take(bytes_max + 1).read_to_end(&mut bytes);
-    read.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+    read.map_err(|error| errno(&error))?;
     if u64::try_from(bytes.len()).is_ok_and(|length| length <= bytes_max) {
         Ok(bytes)
     } else {

@@ -12,7 +12,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use super::caller::Caller;
-use super::place::{HERE, Place, Target};
+use super::place::{HERE, Target};
 use super::waiting::Later;
 use super::{Answered, Broker, Reply};
 
@@ -35,14 +35,7 @@ fn thing(caller: &Caller<'_>, at: (i32, usize), last: Last) -> Result<(OwnedFd, 
     } else {
         Target::Name(place)
     };
-    match target {
-        Target::Thing(fd, path) => Ok((fd, path)),
-        Target::Name(Place { parent, name, path, .. }) => {
-            let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let fd = openat(&parent, &name, flags, Mode::empty())?;
-            Ok((fd, path))
-        }
-    }
+    target.hold()
 }
 
 fn ask(

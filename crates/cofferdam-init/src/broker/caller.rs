@@ -14,8 +14,8 @@ use rustix::fs::{AtFlags, Mode, OFlags, openat};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 
-use super::Broker;
 use super::place::{HERE, Place};
+use super::{Broker, errno};
 
 /// Longest path with its NUL (`PATH_MAX`, `path_resolution(7)`).
 const PATH_BYTES_MAX: usize = 4096;
@@ -91,11 +91,10 @@ impl<'b> Caller<'b> {
 
     fn read(&self, address: u64, to: &mut [u8]) -> Result<usize, Errno> {
         let read = notify::read_memory(self.call.thread, address, to);
-        read.map_err(|error| match Errno::from_io_error(&error) {
+        read.map_err(|error| match errno(&error) {
             // A program that may be executed but not read.
-            Some(Errno::PERM) => Errno::ACCESS,
-            Some(errno) => errno,
-            None => Errno::IO,
+            Errno::PERM => Errno::ACCESS,
+            errno => errno,
         })
     }
 
@@ -117,7 +116,7 @@ impl<'b> Caller<'b> {
     /// Writes where an argument points to.
     pub(super) fn write(&self, index: usize, bytes: &[u8]) -> Result<(), Errno> {
         let written = notify::write_memory(self.call.thread, self.argument(index), bytes);
-        written.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
+        written.map_err(|error| errno(&error))
     }
 
     /// Whether the call still waits: what was read of the thread was the caller's.

@@ -4,7 +4,7 @@ use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use cofferdam_plan::judge::names::{Answer, Ask, Made, Thing};
+use cofferdam_plan::judge::names::{Answer, Ask, Made, Thing, judge};
 use cofferdam_plan::message::Operation;
 use rustix::fs::{
     AtFlags, CWD, Dev, FileType, Mode, RenameFlags, linkat, mkdirat, mknodat, renameat_with,
@@ -242,13 +242,17 @@ pub(super) fn ask_rename<'c>(
     (to, over): (&Place, Option<Thing>),
 ) -> Result<Answer<'c>, Errno> {
     let ask = Ask::Rename { from: &from.path, thing, to: &to.path, over };
-    let stays = Ask::Remove(&from.path, thing);
-    let held = cofferdam_plan::judge::names::judge(&caller.broker.rules, stays);
-    let about = if matches!(held, Answer::Deny(..)) { &from.path } else { &to.path };
-    let asked = caller.ask(Operation::Rename, about, ask);
+    let rules = &caller.broker.rules;
+    let asked = match judge(rules, ask) {
+        Answer::Deny(..) => {
+            let held = matches!(judge(rules, Ask::Remove(&from.path, thing)), Answer::Deny(..));
+            caller.ask(Operation::Rename, if held { &from.path } else { &to.path }, ask)
+        }
+        answer @ (Answer::Allow | Answer::Mask(_) | Answer::GitConfig(_)) => Ok(answer),
+    };
     // Whoever is told to copy removes what it can afterwards. Above what is known to stay that would be
     // half of a tree: as for every mount, it is busy.
-    let known = caller.broker.rules.entries();
+    let known = rules.entries();
     let stays = |path: &Path| known.iter().any(|entry| entry.path.starts_with(path));
     match asked {
         Err(Errno::XDEV) if stays(&from.path) || stays(&to.path) => Err(Errno::BUSY),

@@ -2,7 +2,7 @@
 
 use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use cofferdam_plan::judge::names::Ask;
 use cofferdam_plan::message::Operation;
@@ -12,7 +12,7 @@ use rustix::io::Errno;
 
 use super::caller::Caller;
 use super::place::{HERE, Place, Target};
-use super::{Answered, Broker, Reply};
+use super::{Answered, Broker, Reply, errno};
 
 /// What is looked at: a name in a directory, or with an empty one the descriptor itself.
 struct Seen {
@@ -63,13 +63,13 @@ pub(super) fn stat(caller: &Caller<'_>) -> Answered {
     let flags = AtFlags::from_bits_retain(flags);
     let seen = seen(caller, at, flags)?;
     let own = (flags.difference(AtFlags::SYMLINK_NOFOLLOW) | Seen::FLAGS).bits().cast_signed();
-    let errno = |error: std::io::Error| Errno::from_io_error(&error).unwrap_or(Errno::IO);
     if caller.call.number == 332 {
         let mask = caller.bits(3);
-        let bytes = look::statx(seen.at.as_fd(), &seen.name, own, mask).map_err(errno)?;
+        let bytes =
+            look::statx(seen.at.as_fd(), &seen.name, own, mask).map_err(|error| errno(&error))?;
         caller.write(to, &bytes)?;
     } else {
-        let bytes = look::stat(seen.at.as_fd(), &seen.name, own).map_err(errno)?;
+        let bytes = look::stat(seen.at.as_fd(), &seen.name, own).map_err(|error| errno(&error))?;
         caller.write(to, &bytes)?;
     }
     Ok(Reply::Value(0))
@@ -108,23 +108,16 @@ pub(super) fn readlink(caller: &Caller<'_>) -> Answered {
     }
     let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::EMPTY_PATH;
     let seen = seen(caller, at, flags)?;
-    let mut text = match own_link(caller, &seen)? {
-        Some(text) => text,
+    // Those of `/proc` that stand for whoever asks.
+    let own = match seen.path.parent() {
+        Some(above) if above == Path::new("/proc") => caller.own_link(seen.name.to_bytes())?,
+        Some(_) | None => None,
+    };
+    let mut text = match own {
+        Some(text) => text.into_bytes(),
         None => readlinkat(&seen.at, &seen.name, Vec::new())?.into_bytes(),
     };
     text.truncate(usize::try_from(room).unwrap_or(0));
     caller.write(buffer, &text)?;
     i64::try_from(text.len()).map(Reply::Value).map_err(|_| Errno::INVAL)
-}
-
-/// `/proc/self` and `/proc/thread-self` say who asks.
-fn own_link(caller: &Caller<'_>, seen: &Seen) -> Result<Option<Vec<u8>>, Errno> {
-    let process = caller.process();
-    Ok(match seen.path.to_str() {
-        Some("/proc/self") => Some(process?.to_string().into_bytes()),
-        Some("/proc/thread-self") => {
-            Some(format!("{}/task/{}", process?, caller.call.thread).into_bytes())
-        }
-        Some(_) | None => None,
-    })
 }

@@ -55,14 +55,13 @@ impl Want {
         self.has(OFlags::TMPFILE)
     }
 
-    fn change(self) -> Change {
-        if self.has(OFlags::TRUNC) {
-            Change::Cut(0)
-        } else if self.has(OFlags::APPEND) && self.flags & OFlags::RWMODE == OFlags::WRONLY {
-            Change::Append
-        } else {
-            Change::Write
-        }
+    /// What an open that writes or cuts does to what is there: one may do both.
+    fn changes(self) -> impl Iterator<Item = Change> {
+        let append = self.has(OFlags::APPEND) && self.flags & OFlags::RWMODE == OFlags::WRONLY;
+        let write = if append { Change::Append } else { Change::Write };
+        let cuts = self.has(OFlags::TRUNC).then_some(Change::Cut(0));
+        let writes = self.flags.intersects(OFlags::RWMODE).then_some(write);
+        cuts.into_iter().chain(writes)
     }
 
     fn operation(self) -> Operation {
@@ -194,10 +193,8 @@ fn existing(caller: &Caller<'_>, place: &Place, want: Want) -> Result<Tried, Err
             true => broker.made.look(&place.parent, &place.name)?.thing,
             false => nothing,
         };
-        let asks = [Some(want.change()), also(want)];
-        for change in asks.into_iter().flatten() {
-            let denied = caller.asked(want, place, Ask::Change(&place.path, change, thing));
-            denied?;
+        for change in want.changes() {
+            caller.asked(want, place, Ask::Change(&place.path, change, thing))?;
         }
         false
     } else {
@@ -255,8 +252,7 @@ fn existing(caller: &Caller<'_>, place: &Place, want: Want) -> Result<Tried, Err
 
 /// Waits for what is at a name now, whatever has the name by then.
 fn later(caller: &Caller<'_>, place: &Place, want: Want, errno: Errno) -> Result<Tried, Errno> {
-    let held = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let fd = openat(&place.parent, &place.name, held, Mode::empty())?;
+    let fd = place.hold()?;
     let kind = FileType::from_raw_mode(fstat(&fd)?.st_mode);
     if errno == Errno::NXIO && kind != FileType::Fifo {
         return Err(errno);
@@ -274,18 +270,11 @@ fn kept(caller: &Caller<'_>, place: &Place, want: Want, fd: &OwnedFd) -> Result<
         return Ok(());
     }
     let thing = caller.broker.made.look(fd, c"")?.thing;
-    for change in [Some(want.change()), also(want)].into_iter().flatten() {
+    for change in want.changes() {
         let ask = Ask::Change(&place.path, change, thing);
         caller.ask(want.operation(), &place.path, ask)?;
     }
     Ok(())
-}
-
-/// What an open that cuts is besides: one that writes.
-fn also(want: Want) -> Option<Change> {
-    let cut = want.has(OFlags::TRUNC) && want.flags.intersects(OFlags::RWMODE);
-    let append = want.has(OFlags::APPEND) && want.flags & OFlags::RWMODE == OFlags::WRONLY;
-    cut.then_some(if append { Change::Append } else { Change::Write })
 }
 
 impl Caller<'_> {
@@ -366,7 +355,7 @@ fn again(caller: &Caller<'_>, fd: &OwnedFd, path: &Path, want: Want) -> Answered
     let broker = caller.broker;
     let found = broker.made.look(fd, c"")?;
     if want.writes() {
-        for change in [Some(want.change()), also(want)].into_iter().flatten() {
+        for change in want.changes() {
             caller.ask(want.operation(), path, Ask::Change(path, change, found.thing))?;
         }
     } else if let Answer::Mask(_) = caller.ask(want.operation(), path, Ask::Read(path))? {

@@ -60,6 +60,24 @@ enum Link {
     Jump(OwnedFd),
 }
 
+impl Place {
+    /// Holds what has the name now, without the right to read or write it; a symbolic link itself.
+    pub(super) fn hold(&self) -> Result<OwnedFd, Errno> {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        openat(&self.parent, &self.name, flags, Mode::empty())
+    }
+}
+
+impl Target {
+    /// The thing, and its path.
+    pub(super) fn hold(self) -> Result<(OwnedFd, PathBuf), Errno> {
+        match self {
+            Self::Thing(fd, path) => Ok((fd, path)),
+            Self::Name(place) => Ok((place.hold()?, place.path)),
+        }
+    }
+}
+
 impl Broker {
     /// The path of what a descriptor names (`proc_pid_fd(5)`).
     ///
@@ -215,7 +233,8 @@ impl Caller<'_> {
 
     /// What is behind a hidden directory is not there, though the mount over it says that it is shut.
     fn shut(&self, at: BorrowedFd<'_>, word: &CStr, errno: Errno) -> Errno {
-        if word == c"." || word == c".." {
+        // Where nothing is hidden there is nothing to ask.
+        if word == c"." || word == c".." || !self.broker.rules.looks() {
             return errno;
         }
         let path = self.broker.path_of(at).unwrap_or_default();
@@ -229,14 +248,9 @@ impl Caller<'_> {
     /// What the symbolic link `name` in `at` means to the caller.
     fn read_link(&self, at: BorrowedFd<'_>, name: &CStr) -> Result<Link, Errno> {
         let path = self.broker.path_of(at)?;
-        let text = |text: String| CString::new(text).map(Link::Text).map_err(|_| Errno::INVAL);
         if path == Path::new("/proc") {
-            match name.to_bytes() {
-                b"self" => return text(self.process()?.to_string()),
-                b"thread-self" => {
-                    return text(format!("{}/task/{}", self.process()?, self.call.thread));
-                }
-                _ => {}
+            if let Some(text) = self.own_link(name.to_bytes())? {
+                return CString::new(text).map(Link::Text).map_err(|_| Errno::INVAL);
             }
         } else if path.starts_with("/proc") {
             if self.broker.is_own(&path) {
@@ -246,6 +260,15 @@ impl Caller<'_> {
             return openat(at, name, flags, Mode::empty()).map(Link::Jump);
         }
         readlinkat(at, name, Vec::new()).map(Link::Text)
+    }
+
+    /// What the links of `/proc` that stand for whoever asks say to the caller.
+    pub(super) fn own_link(&self, name: &[u8]) -> Result<Option<String>, Errno> {
+        Ok(match name {
+            b"self" => Some(self.process()?.to_string()),
+            b"thread-self" => Some(format!("{}/task/{}", self.process()?, self.call.thread)),
+            _ => None,
+        })
     }
 
     /// Follows the last name of `place` one link further; `None` where it is no link.

@@ -7,8 +7,9 @@ use std::os::fd::OwnedFd;
 
 use cofferdam_plan::git;
 use cofferdam_plan::judge::Because;
-use cofferdam_plan::judge::names::{Answer, Ask};
+use cofferdam_plan::judge::names::Answer;
 use cofferdam_plan::message::{Denied, Operation};
+use cofferdam_plan::model::Clause;
 use rustix::fs::{
     AtFlags, FileType, Mode, OFlags, StatxFlags, fchmod, fstat, openat, renameat, statx, unlinkat,
 };
@@ -17,7 +18,7 @@ use rustix::io::Errno;
 use super::caller::Caller;
 use super::change::{ask_rename, found};
 use super::place::Place;
-use super::{Answered, Reply, content};
+use super::{Answered, Reply, content, errno};
 
 /// Longest text. Bytes.
 const TEXT_BYTES_MAX: u64 = 1 << 20;
@@ -31,12 +32,12 @@ pub(super) fn rename(caller: &Caller<'_>, from: (i32, usize), to: (i32, usize)) 
     let answer = ask_rename(caller, (&from, source.thing), (&to, over.map(|over| over.thing)))?;
     caller.stands()?;
     match answer {
-        Answer::GitConfig(_) => land(caller, &from, &to),
+        Answer::GitConfig(clause) => land(caller, clause, (&from, &to)),
         Answer::Allow | Answer::Mask(_) | Answer::Deny(..) => Err(Errno::AGAIN),
     }
 }
 
-fn land(caller: &Caller<'_>, from: &Place, to: &Place) -> Answered {
+fn land(caller: &Caller<'_>, clause: &Clause, (from, to): (&Place, &Place)) -> Answered {
     // Nothing of it is touched where it could not land.
     if mount(from)? != mount(to)? {
         return Err(Errno::XDEV);
@@ -48,18 +49,10 @@ fn land(caller: &Caller<'_>, from: &Place, to: &Place) -> Answered {
         Err(errno) => return Err(errno),
     };
     if let Err(kept) = git::edit(&old, &new, &caller.broker.hosts) {
-        let nothing =
-            cofferdam_plan::judge::names::Thing { made: false, directory: false, bytes: 0 };
-        let ask = Ask::Remove(&to.path, nothing);
-        // The rule is the one that a removal would meet.
-        if let Answer::Deny(clause, _) =
-            cofferdam_plan::judge::names::judge(&caller.broker.rules, ask)
-        {
-            let mut denied = Denied::by_rule(Operation::Rename, &to.path, clause, Because::Guarded);
-            denied.why = kept.to_string();
-            denied.fix = "edit it outside the sandbox".into();
-            caller.broker.denials.kept(denied);
-        }
+        let mut denied = Denied::by_rule(Operation::Rename, &to.path, clause, Because::Guarded);
+        denied.why = kept.to_string();
+        denied.fix = "edit it outside the sandbox".into();
+        caller.broker.denials.kept(denied);
         return Err(Errno::ACCESS);
     }
     // The same name, under a file of our own: what git leaves where it is interrupted here, too.
@@ -84,7 +77,7 @@ fn write(copy: OwnedFd, text: &[u8], mode: Mode) -> Result<(), Errno> {
     fchmod(&copy, mode)?;
     let mut file = File::from(copy);
     let written = file.write_all(text);
-    written.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
+    written.map_err(|error| errno(&error))
 }
 
 fn read(place: &Place) -> Result<Vec<u8>, Errno> {

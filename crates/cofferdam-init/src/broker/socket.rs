@@ -9,16 +9,16 @@ use cofferdam_plan::judge::names::{Ask, Made};
 use cofferdam_plan::message::Operation;
 use cofferdam_sys::socket;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{FileType, Mode, OFlags, fcntl_getfl, fcntl_setfl, openat};
+use rustix::fs::{FileType, OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::Errno;
 use rustix::net::AddressFamily;
 use rustix::net::sockopt::{Timeout, socket_domain, socket_error, socket_timeout};
 use rustix::process::fchdir;
 
 use super::caller::Caller;
-use super::place::{HERE, Place, Target};
+use super::place::HERE;
 use super::waiting::Later;
-use super::{Answered, Broker, Reply};
+use super::{Answered, Broker, Reply, errno};
 
 /// `sizeof(struct sockaddr_storage)`: the kernel takes no longer address.
 const ADDRESS_BYTES_MAX: u32 = 128;
@@ -50,10 +50,6 @@ fn unix(path: &[u8]) -> Vec<u8> {
     [&UNIX, path, &[0]].concat()
 }
 
-fn errno(error: &std::io::Error) -> Errno {
-    Errno::from_io_error(error).unwrap_or(Errno::IO)
-}
-
 pub(super) fn connect(caller: &Caller<'_>) -> Answered {
     let (fd, mut bytes, path) = named(caller)?;
     // Held until the connection stands: the address names it.
@@ -61,13 +57,7 @@ pub(super) fn connect(caller: &Caller<'_>) -> Answered {
     if let Some(path) = path {
         let here = caller.directory(HERE)?;
         let place = caller.place_of(&path, &here)?;
-        let (thing, path) = match caller.target_of(place)? {
-            Target::Thing(thing, path) => (thing, path),
-            Target::Name(Place { parent, name, path, .. }) => {
-                let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                (openat(&parent, &name, flags, Mode::empty())?, path)
-            }
-        };
+        let (thing, path) = caller.target_of(place)?.hold()?;
         let found = caller.broker.made.look(&thing, c"")?;
         if found.kind == FileType::Socket {
             caller.ask(Operation::Connect, &path, Ask::Connect(&path, found.thing))?;
