@@ -208,15 +208,20 @@ fn start_time(subject: &Subject, pairs: usize) -> Result<Figure, String> {
     })
 }
 
+/// Starts in one workspace against starts in another.
+fn starts(subject: &Subject, pairs: usize, (one, other): (&Path, &Path)) -> Result<Ratios, String> {
+    pairs_of(
+        pairs,
+        || Ok(time(&mut subject.cofferdam(one, &["true"]))?.as_secs_f64()),
+        || Ok(time(&mut subject.cofferdam(other, &["true"]))?.as_secs_f64()),
+    )
+}
+
 fn large_tree(subject: &Subject, pairs: usize) -> Result<Figure, String> {
     let (empty, large) = (subject.workspace("empty")?, subject.workspace("large")?);
     println!("making a tree of {TREE_FILES} files");
     fill(&large, TREE_FILES, "")?;
-    let ratios = pairs_of(
-        pairs,
-        || Ok(time(&mut subject.cofferdam(&large, &["true"]))?.as_secs_f64()),
-        || Ok(time(&mut subject.cofferdam(&empty, &["true"]))?.as_secs_f64()),
-    )?;
+    let ratios = starts(subject, pairs, (&large, &empty))?;
     Ok(Figure {
         what: "start in a tree of 300,000 files against an empty one".into(),
         goal: "within 10 %".into(),

@@ -7,7 +7,7 @@ use std::process::Command;
 use rustix::fs::sync;
 
 use super::super::subject::Subject;
-use super::super::{Figure, TREE_FILES, alternate, fill, pairs_of, time};
+use super::super::{Figure, TREE_FILES, alternate, fill, starts, time};
 use super::Ratios;
 use crate::test::step;
 
@@ -140,11 +140,7 @@ pub(super) fn repository(subject: &Subject, pairs: usize) -> Result<Figure, Stri
     }
     println!("making a repository of {TREE_FILES} files");
     fill(&large, TREE_FILES, "")?;
-    let ratios = pairs_of(
-        pairs,
-        || Ok(time(&mut subject.cofferdam(&large, &["true"]))?.as_secs_f64()),
-        || Ok(time(&mut subject.cofferdam(&empty, &["true"]))?.as_secs_f64()),
-    )?;
+    let ratios = starts(subject, pairs, (&large, &empty))?;
     emptied(&large)?;
     Ok(Figure {
         what: "start in a repository of 300,000 files against an empty one".into(),
