@@ -136,10 +136,12 @@ impl Pattern {
             if matches!(name, "." | "..") {
                 return Err(PatternFault::Dots);
             }
-            if word(name.as_bytes()).is_empty() {
+            let folded = word(name.as_bytes());
+            if folded.is_empty() {
                 return Err(PatternFault::Empty);
             }
-            if name.contains("**") && name != "**" {
+            // Letters that nobody sees may stand between two stars: it would read as `**` and be `*`.
+            if name != "**" && folded.windows(2).any(|two| two == b"**") {
                 return Err(PatternFault::Stars);
             }
         }
@@ -348,6 +350,7 @@ mod tests {
             ("a\0b", Err(Letter('\0')), "a NUL"),
             ("a**/b", Err(Stars), "two stars and more"),
             ("***", Err(Stars), "three"),
+            ("*\u{61c}*/b", Err(Stars), "two, and between them nothing that can be seen"),
             (deep.trim_end_matches('/'), Ok(()), "64 names"),
             (&format!("{deep}a"), Err(Words), "65"),
             (&long, Err(Bytes), "a byte too many"),
