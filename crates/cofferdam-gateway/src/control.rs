@@ -267,8 +267,13 @@ impl Ledger {
                     self.places.add_permits(places.min(Semaphore::MAX_PERMITS / 2));
                 }
                 Ok(ToGateway::Finish) | Err(_) => break,
-                // Given once, before.
-                Ok(ToGateway::Egress { .. } | ToGateway::Sockets) => {}
+                // Given once, before; or not asked for.
+                Ok(
+                    ToGateway::Egress { .. }
+                    | ToGateway::Sockets
+                    | ToGateway::Rules { .. }
+                    | ToGateway::Answer { .. },
+                ) => {}
             }
         }
         self.places.close();
@@ -307,6 +312,7 @@ mod tests {
             received: 0,
             duration_ms: 0,
             times: 1,
+            request: None,
         }
     }
 

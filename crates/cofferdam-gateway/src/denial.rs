@@ -61,13 +61,17 @@ impl Denial {
                 format!("the rule allows {} here, not {}", known.as_str(), protocol.as_str()),
             ),
             Unwanted::Denied => ("host-denied", "a rule denies it".to_owned()),
+            Unwanted::Unseen => {
+                ("unseen", "a rule denies some requests, and nobody may look into this".to_owned())
+            }
+            Unwanted::Method => ("method-not-allowed", "no rule allows this method".to_owned()),
         };
         let fix = match because {
             Unwanted::Host | Unwanted::Port => rule(host, port, protocol),
             Unwanted::Protocol(_) => {
                 format!("in that rule: protocol = \"{}\"", protocol.as_str())
             }
-            Unwanted::Denied => String::new(),
+            Unwanted::Denied | Unwanted::Unseen | Unwanted::Method => String::new(),
         };
         Self { code, why, fix, clause: clause.clone(), side: Side::Policy }
     }

@@ -210,6 +210,7 @@ impl Entry {
             received: 0,
             duration_ms: 0,
             times: 1,
+            request: None,
         };
         let (gate, started) = (Rc::clone(gate), Instant::now());
         Self { gate, ended, started, placed: false, waits: false, tally: Tally::default() }

@@ -160,6 +160,8 @@ fn doors_of(engine: &OwnedFd, egress: &Egress) -> Result<Vec<(Door, OwnedFd)>, F
             ToGateway::Sockets
             | ToGateway::Egress { .. }
             | ToGateway::Room { .. }
+            | ToGateway::Rules { .. }
+            | ToGateway::Answer { .. }
             | ToGateway::Finish => {
                 return Err(Failed { doing: "receive the sockets of the plan".into(), errno: 0 });
             }

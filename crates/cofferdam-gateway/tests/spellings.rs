@@ -12,6 +12,7 @@ use cofferdam_gateway::upstream::question;
 use cofferdam_gateway::{authority, hello, socks};
 use cofferdam_policy::Name;
 use cofferdam_policy::judge::hosts::{Allowed, Decision, Host, HostRules, Pattern, Protocol};
+use cofferdam_policy::judge::requests::{Inspect, Requests};
 use cofferdam_policy::model::Clause;
 
 /// Good ones, and what differs between readers.
@@ -95,6 +96,8 @@ fn judged_and_asked(name: &Name, shown: &impl std::fmt::Display) {
         ports: vec![443],
         protocol: Protocol::Tls,
         dial: None,
+        inspect: Inspect::Auto,
+        requests: Requests::default(),
         reason: None,
         clause: Clause::built_in("allow"),
     };

@@ -4,7 +4,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use cofferdam_policy::hostname::Name;
 use cofferdam_policy::judge::hosts::HostRules;
-use cofferdam_policy::network::{Published, UpstreamProxy};
+use cofferdam_policy::network::{Published, TrustedFile, UpstreamProxy};
 
 /// Port of the HTTP proxy on [`crate::synthetic::GATEWAY_V4`].
 pub const PROXY_PORT: u16 = 3128;
@@ -29,6 +29,10 @@ pub struct Egress {
     pub doors: Vec<Door>,
     /// Servers of the workload's that the host's loopback reaches.
     pub publish: Vec<Published>,
+    /// Files with authorities beside the system's that hosts are believed by.
+    pub trust_ca: Vec<TrustedFile>,
+    /// Whether somebody outside is asked about what no rule allows.
+    pub approve: bool,
 }
 
 /// A name and its addresses inside.

@@ -195,6 +195,18 @@ pub enum ToGateway {
         /// How many.
         places: u32,
     },
+    /// Rules that hold from here on come with this packet, in a sealed memfd.
+    Rules {
+        /// Their number; those of the plan are 0.
+        generation: u32,
+    },
+    /// What a person said to [`FromGateway::Asks`].
+    Answer {
+        /// Which question.
+        id: u64,
+        /// Whether it may be.
+        allowed: bool,
+    },
     /// The workload is gone: tell what is left, and end.
     Finish,
 }
@@ -225,6 +237,78 @@ pub enum FromGateway {
     Ended(Box<Ended>),
     /// Refusals that were counted, each kind once, at the end: they took no place.
     Counted(Box<Ended>),
+    /// The session's own authority, before anything else is said: its key is in the gateway alone. Told
+    /// where the plan looks into TLS.
+    Authority {
+        /// Its certificate (X.509, DER).
+        certificate: Vec<u8>,
+    },
+    /// [`ToGateway::Rules`] hold from here on.
+    Applied {
+        /// Their number.
+        generation: u32,
+    },
+    /// Nothing allows it: may it be?
+    Asks(Box<Question>),
+    /// Nobody waits for the answer any more.
+    AsksNoMore {
+        /// Which question.
+        id: u64,
+    },
+}
+
+/// What a person is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// Its number in this session.
+    pub id: u64,
+    /// For whom it is, as [`cofferdam_policy::judge::hosts::Host`] spells it.
+    pub host: String,
+    /// On which port.
+    pub port: u16,
+    /// What is spoken.
+    pub protocol: Protocol,
+    /// The method, where a rule for the host looks at requests.
+    pub method: Option<String>,
+    /// The path, likewise; without the query, which may hold a secret.
+    pub path: Option<String>,
+}
+
+/// A request that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Requested {
+    /// In which version.
+    pub version: HttpVersion,
+    /// The method, as it was sent.
+    pub method: String,
+    /// The path, as it was sent, without the query, which may hold a secret.
+    pub path: String,
+    /// The status of the answer, where there was one: the host's or the gateway's own.
+    pub status: Option<u16>,
+}
+
+/// A version of HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
+pub enum HttpVersion {
+    /// HTTP/1.0.
+    Http10,
+    /// HTTP/1.1.
+    Http11,
+    /// HTTP/2.
+    Http2,
+}
+
+impl HttpVersion {
+    /// As people write it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http10 => "HTTP/1.0",
+            Self::Http11 => "HTTP/1.1",
+            Self::Http2 => "HTTP/2",
+        }
+    }
 }
 
 /// One connection from its beginning to its end.
@@ -256,6 +340,8 @@ pub struct Ended {
     pub duration_ms: u64,
     /// How many like it this stands for, from 1: a program that asks again and again fills no log.
     pub times: u64,
+    /// The request, where this is one and not a whole connection.
+    pub request: Option<Requested>,
 }
 
 /// How a connection came to the gateway.

@@ -306,7 +306,8 @@ wire_struct!(Ended {
     sent,
     received,
     duration_ms,
-    times
+    times,
+    request
 });
 wire_enum!(Way { 0 => Direct, 1 => Proxy, 2 => Socks, 3 => Lookup, 4 => Published });
 wire_enum!(Went { 0 => Allowed, 1 => Denied { code }, 2 => Failed { code } });
@@ -317,11 +318,17 @@ wire_enum!(FromGateway {
     3 => Ended(ended),
     4 => Waits,
     5 => Counted(ended),
+    6 => Authority { certificate },
+    7 => Applied { generation },
+    8 => Asks(question),
+    9 => AsksNoMore { id },
 });
 wire_enum!(ToGateway {
     0 => Egress { user },
     1 => Sockets,
     2 => Room { places },
     3 => Finish,
+    4 => Rules { generation },
+    5 => Answer { id, allowed },
 });
 wire_enum!(Order { 0 => Go, 1 => Signal { number }, 2 => Foreground });

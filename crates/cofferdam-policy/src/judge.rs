@@ -10,6 +10,7 @@ pub mod hosts;
 pub mod mask;
 pub mod names;
 pub mod pattern;
+pub mod requests;
 
 use std::path::{Path, PathBuf};
 

@@ -16,13 +16,26 @@ pub struct Network {
     pub upstream_proxy: Option<UpstreamProxy>,
     /// Servers of the workload's that the host's loopback reaches.
     pub publish: Vec<Published>,
+    /// Files with authorities beside the system's that hosts are believed by, in PEM.
+    pub trust_ca: Vec<TrustedFile>,
+}
+
+/// A file of `network.trust_ca`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
+pub struct TrustedFile {
+    /// Where it is, absolute.
+    pub path: std::path::PathBuf,
+    /// The rule.
+    pub clause: Clause,
 }
 
 impl Network {
     /// No way out and none in.
     #[must_use]
     pub fn closed(base: Clause) -> Self {
-        Self { rules: HostRules::none(base), upstream_proxy: None, publish: Vec::new() }
+        let (publish, trust_ca) = (Vec::new(), Vec::new());
+        Self { rules: HostRules::none(base), upstream_proxy: None, publish, trust_ca }
     }
 
     /// Whether nothing goes in or out.

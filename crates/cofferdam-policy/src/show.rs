@@ -104,7 +104,7 @@ fn names(out: &mut String, policy: &Policy) -> std::fmt::Result {
 }
 
 fn write_network(out: &mut String, policy: &Policy) -> std::fmt::Result {
-    let Network { rules, upstream_proxy, publish } = &policy.network;
+    let Network { rules, upstream_proxy, publish, trust_ca } = &policy.network;
     if policy.network.is_closed() {
         writeln!(out, "\nnetwork     none   {}", policy.network_clause)?;
     } else {
@@ -122,6 +122,10 @@ fn write_network(out: &mut String, policy: &Policy) -> std::fmt::Result {
     if let Some(proxy) = upstream_proxy {
         let (speaks, host, port) = (proxy.speaks.as_str(), &proxy.host, proxy.port);
         writeln!(out, "  upstream    {speaks:<9}  {host}:{port}   {}", proxy.clause)?;
+    }
+    for trusted in trust_ca {
+        let path = in_line(trusted.path.display());
+        writeln!(out, "  trust       authority  {path}   {}", trusted.clause)?;
     }
     for published in publish {
         let (inside, outside) = (published.inside, published.outside);

@@ -128,7 +128,11 @@ impl Gateway {
                 FromGateway::Begun { .. }
                 | FromGateway::Waits
                 | FromGateway::Ended(_)
-                | FromGateway::Counted(_),
+                | FromGateway::Counted(_)
+                | FromGateway::Authority { .. }
+                | FromGateway::Applied { .. }
+                | FromGateway::Asks(_)
+                | FromGateway::AsksNoMore { .. },
             )
             | None => "it ended without a word".into(),
         };
@@ -208,8 +212,13 @@ impl Gateway {
                 witness.ended(*ended);
             }
             FromGateway::Counted(ended) => witness.ended(*ended),
-            // Said before; a gateway that says it again is not believed anything.
-            FromGateway::Ready { .. } | FromGateway::Failed { .. } => {}
+            // Said before, or not asked for.
+            FromGateway::Ready { .. }
+            | FromGateway::Failed { .. }
+            | FromGateway::Authority { .. }
+            | FromGateway::Applied { .. }
+            | FromGateway::Asks(_)
+            | FromGateway::AsksNoMore { .. } => {}
         }
     }
 
@@ -349,6 +358,7 @@ mod tests {
             received: 0,
             duration_ms: 0,
             times: 1,
+            request: None,
         }
     }
 

@@ -154,6 +154,7 @@ fn the_wire_form_has_one_spelling() {
         received: 2,
         duration_ms: 3,
         times: 1,
+        request: None,
     };
     for message in [
         FromGateway::Ready { build: BUILD.into() },

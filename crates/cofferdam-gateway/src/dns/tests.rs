@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use cofferdam_plan::synthetic::pair;
 use cofferdam_policy::judge::hosts::{Allowed, Denied, Pattern, Protocol};
+use cofferdam_policy::judge::requests::{Inspect, Requests};
 use hickory_proto::rr::rdata::opt::EdnsOption;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -25,6 +26,8 @@ fn rules() -> HostRules {
         ports: vec![443],
         protocol: Protocol::Tls,
         dial: None,
+        inspect: Inspect::Auto,
+        requests: Requests::default(),
         reason: None,
     };
     let bad = Pattern::Exact(name("bad.wide.test"));
@@ -36,7 +39,14 @@ fn rules() -> HostRules {
             allowed(Pattern::Exact(name("nas.local"))),
             allowed(Pattern::Below(name("wide.test"))),
         ],
-        deny: vec![Denied { pattern: bad, ports: Vec::new(), reason: None, clause }],
+        deny: vec![Denied {
+            pattern: bad,
+            ports: Vec::new(),
+            methods: Vec::new(),
+            paths: Vec::new(),
+            reason: None,
+            clause,
+        }],
         base: Clause::built_in("network"),
     }
 }

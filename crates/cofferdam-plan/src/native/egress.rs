@@ -59,6 +59,8 @@ pub(super) fn of(policy: &Policy, host: &Host) -> Result<Option<Egress>, Refusal
         names,
         doors,
         publish: network.publish.clone(),
+        trust_ca: network.trust_ca.clone(),
+        approve: false,
     }))
 }
 

@@ -4,10 +4,12 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use cofferdam_policy::hostname::Name;
 use cofferdam_policy::judge::hosts::{Allowed, Denied, HostRules, Net, Pattern, Protocol};
-use cofferdam_policy::network::{ProxyHost, ProxyProtocol, Published, UpstreamProxy};
+use cofferdam_policy::judge::requests::{GitAccess, GraphQl, Inspect, Rate, Repository, Requests};
+use cofferdam_policy::network::{ProxyHost, ProxyProtocol, Published, TrustedFile, UpstreamProxy};
 
 use super::{Malformed, Wire};
 use crate::egress::{Assigned, Door, Egress, Family, Serves, Socket};
+use crate::message::{HttpVersion, Question, Requested};
 
 impl Wire for u16 {
     fn put(&self, to: &mut Vec<u8>) {
@@ -90,14 +92,38 @@ impl Wire for Net {
 
 wire_enum!(Pattern { 0 => Exact(name), 1 => Below(name), 2 => AnyName, 3 => Net(net) });
 wire_enum!(Protocol { 0 => Tls, 1 => Http, 2 => Tcp });
-wire_struct!(Allowed { pattern, ports, protocol, dial, reason, clause });
-wire_struct!(Denied { pattern, ports, reason, clause });
+wire_struct!(Allowed { pattern, ports, protocol, dial, inspect, requests, reason, clause });
+wire_struct!(Denied { pattern, ports, methods, paths, reason, clause });
+wire_enum!(Inspect { 0 => Auto, 1 => Always, 2 => Never });
+wire_struct!(Requests {
+    methods,
+    paths,
+    query,
+    headers,
+    remove_headers,
+    set_headers,
+    max_request_bytes,
+    max_response_bytes,
+    rate,
+    git,
+    graphql,
+    websocket,
+    h2c
+});
+wire_struct!(Rate { requests, seconds });
+wire_struct!(Repository { path, access });
+wire_enum!(GitAccess { 0 => Read, 1 => Write });
+wire_enum!(GraphQl { 0 => Query });
+wire_struct!(TrustedFile { path, clause });
+wire_struct!(Requested { version, method, path, status });
+wire_enum!(HttpVersion { 0 => Http10, 1 => Http11, 2 => Http2 });
+wire_struct!(Question { id, host, port, protocol, method, path });
 wire_struct!(HostRules { allow, deny, base });
 wire_enum!(ProxyProtocol { 0 => Http, 1 => Socks5 });
 wire_enum!(ProxyHost { 0 => Name(name), 1 => Address(address) });
 wire_struct!(UpstreamProxy { speaks, host, port, clause });
 wire_struct!(Published { inside, outside, clause });
-wire_struct!(Egress { rules, upstream_proxy, names, doors, publish });
+wire_struct!(Egress { rules, upstream_proxy, names, doors, publish, trust_ca, approve });
 wire_struct!(Assigned { name, v4, v6 });
 wire_struct!(Door { socket, serves });
 wire_enum!(Socket { 0 => Listen(at), 1 => Packets(at), 2 => Spare(family) });

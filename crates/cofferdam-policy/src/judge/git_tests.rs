@@ -4,6 +4,7 @@ use super::syntax::{ENTRIES_MAX, Malformed, SECTION_BYTES_MAX, TEXT_BYTES_MAX, e
 use super::{Kept, Unfit, edit};
 use crate::hostname::Name;
 use crate::judge::hosts::{Allowed, Denied, HostRules, Pattern, Protocol};
+use crate::judge::requests::{Inspect, Requests};
 use crate::model::Clause;
 
 const OLD: &str = "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = false\n\
@@ -18,6 +19,8 @@ fn hosts() -> HostRules {
         ports: vec![port],
         protocol,
         dial: None,
+        inspect: Inspect::Auto,
+        requests: Requests::default(),
         reason: None,
         clause: Clause::built_in("allow"),
     };
@@ -33,6 +36,8 @@ fn hosts() -> HostRules {
         deny: vec![Denied {
             pattern: bad,
             ports: Vec::new(),
+            methods: Vec::new(),
+            paths: Vec::new(),
             reason: None,
             clause: Clause::built_in("deny"),
         }],

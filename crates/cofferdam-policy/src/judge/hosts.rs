@@ -6,6 +6,7 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use super::requests::{Inspect, Requests};
 use crate::hostname::Name;
 use crate::model::Clause;
 
@@ -188,6 +189,10 @@ pub struct Allowed {
     pub protocol: Protocol,
     /// What is dialled, whatever the name's addresses are.
     pub dial: Option<SocketAddr>,
+    /// Whether somebody looks into its connections.
+    pub inspect: Inspect,
+    /// What it asks of each request.
+    pub requests: Requests,
     /// Why, in the policy's own words.
     pub reason: Option<String>,
     /// The rule.
@@ -202,10 +207,22 @@ pub struct Denied {
     pub pattern: Pattern,
     /// Which ports, ascending; every port where there is none.
     pub ports: Vec<u16>,
+    /// Only requests with one of these methods; with neither these nor paths, every connection.
+    pub methods: Vec<String>,
+    /// Only requests with a path like one of these.
+    pub paths: Vec<String>,
     /// Why, in the policy's own words.
     pub reason: Option<String>,
     /// The rule.
     pub clause: Clause,
+}
+
+impl Denied {
+    /// Whether it is about some requests, and not about connections.
+    #[must_use]
+    pub const fn is_inner(&self) -> bool {
+        !self.methods.is_empty() || !self.paths.is_empty()
+    }
 }
 
 /// What the judge knows.
@@ -241,6 +258,10 @@ pub enum Unwanted {
     Protocol(Protocol),
     /// A `network.deny` names it.
     Denied,
+    /// A rule denies some requests, and nobody may look into this connection.
+    Unseen,
+    /// Rules name host and port, none of them this method.
+    Method,
 }
 
 impl HostRules {
@@ -275,7 +296,8 @@ impl HostRules {
     #[must_use]
     pub fn denial(&self, host: &Host, port: u16) -> Option<&Denied> {
         let on = |ports: &[u16]| ports.is_empty() || ports.contains(&port);
-        self.deny.iter().find(|rule| on(&rule.ports) && rule.pattern.holds(host))
+        let mut whole = self.deny.iter().filter(|rule| !rule.is_inner());
+        whole.find(|rule| on(&rule.ports) && rule.pattern.holds(host))
     }
 
     /// What is spoken on `port` of `host` by the first rule that names both and is not denied: on a
@@ -301,7 +323,8 @@ impl HostRules {
                 }
             }
         }
-        if let Some(rule) = self.deny.iter().find(|rule| rule.pattern.holds(&host)) {
+        let mut whole = self.deny.iter().filter(|rule| !rule.is_inner());
+        if let Some(rule) = whole.find(|rule| rule.pattern.holds(&host)) {
             found = Err((&rule.clause, Unwanted::Denied));
         }
         found
@@ -318,14 +341,17 @@ mod tests {
 
     fn allowed(pattern: Pattern, ports: &[u16], protocol: Protocol) -> Allowed {
         let clause = Clause::built_in(&format!("allow {pattern}"));
-        Allowed { pattern, ports: ports.into(), protocol, dial: None, reason: None, clause }
+        let (inspect, requests) = (Inspect::Auto, Requests::default());
+        let (dial, reason) = (None, None);
+        Allowed { pattern, ports: ports.into(), protocol, dial, inspect, requests, reason, clause }
     }
 
     fn rules() -> HostRules {
         let net = Net::new("93.184.216.0".parse().unwrap(), 24).unwrap();
         let denied = |pattern: Pattern, ports: &[u16]| {
             let clause = Clause::built_in(&format!("deny {pattern}"));
-            Denied { pattern, ports: ports.into(), reason: None, clause }
+            let (methods, paths) = (Vec::new(), Vec::new());
+            Denied { pattern, ports: ports.into(), methods, paths, reason: None, clause }
         };
         HostRules {
             allow: vec![

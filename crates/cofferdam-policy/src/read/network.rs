@@ -9,6 +9,7 @@ use crate::document::Document;
 use crate::error::{NetworkFault, PolicyError};
 use crate::hosts;
 use crate::judge::hosts::{Allowed, Denied, Pattern, Protocol};
+use crate::judge::requests::{Inspect, Requests};
 use crate::model::{Clause, Danger};
 use crate::network::{ProxyHost, ProxyProtocol, Published, UpstreamProxy};
 
@@ -115,7 +116,8 @@ impl Reader<'_> {
         };
         let reason = self.reason(table, "network.allow.reason")?;
         ports.sort_unstable();
-        Ok((Allowed { pattern, ports, protocol, dial, reason, clause }, danger))
+        let (inspect, requests) = (Inspect::Auto, Requests::default());
+        Ok((Allowed { pattern, ports, protocol, dial, inspect, requests, reason, clause }, danger))
     }
 
     fn denied(&self, entry: &Value<'_>, clause: Clause) -> Result<Denied, PolicyError> {
@@ -124,7 +126,8 @@ impl Reader<'_> {
         let mut ports = self.ports(table, &DENY)?.unwrap_or_default();
         ports.sort_unstable();
         let reason = self.reason(table, "network.deny.reason")?;
-        Ok(Denied { pattern, ports, reason, clause })
+        let (methods, paths) = (Vec::new(), Vec::new());
+        Ok(Denied { pattern, ports, methods, paths, reason, clause })
     }
 
     fn host<'t, 'i>(
@@ -293,7 +296,8 @@ pub(crate) fn allow_flag(words: &str, clause: Clause) -> Result<Allowed, Network
     if hosts::is_wide(&pattern) {
         return Err(NetworkFault::Wide { host: pattern.to_string() });
     }
-    Ok(Allowed { pattern, ports, protocol, dial: None, reason: None, clause })
+    let (inspect, requests) = (Inspect::Auto, Requests::default());
+    Ok(Allowed { pattern, ports, protocol, dial: None, inspect, requests, reason: None, clause })
 }
 
 /// The host, and what follows the colon behind it.
