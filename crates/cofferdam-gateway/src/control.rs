@@ -5,13 +5,14 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
-use std::io::{self, IoSlice, IoSliceMut};
+use std::fs::File;
+use std::io::{self, IoSlice, IoSliceMut, Read};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use cofferdam_plan::message::{Ended, FromGateway, SOCKETS_MAX, ToGateway, Went};
-use cofferdam_plan::wire;
+use cofferdam_plan::wire::{self, Wire};
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendFlags, recvmsg,
     sendmsg,
@@ -23,6 +24,8 @@ use tokio::time::timeout;
 
 /// An order is a few bytes; what is large comes as a descriptor.
 const ORDER_BYTES_MAX: usize = 256;
+/// The gateway's part of a plan is far smaller. Bytes.
+const MEMORY_BYTES_MAX: u64 = 16 << 20;
 /// How long a connection waits for a place in the log: the engine gives one within a millisecond, or
 /// the log is full.
 const PLACE_WITHIN: Duration = Duration::from_secs(1);
@@ -52,6 +55,14 @@ pub(crate) struct Given {
 /// Receives an order, and waits for it: before there is anything else to do.
 pub(crate) fn receive(from: &OwnedFd) -> io::Result<Given> {
     receive_with(from, RecvFlags::CMSG_CLOEXEC)
+}
+
+/// The value that came along in a sealed memfd.
+pub(crate) fn written<T: Wire>(fds: Vec<OwnedFd>) -> io::Result<T> {
+    let memory = fds.into_iter().next().ok_or(io::ErrorKind::UnexpectedEof)?;
+    let mut bytes = Vec::new();
+    File::from(memory).take(MEMORY_BYTES_MAX).read_to_end(&mut bytes)?;
+    wire::decode(&bytes).map_err(io::Error::other)
 }
 
 /// Says something before there is anything else to do.
@@ -216,7 +227,8 @@ impl Ledger {
         }
     }
 
-    fn send(&self, message: &FromGateway) {
+    /// Says something, after everything that was said before.
+    pub(crate) fn send(&self, message: &FromGateway) {
         let bytes = wire::encode(message);
         let mut outbox = self.outbox.borrow_mut();
         if outbox.is_empty() && self.send_at_once(&bytes).is_ok() {
@@ -253,27 +265,25 @@ impl Ledger {
     }
 
     /// Obeys the engine until it says that the workload is gone, or is gone itself. Then nothing more
-    /// begins.
-    pub(crate) async fn obey(&self) {
+    /// begins. What is not the ledger's own to do, `other` does.
+    pub(crate) async fn obey(&self, other: impl Fn(ToGateway, Vec<OwnedFd>)) {
         loop {
             let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
             let given = self
                 .socket
                 .async_io(Interest::READABLE, || receive_with(&self.socket, flags))
                 .await;
-            match given.map(|given| given.order) {
-                Ok(ToGateway::Room { places }) => {
+            match given.map(|given| (given.order, given.fds)) {
+                Ok((ToGateway::Room { places }, _)) => {
                     let places = usize::try_from(places).unwrap_or(0);
                     self.places.add_permits(places.min(Semaphore::MAX_PERMITS / 2));
                 }
-                Ok(ToGateway::Finish) | Err(_) => break,
-                // Given once, before; or not asked for.
-                Ok(
-                    ToGateway::Egress { .. }
-                    | ToGateway::Sockets
-                    | ToGateway::Rules { .. }
-                    | ToGateway::Answer { .. },
-                ) => {}
+                Ok((ToGateway::Finish, _)) | Err(_) => break,
+                // Given once, before.
+                Ok((ToGateway::Egress { .. } | ToGateway::Sockets, _)) => {}
+                Ok((order @ (ToGateway::Rules { .. } | ToGateway::Answer { .. }), fds)) => {
+                    other(order, fds);
+                }
             }
         }
         self.places.close();

@@ -7,6 +7,10 @@ use cofferdam_policy::judge::hosts::{Host, Protocol, Unwanted};
 use cofferdam_policy::model::Clause;
 use serde::Serialize;
 
+/// What a further rule would allow.
+const ASKABLE: &[&str] =
+    &["host-not-allowed", "port-not-allowed", "method-not-allowed", "path-not-allowed"];
+
 /// A connection that does not come about, and what would change that.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Denial {
@@ -87,11 +91,21 @@ impl Denial {
         Self { side: Side::Asker, ..Self::spoken(code, why, clause) }
     }
 
+    /// A rule's rate is used up.
+    pub(crate) fn too_often(why: String, clause: &Clause) -> Self {
+        Self::spoken("too-often", why, clause)
+    }
+
     /// The log is full or lost.
     pub(crate) fn no_record(clause: &Clause) -> Self {
         let why = "the audit log takes no more events, and without a record nothing is let through";
         let fix = "make room where the audit log is".into();
         Self { side: Side::Log, fix, ..Self::spoken("no-record", why, clause) }
+    }
+
+    /// Whether a person may be asked to allow it: no rule does, and none denies it.
+    pub(crate) fn may_be_asked(&self) -> bool {
+        self.side == Side::Policy && ASKABLE.contains(&self.code)
     }
 
     pub(crate) const fn retry(&self) -> bool {
@@ -113,6 +127,8 @@ impl Denial {
     /// The status of an HTTP answer.
     pub(crate) fn status(&self) -> u16 {
         match self.side {
+            Side::Policy if self.code == "too-often" => 429,
+            Side::Policy | Side::Asker if self.code == "request-too-large" => 413,
             Side::Policy => 403,
             Side::Asker => 400,
             // Nobody has answered; elsewhere somebody has, that there is no way.
@@ -199,7 +215,10 @@ const fn phrase(status: u16) -> &'static str {
         400 => "Bad Request",
         403 => "Forbidden",
         405 => "Method Not Allowed",
+        413 => "Content Too Large",
         414 => "URI Too Long",
+        421 => "Misdirected Request",
+        429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
         501 => "Not Implemented",
         502 => "Bad Gateway",

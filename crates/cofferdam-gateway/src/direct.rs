@@ -12,10 +12,11 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use crate::denial::{Denial, Side};
-use crate::gate::{Asked, Entry, Gate, add};
+use crate::gate::{Asked, Carried, Entry, Gate, Granted, add};
 use crate::hello::{self, Ech, Hello, alert};
 use crate::inside::{Inside, NotRead};
-use crate::{relay, tunnel};
+use crate::stream::Stream;
+use crate::{inspect, relay, tunnel};
 
 /// Descriptions of alerts (RFC 8446, 6): no access, and a name that nobody has here.
 const ACCESS_DENIED: u8 = 49;
@@ -38,7 +39,7 @@ pub(crate) async fn serve(gate: Rc<Gate>, stream: TcpStream) {
         Protocol::Tls => tls(&gate, inside, &asked).await,
         Protocol::Http => relay::serve(&gate, inside, relay::Asks::Origin(asked)).await,
         Protocol::Tcp => match gate.open(&asked).await {
-            Ok((entry, outside)) => carry(inside, outside, entry).await,
+            Ok((entry, outside)) => carry(&gate, inside, outside, (entry, &asked)).await,
             Err(_) => inside.reset(),
         },
     }
@@ -51,10 +52,19 @@ fn is_own(address: IpAddr) -> bool {
 }
 
 async fn tls(gate: &Rc<Gate>, mut inside: Inside, asked: &Asked) {
-    let clause = gate.judge(asked).map_or_else(|denial| denial.clause, |rule| rule.clause.clone());
+    let clause =
+        gate.judge(asked).map_or_else(|denial| denial.clause, |to| to.rule().clause.clone());
     match hello_for(&mut inside, asked, &clause).await {
-        Ok(()) => match gate.open(asked).await {
-            Ok((entry, outside)) => carry(inside, outside, entry).await,
+        Ok(()) => match gate.enter(asked).await {
+            Ok((entry, Carried::Inside(rule))) => {
+                inspect::serve(gate, inside, (asked, &rule), entry).await;
+            }
+            Ok((mut entry, Carried::Opaque(rule))) => {
+                match gate.reach(asked, &rule, &mut entry).await {
+                    Ok(outside) => carry(gate, inside, outside, (entry, asked)).await,
+                    Err(denial) => inside.end_with(&alert(description(&denial))).await,
+                }
+            }
             Err(denial) => inside.end_with(&alert(description(&denial))).await,
         },
         Err(NotJudged::Gone) => {}
@@ -143,22 +153,58 @@ fn mismatch(hello: &Hello, host: &Host) -> Option<(&'static str, String)> {
     }
 }
 
-/// Both directions, beginning with what was read ahead.
-pub(crate) async fn carry(mut inside: Inside, mut outside: TcpStream, entry: Entry) {
-    let first = std::mem::take(&mut inside.ahead);
-    if !first.is_empty() {
-        if outside.write_all(&first).await.is_err() {
-            return;
+/// Both directions, beginning with what was read ahead, for as long as the rules allow it: they may be
+/// replaced meanwhile.
+pub(crate) async fn carry(
+    gate: &Gate,
+    inside: Inside,
+    mut outside: TcpStream,
+    (mut entry, asked): (Entry, &Asked),
+) {
+    let (Stream::Plain(mut inside), first, _crowd) = inside.into_parts() else { return };
+    let unwanted = {
+        let carried = async {
+            if !first.is_empty() {
+                outside.write_all(&first).await?;
+                add(&entry.tally.sent, first.len());
+            }
+            drop(first);
+            tunnel::carry_plain(&mut inside, &mut outside, &entry.tally).await
+        };
+        tokio::select! {
+            // How it ended is between the two of them.
+            _ended = carried => None,
+            denial = unwanted(gate, asked) => Some(denial),
         }
-        add(&entry.tally.sent, first.len());
+    };
+    if let Some(denial) = unwanted {
+        entry.set(&denial);
     }
-    drop(first);
-    // How it ended is between the two of them.
-    drop(tunnel::carry(&mut inside.stream, &mut outside, &entry.tally).await);
 }
 
-/// Goes on with a connection that a proxy has opened: `outside` is connected, and the client has been
-/// told so.
+/// Waits until rules hold that do not allow this connection as it is.
+async fn unwanted(gate: &Gate, asked: &Asked) -> Denial {
+    let mut replacements = gate.rules.replacements();
+    loop {
+        if replacements.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        match gate.judge(asked) {
+            Ok(Carried::Opaque(_)) => {}
+            Ok(Carried::Inside(rule)) => {
+                let why = "the rules were replaced, and look into such connections now";
+                return Denial::spoken("rules-replaced", why, &rule.clause);
+            }
+            Err(denial) => {
+                let why = format!("the rules were replaced: {}", denial.why);
+                return Denial { code: "rules-replaced", why, ..*denial };
+            }
+        }
+    }
+}
+
+/// Goes on with a connection that a proxy has opened, and that nobody looks into: `outside` is connected,
+/// and the client has been told so.
 pub(crate) async fn proxied(
     gate: &Rc<Gate>,
     mut inside: Inside,
@@ -166,24 +212,55 @@ pub(crate) async fn proxied(
     asked: Asked,
 ) {
     match asked.protocol {
-        Protocol::Tcp => carry(inside, outside, entry).await,
+        Protocol::Tcp => carry(gate, inside, outside, (entry, &asked)).await,
         Protocol::Http => {
             relay::serve(gate, inside, relay::Asks::Opened(asked, Box::new(entry), outside)).await;
         }
-        Protocol::Tls => {
-            let clause = entry.clause().clone();
-            match hello_for(&mut inside, &asked, &clause).await {
-                Ok(()) => carry(inside, outside, entry).await,
-                Err(NotJudged::Gone) => {}
-                Err(NotJudged::Denied(denial, description)) => {
-                    // Nothing has gone out on it.
-                    drop(outside);
-                    entry.set(&denial);
-                    drop(entry);
-                    inside.end_with(&alert(description)).await;
-                }
+        Protocol::Tls => match hello_of(&mut inside, &asked, &mut entry).await {
+            Ok(()) => carry(gate, inside, outside, (entry, &asked)).await,
+            Err(alert) => {
+                // Nothing has gone out on it.
+                drop(outside);
+                drop(entry);
+                end(inside, alert).await;
             }
+        },
+    }
+}
+
+/// Goes on with a connection that a proxy has let through, to look into it.
+pub(crate) async fn proxied_inside(
+    gate: &Rc<Gate>,
+    mut inside: Inside,
+    (mut entry, rule): (Entry, Granted),
+    asked: &Asked,
+) {
+    match hello_of(&mut inside, asked, &mut entry).await {
+        Ok(()) => inspect::serve(gate, inside, (asked, &rule), entry).await,
+        Err(alert) => {
+            drop(entry);
+            end(inside, alert).await;
         }
+    }
+}
+
+/// Reads the ClientHello of a connection that has its place in the log. What is wrong with it is set
+/// there; the alert says so to the client, where there is one still.
+async fn hello_of(inside: &mut Inside, asked: &Asked, entry: &mut Entry) -> Result<(), Option<u8>> {
+    let clause = entry.clause().clone();
+    hello_for(inside, asked, &clause).await.map_err(|not| match not {
+        NotJudged::Gone => None,
+        NotJudged::Denied(denial, description) => {
+            entry.set(&denial);
+            Some(description)
+        }
+    })
+}
+
+/// Ends with an alert, where there is somebody to hear it.
+async fn end(inside: Inside, description: Option<u8>) {
+    if let Some(description) = description {
+        inside.end_with(&alert(description)).await;
     }
 }
 

@@ -138,7 +138,13 @@ struct Known<'a> {
 
 impl Names for Known<'_> {
     fn knows(&self, name: &Name) -> Result<(), (Clause, Unwanted)> {
-        let known = self.gate.egress.rules.knows(name);
+        let rules = self.gate.rules.now();
+        let known = rules.knows(name);
+        // Where a person is asked, that is done for the connection.
+        let asks = |because: &Unwanted| *because == Unwanted::Host && self.gate.questions.wanted();
+        if known.is_err_and(|(_, because)| asks(&because)) {
+            return Ok(());
+        }
         known.map_err(|(clause, because)| (clause.clone(), because))
     }
 
@@ -159,7 +165,8 @@ impl Names for Known<'_> {
 /// init made for that. Where none is left, the port is not heard, which refuses the connection.
 fn own_ports(gate: &Rc<Gate>, name: &Name, (v4, v6): (Ipv4Addr, Ipv6Addr)) {
     let host = Host::Name(name.clone());
-    let rules = gate.egress.rules.allow.iter();
+    let rules = gate.rules.now();
+    let rules = rules.allow.iter();
     let wild = rules.filter(|rule| {
         matches!(rule.pattern, Pattern::Below(_) | Pattern::AnyName) && rule.pattern.holds(&host)
     });
@@ -187,7 +194,7 @@ async fn refuse(gate: &Rc<Gate>, refused: Refused) {
             let place = (&asked.host, asked.port);
             Denial::unwanted(place, asked.protocol, (clause, *because))
         }
-        Because::Full => Denial::spoken("names-full", Full.to_string(), gate.base()),
+        Because::Full => Denial::spoken("names-full", Full.to_string(), &gate.base()),
     };
     gate.refuse(&asked, denial).await;
 }

@@ -3,20 +3,25 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::Deref;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Instant;
 
 use cofferdam_plan::egress::{Egress, Family};
-use cofferdam_plan::message::{Ended, Way, Went};
+use cofferdam_plan::message::{Ended, FromGateway, Requested, ToGateway, Way, Went};
 use cofferdam_policy::Name;
-use cofferdam_policy::judge::hosts::{Allowed, Decision, Host, Protocol, canonical};
+use cofferdam_policy::judge::hosts::{Allowed, Decision, Host, HostRules, Protocol, canonical};
+use cofferdam_policy::judge::requests::{Request, Sight};
 use cofferdam_policy::model::Clause;
 use tokio::net::TcpStream;
 
-use crate::control::Ledger;
+use crate::control::{self, Ledger};
 use crate::crowd::Crowd;
 use crate::denial::{Again, Denial, Side};
+use crate::inspect::Inspector;
+use crate::questions::Questions;
+use crate::rules::Rules;
 use crate::synthetic::Synthetic;
 use crate::upstream::{DialFault, Retry, To, Upstream};
 
@@ -24,9 +29,15 @@ use crate::upstream::{DialFault, Retry, To, Upstream};
 #[derive(Debug)]
 pub(crate) struct Gate {
     pub(crate) egress: Egress,
+    /// Those that hold now; those of the plan at first.
+    pub(crate) rules: Rules,
     pub(crate) names: RefCell<Synthetic>,
     pub(crate) upstream: Upstream,
+    /// Where a rule looks into TLS.
+    pub(crate) inspector: Option<Inspector>,
     pub(crate) ledger: Ledger,
+    /// What a person is asked, where that is wanted.
+    pub(crate) questions: Questions,
     /// Stream sockets of the sandbox's namespace, without an address yet.
     pub(crate) spares: RefCell<Vec<(Family, OwnedFd)>>,
     /// Names whose ports are heard.
@@ -47,6 +58,57 @@ pub(crate) struct Asked {
 impl Asked {
     pub(crate) fn place(&self) -> String {
         format!("{}:{}", self.host, self.port)
+    }
+
+    /// Whether both are for the same host, on the same port.
+    pub(crate) fn is_for(&self, other: &Self) -> bool {
+        (&self.host, self.port) == (&other.host, other.port)
+    }
+}
+
+/// A rule that allows something, held with the rules that it is one of: they may be replaced meanwhile.
+#[derive(Clone, Debug)]
+pub(crate) struct Granted {
+    rules: Rc<HostRules>,
+    at: usize,
+}
+
+impl Deref for Granted {
+    type Target = Allowed;
+
+    fn deref(&self) -> &Allowed {
+        #[expect(clippy::indexing_slicing, reason = "made by `Granted::of` alone, which found it")]
+        &self.rules.allow[self.at]
+    }
+}
+
+impl Granted {
+    /// `rule` of `rules`.
+    fn of(rules: &Rc<HostRules>, rule: &Allowed) -> Option<Self> {
+        let at = rules.allow.iter().position(|one| std::ptr::eq(one, rule))?;
+        Some(Self { rules: Rc::clone(rules), at })
+    }
+
+    /// Whether a rule of the same rules denies an address.
+    fn denies(&self, address: IpAddr, port: u16) -> bool {
+        self.rules.denial(&Host::Address(address), port).is_some()
+    }
+}
+
+/// How a connection is carried.
+#[derive(Clone, Debug)]
+pub(crate) enum Carried {
+    /// Nobody looks into it.
+    Opaque(Granted),
+    /// Each request is judged; this is the first rule for the host.
+    Inside(Granted),
+}
+
+impl Carried {
+    pub(crate) const fn rule(&self) -> &Granted {
+        match self {
+            Self::Opaque(rule) | Self::Inside(rule) => rule,
+        }
     }
 }
 
@@ -72,22 +134,39 @@ impl Gate {
             80 => Protocol::Http,
             _ => Protocol::Tcp,
         };
-        self.egress.rules.spoken(host, port).unwrap_or(usual)
+        self.rules.now().spoken(host, port).unwrap_or(usual)
     }
 
-    pub(crate) fn judge(&self, asked: &Asked) -> Result<&Allowed, Box<Denial>> {
-        match self.egress.rules.decide(&asked.host, asked.port, asked.protocol) {
-            Decision::Allow(rule) => Ok(rule),
-            Decision::Deny(clause, because) => {
+    /// Whether a connection may be, and how it is carried.
+    pub(crate) fn judge(&self, asked: &Asked) -> Result<Carried, Box<Denial>> {
+        let rules = self.rules.now();
+        let carried = match rules.sight(&asked.host, asked.port, asked.protocol) {
+            Ok(Sight::Opaque(rule)) => Granted::of(&rules, rule).map(Carried::Opaque),
+            Ok(Sight::Inside(rule)) => Granted::of(&rules, rule).map(Carried::Inside),
+            Err((clause, because)) => {
                 let place = (&asked.host, asked.port);
-                Err(Box::new(Denial::unwanted(place, asked.protocol, (clause, because))))
+                return Err(Box::new(Denial::unwanted(place, asked.protocol, (clause, because))));
             }
-        }
+        };
+        carried.ok_or_else(|| Box::new(Denial::spoken("no-rule", "its rule is gone", &rules.base)))
+    }
+
+    /// Whether a request may be.
+    fn judge_request(&self, asked: &Asked, request: &Request<'_>) -> Result<Granted, Box<Denial>> {
+        let rules = self.rules.now();
+        let place = (&asked.host, asked.port);
+        let granted = match rules.decide_request(place.0, place.1, asked.protocol, request) {
+            Decision::Allow(rule) => Granted::of(&rules, rule),
+            Decision::Deny(clause, because) => {
+                return Err(Box::new(Denial::unwanted(place, asked.protocol, (clause, because))));
+            }
+        };
+        granted.ok_or_else(|| Box::new(Denial::spoken("no-rule", "its rule is gone", &rules.base)))
     }
 
     /// The rule where no other holds.
-    pub(crate) fn base(&self) -> &Clause {
-        &self.egress.rules.base
+    pub(crate) fn base(&self) -> Clause {
+        self.rules.now().base.clone()
     }
 
     /// Judges, takes a place in the log, and dials: what comes back is on its way to the very address
@@ -96,27 +175,74 @@ impl Gate {
         self: &Rc<Self>,
         asked: &Asked,
     ) -> Result<(Entry, TcpStream), Box<Denial>> {
+        let (mut entry, carried) = self.enter(asked).await?;
+        let stream = self.reach(asked, carried.rule(), &mut entry).await?;
+        Ok((entry, stream))
+    }
+
+    /// Judges a connection, and takes a place in the log. A denial is on record already.
+    pub(crate) async fn enter(
+        self: &Rc<Self>,
+        asked: &Asked,
+    ) -> Result<(Entry, Carried), Box<Denial>> {
         let mut entry = Entry::new(self, asked);
-        let rule = match self.judge(asked) {
-            Ok(rule) => rule,
-            Err(denial) => return Err(Box::new(entry.refused(*denial).await)),
-        };
-        entry.ended.clause = rule.clause.clone();
-        if self.ledger.place().await.is_err() {
-            let denial = Denial::no_record(&rule.clause);
-            entry.set(&denial);
-            entry.waits = true;
-            return Err(Box::new(denial));
+        let mut judged = self.judge(asked);
+        if let Err(denial) = &judged
+            && denial.may_be_asked()
+            && self.questions.ask(&self.ledger, asked, None).await
+        {
+            judged = self.judge(asked);
         }
-        entry.placed = true;
+        match judged {
+            Ok(carried) => {
+                entry.take_place(&carried.rule().clause).await?;
+                Ok((entry, carried))
+            }
+            Err(denial) => Err(Box::new(entry.refused(*denial).await)),
+        }
+    }
+
+    /// Judges a request, and takes a place in the log for it; `entry` is that of its connection, where
+    /// this is the first. A denial is on record already.
+    pub(crate) async fn admit(
+        self: &Rc<Self>,
+        asked: &Asked,
+        (request, requested): (&Request<'_>, Requested),
+        entry: Option<Entry>,
+    ) -> Result<(Entry, Granted), Box<Denial>> {
+        let mut entry = entry.unwrap_or_else(|| Entry::new(self, asked));
+        entry.ended.request = Some(requested);
+        let mut judged = self.judge_request(asked, request);
+        if let (Err(denial), Some(about)) = (&judged, &entry.ended.request)
+            && denial.may_be_asked()
+            && self.questions.ask(&self.ledger, asked, Some(about)).await
+        {
+            judged = self.judge_request(asked, request);
+        }
+        match judged.and_then(|rule| self.rules.in_time(&rule).map(|()| rule)) {
+            Ok(rule) => {
+                entry.take_place(&rule.clause).await?;
+                Ok((entry, rule))
+            }
+            Err(denial) => Err(Box::new(entry.refused(*denial).await)),
+        }
+    }
+
+    /// Dials whom a rule allows. A failure is set in the entry.
+    pub(crate) async fn reach(
+        &self,
+        asked: &Asked,
+        rule: &Granted,
+        entry: &mut Entry,
+    ) -> Result<TcpStream, Box<Denial>> {
         // Whatever name led to it.
-        let denied =
-            |address| self.egress.rules.denial(&Host::Address(address), asked.port).is_some();
+        let denied = |address| rule.denies(address, asked.port);
         let to = To { host: &asked.host, port: asked.port, dial: rule.dial, denied: &denied };
         match self.upstream.dial(&to).await {
             Ok(dialled) => {
                 entry.ended.address = Some(dialled.address);
-                Ok((entry, dialled.stream))
+                entry.dial = rule.dial;
+                Ok(dialled.stream)
             }
             Err(fault) => {
                 let denial = unreached(&fault, asked, &rule.clause);
@@ -126,9 +252,39 @@ impl Gate {
         }
     }
 
+    /// What the engine says while connections go on. Rules that cannot be read change nothing, and are not
+    /// acknowledged: the engine tells the person.
+    pub(crate) fn obey(&self, order: ToGateway, fds: Vec<OwnedFd>) {
+        match order {
+            ToGateway::Rules { generation } => {
+                if let Ok(rules) = control::written::<HostRules>(fds) {
+                    self.rules.replace(rules);
+                    self.ledger.send(&FromGateway::Applied { generation });
+                }
+            }
+            ToGateway::Answer { id, allowed } => self.questions.answer(id, allowed),
+            ToGateway::Egress { .. }
+            | ToGateway::Sockets
+            | ToGateway::Room { .. }
+            | ToGateway::Finish => {}
+        }
+    }
+
     /// Puts a refusal on record that was found before anything was judged.
     pub(crate) async fn refuse(self: &Rc<Self>, asked: &Asked, denial: Denial) -> Denial {
         Entry::new(self, asked).refused(denial).await
+    }
+
+    /// The same of a request that could be read.
+    pub(crate) async fn refuse_request(
+        self: &Rc<Self>,
+        asked: &Asked,
+        requested: Option<Requested>,
+        denial: Denial,
+    ) -> Denial {
+        let mut entry = Entry::new(self, asked);
+        entry.ended.request = requested;
+        entry.refused(denial).await
     }
 
     /// The same where nobody could read for whom it was.
@@ -166,6 +322,8 @@ fn unreached(fault: &DialFault, asked: &Asked, clause: &Clause) -> Denial {
 pub(crate) struct Entry {
     gate: Rc<Gate>,
     ended: Ended,
+    /// `dial` of the rule that it was connected by.
+    dial: Option<SocketAddr>,
     started: Instant,
     placed: bool,
     /// A refusal that waits for its place: without one it is counted.
@@ -202,7 +360,7 @@ impl Entry {
             port,
             protocol: None,
             address: None,
-            clause: gate.base().clone(),
+            clause: gate.base(),
             verdict: Went::Allowed,
             why: String::new(),
             fix: String::new(),
@@ -213,7 +371,8 @@ impl Entry {
             request: None,
         };
         let (gate, started) = (Rc::clone(gate), Instant::now());
-        Self { gate, ended, started, placed: false, waits: false, tally: Tally::default() }
+        let (dial, tally) = (None, Tally::default());
+        Self { gate, ended, dial, started, placed: false, waits: false, tally }
     }
 
     /// A connection from outside to a published server, on record from its beginning.
@@ -237,14 +396,50 @@ impl Entry {
         self.ended.clause = denial.clause.clone();
     }
 
+    /// What is dialled for it, whatever the name's addresses are.
+    pub(crate) const fn dial(&self) -> Option<SocketAddr> {
+        self.dial
+    }
+
     pub(crate) fn clause(&self) -> &Clause {
         &self.ended.clause
+    }
+
+    /// The request that this is about from here on.
+    pub(crate) fn about(&mut self, requested: Option<Requested>) {
+        self.ended.request = requested;
+    }
+
+    /// The status that the client has been answered with.
+    pub(crate) fn answered(&mut self, status: u16) {
+        if let Some(request) = &mut self.ended.request {
+            request.status = Some(status);
+        }
+    }
+
+    /// Whom the bytes go to, where nobody had to dial.
+    pub(crate) fn reached(&mut self, address: Option<SocketAddr>) {
+        self.ended.address = address.or(self.ended.address);
+    }
+
+    /// Takes a place in the log, where this has none yet.
+    async fn take_place(&mut self, clause: &Clause) -> Result<(), Box<Denial>> {
+        self.ended.clause = clause.clone();
+        if self.placed || self.gate.ledger.place().await.is_ok() {
+            self.placed = true;
+            return Ok(());
+        }
+        let denial = Denial::no_record(clause);
+        self.set(&denial);
+        self.waits = true;
+        Err(Box::new(denial))
     }
 
     /// Ends as a refusal.
     async fn refused(mut self, denial: Denial) -> Denial {
         self.set(&denial);
         self.ended.duration_ms = self.elapsed();
+        self.answered(denial.status());
         if !self.placed && !self.gate.ledger.counted(&self.ended) {
             self.waits = true;
             self.placed = self.gate.ledger.place().await.is_ok();

@@ -4,6 +4,7 @@
 //! read, never from the bytes that came: what was judged is what is sent.
 
 use cofferdam_policy::judge::hosts::Host;
+use cofferdam_policy::judge::requests::Requests;
 
 use crate::authority::{self, AuthorityFault};
 use crate::body::Framing;
@@ -22,7 +23,12 @@ pub const METHOD_BYTES_MAX: usize = 32;
 /// Longest target. RFC 9110, 4.1 asks for 8,000; common servers stop at 8 KiB. Bytes.
 pub const TARGET_BYTES_MAX: usize = 8 * 1024;
 /// Where `http` is without a port (RFC 9110, 4.2.1).
-pub const HTTP_PORT: u16 = 80;
+const HTTP_PORT: u16 = 80;
+/// Where `https` is (RFC 9110, 4.2.2).
+const HTTPS_PORT: u16 = 443;
+/// Fields that some servers take a method from, whatever the start line says: what was judged would not be
+/// what is done.
+const OVERRIDES: &[&str] = &["x-http-method-override", "x-http-method", "x-method-override"];
 
 /// What a request is about, in its four forms (RFC 9112, 3.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +48,36 @@ pub enum Target {
     Origin(String),
     /// `*`, of `OPTIONS` alone.
     Asterisk,
+}
+
+/// In which scheme a request is asked: what is meant where a port is left out, and which absolute targets
+/// can be for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// `http`: in the clear, or to a proxy.
+    Http,
+    /// `https`: inside of TLS that ends here.
+    Https,
+}
+
+impl Scheme {
+    /// Where it is without a port (RFC 9110, 4.2.1 and 4.2.2).
+    #[must_use]
+    pub const fn port(self) -> u16 {
+        match self {
+            Self::Http => HTTP_PORT,
+            Self::Https => HTTPS_PORT,
+        }
+    }
+
+    /// As a target has it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
 }
 
 /// HTTP/1 has two versions.
@@ -76,6 +112,8 @@ pub enum After {
 /// A request's head.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {
+    /// How it was asked.
+    pub scheme: Scheme,
     /// A token; case counts.
     pub method: String,
     /// As it was written.
@@ -100,15 +138,23 @@ pub struct Head {
 /// The first thing that is wrong, from left to right, then of the whole. The connection cannot be
 /// used any further: nobody knows where the next request begins.
 pub fn parse(bytes: &[u8]) -> Result<Option<Head>, HeadFault> {
+    parse_in(Scheme::Http, bytes)
+}
+
+/// The same in another scheme.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_in(scheme: Scheme, bytes: &[u8]) -> Result<Option<Head>, HeadFault> {
     let mut lines = Lines::new(bytes);
     let Some(line) = lines.line()? else { return Ok(None) };
-    let (method, target, version) = start(line)?;
+    let (method, target, version) = start(scheme, line)?;
     let Some(headers) = lines.fields()? else { return Ok(None) };
-    let (host, port) = place(&target, version, &headers)?;
+    let (host, port) = place(scheme, &target, version, &headers)?;
     let framing = framing(&target, version, &headers)?;
     connection(&headers)?;
     let length = lines.length();
-    Ok(Some(Head { method, target, version, headers, host, port, framing, length }))
+    Ok(Some(Head { scheme, method, target, version, headers, host, port, framing, length }))
 }
 
 impl Head {
@@ -128,13 +174,15 @@ impl Head {
             Target::Asterisk => Target::Asterisk,
         };
         let is_connect = matches!(target, Target::Authority(..));
-        let place = if port == HTTP_PORT && !is_connect {
+        let place = if port == self.scheme.port() && !is_connect {
             host.to_string()
         } else {
             format!("{host}:{port}")
         };
         let mut headers = vec![Field::new("Host", &place)];
-        let stays = |field: &&Field| !field.is("host") && !is_hop(field, &self.headers);
+        let stays = |field: &&Field| {
+            !field.is("host") && !is_override(field) && !is_hop(field, &self.headers)
+        };
         headers.extend(self.headers.iter().filter(stays).cloned());
         if self.asks_websocket() {
             headers
@@ -150,6 +198,19 @@ impl Head {
     #[must_use]
     pub fn upstream(&self, host: &Host, port: u16) -> Vec<u8> {
         self.outgoing(host, port).write()
+    }
+
+    /// The same with what a rule wants of its fields: some do not go on, some have a value of the rule's.
+    #[must_use]
+    pub fn edited(mut self, requests: &Requests) -> Self {
+        let goes = |name: &String, field: &Field| field.is(name);
+        self.headers.retain(|field| {
+            let removed = requests.remove_headers.iter().any(|name| goes(name, field));
+            !removed && !requests.set_headers.iter().any(|(name, _)| goes(name, field))
+        });
+        let set = requests.set_headers.iter();
+        self.headers.extend(set.map(|(name, value)| Field::new(name, value)));
+        self
     }
 
     /// The bytes of this head.
@@ -179,6 +240,19 @@ impl Head {
     }
 }
 
+impl Target {
+    /// Path and query as they go on; `*` of `OPTIONS` without a path, empty for `CONNECT`.
+    #[must_use]
+    pub fn path_and_query(&self) -> &str {
+        match self {
+            Self::Authority(..) => "",
+            Self::Absolute { path_and_query, .. } => path_and_query,
+            Self::Origin(path) => path,
+            Self::Asterisk => "*",
+        }
+    }
+}
+
 impl std::fmt::Display for Target {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -194,7 +268,7 @@ impl std::fmt::Display for Target {
 }
 
 /// Method, target and version, with one space between each.
-fn start(line: &[u8]) -> Result<(String, Target, Version), HeadFault> {
+fn start(scheme: Scheme, line: &[u8]) -> Result<(String, Target, Version), HeadFault> {
     let mut parts = line.split(|byte| *byte == b' ');
     let (Some(method), Some(target), Some(version), None) =
         (parts.next(), parts.next(), parts.next(), parts.next())
@@ -210,7 +284,7 @@ fn start(line: &[u8]) -> Result<(String, Target, Version), HeadFault> {
     if target.len() > TARGET_BYTES_MAX {
         return Err(HeadFault::TargetTooLong);
     }
-    Ok((method.into(), form(method, target)?, version))
+    Ok((method.into(), form(scheme, method, target)?, version))
 }
 
 /// Other versions of HTTP are 505; what is no version is 400. HTTP/0.9 had no version to write.
@@ -224,7 +298,7 @@ fn protocol(version: &[u8]) -> Result<Version, HeadFault> {
 }
 
 /// The one form that a target has for its method.
-fn form(method: &str, target: &[u8]) -> Result<Target, HeadFault> {
+pub(crate) fn form(scheme: Scheme, method: &str, target: &[u8]) -> Result<Target, HeadFault> {
     let fits = |byte: &&u8| byte.is_ascii_graphic() && !matches!(byte, b'#' | b'\\');
     if let Some(other) = target.iter().find(|byte| !fits(byte)) {
         return Err(HeadFault::TargetByte(*other));
@@ -240,16 +314,14 @@ fn form(method: &str, target: &[u8]) -> Result<Target, HeadFault> {
     if text == "*" && method == "OPTIONS" {
         return Ok(Target::Asterisk);
     }
-    let (scheme, rest) = text.split_once("://").ok_or(HeadFault::TargetForm)?;
-    if scheme.eq_ignore_ascii_case("https") {
-        return Err(HeadFault::Https);
-    }
-    if !scheme.eq_ignore_ascii_case("http") {
-        return Err(HeadFault::TargetForm);
+    let (written, rest) = text.split_once("://").ok_or(HeadFault::TargetForm)?;
+    if !written.eq_ignore_ascii_case(scheme.as_str()) {
+        let other = scheme == Scheme::Http && written.eq_ignore_ascii_case("https");
+        return Err(if other { HeadFault::Https } else { HeadFault::TargetForm });
     }
     let (place, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
     let (host, port) =
-        authority::parse(place.as_bytes(), Some(HTTP_PORT)).map_err(HeadFault::Authority)?;
+        authority::parse(place.as_bytes(), Some(scheme.port())).map_err(HeadFault::Authority)?;
     let path_and_query = match (path.chars().next(), method) {
         (None, "OPTIONS") => "*".into(),
         (Some('/'), _) => path.into(),
@@ -259,7 +331,12 @@ fn form(method: &str, target: &[u8]) -> Result<Target, HeadFault> {
 }
 
 /// Whom the request is for. Where target and `Host` both say it, they say the same.
-fn place(target: &Target, version: Version, headers: &[Field]) -> Result<(Host, u16), HeadFault> {
+fn place(
+    scheme: Scheme,
+    target: &Target,
+    version: Version,
+    headers: &[Field],
+) -> Result<(Host, u16), HeadFault> {
     let mut hosts = values(headers, "host");
     let (first, second) = (hosts.next(), hosts.next());
     if second.is_some() {
@@ -276,8 +353,8 @@ fn place(target: &Target, version: Version, headers: &[Field]) -> Result<(Host, 
     let (named, said) = match target {
         // Old clients leave the port out of it.
         Target::Authority(host, port) => (Some((host.clone(), *port)), said(*port)?),
-        Target::Absolute { host, port, .. } => (Some((host.clone(), *port)), said(HTTP_PORT)?),
-        Target::Origin(_) | Target::Asterisk => (None, said(HTTP_PORT)?),
+        Target::Absolute { host, port, .. } => (Some((host.clone(), *port)), said(scheme.port())?),
+        Target::Origin(_) | Target::Asterisk => (None, said(scheme.port())?),
     };
     match (named, said) {
         (Some(named), Some(said)) if named != said => Err(HeadFault::HostDiffers),
@@ -337,6 +414,11 @@ fn connection(headers: &[Field]) -> Result<(), HeadFault> {
         }
     }
     Ok(())
+}
+
+/// Whether a field names another method than the start line.
+pub(crate) fn is_override(field: &Field) -> bool {
+    OVERRIDES.iter().any(|name| field.is(name))
 }
 
 impl From<LineFault> for HeadFault {

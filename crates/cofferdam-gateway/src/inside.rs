@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::crowd::{Crowd, PATIENCE};
 use crate::fields::HEAD_BYTES_MAX;
+use crate::stream::Stream;
 
 /// How long the first bytes of a connection may take: whoever opens one has something to say.
 pub(crate) const FIRST_WITHIN: Duration = Duration::from_secs(10);
@@ -25,7 +26,7 @@ const LINGER_BYTES_MAX: usize = 1 << 20;
 /// A connection of the workload's, and what has been read of it beyond what was asked for.
 #[derive(Debug)]
 pub(crate) struct Inside {
-    pub(crate) stream: TcpStream,
+    pub(crate) stream: Stream,
     /// Read, and not used yet.
     pub(crate) ahead: Vec<u8>,
     crowd: Rc<Crowd>,
@@ -46,12 +47,22 @@ impl Inside {
     pub(crate) fn new(stream: TcpStream, crowd: &Rc<Crowd>) -> Self {
         // An interactive protocol that waits for an answer to half a segment waits 40 ms.
         drop(stream.set_nodelay(true));
-        Self { stream, ahead: Vec::new(), crowd: Rc::clone(crowd) }
+        Self { stream: Stream::Plain(stream), ahead: Vec::new(), crowd: Rc::clone(crowd) }
+    }
+
+    /// The same connection with its TLS ended; what was read ahead of it was read by that.
+    pub(crate) const fn within(stream: Stream, crowd: Rc<Crowd>) -> Self {
+        Self { stream, ahead: Vec::new(), crowd }
+    }
+
+    /// The connection, what was read ahead of it, and where it has its place.
+    pub(crate) fn into_parts(self) -> (Stream, Vec<u8>, Rc<Crowd>) {
+        (self.stream, self.ahead, self.crowd)
     }
 
     /// Where the other end thinks it has connected.
     pub(crate) fn destination(&self) -> io::Result<SocketAddr> {
-        self.stream.local_addr()
+        self.stream.tcp().local_addr()
     }
 
     /// Reads an HTTP head. Its end is a line's end, so without one there is nothing new to parse:
@@ -113,8 +124,10 @@ impl Inside {
 
     /// Waits for more, and reads it.
     pub(crate) async fn more(&mut self) -> io::Result<usize> {
-        // Nothing is held for a connection that says nothing.
-        self.stream.readable().await?;
+        // Nothing is held for a connection that says nothing; what TLS has read ahead is held there.
+        if let Stream::Plain(stream) = &self.stream {
+            stream.readable().await?;
+        }
         self.ahead.reserve(PIECE_BYTES);
         let mut limited = (&mut self.stream).take(u64::try_from(PIECE_BYTES).unwrap_or(u64::MAX));
         limited.read_buf(&mut self.ahead).await
@@ -144,7 +157,8 @@ impl Inside {
     /// Ends at once: the other end hears a reset.
     pub(crate) fn reset(self) {
         // SO_LINGER of zero seconds (`socket(7)`); where it fails, the end is an ordinary one.
-        let linger = rustix::net::sockopt::set_socket_linger(&self.stream, Some(Duration::ZERO));
+        let linger =
+            rustix::net::sockopt::set_socket_linger(self.stream.tcp(), Some(Duration::ZERO));
         linger.unwrap_or(());
     }
 }

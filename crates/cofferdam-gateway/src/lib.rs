@@ -25,26 +25,29 @@ mod gate;
 pub mod head;
 pub mod hello;
 mod inside;
+mod inspect;
 mod proxy;
 mod published;
+mod questions;
 pub mod ranges;
 mod relay;
+mod rules;
 pub mod socks;
+mod stream;
 pub mod synthetic;
 mod tunnel;
 pub mod upstream;
 
 use std::cell::RefCell;
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
 use std::rc::Rc;
 
+use cofferdam_plan::BUILD;
 use cofferdam_plan::egress::{Door, Egress};
 use cofferdam_plan::message::{FromGateway, ToGateway};
-use cofferdam_plan::{BUILD, wire};
 use cofferdam_sys::process::close_from;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::LocalSet;
@@ -52,11 +55,11 @@ use tokio::task::LocalSet;
 use crate::control::{Given, Ledger};
 use crate::crowd::Crowd;
 use crate::gate::Gate;
+use crate::inspect::Inspector;
+use crate::questions::Questions;
+use crate::rules::Rules;
 use crate::synthetic::Synthetic;
 use crate::upstream::Upstream;
-
-/// The gateway's part of a plan is far smaller. Bytes.
-const EGRESS_BYTES_MAX: u64 = 16 << 20;
 
 /// What went wrong before anything was heard.
 #[derive(Debug)]
@@ -105,6 +108,7 @@ struct Prepared {
     egress: Egress,
     names: Synthetic,
     upstream: Upstream,
+    inspector: Option<Inspector>,
     doors: Vec<(Door, OwnedFd)>,
     published: Vec<std::net::TcpListener>,
     tokio: Runtime,
@@ -119,6 +123,7 @@ fn prepare(engine: &OwnedFd) -> Result<Prepared, Failed> {
     let (egress, user) = egress(engine)?;
     let upstream = Upstream::read(egress.upstream_proxy.clone(), &egress.rules);
     let upstream = upstream.doing("read the resolver's configuration")?;
+    let inspector = inspector(&egress, engine)?;
     let published = published::listeners(&egress.publish).map_err(|(at, error)| Failed {
         doing: format!("publish a port at {at}"),
         errno: error.raw_os_error().unwrap_or(0),
@@ -133,21 +138,31 @@ fn prepare(engine: &OwnedFd) -> Result<Prepared, Failed> {
     })?;
     let doors = doors_of(engine, &egress)?;
     confine::confine().doing("confine the gateway")?;
-    Ok(Prepared { egress, names, upstream, doors, published, tokio, connections })
+    Ok(Prepared { egress, names, upstream, inspector, doors, published, tokio, connections })
 }
 
 /// The gateway's part of the plan.
 fn egress(engine: &OwnedFd) -> Result<(Egress, Option<(u32, u32)>), Failed> {
-    let other =
-        || Failed { doing: "read a plan of this build: reinstall cofferdam".into(), errno: 0 };
     let Given { order, fds } = control::receive(engine).doing("receive a plan")?;
-    let (ToGateway::Egress { user }, Some(memory)) = (order, fds.into_iter().next()) else {
-        return Err(other());
+    let ToGateway::Egress { user } = order else {
+        return Err(Failed { doing: "be given a plan first".into(), errno: 0 });
     };
-    let mut bytes = Vec::new();
-    File::from(memory).take(EGRESS_BYTES_MAX).read_to_end(&mut bytes).doing("read the plan")?;
-    let egress = wire::decode(&bytes).map_err(|_| other())?;
+    let egress = control::written(fds).doing("read a plan of this build: reinstall cofferdam")?;
     Ok((egress, user))
+}
+
+/// Where a rule looks into TLS: the session's authority, of which the engine is told, and whom hosts are
+/// believed by. Without either nothing is let through.
+fn inspector(egress: &Egress, engine: &OwnedFd) -> Result<Option<Inspector>, Failed> {
+    if !egress.rules.inspects() {
+        return Ok(None);
+    }
+    let made = Inspector::new(&egress.rules.inspected_patterns(), &egress.trust_ca);
+    let made = made.map_err(|(doing, errno)| Failed { doing, errno })?;
+    let certificate = made.certificate().to_vec();
+    let told = control::say(engine, &FromGateway::Authority { certificate });
+    told.doing("tell the engine of the authority")?;
+    Ok(Some(made))
 }
 
 /// The sockets that init made, each with what it is for.
@@ -172,7 +187,8 @@ fn doors_of(engine: &OwnedFd, egress: &Egress) -> Result<Vec<(Door, OwnedFd)>, F
 
 /// Hears until the engine says that the workload is gone.
 fn run(engine: OwnedFd, prepared: Prepared) -> Result<(), Failed> {
-    let Prepared { egress, names, upstream, doors, published, tokio, connections } = prepared;
+    let Prepared { egress, names, upstream, inspector, doors, published, tokio, connections } =
+        prepared;
     let said = engine.try_clone().doing("hold the socket")?;
     let local = LocalSet::new();
     let gate = {
@@ -180,7 +196,10 @@ fn run(engine: OwnedFd, prepared: Prepared) -> Result<(), Failed> {
         let ledger = Ledger::new(engine).doing("hear the engine")?;
         let opened = egress.names.iter().map(|row| row.name.clone()).collect();
         Rc::new(Gate {
+            rules: Rules::new(egress.rules.clone()),
+            questions: Questions::new(egress.approve),
             egress,
+            inspector,
             names: RefCell::new(names),
             upstream,
             ledger,
@@ -195,7 +214,7 @@ fn run(engine: OwnedFd, prepared: Prepared) -> Result<(), Failed> {
         let ready = FromGateway::Ready { build: BUILD.into() };
         control::say(&said, &ready).doing("report to the engine")?;
         tokio::select! {
-            () = gate.ledger.obey() => {}
+            () = gate.ledger.obey(|order, fds| gate.obey(order, fds)) => {}
             () = gate.ledger.deliver() => {}
         }
         Ok(())

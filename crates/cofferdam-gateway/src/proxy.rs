@@ -5,12 +5,13 @@ use std::rc::Rc;
 
 use cofferdam_plan::egress::{PROXY_PORT, SOCKS_PORT};
 use cofferdam_plan::message::Way;
+use cofferdam_policy::judge::hosts::Protocol;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use crate::denial::{Denial, Side};
-use crate::direct::proxied;
-use crate::gate::{Asked, Gate};
+use crate::direct::{proxied, proxied_inside};
+use crate::gate::{Asked, Carried, Gate};
 use crate::head::{self, Head, Target};
 use crate::inside::{Inside, NotRead};
 use crate::relay;
@@ -25,7 +26,7 @@ pub(crate) async fn serve(gate: Rc<Gate>, stream: TcpStream) {
     let head = match inside.read_lines(head::parse).await {
         Ok(head) => head,
         Err(NotRead::Fault(fault)) => {
-            let denial = Denial::unreadable(fault.code(), fault.to_string(), gate.base());
+            let denial = Denial::unreadable(fault.code(), fault.to_string(), &gate.base());
             let answer = denial.answer_with(fault.status(), "a request");
             gate.refuse_nobody(Way::Proxy, PROXY_PORT, denial).await;
             return inside.end_with(&answer).await;
@@ -44,14 +45,39 @@ async fn tunnel(gate: &Rc<Gate>, mut inside: Inside, head: &Head) {
     let (host, port) = (head.host.clone(), head.port);
     let protocol = gate.spoken(&host, port);
     let asked = Asked { way: Way::Proxy, host, port, protocol };
+    let place = asked.place();
     drop(inside.take(head.length));
-    match gate.open(&asked).await {
-        Ok(opened) => {
-            if inside.stream.write_all(ESTABLISHED).await.is_ok() {
-                proxied(gate, inside, opened, asked).await;
-            }
+    if let Err((inside, denial)) = go_on(gate, inside, asked, ESTABLISHED).await {
+        inside.end_with(&denial.answer(&place)).await;
+    }
+}
+
+/// Lets a connection through, where the rules do, and tells the client `yes`.
+async fn go_on(
+    gate: &Rc<Gate>,
+    mut inside: Inside,
+    asked: Asked,
+    yes: &[u8],
+) -> Result<(), (Inside, Box<Denial>)> {
+    let (mut entry, carried) = match gate.enter(&asked).await {
+        Ok(entered) => entered,
+        Err(denial) => return Err((inside, denial)),
+    };
+    // Nobody is dialled before it is known whom the client means.
+    if let (Carried::Inside(rule), Protocol::Tls) = (&carried, asked.protocol) {
+        if inside.stream.write_all(yes).await.is_ok() {
+            proxied_inside(gate, inside, (entry, rule.clone()), &asked).await;
         }
-        Err(denial) => inside.end_with(&denial.answer(&asked.place())).await,
+        return Ok(());
+    }
+    match gate.reach(&asked, carried.rule(), &mut entry).await {
+        Ok(outside) => {
+            if inside.stream.write_all(yes).await.is_ok() {
+                proxied(gate, inside, (entry, outside), asked).await;
+            }
+            Ok(())
+        }
+        Err(denial) => Err((inside, denial)),
     }
 }
 
@@ -61,7 +87,7 @@ pub(crate) async fn serve_socks(gate: Rc<Gate>, stream: TcpStream) {
     let greeting = match inside.read(socks::greeting).await {
         Ok(length) => length,
         Err(NotRead::Fault(fault)) => {
-            let denial = Denial::unreadable(fault.code(), fault.to_string(), gate.base());
+            let denial = Denial::unreadable(fault.code(), fault.to_string(), &gate.base());
             gate.refuse_nobody(Way::Socks, SOCKS_PORT, denial).await;
             return match fault {
                 SocksFault::Method => inside.end_with(&METHOD_NONE).await,
@@ -83,7 +109,7 @@ pub(crate) async fn serve_socks(gate: Rc<Gate>, stream: TcpStream) {
     let request = match inside.read(socks::request).await {
         Ok(request) => request,
         Err(NotRead::Fault(fault)) => {
-            let denial = Denial::unreadable(fault.code(), fault.to_string(), gate.base());
+            let denial = Denial::unreadable(fault.code(), fault.to_string(), &gate.base());
             gate.refuse_nobody(Way::Socks, SOCKS_PORT, denial).await;
             return inside.end_with(&fault.reply().bytes()).await;
         }
@@ -92,13 +118,9 @@ pub(crate) async fn serve_socks(gate: Rc<Gate>, stream: TcpStream) {
     drop(inside.take(request.length));
     let protocol = gate.spoken(&request.host, request.port);
     let asked = Asked { way: Way::Socks, host: request.host, port: request.port, protocol };
-    match gate.open(&asked).await {
-        Ok(opened) => {
-            if inside.stream.write_all(&Reply::Succeeded.bytes()).await.is_ok() {
-                proxied(&gate, inside, opened, asked).await;
-            }
-        }
-        Err(denial) => inside.end_with(&reply(&denial).bytes()).await,
+    let granted = Reply::Succeeded.bytes();
+    if let Err((inside, denial)) = go_on(&gate, inside, asked, &granted).await {
+        inside.end_with(&reply(&denial).bytes()).await;
     }
 }
 

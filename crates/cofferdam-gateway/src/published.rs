@@ -148,7 +148,7 @@ async fn serve(gate: &Rc<Gate>, inward: &Inward, server: &Published, mut outside
     };
     drop(inside.set_nodelay(true));
     // `sent` is what the workload says, whoever has asked.
-    let carried = tunnel::carry(&mut inside, &mut outside, &entry.tally).await;
+    let carried = tunnel::carry_plain(&mut inside, &mut outside, &entry.tally).await;
     drop(inside);
     drop(outside);
     drop(entry);

@@ -7,12 +7,13 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
-use tokio::io::{AsyncWriteExt, Interest};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::time::sleep;
 
 use crate::gate::{Tally, add};
+use crate::stream::Stream;
 
 /// What is read at a time while a connection is short. Bytes.
 const PIECE_BYTES: usize = 16 << 10;
@@ -30,13 +31,41 @@ const HALF_OPEN: Duration = Duration::from_secs(60);
 /// # Errors
 /// That of the side that failed.
 pub(crate) async fn carry(
+    inside: &mut Stream,
+    outside: &mut Stream,
+    tally: &Tally,
+) -> io::Result<()> {
+    let (inside, outside) = match (inside, outside) {
+        (Stream::Plain(inside), Stream::Plain(outside)) => {
+            return carry_plain(inside, outside, tally).await;
+        }
+        encrypted => encrypted,
+    };
+    let ended = Cell::new(false);
+    let (from_inside, to_inside) = tokio::io::split(inside);
+    let (from_outside, to_outside) = tokio::io::split(outside);
+    let one = async |from, to, count| {
+        copy(from, to, count).await?;
+        ended.set(true);
+        Ok(())
+    };
+    let out = one(from_inside, to_outside, &tally.sent);
+    let back = one(from_outside, to_inside, &tally.received);
+    until(out, back, (&ended, tally)).await
+}
+
+/// The same of two connections in the clear, or of which nobody here has the keys.
+///
+/// # Errors
+/// As [`carry`].
+pub(crate) async fn carry_plain(
     inside: &mut TcpStream,
     outside: &mut TcpStream,
     tally: &Tally,
 ) -> io::Result<()> {
+    let ended = Cell::new(false);
     let (from_inside, to_inside) = inside.split();
     let (from_outside, to_outside) = outside.split();
-    let ended = Cell::new(false);
     let one = async |from, to, count| {
         pump(from, to, count).await?;
         ended.set(true);
@@ -44,6 +73,15 @@ pub(crate) async fn carry(
     };
     let out = one(from_inside, to_outside, &tally.sent);
     let back = one(from_outside, to_inside, &tally.received);
+    until(out, back, (&ended, tally)).await
+}
+
+/// Waits for both directions, of which one may have `ended`.
+async fn until(
+    out: impl Future<Output = io::Result<()>>,
+    back: impl Future<Output = io::Result<()>>,
+    (ended, tally): (&Cell<bool>, &Tally),
+) -> io::Result<()> {
     // A connection that breaks on one side ends on both.
     let both = async { tokio::try_join!(out, back).map(|((), ())| ()) };
     tokio::pin!(both);
@@ -78,6 +116,24 @@ async fn pump(from: ReadHalf<'_>, mut to: WriteHalf<'_>, count: &Cell<u64>) -> i
     // As large as it is otherwise.
     fcntl_setpipe_size(&pipe.1, PIPE_BYTES).unwrap_or(PIPE_BYTES);
     through(&pipe, from, to, count).await
+}
+
+/// One direction of which a side is encrypted.
+async fn copy(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    count: &Cell<u64>,
+) -> io::Result<()> {
+    let mut bytes = vec![0; PIECE_BYTES];
+    loop {
+        let length = from.read(&mut bytes).await?;
+        let Some(read) = bytes.get(..length).filter(|read| !read.is_empty()) else {
+            return to.shutdown().await;
+        };
+        to.write_all(read).await?;
+        to.flush().await?;
+        add(count, length);
+    }
 }
 
 /// What is there to read; nothing is held while there is none.

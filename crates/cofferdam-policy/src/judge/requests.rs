@@ -3,7 +3,7 @@
 //! A rule with [`Requests`] is about the inside of a connection: TLS is ended in the gateway for it, and
 //! each request is judged by the bytes that are sent on.
 
-use super::hosts::{Allowed, Decision, Denied, Host, HostRules, Protocol, Unwanted};
+use super::hosts::{Allowed, Decision, Denied, Host, HostRules, Pattern, Protocol, Unwanted};
 use crate::model::Clause;
 
 /// Whether the gateway looks into connections that a rule allows.
@@ -184,6 +184,23 @@ impl HostRules {
             }
         }
         Decision::Deny(found.0, found.1)
+    }
+
+    /// Whether some connection of TLS is looked into.
+    #[must_use]
+    pub fn inspects(&self) -> bool {
+        !self.inspected_patterns().is_empty()
+    }
+
+    /// The hosts whose TLS may be looked into.
+    #[must_use]
+    pub fn inspected_patterns(&self) -> Vec<Pattern> {
+        let denies = self.deny.iter().any(Denied::is_inner);
+        let looks = |rule: &&Allowed| {
+            let asks = rule.inspect == Inspect::Always || rule.requests.asks() || denies;
+            rule.protocol == Protocol::Tls && rule.inspect != Inspect::Never && asks
+        };
+        self.allow.iter().filter(looks).map(|rule| rule.pattern.clone()).collect()
     }
 
     /// Rules that allow something of `port` of `host`.

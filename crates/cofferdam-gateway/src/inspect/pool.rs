@@ -1,0 +1,57 @@
+//! Connections to hosts that may carry another request: of this sandbox alone, each for its own host, port
+//! and `dial`.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use super::Speaks;
+use crate::gate::Asked;
+use crate::relay::Up;
+
+/// How long one is kept: common servers end theirs after 5 to 75 seconds.
+const KEPT_FOR: Duration = Duration::from_secs(15);
+/// Most that are kept, the oldest goes first: each is a descriptor.
+const KEPT_MAX: usize = 32;
+
+/// Those that are there, the oldest first.
+#[derive(Debug, Default)]
+pub(crate) struct Pool {
+    idle: RefCell<VecDeque<(Instant, Up)>>,
+}
+
+impl Pool {
+    /// One for this host, which has not ended, and on which the host would speak as it does with a client
+    /// that offers this.
+    pub(crate) fn take(
+        &self,
+        asked: &Asked,
+        dial: Option<SocketAddr>,
+        offers: &[Speaks],
+    ) -> Option<Up> {
+        let mut idle = self.idle.borrow_mut();
+        idle.retain(|(since, _)| since.elapsed() < KEPT_FOR);
+        loop {
+            // The latest is the likeliest to be there still.
+            let fits = |(_, up): &(Instant, Up)| {
+                up.asked.is_for(asked) && up.dial == dial && up.offers == offers
+            };
+            let at = idle.iter().rposition(fits)?;
+            let (_, mut up) = idle.remove(at)?;
+            if up.is_for(asked, dial) {
+                return Some(up);
+            }
+        }
+    }
+
+    /// Keeps one that has answered all that it was asked.
+    pub(crate) fn give(&self, up: Up) {
+        let mut idle = self.idle.borrow_mut();
+        idle.retain(|(since, _)| since.elapsed() < KEPT_FOR);
+        if idle.len() >= KEPT_MAX {
+            idle.pop_front();
+        }
+        idle.push_back((Instant::now(), up));
+    }
+}

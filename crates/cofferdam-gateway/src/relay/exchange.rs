@@ -1,0 +1,300 @@
+//! One request on its way, and its answer.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use cofferdam_policy::model::Clause;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::time::sleep;
+
+use super::Up;
+use crate::answer::{self, Answer, Follows};
+use crate::body::{Body, Framing, Side as Sender};
+use crate::denial::{Again, Denial, Side};
+use crate::fields::HEAD_BYTES_MAX;
+use crate::gate::{Entry, Granted, Tally, add};
+use crate::head::{After, Head};
+use crate::inside::Inside;
+use crate::stream::Stream;
+
+/// How long an answer may take to begin once the client has ended its side. One that has given up looks
+/// the same as one that only has no more to ask.
+const ABANDONED: Duration = Duration::from_secs(10);
+/// What is read at a time. Bytes.
+const PIECE_BYTES: usize = 16 << 10;
+
+pub(super) enum Exchanged {
+    Answered(After),
+    /// Another protocol follows, in both directions.
+    Tunnel,
+}
+
+pub(super) enum Broken {
+    /// The client is gone, or has had a part of the answer.
+    Quiet,
+    /// The host has ended without an answer.
+    Unanswered,
+    /// The client has had nothing yet.
+    Before(Fault),
+    /// It has had a part of the answer: another one would be read as the rest of it.
+    After(Fault),
+}
+
+/// What went wrong with the server's answer, or with the request's body.
+pub(super) enum Fault {
+    Answer(&'static str, String),
+    Body(&'static str, String),
+    /// More bytes than the rule allows: which side's, and how many it allows.
+    TooLarge(&'static str, u64),
+}
+
+/// More than a rule allows.
+pub(super) fn too_large(code: &'static str, most: u64, clause: &Clause) -> Denial {
+    Denial::spoken(code, format!("the rule allows {most} bytes"), clause)
+}
+
+impl Broken {
+    /// What is put on record, if anything, and whether the client hears of it.
+    pub(super) fn by(self, clause: &Clause) -> (Option<Denial>, bool) {
+        let (fault, answers) = match self {
+            Self::Quiet => return (None, false),
+            Self::Unanswered => {
+                let why = "the host ended the connection without an answer";
+                let side = Side::Network(Again::Later);
+                return (Some(Denial { side, ..Denial::spoken("no-answer", why, clause) }), true);
+            }
+            Self::Before(fault) => (fault, true),
+            Self::After(fault) => (fault, false),
+        };
+        let denial = match fault {
+            Fault::Answer(code, why) => {
+                Denial { side: Side::Network(Again::Never), ..Denial::spoken(code, why, clause) }
+            }
+            Fault::Body(code, why) => Denial::unreadable(code, why, clause),
+            Fault::TooLarge(code, most) => too_large(code, most, clause),
+        };
+        (Some(denial), answers)
+    }
+}
+
+/// Sends the request and passes the answer on. Both at once: a server may answer early.
+pub(super) async fn exchange(
+    inside: &mut Inside,
+    (up, entry): (&mut Up, &mut Entry),
+    (head, sent): (&Head, &Head),
+    rule: &Granted,
+) -> Result<Exchanged, Broken> {
+    let status = Cell::new(None);
+    let done = both(inside, (up, &entry.tally), (head, sent), (rule, &status)).await;
+    if let Some(status) = status.get() {
+        entry.answered(status);
+    }
+    done
+}
+
+async fn both(
+    inside: &mut Inside,
+    (up, tally): (&mut Up, &Tally),
+    (head, sent): (&Head, &Head),
+    (rule, status): (&Granted, &Cell<Option<u16>>),
+) -> Result<Exchanged, Broken> {
+    let (from_client, to_client) = tokio::io::split(&mut inside.stream);
+    let (from_host, to_host) = tokio::io::split(&mut up.stream);
+    let mut request = Direction { from: from_client, ahead: &mut inside.ahead, to: to_host };
+    let mut answer = Direction { from: from_host, ahead: &mut up.ahead, to: to_client };
+    let upstream = sent.write();
+    let whole = Cell::new(false);
+    let most = (rule.requests.max_request_bytes, rule.requests.max_response_bytes);
+    let asks = async {
+        request.give(&upstream, &tally.sent).await.map_err(|_| Broken::Unanswered)?;
+        request.body(Body::new(head.framing, Sender::Request), (&tally.sent, most.0)).await?;
+        whole.set(true);
+        request.abandoned(status).await;
+        Err(Broken::Quiet)
+    };
+    let answered = answer.answer(head, status, (tally, most.1));
+    tokio::select! {
+        biased;
+        // Whoever answers before the whole request has come wants no more of it.
+        done = answered => done.map(|exchanged| match exchanged {
+            Exchanged::Answered(After::Stay) if !whole.get() => Exchanged::Answered(After::Close),
+            answered @ (Exchanged::Answered(_) | Exchanged::Tunnel) => answered,
+        }),
+        done = asks => match done {
+            Ok(never) => never,
+            Err(Broken::Before(fault)) if status.get().is_some() => Err(Broken::After(fault)),
+            Err(broken) => Err(broken),
+        },
+    }
+}
+
+/// One direction of an exchange.
+struct Direction<'a, 'b> {
+    from: ReadHalf<&'a mut Stream>,
+    ahead: &'b mut Vec<u8>,
+    to: WriteHalf<&'a mut Stream>,
+}
+
+impl Direction<'_, '_> {
+    /// Waits for more; 0 at the end.
+    async fn more(&mut self) -> std::io::Result<usize> {
+        self.ahead.reserve(PIECE_BYTES);
+        let mut limited = (&mut self.from).take(u64::try_from(PIECE_BYTES).unwrap_or(u64::MAX));
+        limited.read_buf(self.ahead).await
+    }
+
+    /// Passes bytes on, and counts them.
+    async fn give(&mut self, bytes: &[u8], count: &Cell<u64>) -> std::io::Result<()> {
+        self.to.write_all(bytes).await?;
+        // What is encrypted waits for this.
+        self.to.flush().await?;
+        add(count, bytes.len());
+        Ok(())
+    }
+
+    /// The rest of a request.
+    async fn body(
+        &mut self,
+        mut body: Body,
+        (count, most): (&Cell<u64>, Option<u64>),
+    ) -> Result<(), Broken> {
+        let before = count.get();
+        while !body.is_done() {
+            if self.ahead.is_empty() && !matches!(self.more().await, Ok(1..)) {
+                return Err(Broken::Quiet);
+            }
+            let fed = body
+                .feed(self.ahead)
+                .map_err(|fault| Broken::Before(Fault::Body(fault.code(), fault.to_string())))?;
+            let piece: Vec<u8> = self.ahead.drain(..fed.taken).collect();
+            let now = u64::try_from(piece.len()).unwrap_or(u64::MAX).saturating_add(count.get());
+            if let Some(most) = most.filter(|most| now.saturating_sub(before) > *most) {
+                return Err(Broken::Before(Fault::TooLarge("request-too-large", most)));
+            }
+            self.give(&piece, count).await.map_err(|_| Broken::Unanswered)?;
+        }
+        Ok(())
+    }
+
+    /// Comes back when the client has ended its side, and nothing of the answer has come for a while:
+    /// nobody waits for it any more.
+    async fn abandoned(&mut self, status: &Cell<Option<u16>>) {
+        // What it asks next is kept for then.
+        if self.ahead.is_empty() && !matches!(self.more().await, Ok(1..)) {
+            sleep(ABANDONED).await;
+            if status.get().is_none() {
+                return;
+            }
+        }
+        // It has more to ask, or is being answered: that ends by itself.
+        std::future::pending().await
+    }
+
+    /// The answer, with those before it that only announce one.
+    async fn answer(
+        &mut self,
+        head: &Head,
+        status: &Cell<Option<u16>>,
+        (tally, most): (&Tally, Option<u64>),
+    ) -> Result<Exchanged, Broken> {
+        let asked = match head.method.as_str() {
+            "HEAD" => answer::Asked::Head,
+            _ if head.asks_websocket() => answer::Asked::Websocket,
+            _ => answer::Asked::Other,
+        };
+        loop {
+            let answer = self.answer_head(asked).await?;
+            drop(self.ahead.drain(..answer.length));
+            let after = match (head.after(), answer.after()) {
+                (After::Stay, After::Stay) => After::Stay,
+                (After::Close, _) | (_, After::Close) => After::Close,
+            };
+            if let (Framing::Length(length), Some(most)) = (answer.framing, most)
+                && length > most
+            {
+                return Err(Broken::Before(Fault::TooLarge("response-too-large", most)));
+            }
+            let mut first = answer.downstream(after);
+            let gone = |_| Broken::Quiet;
+            match answer.follows {
+                Follows::Answer => self.give(&first, &tally.received).await.map_err(gone)?,
+                Follows::Tunnel => {
+                    status.set(Some(answer.status));
+                    self.give(&first, &tally.received).await.map_err(gone)?;
+                    return Ok(Exchanged::Tunnel);
+                }
+                Follows::Body => {
+                    status.set(Some(answer.status));
+                    self.answer_body(&mut first, answer.framing, (tally, most)).await?;
+                    return Ok(Exchanged::Answered(after));
+                }
+            }
+        }
+    }
+
+    async fn answer_head(&mut self, asked: answer::Asked) -> Result<Answer, Broken> {
+        let mut seen = 0;
+        loop {
+            // As [`Inside::read_lines`]: a host that sends byte by byte costs no more than others.
+            let new = self.ahead.get(seen..).unwrap_or_default();
+            let worth = seen == 0 || new.contains(&b'\n') || self.ahead.len() >= HEAD_BYTES_MAX;
+            if worth && !self.ahead.is_empty() {
+                let parsed = answer::parse(self.ahead, asked).map_err(|fault| {
+                    Broken::Before(Fault::Answer(fault.code(), fault.to_string()))
+                })?;
+                if let Some(answer) = parsed {
+                    return Ok(answer);
+                }
+            }
+            seen = self.ahead.len();
+            if !matches!(self.more().await, Ok(1..)) {
+                return Err(Broken::Unanswered);
+            }
+        }
+    }
+
+    /// The head and the body after it; what is there already goes in one piece.
+    async fn answer_body(
+        &mut self,
+        first: &mut Vec<u8>,
+        framing: Framing,
+        (tally, most): (&Tally, Option<u64>),
+    ) -> Result<(), Broken> {
+        let mut body = Body::new(framing, Sender::Answer);
+        let (mut taken, most) = (0_u64, most.unwrap_or(u64::MAX));
+        loop {
+            // A head that has gone out cannot be taken back: the connection ends.
+            let fed = body.feed(self.ahead).map_err(|_| Broken::Quiet)?;
+            taken = taken.saturating_add(u64::try_from(fed.taken).unwrap_or(u64::MAX));
+            if taken > most {
+                return Err(Broken::After(Fault::TooLarge("response-too-large", most)));
+            }
+            first.extend(self.ahead.drain(..fed.taken));
+            self.give(first, &tally.received).await.map_err(|_| Broken::Quiet)?;
+            first.clear();
+            if body.is_done() {
+                return Ok(());
+            }
+            match self.more().await {
+                Ok(1..) => {}
+                Ok(0) if body.may_end() => return Ok(()),
+                Ok(_) | Err(_) => return Err(Broken::Quiet),
+            }
+        }
+    }
+}
+
+/// WebSocket, after both sides have agreed.
+pub(super) async fn tunnel(inside: &mut Inside, mut up: Up, entry: &Entry) {
+    let tally = &entry.tally;
+    let first = std::mem::take(&mut up.ahead);
+    if inside.stream.write_all(&first).await.is_err() {
+        return;
+    }
+    add(&tally.received, first.len());
+    let early = std::mem::take(&mut inside.ahead);
+    if up.stream.write_all(&early).await.is_ok() {
+        add(&tally.sent, early.len());
+        drop(crate::tunnel::carry(&mut inside.stream, &mut up.stream, tally).await);
+    }
+}
