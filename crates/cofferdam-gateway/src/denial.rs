@@ -55,29 +55,47 @@ impl Denial {
         protocol: Protocol,
         (clause, because): (&Clause, Unwanted),
     ) -> Self {
-        let (code, why) = match because {
-            Unwanted::Host => ("host-not-allowed", "no rule allows this host".to_owned()),
-            Unwanted::Port => {
-                ("port-not-allowed", format!("no rule allows port {port} of this host"))
-            }
-            Unwanted::Protocol(known) => (
-                "protocol-not-allowed",
-                format!("the rule allows {} here, not {}", known.as_str(), protocol.as_str()),
-            ),
-            Unwanted::Denied => ("host-denied", "a rule denies it".to_owned()),
-            Unwanted::Unseen => {
-                ("unseen", "a rule denies some requests, and nobody may look into this".to_owned())
-            }
-            Unwanted::Method => ("method-not-allowed", "no rule allows this method".to_owned()),
-        };
+        let (code, why) = words(because, port, protocol);
         let fix = match because {
             Unwanted::Host | Unwanted::Port => rule(host, port, protocol),
             Unwanted::Protocol(_) => {
                 format!("in that rule: protocol = \"{}\"", protocol.as_str())
             }
-            Unwanted::Denied | Unwanted::Unseen | Unwanted::Method => String::new(),
+            Unwanted::Websocket => "in that rule: websocket = true".to_owned(),
+            Unwanted::GitAccess => {
+                "in that rule, `write` for `read` behind the repository".to_owned()
+            }
+            // What would allow it is what the request is, which may be long or a secret.
+            Unwanted::Denied
+            | Unwanted::Unseen
+            | Unwanted::Method
+            | Unwanted::Path
+            | Unwanted::Ambiguous(_)
+            | Unwanted::Query
+            | Unwanted::Header
+            | Unwanted::Repository
+            | Unwanted::NotGit
+            | Unwanted::Resolver => String::new(),
         };
-        Self { code, why, fix, clause: clause.clone(), side: Side::Policy }
+        let side = match because {
+            // It would be refused whatever the rule said: another spelling is what helps.
+            Unwanted::Ambiguous(_) => Side::Asker,
+            Unwanted::Host
+            | Unwanted::Port
+            | Unwanted::Protocol(_)
+            | Unwanted::Denied
+            | Unwanted::Unseen
+            | Unwanted::Method
+            | Unwanted::Path
+            | Unwanted::Query
+            | Unwanted::Header
+            | Unwanted::Websocket
+            | Unwanted::Repository
+            | Unwanted::GitAccess
+            | Unwanted::NotGit
+            | Unwanted::Resolver => Side::Policy,
+        };
+        Self { code, why, fix, clause: clause.clone(), side }
     }
 
     /// What was spoken is not what the rule allows.
@@ -186,6 +204,40 @@ impl Denial {
         );
         [head, body].concat().into_bytes()
     }
+}
+
+/// The stable name of a reason, and its words.
+fn words(because: Unwanted, port: u16, protocol: Protocol) -> (&'static str, String) {
+    let (code, why) = match because {
+        Unwanted::Host => ("host-not-allowed", "no rule allows this host"),
+        Unwanted::Port => {
+            return ("port-not-allowed", format!("no rule allows port {port} of this host"));
+        }
+        Unwanted::Protocol(known) => {
+            let (known, spoken) = (known.as_str(), protocol.as_str());
+            return ("protocol-not-allowed", format!("the rule allows {known} here, not {spoken}"));
+        }
+        Unwanted::Ambiguous(trick) => {
+            let why = format!("the target has {trick}, which two readers may read differently");
+            return ("target-ambiguous", why);
+        }
+        Unwanted::Denied => ("host-denied", "a rule denies it"),
+        Unwanted::Unseen => {
+            ("unseen", "a rule denies some requests, and nobody may look into this")
+        }
+        Unwanted::Method => ("method-not-allowed", "no rule allows this method"),
+        Unwanted::Path => ("path-not-allowed", "no rule allows this path"),
+        Unwanted::Query => ("query-not-allowed", "the rule does not allow this query"),
+        Unwanted::Header => {
+            ("header-required", "the rule requires a header once, with a value that is not there")
+        }
+        Unwanted::Websocket => ("websocket-not-allowed", "the rule allows no WebSocket"),
+        Unwanted::Repository => ("repository-not-allowed", "no rule allows this repository"),
+        Unwanted::GitAccess => ("repository-read-only", "the rule lets this repository be read"),
+        Unwanted::NotGit => ("not-git", "the rule allows git's smart HTTP and nothing else"),
+        Unwanted::Resolver => ("doh", "it asks a resolver within HTTP, around the rules of names"),
+    };
+    (code, why.to_owned())
 }
 
 /// The flag that would allow it, and the rule.

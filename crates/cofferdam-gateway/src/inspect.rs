@@ -50,7 +50,7 @@ impl Inspector {
     /// # Errors
     /// What could not be done, and its `errno(3)`.
     pub(crate) fn new(
-        patterns: &[Pattern],
+        patterns: &[&Pattern],
         trusted: &[TrustedFile],
     ) -> Result<Self, (String, i32)> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());

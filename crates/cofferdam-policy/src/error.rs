@@ -1,6 +1,7 @@
 //! What can be wrong with a policy: one variant a situation, each with its next step.
 
 mod network;
+mod requests;
 
 use std::fmt;
 use std::ops::Range;
@@ -13,6 +14,7 @@ use crate::model::Clause;
 use crate::presets;
 use crate::read::{ENTRIES_MAX, limit_form, nearest};
 pub(crate) use network::NetworkFault;
+pub(crate) use requests::RequestFault;
 
 /// One situation.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -5,6 +5,7 @@
 
 mod limits;
 mod network;
+mod requests;
 
 use std::ops::Range;
 

@@ -98,7 +98,7 @@ impl From<rustls::Error> for NoCertificate {
 impl Issuer {
     /// A new authority for the hosts of `patterns`.
     pub(crate) fn new(
-        patterns: &[Pattern],
+        patterns: &[&Pattern],
         provider: Arc<CryptoProvider>,
     ) -> Result<Self, NoCertificate> {
         let key = KeyPair::generate()?;
@@ -196,7 +196,7 @@ fn serial() -> Result<rcgen::SerialNumber, NoCertificate> {
 
 /// The subtrees that `patterns` are about. A kind of name that no pattern has is excluded as a whole: a
 /// constraint on one kind says nothing of the others.
-fn constraints(patterns: &[Pattern]) -> Option<NameConstraints> {
+fn constraints(patterns: &[&Pattern]) -> Option<NameConstraints> {
     let (mut names, mut nets, mut any) = (Vec::new(), Vec::new(), false);
     for pattern in patterns {
         match pattern {
@@ -241,7 +241,8 @@ mod tests {
     }
 
     fn issuer(patterns: &[Pattern]) -> Issuer {
-        Issuer::new(patterns, Arc::new(rustls::crypto::ring::default_provider())).unwrap()
+        let patterns: Vec<&Pattern> = patterns.iter().collect();
+        Issuer::new(&patterns, Arc::new(rustls::crypto::ring::default_provider())).unwrap()
     }
 
     /// Whether a client that trusts the authority believes a certificate for `leaf` to be `asked`'s.

@@ -4,7 +4,9 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use cofferdam_policy::hostname::Name;
 use cofferdam_policy::judge::hosts::{Allowed, Denied, HostRules, Net, Pattern, Protocol};
-use cofferdam_policy::judge::requests::{GitAccess, GraphQl, Inspect, Rate, Repository, Requests};
+use cofferdam_policy::judge::requests::{
+    GitAccess, GraphQl, Inspect, LinePattern, PathPattern, Rate, Repository, Requests,
+};
 use cofferdam_policy::network::{ProxyHost, ProxyProtocol, Published, TrustedFile, UpstreamProxy};
 
 use super::{Malformed, Wire};
@@ -87,6 +89,25 @@ impl Wire for Net {
     }
     fn take(from: &mut &[u8]) -> Result<Self, Malformed> {
         Self::new(IpAddr::take(from)?, u8::take(from)?).ok_or(Malformed)
+    }
+}
+
+/// By its text: what is made of it is made again.
+impl Wire for PathPattern {
+    fn put(&self, to: &mut Vec<u8>) {
+        self.text().to_owned().put(to);
+    }
+    fn take(from: &mut &[u8]) -> Result<Self, Malformed> {
+        Self::parse(&String::take(from)?).map_err(|_| Malformed)
+    }
+}
+
+impl Wire for LinePattern {
+    fn put(&self, to: &mut Vec<u8>) {
+        self.text().to_owned().put(to);
+    }
+    fn take(from: &mut &[u8]) -> Result<Self, Malformed> {
+        Self::parse(&String::take(from)?).ok_or(Malformed)
     }
 }
 

@@ -1,8 +1,9 @@
 //! What the text and the flags say of the network.
 
-use super::{Document, Flag};
-use crate::error::{Fault, NetworkFault, PolicyError};
+use super::{Document, Flag, Located};
+use crate::error::{Fault, NetworkFault, PolicyError, RequestFault};
 use crate::judge::hosts::{Allowed, Denied};
+use crate::judge::requests::Inspect;
 use crate::model::{Clause, Danger};
 use crate::network::{Published, UpstreamProxy};
 use crate::read;
@@ -22,6 +23,8 @@ pub struct NetworkText {
     pub upstream_proxy: Option<UpstreamProxy>,
     /// `network.publish`, then `--publish`.
     pub publish: Vec<Published>,
+    /// `network.trust_ca`: paths relative to the workspace.
+    pub trust_ca: Vec<Located<String>>,
     /// What is wider than it should be, because the text says so.
     pub dangers: Vec<Danger>,
     /// `--network none`: nothing of all this holds, nor of what presets say.
@@ -38,6 +41,7 @@ impl NetworkText {
             deny: Vec::new(),
             upstream_proxy: None,
             publish: Vec::new(),
+            trust_ca: Vec::new(),
             dangers: Vec::new(),
             closed: None,
         }
@@ -47,10 +51,17 @@ impl NetworkText {
     /// the other one say something that does not.
     pub(crate) fn allow(&mut self, new: Allowed) -> Result<(), NetworkFault> {
         let same = self.allow.iter().filter(|old| old.pattern == new.pattern);
-        let mut other = same.filter(|old| (old.protocol, old.dial) != (new.protocol, new.dial));
         let port = |old: &Allowed| new.ports.iter().find(|port| old.ports.contains(port)).copied();
-        if let Some(port) = other.find_map(port) {
-            return Err(NetworkFault::Clash { host: new.pattern.to_string(), port });
+        let never = |rule: &Allowed| rule.inspect == Inspect::Never;
+        let sees = |old: &Allowed| never(old) && new.looks() || never(&new) && old.looks();
+        for (old, port) in same.filter_map(|old| Some((old, port(old)?))) {
+            let host = new.pattern.to_string();
+            if (old.protocol, old.dial) != (new.protocol, new.dial) {
+                return Err(NetworkFault::Clash { host, port });
+            }
+            if sees(old) {
+                return Err(RequestFault::ClashNever { host, port }.into());
+            }
         }
         self.allow.push(new);
         Ok(())

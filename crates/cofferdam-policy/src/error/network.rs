@@ -1,5 +1,6 @@
 //! What can be wrong with a rule of the network: one variant a situation.
 
+use super::requests::RequestFault;
 use crate::hosts::{HostFault, SHOWN_MAX};
 use crate::read::{PORTS_MAX, REASON_LETTERS_MAX, nearest};
 
@@ -35,6 +36,8 @@ pub(crate) enum NetworkFault {
     DialPorts { ports: Vec<u16> },
     #[error("two rules for port {port} of `{}` say different things", short(host))]
     Clash { host: String, port: u16 },
+    #[error(transparent)]
+    Requests(#[from] RequestFault),
     #[error("`{key}` is not one line of 1 to {REASON_LETTERS_MAX} letters")]
     Reason { key: String },
     // The proxy outside.
@@ -59,7 +62,7 @@ pub(crate) enum NetworkFault {
 }
 
 /// As much of a text as a message repeats.
-fn short(text: &str) -> String {
+pub(super) fn short(text: &str) -> String {
     // What stands before an `@` may be a secret, and what is said goes on record.
     let (mark, text) = text.rsplit_once('@').map_or(("", text), |(_, rest)| ("…@", rest));
     match text.char_indices().nth(SHOWN_MAX) {
@@ -104,6 +107,7 @@ impl NetworkFault {
             Self::DialMany { .. } => "dial-pattern",
             Self::DialPorts { .. } => "dial-ports",
             Self::Clash { .. } => "rules-clash",
+            Self::Requests(fault) => fault.code(),
             Self::Reason { .. } => "reason-text",
             Self::Proxy => "proxy-address",
             Self::ProxyScheme { .. } => "proxy-scheme",
@@ -155,6 +159,7 @@ impl NetworkFault {
             Self::Clash { .. } => {
                 "keep one: its `protocol` and its `dial` hold for every connection".into()
             }
+            Self::Requests(fault) => fault.hint().into(),
             Self::Reason { .. } => "say in a line why the rule is there, or leave it out".into(),
             Self::Proxy => {
                 "write \"http://HOST:PORT\" or \"socks5://HOST:PORT\", and nothing behind it".into()

@@ -6,7 +6,7 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::requests::{Inspect, Requests};
+use super::requests::{Inspect, PathPattern, Requests};
 use crate::hostname::Name;
 use crate::model::Clause;
 
@@ -61,6 +61,45 @@ impl Pattern {
             (Self::Net(net), Host::Address(address)) => net.holds(*address),
             (Self::Exact(_) | Self::Below(_) | Self::AnyName, Host::Address(_))
             | (Self::Net(_), Host::Name(_)) => false,
+        }
+    }
+
+    /// Whether some host may be of both.
+    #[must_use]
+    pub fn meets(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Exact(name), Self::Exact(other)) => name == other,
+            (Self::Exact(name), Self::Below(suffix)) | (Self::Below(suffix), Self::Exact(name)) => {
+                name.is_below(suffix)
+            }
+            (Self::Below(suffix), Self::Below(other)) => {
+                suffix == other || suffix.is_below(other) || other.is_below(suffix)
+            }
+            (Self::Net(net), Self::Net(other)) => {
+                net.holds(other.address()) || other.holds(net.address())
+            }
+            (Self::Net(_), Self::Exact(_) | Self::Below(_) | Self::AnyName)
+            | (Self::Exact(_) | Self::Below(_) | Self::AnyName, Self::Net(_)) => false,
+            (Self::AnyName, Self::Exact(_) | Self::Below(_) | Self::AnyName)
+            | (Self::Exact(_) | Self::Below(_), Self::AnyName) => true,
+        }
+    }
+
+    /// Whether every host of `other` is one of its own.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Exact(name), Self::Exact(other)) => name == other,
+            (Self::Below(suffix), Self::Exact(name)) => name.is_below(suffix),
+            (Self::Below(suffix), Self::Below(other)) => suffix == other || other.is_below(suffix),
+            (Self::AnyName, Self::Exact(_) | Self::Below(_) | Self::AnyName) => true,
+            (Self::Net(net), Self::Net(other)) => {
+                net.prefix() <= other.prefix() && net.holds(other.address())
+            }
+            (Self::Exact(_), Self::Below(_) | Self::AnyName)
+            | (Self::Below(_), Self::AnyName)
+            | (Self::Net(_), Self::Exact(_) | Self::Below(_) | Self::AnyName)
+            | (Self::Exact(_) | Self::Below(_) | Self::AnyName, Self::Net(_)) => false,
         }
     }
 }
@@ -210,7 +249,7 @@ pub struct Denied {
     /// Only requests with one of these methods; with neither these nor paths, every connection.
     pub methods: Vec<String>,
     /// Only requests with a path like one of these.
-    pub paths: Vec<String>,
+    pub paths: Vec<PathPattern>,
     /// Why, in the policy's own words.
     pub reason: Option<String>,
     /// The rule.
@@ -262,6 +301,24 @@ pub enum Unwanted {
     Unseen,
     /// Rules name host and port, none of them this method.
     Method,
+    /// None of them this path.
+    Path,
+    /// Two readers may read the target differently; what it has.
+    Ambiguous(&'static str),
+    /// None of them a parameter of the query.
+    Query,
+    /// A field that a rule requires is not there once with its value.
+    Header,
+    /// A rule that looks inside lets nobody change to WebSocket.
+    Websocket,
+    /// A rule is about git, and names other repositories.
+    Repository,
+    /// A rule lets the repository be read, and this writes.
+    GitAccess,
+    /// A rule is about git, and this is none of its requests.
+    NotGit,
+    /// A question to a resolver within HTTP.
+    Resolver,
 }
 
 impl HostRules {

@@ -1,10 +1,21 @@
 //! What a rule asks of each request, and the one judge of requests.
 //!
 //! A rule with [`Requests`] is about the inside of a connection: TLS is ended in the gateway for it, and
-//! each request is judged by the bytes that are sent on.
+//! each request is judged by the bytes that are sent on. Of a body nothing is known here: what a GraphQL
+//! document does, the gateway finds out of a request that a rule with [`Requests::graphql`] allows.
+
+mod dns;
+mod git;
+mod letters;
+mod pattern;
+mod target;
 
 use super::hosts::{Allowed, Decision, Denied, Host, HostRules, Pattern, Protocol, Unwanted};
 use crate::model::Clause;
+use git::Says;
+pub use pattern::{LinePattern, PATTERN_BYTES_MAX, PathFault, PathPattern};
+use target::Target;
+pub use target::{Trick, trick, trick_of_query};
 
 /// Whether the gateway looks into connections that a rule allows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,12 +36,12 @@ pub enum Inspect {
 pub struct Requests {
     /// One of these methods, as they are written.
     pub methods: Vec<String>,
-    /// A path like one of these: words between slashes, `*` for any letters of one, `**` for any words.
-    pub paths: Vec<String>,
+    /// A path like one of these.
+    pub paths: Vec<PathPattern>,
     /// Each parameter of the query like one of these (`name=value`, with `*`); an empty list: no query.
-    pub query: Option<Vec<String>>,
-    /// Each of these fields once, with a value like this (`*` for any letters).
-    pub headers: Vec<(String, String)>,
+    pub query: Option<Vec<LinePattern>>,
+    /// Each of these fields once, with a value like this. Small letters.
+    pub headers: Vec<(String, LinePattern)>,
     /// Fields that do not go on. Small letters.
     pub remove_headers: Vec<String>,
     /// Fields that go on with this value, whatever came.
@@ -65,7 +76,8 @@ pub struct Rate {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize))]
 pub struct Repository {
-    /// Its path without the slash in front and `.git` behind: `owner/name`.
+    /// Its path without the slash in front and `.git` behind: `owner/name`, or `owner/*` for each of theirs
+    /// ([`Repository::is_path`]).
     pub path: String,
     /// What may be done.
     pub access: GitAccess,
@@ -95,10 +107,24 @@ impl Requests {
     pub fn asks(&self) -> bool {
         *self != Self::default()
     }
+
+    /// Whether it asks something of paths that a second reading could answer otherwise.
+    fn judges_paths(&self) -> bool {
+        let patterns = !self.paths.is_empty() && !self.paths.iter().any(PathPattern::is_all);
+        patterns || !self.git.is_empty()
+    }
 }
 
-/// A request as it goes on, before fields are removed or set.
-#[derive(Clone, Copy, Debug)]
+impl Allowed {
+    /// Whether somebody has to look into the connections that it allows.
+    #[must_use]
+    pub fn looks(&self) -> bool {
+        self.inspect == Inspect::Always || self.requests.asks()
+    }
+}
+
+/// A request as it goes on, before fields are removed or set. `Debug` leaves out what may be a secret.
+#[derive(Clone, Copy)]
 pub struct Request<'a> {
     /// As it is written.
     pub method: &'a str,
@@ -110,6 +136,12 @@ pub struct Request<'a> {
     pub headers: &'a [(&'a str, &'a [u8])],
     /// Whether it asks for WebSocket.
     pub websocket: bool,
+}
+
+impl std::fmt::Debug for Request<'_> {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "Request({} {}, {} fields)", self.method, self.path, self.headers.len())
+    }
 }
 
 /// How a connection is carried.
@@ -137,7 +169,6 @@ impl HostRules {
             Decision::Allow(rule) => rule,
             Decision::Deny(clause, because) => return Err((clause, because)),
         };
-        let looks = |rule: &&Allowed| rule.inspect == Inspect::Always || rule.requests.asks();
         let inner = self.inner_denials(host, port).next();
         match (protocol, first.inspect, inner) {
             (Protocol::Http, ..) => Ok(Sight::Inside(first)),
@@ -150,7 +181,7 @@ impl HostRules {
             (Protocol::Tls, Inspect::Auto | Inspect::Always, Some(_)) => Ok(Sight::Inside(first)),
             (Protocol::Tls, Inspect::Auto | Inspect::Always, None) => {
                 let mut rules = self.allowing(host, port, protocol);
-                Ok(match rules.find(looks) {
+                Ok(match rules.find(|rule| rule.looks()) {
                     Some(_) => Sight::Inside(first),
                     None => Sight::Opaque(first),
                 })
@@ -159,6 +190,9 @@ impl HostRules {
     }
 
     /// Whether `request` may go on. The first rule that allows it decides; a rule that denies it wins.
+    ///
+    /// A target that two readers may read differently is allowed by no rule where some rule for `host` and
+    /// `port` judges paths.
     #[must_use]
     pub fn decide_request(
         &self,
@@ -170,37 +204,69 @@ impl HostRules {
         if let Decision::Deny(clause, because) = self.decide(host, port, protocol) {
             return Decision::Deny(clause, because);
         }
-        let mut denied = self.inner_denials(host, port);
-        if let Some(rule) = denied.find(|rule| rule.methods.iter().any(|m| m == request.method)) {
+        let target = Target::of(request.path);
+        let denied = |rule: &&Denied| rule.denies(request.method, &target);
+        if let Some(rule) = self.inner_denials(host, port).find(denied) {
             return Decision::Deny(&rule.clause, Unwanted::Denied);
         }
-        let mut found = (&self.base, Unwanted::Host);
-        for rule in self.allowing(host, port, protocol) {
-            let asked = &rule.requests;
-            if !asked.methods.is_empty() && !asked.methods.iter().any(|m| m == request.method) {
-                found = (&rule.clause, Unwanted::Method);
-            } else {
-                return Decision::Allow(rule);
+        let mut judging = self.inner_denials(host, port).filter(|rule| rule.judges_paths());
+        let denying = judging.next().map(|rule| &rule.clause);
+        let mut rules = self.allowing(host, port, protocol);
+        let judging = rules.find(|rule| rule.requests.judges_paths()).map(|rule| &rule.clause);
+        let tricked = denying.or(judging).and_then(|clause| Some((clause, target.trick?)));
+        match (tricked, denying) {
+            // A pattern may ask for this one, and no pattern that denies could be led around by it.
+            (None, _) | (Some((_, Trick::EncodedSlash)), None) => {}
+            (Some((clause, trick)), _) => {
+                return Decision::Deny(clause, Unwanted::Ambiguous(trick.as_str()));
             }
         }
-        Decision::Deny(found.0, found.1)
+        if dns::is_question(request) {
+            return Decision::Deny(&self.base, Unwanted::Resolver);
+        }
+        let slash = tricked.map(|(_, trick)| trick);
+        // Of rules that all refuse, the one that came furthest is the one that is meant.
+        let mut found = (Stage::None, &self.base, Unwanted::Host);
+        for rule in self.allowing(host, port, protocol) {
+            match rule.refuses(request, &target, slash) {
+                None => return Decision::Allow(rule),
+                Some((stage, because)) if stage > found.0 => found = (stage, &rule.clause, because),
+                Some(_) => {}
+            }
+        }
+        Decision::Deny(found.1, found.2)
     }
 
-    /// Whether some connection of TLS is looked into.
+    /// Whether some connection of TLS may be looked into, so that an authority is needed.
     #[must_use]
     pub fn inspects(&self) -> bool {
         !self.inspected_patterns().is_empty()
     }
 
-    /// The hosts whose TLS may be looked into.
+    /// The hosts whose TLS may be looked into: patterns of rules for TLS, none twice. No connection to
+    /// another host is ever [`Sight::Inside`] by TLS.
     #[must_use]
-    pub fn inspected_patterns(&self) -> Vec<Pattern> {
-        let denies = self.deny.iter().any(Denied::is_inner);
-        let looks = |rule: &&Allowed| {
-            let asks = rule.inspect == Inspect::Always || rule.requests.asks() || denies;
-            rule.protocol == Protocol::Tls && rule.inspect != Inspect::Never && asks
-        };
-        self.allow.iter().filter(looks).map(|rule| rule.pattern.clone()).collect()
+    pub fn inspected_patterns(&self) -> Vec<&Pattern> {
+        let mut patterns: Vec<&Pattern> = Vec::new();
+        for rule in self.allow.iter().filter(|rule| self.may_inspect(rule)) {
+            if !patterns.contains(&&rule.pattern) {
+                patterns.push(&rule.pattern);
+            }
+        }
+        patterns
+    }
+
+    /// Whether a connection of TLS for which `rule` is the first may be looked into.
+    fn may_inspect(&self, rule: &Allowed) -> bool {
+        let of_tls = |rule: &Allowed| rule.protocol == Protocol::Tls;
+        let shares =
+            |ports: &[u16]| ports.is_empty() || ports.iter().any(|port| rule.ports.contains(port));
+        let mut looking = self.allow.iter().filter(|other| of_tls(other) && other.looks());
+        let mut inner = self.deny.iter().filter(|other| other.is_inner());
+        of_tls(rule)
+            && rule.inspect != Inspect::Never
+            && (looking.any(|other| shares(&other.ports) && rule.pattern.meets(&other.pattern))
+                || inner.any(|other| shares(&other.ports) && rule.pattern.meets(&other.pattern)))
     }
 
     /// Rules that allow something of `port` of `host`.
@@ -218,5 +284,107 @@ impl HostRules {
     fn inner_denials(&self, host: &Host, port: u16) -> impl Iterator<Item = &Denied> {
         let on = move |rule: &&Denied| rule.ports.is_empty() || rule.ports.contains(&port);
         self.deny.iter().filter(on).filter(|rule| rule.is_inner() && rule.pattern.holds(host))
+    }
+}
+
+/// How far a request came in a rule that refuses it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    None,
+    Method,
+    Path,
+    Query,
+    Fields,
+    Access,
+    Upgrade,
+}
+
+impl Allowed {
+    /// Why it does not allow `request`, whose `slash` it has to ask for by a pattern where there is one.
+    fn refuses(
+        &self,
+        request: &Request<'_>,
+        target: &Target,
+        slash: Option<Trick>,
+    ) -> Option<(Stage, Unwanted)> {
+        let asked = &self.requests;
+        let method = |method: &String| method == request.method;
+        if !asked.methods.is_empty() && !asked.methods.iter().any(method) {
+            return Some((Stage::Method, Unwanted::Method));
+        }
+        // GraphQL over HTTP has these two.
+        if asked.graphql.is_some() && !["GET", "POST"].contains(&request.method) {
+            return Some((Stage::Method, Unwanted::Method));
+        }
+        let all = asked.paths.iter().any(PathPattern::is_all) || asked.paths.is_empty();
+        let like = asked.paths.iter().any(|pattern| pattern.allows(target));
+        match slash {
+            Some(trick) if !like => {
+                return Some((Stage::Path, Unwanted::Ambiguous(trick.as_str())));
+            }
+            None if !like && !all => return Some((Stage::Path, Unwanted::Path)),
+            Some(_) | None => {}
+        }
+        if let Some(because) = asked.refuses_query(request.query) {
+            return Some((Stage::Query, because));
+        }
+        if !asked.headers.iter().all(|(name, value)| has_once(request, name, value)) {
+            return Some((Stage::Fields, Unwanted::Header));
+        }
+        if let Some(because) = asked.refuses_git(request) {
+            return Some(because);
+        }
+        if request.websocket && self.looks() && !asked.websocket {
+            return Some((Stage::Upgrade, Unwanted::Websocket));
+        }
+        None
+    }
+}
+
+impl Requests {
+    fn refuses_query(&self, query: Option<&str>) -> Option<Unwanted> {
+        let (Some(patterns), Some(query)) = (&self.query, query) else { return None };
+        if let Some(trick) = trick_of_query(query) {
+            return Some(Unwanted::Ambiguous(trick.as_str()));
+        }
+        let like =
+            |parameter: &str| patterns.iter().any(|pattern| pattern.holds_parameter(parameter));
+        (!query.split('&').all(like)).then_some(Unwanted::Query)
+    }
+
+    fn refuses_git(&self, request: &Request<'_>) -> Option<(Stage, Unwanted)> {
+        if self.git.is_empty() {
+            return None;
+        }
+        let Some(asked) = git::asked(request.method, request.path, request.query) else {
+            return Some((Stage::Path, Unwanted::NotGit));
+        };
+        match git::says(&self.git, asked) {
+            Says::Allowed => None,
+            Says::OnlyRead => Some((Stage::Access, Unwanted::GitAccess)),
+            Says::Unknown => Some((Stage::Fields, Unwanted::Repository)),
+        }
+    }
+}
+
+/// Whether `request` has the field `name` once, with a value like `value`.
+fn has_once(request: &Request<'_>, name: &str, value: &LinePattern) -> bool {
+    let mut fields = request.headers.iter().filter(|(field, _)| field.eq_ignore_ascii_case(name));
+    let first = fields.next();
+    fields.next().is_none() && first.is_some_and(|(_, given)| value.holds(given))
+}
+
+impl Denied {
+    /// Whether it judges paths by more than that there is one.
+    fn judges_paths(&self) -> bool {
+        !self.paths.is_empty() && !self.paths.iter().any(PathPattern::is_all)
+    }
+
+    /// Whether it is about a request with this method and target, to some reader: hosts take `delete` for
+    /// `DELETE`.
+    fn denies(&self, method: &str, target: &Target) -> bool {
+        let like = |pattern: &PathPattern| pattern.is_all() || pattern.denies(target);
+        (self.methods.is_empty() || self.methods.iter().any(|m| m.eq_ignore_ascii_case(method)))
+            && (self.paths.is_empty() || self.paths.iter().any(like))
     }
 }

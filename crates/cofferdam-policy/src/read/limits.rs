@@ -138,13 +138,13 @@ fn parse(name: Name, text: &str, quoted: bool) -> Result<u64, Fault> {
 }
 
 /// Decimal digits without a leading zero. What is larger than any bound is the largest number.
-fn whole(text: &str) -> Option<u64> {
+pub(super) fn whole(text: &str) -> Option<u64> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let one_spelling = text == "0" || !text.starts_with('0');
     (digits && one_spelling).then(|| text.parse().unwrap_or(u64::MAX))
 }
 
-fn size(text: &str) -> Option<u64> {
+pub(super) fn size(text: &str) -> Option<u64> {
     SIZES.iter().find_map(|(name, unit)| {
         let number = text.strip_suffix(name)?;
         whole(number).map(|number| number.saturating_mul(*unit))

@@ -4,7 +4,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use toml::de::{DeTable, DeValue};
 
-use super::{Reader, Table, Value};
+use super::{Reader, Table, Value, check_path};
 use crate::document::Document;
 use crate::error::{NetworkFault, PolicyError};
 use crate::hosts;
@@ -23,16 +23,40 @@ const PORT_OF_HTTP: u16 = 80;
 
 pub(super) const NETWORK: Table = Table {
     name: "network",
-    now: &["allow", "deny", "upstream_proxy", "publish"],
+    now: &["allow", "deny", "upstream_proxy", "publish", "trust_ca"],
     later: &["listen", "local", "dns"],
 };
 pub(super) const ALLOW: Table = Table {
     name: "network.allow",
-    now: &["host", "ports", "protocol", "dial", "reason", "dangerous_wide_wildcard"],
-    later: &["methods", "paths", "credential", "remove_headers", "inspect", "body"],
+    now: &[
+        "host",
+        "ports",
+        "protocol",
+        "dial",
+        "reason",
+        "dangerous_wide_wildcard",
+        "inspect",
+        "methods",
+        "paths",
+        "query",
+        "headers",
+        "remove_headers",
+        "set_headers",
+        "max_request_bytes",
+        "max_response_bytes",
+        "rate",
+        "git",
+        "graphql",
+        "websocket",
+        "h2c",
+    ],
+    later: &["credential", "body"],
 };
-pub(super) const DENY: Table =
-    Table { name: "network.deny", now: &["host", "ports", "reason"], later: &[] };
+pub(super) const DENY: Table = Table {
+    name: "network.deny",
+    now: &["host", "ports", "methods", "paths", "reason"],
+    later: &[],
+};
 
 impl Reader<'_> {
     pub(super) fn network(
@@ -55,6 +79,9 @@ impl Reader<'_> {
                 network.deny.push(self.denied(entry, clause)?);
             }
         }
+        if let Some(value) = table.get("trust_ca") {
+            network.trust_ca = self.names("network.trust_ca", value, check_path)?;
+        }
         if let Some(value) = table.get("upstream_proxy") {
             let key = "network.upstream_proxy";
             let proxy = upstream_proxy(self.text(key, value)?, self.clause(key, value));
@@ -72,8 +99,16 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn at(&self, fault: NetworkFault, value: &Value<'_>) -> PolicyError {
-        self.fault(fault.into(), value.span())
+    pub(super) fn at(&self, fault: impl Into<NetworkFault>, value: &Value<'_>) -> PolicyError {
+        self.at_key(fault, value.span())
+    }
+
+    pub(super) fn at_key(
+        &self,
+        fault: impl Into<NetworkFault>,
+        span: std::ops::Range<usize>,
+    ) -> PolicyError {
+        self.fault(fault.into().into(), span)
     }
 
     /// One `network.allow`, and what is dangerous in it.
@@ -116,7 +151,7 @@ impl Reader<'_> {
         };
         let reason = self.reason(table, "network.allow.reason")?;
         ports.sort_unstable();
-        let (inspect, requests) = (Inspect::Auto, Requests::default());
+        let (inspect, requests) = self.inside(table, protocol)?;
         Ok((Allowed { pattern, ports, protocol, dial, inspect, requests, reason, clause }, danger))
     }
 
@@ -126,7 +161,8 @@ impl Reader<'_> {
         let mut ports = self.ports(table, &DENY)?.unwrap_or_default();
         ports.sort_unstable();
         let reason = self.reason(table, "network.deny.reason")?;
-        let (methods, paths) = (Vec::new(), Vec::new());
+        let methods = self.methods(table, "network.deny.methods")?;
+        let paths = self.paths(table, "network.deny.paths")?;
         Ok(Denied { pattern, ports, methods, paths, reason, clause })
     }
 
@@ -185,7 +221,7 @@ impl Reader<'_> {
         line.then(|| Some(text.to_owned())).ok_or_else(fault)
     }
 
-    fn flagged(&self, table: &DeTable<'_>, key: &str) -> Result<bool, PolicyError> {
+    pub(super) fn flagged(&self, table: &DeTable<'_>, key: &str) -> Result<bool, PolicyError> {
         let Some(value) = table.get(key) else { return Ok(false) };
         let found = value.get_ref().as_bool();
         found.ok_or_else(|| self.wrong(&format!("{}.{key}", ALLOW.name), "a boolean", value))

@@ -71,11 +71,7 @@ fn a_rule() {
         ("reason = ''", Err(("reason-text", 10)), "no words"),
         ("reason = \"a\\nb\"", Err(("reason-text", 10)), "two lines"),
         ("dangerous_wide_wildcard = 'yes'", Err(("wrong-type", 27)), "yes or no"),
-        ("methods = ['GET']", Err(("key-not-yet", 1)), "a later release"),
-        ("paths = ['/v1']", Err(("key-not-yet", 1)), "a later release"),
         ("credential = 'x'", Err(("key-not-yet", 1)), "a later release"),
-        ("remove_headers = []", Err(("key-not-yet", 1)), "a later release"),
-        ("inspect = true", Err(("key-not-yet", 1)), "a later release"),
         ("body = 1", Err(("key-not-yet", 1)), "a later release"),
         ("port = 443", Err(("unknown-key", 1)), "never ignored"),
     ] {

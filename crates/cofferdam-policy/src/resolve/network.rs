@@ -1,9 +1,9 @@
 //! Rules of the network: the flags', the text's and the presets', joined.
 
-use super::Resolver;
+use super::{Resolver, absolute, workspace_path};
 use crate::document::NetworkText;
 use crate::model::{Clause, Danger, Variable};
-use crate::network::Network;
+use crate::network::{Network, TrustedFile};
 
 impl Resolver<'_> {
     /// The network, and the clause that stands for it where no rule of its own does.
@@ -18,6 +18,11 @@ impl Resolver<'_> {
             network.rules.allow.extend(text.allow.iter().cloned());
             network.rules.deny.extend(text.deny.iter().cloned());
             network.publish.extend(text.publish.iter().cloned());
+            let workspace = workspace_path(self.document, &self.facts.home, &self.facts.cwd);
+            network.trust_ca.extend(text.trust_ca.iter().map(|file| TrustedFile {
+                path: absolute(&file.value, &self.facts.home, &workspace),
+                clause: file.clause.clone(),
+            }));
             network.upstream_proxy = network.upstream_proxy.or_else(|| text.upstream_proxy.clone());
         }
         (network, own.base.clone())

@@ -30,6 +30,7 @@ pub(crate) const DOCUMENTS: &[&str] = &[
     "THREATS.md",
     "docs/names.md",
     "docs/presets.md",
+    "docs/requests.md",
 ];
 /// A file: its path from the root of the repository, and its text.
 #[derive(Debug)]
