@@ -222,7 +222,9 @@ impl Served {
         head: &Head,
     ) -> Result<(Entry, Granted), End> {
         let denied = |denial: Denial| End::denied(denial, asked.place());
-        if let (Some(denial), Some(mut entry)) = (self.unreached.take(), self.first.take()) {
+        if let Some(denial) = self.unreached.take()
+            && let Some(mut entry) = self.first.take()
+        {
             entry.about(Some(requested(head)));
             entry.set(&denial);
             entry.answered(denial.status());
