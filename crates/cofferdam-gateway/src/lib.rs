@@ -21,6 +21,7 @@ mod direct;
 pub mod dns;
 mod doors;
 pub mod fields;
+pub mod frames;
 mod gate;
 pub mod head;
 pub mod hello;
