@@ -27,6 +27,7 @@ pub mod head;
 pub mod hello;
 mod inside;
 mod inspect;
+pub mod packets;
 mod proxy;
 mod published;
 mod questions;
