@@ -32,6 +32,7 @@ mod proxy;
 mod published;
 mod questions;
 pub mod ranges;
+pub mod rate;
 mod relay;
 mod rules;
 pub mod socks;
