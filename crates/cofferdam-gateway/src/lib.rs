@@ -23,6 +23,7 @@ mod doors;
 pub mod fields;
 pub mod frames;
 mod gate;
+pub mod graphql;
 pub mod head;
 pub mod hello;
 mod inside;
