@@ -299,9 +299,8 @@ fn protocol(version: &[u8]) -> Result<Version, HeadFault> {
 
 /// The one form that a target has for its method.
 pub(crate) fn form(scheme: Scheme, method: &str, target: &[u8]) -> Result<Target, HeadFault> {
-    let fits = |byte: &&u8| byte.is_ascii_graphic() && !matches!(byte, b'#' | b'\\');
-    if let Some(other) = target.iter().find(|byte| !fits(byte)) {
-        return Err(HeadFault::TargetByte(*other));
+    if let Some(other) = odd(target) {
+        return Err(HeadFault::TargetByte(other));
     }
     let text = std::str::from_utf8(target).map_err(|_| HeadFault::TargetForm)?;
     if method == "CONNECT" {
@@ -328,6 +327,20 @@ pub(crate) fn form(scheme: Scheme, method: &str, target: &[u8]) -> Result<Target
         (None | Some(_), _) => format!("/{path}"),
     };
     Ok(Target::Absolute { host, port, path_and_query })
+}
+
+/// The first byte that is in no target. RFC 3986 has fewer; clients write more of them plainly. Of
+/// those, what other servers refuse is refused (`<` and `>`, the backtick in a path, quotes in a query),
+/// and what some take for a slash or the end.
+fn odd(target: &[u8]) -> Option<u8> {
+    let query = target.iter().position(|byte| *byte == b'?').unwrap_or(target.len());
+    let fits = |at: usize, byte: u8| match byte {
+        b'#' | b'\\' | b'<' | b'>' => false,
+        b'`' => at > query,
+        b'"' => at < query,
+        byte => byte.is_ascii_graphic(),
+    };
+    target.iter().enumerate().find(|(at, byte)| !fits(*at, **byte)).map(|(_, byte)| *byte)
 }
 
 /// Whom the request is for. Where target and `Host` both say it, they say the same.

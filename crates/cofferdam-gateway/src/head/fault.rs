@@ -17,7 +17,7 @@ pub enum HeadFault {
     Version,
     /// Over [`TARGET_BYTES_MAX`].
     TargetTooLong,
-    /// This byte is in no target: control, not ASCII, `#` or a backslash.
+    /// This byte is in no target: control, not ASCII, or one that servers differ in.
     TargetByte(u8),
     /// No form of a target that this method has.
     TargetForm,

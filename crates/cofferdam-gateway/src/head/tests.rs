@@ -37,8 +37,8 @@ fn requests_are_read() {
     for (text, want, why) in [
         ("GET / HTTP/1.1\r\nHost: good.test\r\n\r\n", "good.test:80 / None", "origin form"),
         (
-            "GET /a?b=%20|{}\" HTTP/1.1\r\nhost:GOOD.test.:81 \r\n\r\n",
-            "good.test:81 /a?b=%20|{}\" None",
+            "GET /a|{}\"?b=%20|{}` HTTP/1.1\r\nhost:GOOD.test.:81 \r\n\r\n",
+            "good.test:81 /a|{}\"?b=%20|{}` None",
             "odd bytes of a target pass as they are",
         ),
         (
@@ -126,6 +126,10 @@ fn start_lines_are_strict() {
         ("track / HTTP/1.1", Echo, 405, "in any case"),
         ("GET /a#b HTTP/1.1", TargetByte(b'#'), 400, "a fragment"),
         ("GET /a\\..\\b HTTP/1.1", TargetByte(b'\\'), 400, "a slash to some"),
+        ("GET /<a HTTP/1.1", TargetByte(b'<'), 400, "hyper refuses it"),
+        ("GET /?a> HTTP/1.1", TargetByte(b'>'), 400, "in a query too"),
+        ("GET /a`?b HTTP/1.1", TargetByte(b'`'), 400, "and this in a path"),
+        ("GET /?a\" HTTP/1.1", TargetByte(b'"'), 400, "and this in a query"),
         ("GET /\u{e9} HTTP/1.1", TargetByte(0xC3), 400, "not ASCII"),
         ("GET /\0 HTTP/1.1", Line(LineFault::Byte(0)), 400, "NUL"),
         ("GET /\x7f HTTP/1.1", Line(LineFault::Byte(0x7F)), 400, "DEL"),
