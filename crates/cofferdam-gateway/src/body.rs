@@ -178,18 +178,38 @@ impl Body {
     /// # Errors
     /// They are no chunks, now and for ever. None of them may be sent.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<Fed, BodyFault> {
+        self.feed_with(bytes, &mut |_| {})
+    }
+
+    /// The same; `content` hears what they carry, without what frames it.
+    ///
+    /// # Errors
+    /// As [`Body::feed`].
+    pub fn feed_with(
+        &mut self,
+        bytes: &[u8],
+        content: &mut dyn FnMut(&[u8]),
+    ) -> Result<Fed, BodyFault> {
+        let mut hears = |from: usize, step: usize| {
+            content(bytes.get(from..).and_then(|rest| rest.get(..step)).unwrap_or_default());
+        };
         let mut taken = 0;
         while let Some(byte) = bytes.get(taken).copied().filter(|_| self.state != State::Done) {
             let rest = bytes.len() - taken;
             match self.state {
-                State::Open => taken = bytes.len(),
+                State::Open => {
+                    hears(taken, rest);
+                    taken = bytes.len();
+                }
                 State::Left(left) => {
                     let (step, left) = advance(left, rest);
+                    hears(taken, step);
                     taken += step;
                     self.state = if left == 0 { State::Done } else { State::Left(left) };
                 }
                 State::Chunk(left) => {
                     let (step, left) = advance(left, rest);
+                    hears(taken, step);
                     taken += step;
                     self.state = if left == 0 { State::ChunkCr } else { State::Chunk(left) };
                 }

@@ -33,6 +33,8 @@ pub(crate) enum Side {
     Policy,
     /// What was asked cannot be read without doubt.
     Asker,
+    /// The policy's, for this many seconds.
+    Rate(u64),
     /// The host was not reached.
     Network(Again),
     /// The log takes no event, so nothing is done.
@@ -110,8 +112,8 @@ impl Denial {
     }
 
     /// A rule's rate is used up.
-    pub(crate) fn too_often(why: String, clause: &Clause) -> Self {
-        Self::spoken("too-often", why, clause)
+    pub(crate) fn too_often(why: String, seconds: u64, clause: &Clause) -> Self {
+        Self { side: Side::Rate(seconds), ..Self::spoken("too-often", why, clause) }
     }
 
     /// The log is full or lost.
@@ -128,7 +130,7 @@ impl Denial {
 
     pub(crate) const fn retry(&self) -> bool {
         match self.side {
-            Side::Network(Again::Later) | Side::Log => true,
+            Side::Network(Again::Later) | Side::Rate(_) | Side::Log => true,
             Side::Network(Again::Never) | Side::Policy | Side::Asker => false,
         }
     }
@@ -137,7 +139,7 @@ impl Denial {
     pub(crate) fn went(&self) -> Went {
         let code = self.code.to_owned();
         match self.side {
-            Side::Policy | Side::Asker | Side::Log => Went::Denied { code },
+            Side::Policy | Side::Asker | Side::Rate(_) | Side::Log => Went::Denied { code },
             Side::Network(_) => Went::Failed { code },
         }
     }
@@ -145,7 +147,7 @@ impl Denial {
     /// The status of an HTTP answer.
     pub(crate) fn status(&self) -> u16 {
         match self.side {
-            Side::Policy if self.code == "too-often" => 429,
+            Side::Rate(_) => 429,
             Side::Policy | Side::Asker if self.code == "request-too-large" => 413,
             Side::Policy => 403,
             Side::Asker => 400,
@@ -179,7 +181,7 @@ impl Denial {
             retry: bool,
         }
         let error = match self.side {
-            Side::Policy | Side::Asker | Side::Log => "denied",
+            Side::Policy | Side::Asker | Side::Rate(_) | Side::Log => "denied",
             Side::Network(_) => "failed",
         };
         let body = Body {
@@ -196,9 +198,13 @@ impl Denial {
         let mut body = serde_json::to_string(&body).unwrap_or_default();
         body.push('\n');
         let phrase = phrase(status);
+        let after = match self.side {
+            Side::Rate(seconds) => format!("Retry-After: {seconds}\r\n"),
+            Side::Policy | Side::Asker | Side::Network(_) | Side::Log => String::new(),
+        };
         let head = format!(
             "HTTP/1.1 {status} {phrase}\r\nContent-Type: application/json\r\n\
-             Content-Length: {}\r\nX-Cofferdam: {}\r\nConnection: close\r\n\r\n",
+             Content-Length: {}\r\n{after}X-Cofferdam: {}\r\nConnection: close\r\n\r\n",
             body.len(),
             self.code,
         );

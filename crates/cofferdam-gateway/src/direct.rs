@@ -82,7 +82,7 @@ async fn tls(gate: &Rc<Gate>, mut inside: Inside, asked: &Asked) {
 
 const fn description(denial: &Denial) -> u8 {
     match denial.side {
-        Side::Policy | Side::Asker => ACCESS_DENIED,
+        Side::Policy | Side::Asker | Side::Rate(_) => ACCESS_DENIED,
         Side::Network(_) | Side::Log => INTERNAL_ERROR,
     }
 }

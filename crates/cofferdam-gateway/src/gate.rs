@@ -417,6 +417,11 @@ impl Entry {
         }
     }
 
+    /// What a person reads of something that went well.
+    pub(crate) fn note(&mut self, words: String) {
+        self.ended.why = words;
+    }
+
     /// Whom the bytes go to, where nobody had to dial.
     pub(crate) fn reached(&mut self, address: Option<SocketAddr>) {
         self.ended.address = address.or(self.ended.address);

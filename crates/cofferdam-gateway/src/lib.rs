@@ -14,6 +14,7 @@ pub mod answer;
 pub mod authority;
 pub mod body;
 mod confine;
+mod content;
 mod control;
 mod crowd;
 mod denial;

@@ -126,7 +126,7 @@ pub(crate) async fn serve_socks(gate: Rc<Gate>, stream: TcpStream) {
 
 fn reply(denial: &Denial) -> Reply {
     match (denial.side, denial.code) {
-        (Side::Policy | Side::Asker, _) => Reply::NotAllowed,
+        (Side::Policy | Side::Asker | Side::Rate(_), _) => Reply::NotAllowed,
         (Side::Log, _) => Reply::General,
         (Side::Network(_), "refused") => Reply::Refused,
         (Side::Network(_), "no-such-name") => Reply::HostUnreachable,

@@ -21,8 +21,11 @@ use crate::inspect::Speaks;
 use crate::stream::Stream;
 
 mod exchange;
+mod held;
+mod websocket;
 
 use exchange::{Broken, Exchanged, exchange};
+use held::Held;
 
 /// How long a kept connection may be silent: longer than clients keep one.
 const KEEP_WITHIN: Duration = Duration::from_secs(120);
@@ -179,14 +182,24 @@ impl Served {
         }
         let head = self.read_head(gate, inside).await?;
         let asked = self.whom(gate, &head).await?;
-        let (mut entry, rule) = self.admit(gate, &asked, &head).await?;
-        let sent = head.outgoing(&asked.host, asked.port).edited(&rule.requests);
+        let fields = head.headers.iter().map(|field| (field.name.as_str(), field.value.as_slice()));
+        let fields: Vec<_> = fields.collect();
+        let (path, query) = split(head.target.path_and_query());
+        let websocket = head.asks_websocket();
+        let request = Request { method: &head.method, path, query, headers: &fields, websocket };
+        let (mut entry, rule) = self.admit(gate, &asked, (&head, &request)).await?;
+        let mut sent = head.outgoing(&asked.host, asked.port).edited(&rule.requests);
         drop(inside.take(head.length));
+        let mut held = Held::new(&rule, &request);
+        if let Err(broken) = held.take(inside, (&head, &mut sent)).await {
+            return Err(told(broken, &rule, (&mut entry, &asked)));
+        }
         let again = head.framing == Framing::None && AGAIN.contains(&head.method.as_str());
         let done = loop {
             let mut up = self.upstream(gate, &asked, (&rule, &mut entry)).await?;
             let used = std::mem::replace(&mut up.used, true);
-            let done = exchange(inside, (&mut up, &mut entry), (&head, &sent), &rule).await;
+            let message = (&head, &sent, &mut held);
+            let done = exchange(inside, (&mut up, &mut entry), message, &rule).await;
             match done {
                 // It ended while it was kept, and has heard nothing that could not be said again.
                 Err(Broken::Unanswered) if used && again => {}
@@ -195,23 +208,18 @@ impl Served {
                     break Ok(After::Stay);
                 }
                 Ok(Exchanged::Answered(After::Close)) => break Ok(After::Close),
-                Ok(Exchanged::Tunnel) => {
-                    exchange::tunnel(inside, up, &entry).await;
+                Ok(Exchanged::Tunnel(deflate)) => {
+                    let frames = rule.looks().then_some(deflate);
+                    exchange::tunnel(inside, up, &mut entry, frames).await;
                     break Ok(After::Close);
                 }
                 Err(broken) => break Err(broken),
             }
         };
-        done.map_err(|broken| {
-            let (denial, answers) = broken.by(&rule.clause);
-            let Some(denial) = denial else { return End::Quiet };
-            entry.set(&denial);
-            if !answers {
-                return End::Quiet;
-            }
-            entry.answered(denial.status());
-            End::denied(denial, asked.place())
-        })
+        if let (Ok(_), Some(words)) = (&done, held.shown()) {
+            entry.note(words);
+        }
+        done.map_err(|broken| told(broken, &rule, (&mut entry, &asked)))
     }
 
     /// Judges a request by everything in its head; it has its place in the log then.
@@ -219,7 +227,7 @@ impl Served {
         &mut self,
         gate: &Rc<Gate>,
         asked: &Asked,
-        head: &Head,
+        (head, request): (&Head, &Request<'_>),
     ) -> Result<(Entry, Granted), End> {
         let denied = |denial: Denial| End::denied(denial, asked.place());
         if let Some(denial) = self.unreached.take()
@@ -230,12 +238,7 @@ impl Served {
             entry.answered(denial.status());
             return Err(denied(denial));
         }
-        let fields = head.headers.iter().map(|field| (field.name.as_str(), field.value.as_slice()));
-        let fields: Vec<_> = fields.collect();
-        let (path, query) = split(head.target.path_and_query());
-        let websocket = head.asks_websocket();
-        let request = Request { method: &head.method, path, query, headers: &fields, websocket };
-        let admitted = gate.admit(asked, (&request, requested(head)), self.first.take()).await;
+        let admitted = gate.admit(asked, (request, requested(head)), self.first.take()).await;
         let (mut entry, rule) = admitted.map_err(|denial| denied(*denial))?;
         if let Some(denial) = unwanted(self.scheme, head, &rule) {
             entry.set(&denial);
@@ -355,6 +358,18 @@ impl Served {
             None => drop(gate.refuse_request(asked, requested, denial.clone()).await),
         }
     }
+}
+
+/// Puts on record what went wrong, and says what the client hears of it.
+fn told(broken: Broken, rule: &Granted, (entry, asked): (&mut Entry, &Asked)) -> End {
+    let (denial, answers) = broken.by(&rule.clause);
+    let Some(denial) = denial else { return End::Quiet };
+    entry.set(&denial);
+    if !answers {
+        return End::Quiet;
+    }
+    entry.answered(denial.status());
+    End::denied(denial, asked.place())
 }
 
 /// What of an allowed request is refused all the same.

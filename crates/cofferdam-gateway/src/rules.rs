@@ -2,41 +2,30 @@
 //! old ones keeps them, who comes next is judged by the new ones, and nobody by none.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Instant;
 
 use cofferdam_policy::judge::hosts::HostRules;
+use cofferdam_policy::model::Clause;
 use tokio::sync::watch;
 
 use crate::denial::Denial;
 use crate::gate::Granted;
+use crate::rate::Rates;
 
 /// Rules, and how often they were used.
 #[derive(Debug)]
 pub(crate) struct Rules {
     now: RefCell<Rc<HostRules>>,
-    /// What rules with a rate have left, by their clause.
-    left: RefCell<BTreeMap<String, Left>>,
+    rates: RefCell<Rates>,
     replaced: watch::Sender<()>,
 }
-
-/// What a rule with a rate has left.
-#[derive(Clone, Copy, Debug)]
-struct Left {
-    /// Requests, in thousandths of one.
-    tokens: u64,
-    since: Instant,
-}
-
-/// One request, in the unit of [`Left::tokens`].
-const ONE: u64 = 1_000;
 
 impl Rules {
     pub(crate) fn new(rules: HostRules) -> Self {
         Self {
             now: RefCell::new(Rc::new(rules)),
-            left: RefCell::default(),
+            rates: RefCell::default(),
             replaced: watch::Sender::new(()),
         }
     }
@@ -48,6 +37,8 @@ impl Rules {
 
     /// From here on these hold.
     pub(crate) fn replace(&self, rules: HostRules) {
+        let stays = |clause: &Clause| rules.allow.iter().any(|rule| rule.clause == *clause);
+        self.rates.borrow_mut().keep(stays);
         *self.now.borrow_mut() = Rc::new(rules);
         self.replaced.send_replace(());
     }
@@ -60,28 +51,11 @@ impl Rules {
     /// Takes one of the requests that a rule allows in its time.
     pub(crate) fn in_time(&self, rule: &Granted) -> Result<(), Box<Denial>> {
         let Some(rate) = rule.requests.rate else { return Ok(()) };
-        let most = u64::from(rate.requests).saturating_mul(ONE);
-        let (now, clause) = (Instant::now(), rule.clause.to_string());
-        let mut left = self.left.borrow_mut();
-        let left = left.entry(clause).or_insert(Left { tokens: most, since: now });
-        let passed = u64::try_from(now.duration_since(left.since).as_millis()).unwrap_or(u64::MAX);
-        // Milliseconds times requests over seconds: thousandths of a request.
-        let more = passed.saturating_mul(rate.requests.into()) / u64::from(rate.seconds.max(1));
-        if more > 0 {
-            *left = Left { tokens: left.tokens.saturating_add(more).min(most), since: now };
-        }
-        match left.tokens.checked_sub(ONE) {
-            Some(rest) => {
-                left.tokens = rest;
-                Ok(())
-            }
-            None => {
-                let why = format!(
-                    "the rule allows {} requests in {} s, and they are used up",
-                    rate.requests, rate.seconds
-                );
-                Err(Box::new(Denial::too_often(why, &rule.clause)))
-            }
-        }
+        let taken = self.rates.borrow_mut().take(&rule.clause, rate, Instant::now());
+        taken.map_err(|none| {
+            let (requests, seconds) = (rate.requests, rate.seconds);
+            let why = format!("the rule allows {requests} requests in {seconds} s: no more now");
+            Box::new(Denial::too_often(why, none.retry_after_secs, &rule.clause))
+        })
     }
 }

@@ -7,11 +7,13 @@ use cofferdam_policy::model::Clause;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::time::sleep;
 
-use super::Up;
+use super::held::Held;
+use super::{Up, websocket};
 use crate::answer::{self, Answer, Follows};
 use crate::body::{Body, Framing, Side as Sender};
 use crate::denial::{Again, Denial, Side};
-use crate::fields::HEAD_BYTES_MAX;
+use crate::fields::{HEAD_BYTES_MAX, elements};
+use crate::frames::Deflate;
 use crate::gate::{Entry, Granted, Tally, add};
 use crate::head::{After, Head};
 use crate::inside::Inside;
@@ -25,8 +27,8 @@ const PIECE_BYTES: usize = 16 << 10;
 
 pub(super) enum Exchanged {
     Answered(After),
-    /// Another protocol follows, in both directions.
-    Tunnel,
+    /// WebSocket follows, in both directions.
+    Tunnel(Deflate),
 }
 
 pub(super) enum Broken {
@@ -44,6 +46,8 @@ pub(super) enum Broken {
 pub(super) enum Fault {
     Answer(&'static str, String),
     Body(&'static str, String),
+    /// The rule does not allow what the body says.
+    Content(&'static str, String),
     /// More bytes than the rule allows: which side's, and how many it allows.
     TooLarge(&'static str, u64),
 }
@@ -71,6 +75,7 @@ impl Broken {
                 Denial { side: Side::Network(Again::Never), ..Denial::spoken(code, why, clause) }
             }
             Fault::Body(code, why) => Denial::unreadable(code, why, clause),
+            Fault::Content(code, why) => Denial::spoken(code, why, clause),
             Fault::TooLarge(code, most) => too_large(code, most, clause),
         };
         (Some(denial), answers)
@@ -81,11 +86,11 @@ impl Broken {
 pub(super) async fn exchange(
     inside: &mut Inside,
     (up, entry): (&mut Up, &mut Entry),
-    (head, sent): (&Head, &Head),
+    message: (&Head, &Head, &mut Held<'_>),
     rule: &Granted,
 ) -> Result<Exchanged, Broken> {
     let status = Cell::new(None);
-    let done = both(inside, (up, &entry.tally), (head, sent), (rule, &status)).await;
+    let done = both(inside, (up, &entry.tally), message, (rule, &status)).await;
     if let Some(status) = status.get() {
         entry.answered(status);
     }
@@ -95,7 +100,7 @@ pub(super) async fn exchange(
 async fn both(
     inside: &mut Inside,
     (up, tally): (&mut Up, &Tally),
-    (head, sent): (&Head, &Head),
+    (head, sent, held): (&Head, &Head, &mut Held<'_>),
     (rule, status): (&Granted, &Cell<Option<u16>>),
 ) -> Result<Exchanged, Broken> {
     let (from_client, to_client) = tokio::io::split(&mut inside.stream);
@@ -107,7 +112,7 @@ async fn both(
     let most = (rule.requests.max_request_bytes, rule.requests.max_response_bytes);
     let asks = async {
         request.give(&upstream, &tally.sent).await.map_err(|_| Broken::Unanswered)?;
-        request.body(Body::new(head.framing, Sender::Request), (&tally.sent, most.0)).await?;
+        request.body(Body::new(head.framing, Sender::Request), held, (&tally.sent, most.0)).await?;
         whole.set(true);
         request.abandoned(status).await;
         Err(Broken::Quiet)
@@ -118,7 +123,7 @@ async fn both(
         // Whoever answers before the whole request has come wants no more of it.
         done = answered => done.map(|exchanged| match exchanged {
             Exchanged::Answered(After::Stay) if !whole.get() => Exchanged::Answered(After::Close),
-            answered @ (Exchanged::Answered(_) | Exchanged::Tunnel) => answered,
+            answered @ (Exchanged::Answered(_) | Exchanged::Tunnel(_)) => answered,
         }),
         done = asks => match done {
             Ok(never) => never,
@@ -152,25 +157,30 @@ impl Direction<'_, '_> {
         Ok(())
     }
 
-    /// The rest of a request.
+    /// The rest of a request; what of it is held already, first.
     async fn body(
         &mut self,
         mut body: Body,
+        held: &mut Held<'_>,
         (count, most): (&Cell<u64>, Option<u64>),
     ) -> Result<(), Broken> {
-        let before = count.get();
+        let (mut taken, most) = (0_u64, most.unwrap_or(u64::MAX));
+        if let Some(whole) = held.whole() {
+            if u64::try_from(whole.len()).unwrap_or(u64::MAX) > most {
+                return Err(Broken::Before(Fault::TooLarge("request-too-large", most)));
+            }
+            return self.give(whole, count).await.map_err(|_| Broken::Unanswered);
+        }
         while !body.is_done() {
             if self.ahead.is_empty() && !matches!(self.more().await, Ok(1..)) {
                 return Err(Broken::Quiet);
             }
-            let fed = body
-                .feed(self.ahead)
-                .map_err(|fault| Broken::Before(Fault::Body(fault.code(), fault.to_string())))?;
-            let piece: Vec<u8> = self.ahead.drain(..fed.taken).collect();
-            let now = u64::try_from(piece.len()).unwrap_or(u64::MAX).saturating_add(count.get());
-            if let Some(most) = most.filter(|most| now.saturating_sub(before) > *most) {
+            let fed = held.feed(&mut body, self.ahead)?;
+            taken = taken.saturating_add(u64::try_from(fed).unwrap_or(u64::MAX));
+            if taken > most {
                 return Err(Broken::Before(Fault::TooLarge("request-too-large", most)));
             }
+            let piece: Vec<u8> = self.ahead.drain(..fed).collect();
             self.give(&piece, count).await.map_err(|_| Broken::Unanswered)?;
         }
         Ok(())
@@ -221,7 +231,7 @@ impl Direction<'_, '_> {
                 Follows::Tunnel => {
                     status.set(Some(answer.status));
                     self.give(&first, &tally.received).await.map_err(gone)?;
-                    return Ok(Exchanged::Tunnel);
+                    return Ok(Exchanged::Tunnel(deflate(&answer)));
                 }
                 Follows::Body => {
                     status.set(Some(answer.status));
@@ -284,16 +294,37 @@ impl Direction<'_, '_> {
     }
 }
 
-/// WebSocket, after both sides have agreed.
-pub(super) async fn tunnel(inside: &mut Inside, mut up: Up, entry: &Entry) {
+/// Whether the host has agreed on compressed messages (RFC 7692, 7.1).
+fn deflate(answer: &Answer) -> Deflate {
+    let mut agreed = elements(&answer.headers, "sec-websocket-extensions");
+    let is_deflate = |part: &[u8]| part.to_ascii_lowercase().starts_with(b"permessage-deflate");
+    if agreed.any(is_deflate) { Deflate::Agreed } else { Deflate::None }
+}
+
+/// WebSocket, after both sides have agreed; where a rule looks inside, frames and nothing else.
+pub(super) async fn tunnel(
+    inside: &mut Inside,
+    mut up: Up,
+    entry: &mut Entry,
+    frames: Option<Deflate>,
+) {
+    let (mut early, mut first) = (std::mem::take(&mut inside.ahead), std::mem::take(&mut up.ahead));
+    if let Some(deflate) = frames {
+        let ahead = (&mut early, &mut first);
+        let (client, host) = (&mut inside.stream, &mut up.stream);
+        let carried = websocket::carry((client, host), ahead, deflate, &entry.tally).await;
+        if let Err(websocket::Ended::Fault(fault)) = carried {
+            let clause = entry.clause().clone();
+            entry.set(&Denial::unreadable(fault.code(), fault.to_string(), &clause));
+        }
+        return;
+    }
     let tally = &entry.tally;
-    let first = std::mem::take(&mut up.ahead);
-    if inside.stream.write_all(&first).await.is_err() {
+    if inside.stream.write_all(&first).await.is_err() || inside.stream.flush().await.is_err() {
         return;
     }
     add(&tally.received, first.len());
-    let early = std::mem::take(&mut inside.ahead);
-    if up.stream.write_all(&early).await.is_ok() {
+    if up.stream.write_all(&early).await.is_ok() && up.stream.flush().await.is_ok() {
         add(&tally.sent, early.len());
         drop(crate::tunnel::carry(&mut inside.stream, &mut up.stream, tally).await);
     }
