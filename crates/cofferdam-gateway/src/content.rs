@@ -36,7 +36,7 @@ impl Content {
         // A fetch that is coded says no less what it is by its path; a push never is.
         let is_coded = |(name, _): &(&str, &[u8])| name.eq_ignore_ascii_case("content-encoding");
         match request.path.rsplit('/').next() {
-            Some("git-receive-pack") => Self::Push(Box::new(Push::new())),
+            Some("git-receive-pack") => Self::Push(Box::default()),
             Some("git-upload-pack") if !request.headers.iter().any(is_coded) => {
                 Self::Fetch(Fetch::new())
             }
