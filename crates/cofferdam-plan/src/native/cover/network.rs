@@ -100,7 +100,22 @@ fn seen(rule: &Allowed, network: &Network) -> (&'static str, String) {
         }
     };
     let upgraded = if rule.requests.websocket { "; what is in a WebSocket" } else { "" };
-    (looks, format!("{open}{upgraded}{}", idle(rule, network)))
+    (looks, format!("{open}{upgraded}{}{}", idle(rule, network), unseen(rule, network)))
+}
+
+/// A rule that denies some requests takes away whole connections into which nobody may look.
+fn unseen(rule: &Allowed, network: &Network) -> String {
+    let blind = rule.protocol == Protocol::Tcp || rule.inspect == Inspect::Never;
+    let meets = |denied: &&Denied| {
+        let port = |port: &u16| denied.ports.is_empty() || denied.ports.contains(port);
+        denied.is_inner() && denied.pattern.meets(&rule.pattern) && rule.ports.iter().any(port)
+    };
+    match network.rules.deny.iter().find(meets).filter(|_| blind) {
+        Some(denied) => {
+            format!("; nothing where {} denies requests that nobody sees", denied.clause)
+        }
+        None => String::new(),
+    }
 }
 
 /// What a rule asks holds nobody up where another one asks nothing of the same hosts.
