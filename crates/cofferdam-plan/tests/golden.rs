@@ -466,6 +466,32 @@ fn hosts_that_are_allowed() {
     assert!(egress.doors.iter().any(|door| door.serves == Serves::Destinations));
 }
 
+const REQUESTS: &str = "[network]\ntrust_ca = ['ca.pem']\n\
+    [[network.allow]]\nhost = 'api.good.test'\nmethods = ['GET']\npaths = ['/v1/**', '/@s%2Fn']\n\
+    query = ['page=*']\nheaders = { accept = 'application/*' }\nremove_headers = ['x-a']\n\
+    set_headers = { x-b = 'c' }\nmax_request_bytes = '2MiB'\nmax_response_bytes = 5000\nrate = '60/min'\n\
+    [[network.allow]]\nhost = 'git.good.test'\ngit = ['o/r:read', 'o/*:write']\n\
+    [[network.allow]]\nhost = 'ql.good.test'\ngraphql = 'query'\n\
+    [[network.allow]]\nhost = 'ws.good.test'\nwebsocket = true\nquery = []\n\
+    [[network.allow]]\nhost = 'clear.good.test'\nports = [80]\nh2c = true\n\
+    [[network.allow]]\nhost = 'seen.good.test'\ninspect = 'always'\n\
+    [[network.allow]]\nhost = 'opaque.good.test'\ninspect = 'never'\n\
+    [[network.allow]]\nhost = 'idle.good.test'\nmethods = ['GET', 'HEAD']\n\
+    [[network.allow]]\nhost = 'idle.good.test'\n\
+    [[network.deny]]\nhost = 'opaque.good.test'\nmethods = ['DELETE']\n\
+    [[network.deny]]\nhost = 'idle.good.test'\npaths = ['/admin/**']\n";
+
+/// What is looked at, what stays open, and a rule that another makes idle.
+#[test]
+fn requests_that_are_judged() {
+    let plan = planned(REQUESTS, &facts(&ORDINARY, &[]), &host());
+    let of_network = |row: &&cofferdam_plan::Coverage| row.clause.name.starts_with("network");
+    assert_eq!(plan.coverage.iter().filter(of_network).count(), 13, "a row each");
+    let egress = plan.egress.clone().unwrap();
+    assert_eq!(wire::decode(&wire::encode(&egress)), Ok(egress), "patterns are whole");
+    check("requests", &plan);
+}
+
 /// A policy that only publishes opens nothing outwards.
 #[test]
 fn servers_that_are_published() {

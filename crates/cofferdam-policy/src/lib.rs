@@ -11,6 +11,7 @@
 //! The module [`judge`] is free of parsing, so that `cofferdam-init` can link it without a TOML
 //! reader: text is read only with the feature `text`.
 
+pub mod change;
 #[cfg(feature = "text")]
 pub mod document;
 #[cfg(feature = "text")]
@@ -35,6 +36,7 @@ pub mod resolve;
 pub mod show;
 pub mod view;
 
+pub use change::{Restart, egress_change};
 #[cfg(feature = "text")]
 pub use document::{Document, Source};
 #[cfg(feature = "text")]

@@ -4,6 +4,8 @@
 //! error at the line that names it.
 
 #[cfg(test)]
+mod change_tests;
+#[cfg(test)]
 mod fixture;
 mod guard;
 mod hold;

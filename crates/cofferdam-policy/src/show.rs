@@ -1,5 +1,7 @@
 //! A Policy as a person reads it: every rule with the place it comes from.
 
+mod requests;
+
 use std::fmt::Write;
 use std::path::Path;
 
@@ -9,6 +11,7 @@ use crate::limits::Hold;
 use crate::line::in_line;
 use crate::model::Policy;
 use crate::network::Network;
+pub use requests::{asked, denied};
 
 /// The policy in plain text, one rule a line, each with its clause.
 #[must_use]
@@ -113,11 +116,14 @@ fn write_network(out: &mut String, policy: &Policy) -> std::fmt::Result {
     for rule in &rules.allow {
         let (to, spoken) = (place(&rule.pattern, &rule.ports), rule.protocol.as_str());
         let dial = rule.dial.map(|dial| format!(", dialled at {dial}")).unwrap_or_default();
-        writeln!(out, "  allow       {spoken:<9}  {to}{dial}   {}", rule.clause)?;
+        let asks: String = asked(rule, usize::MAX).iter().map(|asks| format!(", {asks}")).collect();
+        writeln!(out, "  allow       {spoken:<9}  {to}{dial}{asks}   {}", rule.clause)?;
     }
     for rule in &rules.deny {
-        let to = place(&rule.pattern, &rule.ports);
-        writeln!(out, "  deny        always     {to}   {}", rule.clause)?;
+        let (to, asks) = (place(&rule.pattern, &rule.ports), denied(rule, usize::MAX));
+        let asks: String = asks.iter().map(|asks| format!(", {asks}")).collect();
+        let when = if rule.is_inner() { "requests" } else { "always" };
+        writeln!(out, "  deny        {when:<9}  {to}{asks}   {}", rule.clause)?;
     }
     if let Some(proxy) = upstream_proxy {
         let (speaks, host, port) = (proxy.speaks.as_str(), &proxy.host, proxy.port);

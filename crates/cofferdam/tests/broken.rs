@@ -5,6 +5,8 @@
 
 #[path = "broken/network.rs"]
 mod network;
+#[path = "broken/requests.rs"]
+mod requests;
 #[path = "broken/schema.rs"]
 mod schema;
 #[path = "support/mod.rs"]
@@ -353,7 +355,7 @@ fn message(place: &Place, policy: Option<&str>, flags: &[&str], verb: &str) -> S
 fn each_fault_has_its_message() {
     let mut got = String::new();
     let mut texts = BTreeSet::new();
-    for (name, policy, flags) in CASES.iter().chain(network::CASES) {
+    for (name, policy, flags) in CASES.iter().chain(network::CASES).chain(requests::CASES) {
         let place = Place::new();
         place
             .outside(

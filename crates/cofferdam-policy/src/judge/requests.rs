@@ -256,8 +256,9 @@ impl HostRules {
         patterns
     }
 
-    /// Whether a connection of TLS for which `rule` is the first may be looked into.
-    fn may_inspect(&self, rule: &Allowed) -> bool {
+    /// Whether a connection of TLS for which `rule`, one of its own, is the first may be looked into.
+    #[must_use]
+    pub fn may_inspect(&self, rule: &Allowed) -> bool {
         let of_tls = |rule: &Allowed| rule.protocol == Protocol::Tls;
         let shares =
             |ports: &[u16]| ports.is_empty() || ports.iter().any(|port| rule.ports.contains(port));

@@ -293,3 +293,133 @@ fn what_is_looked_into() {
         assert_eq!(rules.inspects(), !patterns.is_empty(), "{why}");
     }
 }
+
+/// xorshift64*: the same policies every time.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        usize::try_from(self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33).unwrap() % bound
+    }
+
+    fn one<'a>(&mut self, of: &[&'a str]) -> &'a str {
+        of[self.below(of.len())]
+    }
+
+    /// Up to four words, with a slash before each.
+    fn path(&mut self, words: &[&str]) -> String {
+        (0..=self.below(4)).map(|_| format!("/{}", self.one(words))).collect()
+    }
+
+    fn allowed(&mut self) -> String {
+        let mut text = "[[network.allow]]\nhost = 'a.test'\n".to_owned();
+        let pattern = self.path(&["a", "b", "*", "**", "a*", "@a", "a%2Fb"]);
+        match self.below(5) {
+            0 => {}
+            1 => text += "methods = ['GET']\n",
+            2 => text += "git = ['a/b:read']\n",
+            _ => text += &format!("methods = ['GET', 'POST']\npaths = ['{pattern}']\n"),
+        }
+        text
+    }
+
+    fn denied(&mut self) -> String {
+        let mut text = "[[network.deny]]\nhost = 'a.test'\n".to_owned();
+        let pattern = self.path(&["a", "b", "*", "**", "@a", "a%2Fb"]);
+        match self.below(3) {
+            0 => text += "methods = ['POST']\n",
+            1 => text += &format!("paths = ['{pattern}']\n"),
+            _ => text += &format!("methods = ['GET']\npaths = ['{pattern}']\n"),
+        }
+        text
+    }
+
+    fn asked(&mut self) -> String {
+        let words = [
+            "a",
+            "b",
+            "ab",
+            "",
+            ".",
+            "..",
+            "%2e%2e",
+            "a%2Fb",
+            "a%2fb",
+            "@a",
+            "%40a",
+            "a;b",
+            "a%5cb",
+            "%61",
+            "a%25",
+            "info",
+            "refs",
+            "git-upload-pack",
+            "b.git",
+        ];
+        let method = self.one(&["GET", "POST", "post", "DELETE"]);
+        format!("{method} {}", self.path(&words))
+    }
+}
+
+/// The path as a reader has it that decodes, joins slashes and goes up where it is told to.
+fn normalised(path: &str) -> String {
+    let (mut bytes, mut rest) = (Vec::new(), path.as_bytes());
+    while let Some((first, after)) = rest.split_first() {
+        let code = after.get(..2).and_then(|two| std::str::from_utf8(two).ok());
+        let code = code.filter(|_| *first == b'%').and_then(|two| u8::from_str_radix(two, 16).ok());
+        bytes.push(code.unwrap_or(*first));
+        rest = if code.is_some() { &after[2..] } else { after };
+    }
+    let text = String::from_utf8_lossy(&bytes).replace('\\', "/");
+    let mut words = Vec::new();
+    for word in text.split('/').skip(1) {
+        match word.split(';').next().unwrap_or_default() {
+            "" | "." => {}
+            ".." => drop(words.pop()),
+            word => words.push(word.to_owned()),
+        }
+    }
+    let end = if text.ends_with('/') && !words.is_empty() { "/" } else { "" };
+    format!("/{}{end}", words.join("/"))
+}
+
+/// A denial only ever takes away, in any order; and what is allowed is still allowed as the most
+/// obliging reader has it.
+#[test]
+fn denials_take_away_and_readers_agree() {
+    const SEED: u64 = 0x5EED_0006;
+    let mut random = Random(SEED);
+    let (mut allowed, mut taken) = (0, 0);
+    for _ in 0..3_000 {
+        let allow: String = (0..=random.below(3)).map(|_| random.allowed()).collect();
+        let mut deny: Vec<String> = (0..=random.below(3)).map(|_| random.denied()).collect();
+        let without = rules(&allow);
+        let with = rules(&(allow.clone() + &deny.concat()));
+        deny.reverse();
+        let turned = rules(&(allow.clone() + &deny.concat()));
+        let fewer = rules(&(allow.clone() + &deny[1..].concat()));
+        for _ in 0..8 {
+            let asked = random.asked();
+            let got = decide(&with, &asked);
+            assert_eq!(got.is_ok(), decide(&turned, &asked).is_ok(), "{allow}{deny:?}{asked}");
+            let before = decide(&without, &asked);
+            if got.is_ok() {
+                allowed += 1;
+                assert_eq!(got, before, "{allow}{deny:?}{asked}");
+                assert!(decide(&fewer, &asked).is_ok(), "{allow}{deny:?}{asked}");
+            } else if before.is_ok() {
+                taken += 1;
+            }
+            let judged = allow.split("[[").skip(1).all(|rule| rule.contains("paths"));
+            if let (Ok(_), true, false) = (&got, judged, asked.contains("%2")) {
+                let (method, path) = asked.split_once(' ').unwrap();
+                let read = format!("{method} {}", normalised(path));
+                assert!(decide(&with, &read).is_ok(), "{allow}{deny:?}{asked}: {read}");
+            }
+        }
+    }
+    assert!(allowed > 1_000 && taken > 500, "{allowed} {taken}");
+}

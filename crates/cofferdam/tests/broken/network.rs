@@ -130,11 +130,6 @@ pub(super) const CASES: &[Case] = &[
         &[],
     ),
     (
-        "later-methods",
-        Some("version = 1\n[[network.allow]]\nhost = \"a.example.com\"\nmethods = [\"POST\"]\n"),
-        &[],
-    ),
-    (
         "later-credential",
         Some(
             "version = 1\n[[network.allow]]\nhost = \"a.example.com\"\ncredential = \"anthropic\"\n",

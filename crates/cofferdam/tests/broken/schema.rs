@@ -15,7 +15,7 @@ use cofferdam::policy::{Document, Source, keys, presets, view};
 use serde_json::Value;
 
 use super::support::{Place, finish, programs};
-use super::{CASES, network};
+use super::{CASES, network, requests};
 
 const SCHEMA: &str = include_str!("../../../../schema/policy.schema.json");
 
@@ -127,6 +127,28 @@ const TEXTS: &[&str] = &[
     "version = 1\n[[network.allow]]\nhost = \"a.test\"\nmethods = [\"GET\"]",
     "version = 1\n[[network.allow]]\nhost = \"a.test\"\nreason = \"\"",
     "version = 1\n[[network.allow]]\nhost = \"a.test\"\nreason = \"a\\u0085b\"",
+    "version = 1\n[[network.allow]]\nhost = \"a.test\"\ninspect = \"always\"",
+    "version = 1\n[[network.allow]]\nhost = \"a.test\"\ninspect = \"never\"\nports = [443]",
+    "version = 1\n[[network.allow]]\nhost = \"a.test\"\nports = [80]\nh2c = true",
+    "version = 1\n[[network.allow]]\nhost = \"a.test\"\nports = [80]\nh2c = true\nprotocol = \"tls\"",
+    "version = 1\n[[network.allow]]\nhost = \"a.test\"\nprotocol = \"http\"\nh2c = false",
+    "version = 1\n[[network.allow]]\nhost = \"a.test\"\nquery = []\nrate = \"1/h\"",
+    "version = 1\n[[network.allow]]\nhost = \"a.test\"\nquery = [\"a=*\", \"=\"]",
+    "version = 1\n[[network.allow]]\nhost = \"a.test\"\nheaders = { Accept = \"*/* x\", b = \"\" }",
+    "version = 1\n[[network.allow]]\nhost = \"a.test\"\nset_headers = { Accept = \"x \" }",
+    "version = 1\n[[network.allow]]\nhost = \"a.test\"\nmax_request_bytes = 0",
+    "version = 1\n[[network.allow]]\nhost = \"a.test\"\nmax_response_bytes = \"1GiB\"",
+    "version = 1\n[[network.allow]]\nhost = \"a.test\"\ngit = [\"a/b:read\", \"a/b/*:write\"]",
+    "version = 1\n[[network.allow]]\nhost = \"a.test\"\ngit = [\"a/..:read\"]",
+    "version = 1\n[[network.allow]]\nhost = \"a.test\"\ngit = [\"../a:read\"]",
+    "version = 1\n[[network.allow]]\nhost = \"a.test\"\ngit = [\"a/b.git:read\"]",
+    "version = 1\n[[network.allow]]\nhost = \"a.test\"\ngit = [\"a/b.gitx:read\"]",
+    "version = 1\n[[network.allow]]\nhost = \"a.test\"\ngraphql = \"query\"\nwebsocket = false",
+    "version = 1\n[[network.allow]]\nhost = \"a.test\"\nwebsocket = \"yes\"",
+    "version = 1\n[network]\ndeny = [{ host = \"a.test\", methods = [\"PUT\"], paths = [\"/x/**\"] }]",
+    "version = 1\n[network]\ntrust_ca = [\"ca.pem\", \"~/x/ca.pem\"]",
+    "version = 1\n[network]\ntrust_ca = [\"*.pem\"]",
+    "version = 1\n[network]\ntrust_ca = \"ca.pem\"",
     "version = 1\n[network]\nallow = [\"a.test\"]",
     "version = 1\n[network]\ndeny = [{ host = \"*.a.test\", reason = \"x\" }, { host = \"*\" }]",
     "version = 1\n[network]\ndeny = [{ host = \"a.test\", protocol = \"tls\" }]",
@@ -173,8 +195,12 @@ fn schema_of(place: &Place, texts: &[String]) -> Option<Vec<bool>> {
 #[test]
 fn the_schema_says_what_the_reader_says() {
     let place = Place::new();
-    let cases =
-        CASES.iter().chain(network::CASES).filter_map(|(_, text, _)| *text).map(str::to_owned);
+    let cases = CASES
+        .iter()
+        .chain(network::CASES)
+        .chain(requests::CASES)
+        .filter_map(|(_, text, _)| *text)
+        .map(str::to_owned);
     let mut texts: Vec<String> = cases.chain(TEXTS.iter().map(|text| (*text).into())).collect();
     for word in view::SECRET_WORDS {
         texts.push(format!("version = 1\n[environment]\nallow = [\"MY_{word}_X\"]"));
@@ -188,8 +214,8 @@ fn the_schema_says_what_the_reader_says() {
     let many = |one: &str| one.repeat(257);
     texts.push(format!("version = 1\n[environment]\nallow = [{}]", many("\"A\",")));
     texts.push(format!("version = 1\nextends = [{}]", many("\"preset:base\",")));
-    // Bounds of sizes and durations with a unit, how a number is spelt, what a name is, and who is the
-    // public are the reader's alone.
+    // Bounds of sizes and durations with a unit, how a number is spelt, what a name is, who is the public, and
+    // case of a header are the reader's alone.
     let beyond = [
         "policy-not-toml",
         "limit-range",
@@ -201,6 +227,13 @@ fn the_schema_says_what_the_reader_says() {
         "proxy-address",
         "publish-twice",
         "rules-clash",
+        "inspect-clash",
+        "path-pattern",
+        "query-pattern",
+        "header-twice",
+        "header-secret",
+        "header-kept",
+        "git-twice",
     ];
     texts.retain(|text| reader(text).err().is_none_or(|code| !beyond.contains(&code)));
     let refused = texts.iter().filter(|text| reader(text).is_err()).count();

@@ -1,8 +1,10 @@
 //! Coverage of the network: whom the gateway lets through, and what that still permits.
 
 use cofferdam_policy::judge::hosts::{Allowed, Denied, Pattern, Protocol};
+use cofferdam_policy::judge::requests::Inspect;
 use cofferdam_policy::model::Policy;
 use cofferdam_policy::network::Network;
+use cofferdam_policy::show;
 
 use super::row;
 use crate::coverage::{Coverage, Extent};
@@ -24,9 +26,13 @@ pub(super) fn rows(policy: &Policy) -> Vec<Coverage> {
     let mut rows = vec![row(&policy.network_clause, says, &mechanisms, Extent::Partly { open })];
     rows.extend(network.rules.allow.iter().map(|rule| allowed(rule, network)));
     rows.extend(network.rules.deny.iter().map(denied));
+    rows.extend(trusted(network));
     rows.extend(published(network));
     rows
 }
+
+/// Most entries of a list that a row repeats.
+const LISTED: usize = 8;
 
 fn allowed(rule: &Allowed, network: &Network) -> Coverage {
     let ports = list(&rule.ports);
@@ -35,33 +41,20 @@ fn allowed(rule: &Allowed, network: &Network) -> Coverage {
     if let Some(dial) = rule.dial {
         says += &format!(", dialled at {dial}");
     }
+    for asked in show::asked(rule, LISTED) {
+        says += &format!(", {asked}");
+    }
     if let Some(reason) = &rule.reason {
         says += &format!(" ({reason})");
     }
-    let (looks, mut open) = match rule.protocol {
-        Protocol::Tls => (
-            "gateway: the name in the ClientHello",
-            "whatever the host accepts from any account of its own: requests are encrypted and not looked into",
-        ),
-        Protocol::Http => {
-            ("gateway: the Host of each request", "whatever the host accepts; in the clear")
-        }
-        Protocol::Tcp => {
-            ("gateway: the name that was looked up", "anything: what is spoken is not looked at")
-        }
-    };
+    let (looks, mut open) = seen(rule, network);
     let by_proxy =
         "anything that the upstream proxy reaches by that name: it resolves names itself";
     if network.upstream_proxy.is_some() && rule.dial.is_none() {
-        open = by_proxy;
+        open = if rule.looks() { format!("{open}; {by_proxy}") } else { by_proxy.to_owned() };
     }
-    let looks = match (&rule.pattern, rule.protocol) {
-        (Pattern::Net(_), Protocol::Tcp) => "gateway: the address that was asked for",
-        _ => looks,
-    };
     let wide = matches!(&rule.pattern, Pattern::Net(net) if net.addresses(64).is_none());
     let narrow = rule.ports.iter().any(|port| ![80, 443].contains(port));
-    let mut open = open.to_owned();
     if wide && narrow {
         open += "; a block of more than 64 addresses is reached on other ports than 80 and 443 by the proxies alone";
     }
@@ -71,10 +64,98 @@ fn allowed(rule: &Allowed, network: &Network) -> Coverage {
     row(&rule.clause, &says, &[looks], Extent::Partly { open })
 }
 
+/// What is looked at for a rule, and what that leaves open.
+fn seen(rule: &Allowed, network: &Network) -> (&'static str, String) {
+    const CLEAR: &str =
+        "the gateway sees them in the clear, and clients must trust the session's authority";
+    let asks = rule.requests.asks();
+    let (looks, open) = match rule.protocol {
+        Protocol::Tls if network.rules.may_inspect(rule) => {
+            let which = if asks { "requests that are allowed" } else { "any request" };
+            let open = format!("whatever the host does with {which}; {CLEAR}");
+            ("gateway: each request, in TLS that it ends itself", open)
+        }
+        Protocol::Tls => {
+            let never = if rule.inspect == Inspect::Never { "never" } else { "not" };
+            let open = format!(
+                "whatever the host accepts from any account of its own: requests are encrypted and {never} looked into"
+            );
+            ("gateway: the name in the ClientHello", open)
+        }
+        Protocol::Http if asks => {
+            let open = "whatever the host does with requests that are allowed; in the clear".into();
+            ("gateway: each request", open)
+        }
+        Protocol::Http => {
+            ("gateway: the Host of each request", "whatever the host accepts; in the clear".into())
+        }
+        Protocol::Tcp => {
+            let looks = match &rule.pattern {
+                Pattern::Net(_) => "gateway: the address that was asked for",
+                Pattern::Exact(_) | Pattern::Below(_) | Pattern::AnyName => {
+                    "gateway: the name that was looked up"
+                }
+            };
+            (looks, "anything: what is spoken is not looked at".into())
+        }
+    };
+    let upgraded = if rule.requests.websocket { "; what is in a WebSocket" } else { "" };
+    (looks, format!("{open}{upgraded}{}{}", idle(rule, network), unseen(rule, network)))
+}
+
+/// A rule that denies some requests takes away whole connections into which nobody may look.
+fn unseen(rule: &Allowed, network: &Network) -> String {
+    let blind = rule.protocol == Protocol::Tcp || rule.inspect == Inspect::Never;
+    let meets = |denied: &&Denied| {
+        let port = |port: &u16| denied.ports.is_empty() || denied.ports.contains(port);
+        denied.is_inner() && denied.pattern.meets(&rule.pattern) && rule.ports.iter().any(port)
+    };
+    match network.rules.deny.iter().find(meets).filter(|_| blind) {
+        Some(denied) => {
+            format!("; nothing where {} denies requests that nobody sees", denied.clause)
+        }
+        None => String::new(),
+    }
+}
+
+/// What a rule asks holds nobody up where another one asks nothing of the same hosts.
+fn idle(rule: &Allowed, network: &Network) -> String {
+    let same = |other: &&Allowed| {
+        !other.requests.asks()
+            && other.protocol == rule.protocol
+            && other.pattern.covers(&rule.pattern)
+            && rule.ports.iter().all(|port| other.ports.contains(port))
+    };
+    let mut others = network.rules.allow.iter();
+    match others.find(same).filter(|_| rule.requests.asks()) {
+        Some(other) => format!("; any request: {} asks nothing of them", other.clause),
+        None => String::new(),
+    }
+}
+
 fn denied(rule: &Denied) -> Coverage {
     let ports = if rule.ports.is_empty() { "every port".into() } else { list(&rule.ports) };
-    let says = format!("{}, {ports}: denied, whatever allows it", rule.pattern);
-    row(&rule.clause, &says, &["gateway"], Extent::Enforced)
+    let which = show::denied(rule, LISTED);
+    if which.is_empty() {
+        let says = format!("{}, {ports}: denied, whatever allows it", rule.pattern);
+        return row(&rule.clause, &says, &["gateway"], Extent::Enforced);
+    }
+    let which = which.join(", ");
+    let says = format!("{}, {ports}: requests denied, whatever allows them: {which}", rule.pattern);
+    let open =
+        "the same by another path, where a host counts no case, or leaves a slash at the end away"
+            .into();
+    let looks = ["gateway: each request, in TLS that it ends itself"];
+    let extent = if rule.paths.is_empty() { Extent::Enforced } else { Extent::Partly { open } };
+    row(&rule.clause, &says, &looks, extent)
+}
+
+fn trusted(network: &Network) -> impl Iterator<Item = Coverage> {
+    network.trust_ca.iter().map(|file| {
+        let says = format!("hosts are believed by the authorities in {} too", file.path.display());
+        let open = "whoever has a key of theirs can be any host that is looked into".into();
+        row(&file.clause, &says, &["gateway"], Extent::Partly { open })
+    })
 }
 
 fn published(network: &Network) -> impl Iterator<Item = Coverage> {
