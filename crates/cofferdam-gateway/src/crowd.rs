@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 /// How long a connection may be silent before it has to make room for another, where there is no other
 /// room. Clients send at once.
@@ -44,6 +44,24 @@ impl Crowd {
                 place = &mut place => return place.ok(),
                 () = sleep(ASK_AGAIN) => {}
             }
+        }
+    }
+
+    /// Waits for what somebody with a place does, as long as there is room: after [`PATIENCE`] only until
+    /// somebody else needs the place. `None` where it took too long for either.
+    pub(crate) async fn within<T>(
+        &self,
+        at_most: Duration,
+        work: impl Future<Output = T>,
+    ) -> Option<T> {
+        tokio::pin!(work);
+        if let Ok(done) = timeout(PATIENCE, &mut work).await {
+            return Some(done);
+        }
+        tokio::select! {
+            biased;
+            done = timeout(at_most.saturating_sub(PATIENCE), &mut work) => done.ok(),
+            () = self.needed() => None,
         }
     }
 

@@ -166,9 +166,9 @@ pub(crate) async fn serve(
         return;
     };
     let accepts = LazyConfigAcceptor::new(Acceptor::default(), Rewound::new(ahead, stream));
-    let begun = match timeout(HANDSHAKE_WITHIN, accepts).await {
-        Ok(Ok(begun)) => begun,
-        Ok(Err(_)) | Err(_) => {
+    let begun = match crowd.within(HANDSHAKE_WITHIN, accepts).await {
+        Some(Ok(begun)) => begun,
+        Some(Err(_)) | None => {
             let why = "the ClientHello cannot be read by who ends TLS";
             return entry.set(&Denial::unreadable("tls-hello", why, &rule.clause));
         }
@@ -181,7 +181,7 @@ pub(crate) async fn serve(
         Err(_) if offers.contains(&Speaks::Http1) => Speaks::Http1,
         Err(_) => Speaks::Http2,
     };
-    let ended = end(inspector, begun, (asked, speaks)).await;
+    let ended = end(inspector, (begun, &crowd), (asked, speaks)).await;
     let stream = match ended {
         Ok(stream) => stream,
         Err((code, why)) => {
@@ -237,15 +237,15 @@ fn spoken(up: &Up) -> Speaks {
 
 async fn end(
     inspector: &Inspector,
-    begun: StartHandshake<Rewound>,
+    (begun, crowd): (StartHandshake<Rewound>, &Crowd),
     (asked, speaks): (&Asked, Speaks),
 ) -> Result<Stream, (&'static str, String)> {
     let ending = inspector.issuer.ending(&asked.host, speaks);
     let ending = ending.map_err(|fault| ("no-authority", fault.to_string()))?;
-    match timeout(HANDSHAKE_WITHIN, begun.into_stream(ending)).await {
-        Ok(Ok(stream)) => Ok(Stream::Tls(Box::new(TlsStream::Server(stream)))),
-        Ok(Err(error)) => Err(distrusted(&error)),
-        Err(_) => Err(("tls-late", "the client does not finish its TLS handshake".into())),
+    match crowd.within(HANDSHAKE_WITHIN, begun.into_stream(ending)).await {
+        Some(Ok(stream)) => Ok(Stream::Tls(Box::new(TlsStream::Server(stream)))),
+        Some(Err(error)) => Err(distrusted(&error)),
+        None => Err(("tls-late", "the client does not finish its TLS handshake".into())),
     }
 }
 
