@@ -241,6 +241,10 @@ impl Reader<'_> {
     fn required(&self, table: &DeTable<'_>) -> Result<Vec<(String, LinePattern)>, PolicyError> {
         let one = |(name, text, entry): (String, &str, &Value<'_>)| {
             let fault = || self.at(RequestFault::HeaderValue { name: name.clone() }, entry);
+            // Any of them, or any that begins so, is no secret yet.
+            if is_secret(&name) && !text.contains('*') {
+                return Err(self.at(RequestFault::HeaderSecret { name }, entry));
+            }
             let pattern = LinePattern::parse(text).ok_or_else(fault)?;
             Ok((name, pattern))
         };

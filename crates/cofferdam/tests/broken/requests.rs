@@ -187,6 +187,13 @@ pub(super) const CASES: &[Case] = &[
         &[],
     ),
     (
+        "header-secret-required",
+        Some(
+            "version = 1\n[[network.allow]]\nhost = \"a.example.com\"\nheaders = { cookie = \"a=b\" }\n",
+        ),
+        &[],
+    ),
+    (
         "header-secret-part",
         Some(
             "version = 1\n[[network.allow]]\nhost = \"a.example.com\"\nset_headers = { x-auth-token = \"abc\" }\n",
