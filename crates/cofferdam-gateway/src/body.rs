@@ -27,6 +27,11 @@ const NO_TRAILER: &[&[u8]] = &[
     b"content-range",
 ];
 
+/// Whether a field, with its name in small letters, may stand behind a body.
+pub(crate) fn may_trail(name: &[u8]) -> bool {
+    !NO_TRAILER.contains(&name)
+}
+
 /// How the end of a body is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
@@ -296,9 +301,7 @@ impl Body {
             (State::TrailerEnd, _) | (_, b'\n') => Err(BodyFault::LineEnd),
             (State::TrailerValue, b'\r') => Ok(State::TrailerEnd),
             (State::TrailerValue, b'\t' | 0x20..=0x7E | 0x80..) => Ok(State::TrailerValue),
-            (State::TrailerName, b':') if !NO_TRAILER.contains(&self.name.as_slice()) => {
-                Ok(State::TrailerValue)
-            }
+            (State::TrailerName, b':') if may_trail(&self.name) => Ok(State::TrailerValue),
             (State::TrailerStart | State::TrailerName, _)
                 if is_token(byte) && self.name.len() < TRAILER_NAME_BYTES_MAX =>
             {

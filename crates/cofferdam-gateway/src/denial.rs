@@ -116,6 +116,17 @@ impl Denial {
         Self { side: Side::Rate(seconds), ..Self::spoken("too-often", why, clause) }
     }
 
+    /// More than a rule allows.
+    pub(crate) fn too_large(code: &'static str, most: u64, clause: &Clause) -> Self {
+        Self::spoken(code, format!("the rule allows {most} bytes"), clause)
+    }
+
+    /// The host has gone without a word.
+    pub(crate) fn unanswered(clause: &Clause) -> Self {
+        let why = "the host ended the connection without an answer";
+        Self { side: Side::Network(Again::Later), ..Self::spoken("no-answer", why, clause) }
+    }
+
     /// The log is full or lost.
     pub(crate) fn no_record(clause: &Clause) -> Self {
         let why = "the audit log takes no more events, and without a record nothing is let through";
@@ -169,6 +180,29 @@ impl Denial {
 
     /// The same with a status of the caller's.
     pub(crate) fn answer_with(&self, status: u16, what: &str) -> Vec<u8> {
+        let body = self.json(what);
+        let phrase = phrase(status);
+        let after = self.retry_after().map(|seconds| format!("Retry-After: {seconds}\r\n"));
+        let head = format!(
+            "HTTP/1.1 {status} {phrase}\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n{}X-Cofferdam: {}\r\nConnection: close\r\n\r\n",
+            body.len(),
+            after.unwrap_or_default(),
+            self.code,
+        );
+        [head, body].concat().into_bytes()
+    }
+
+    /// When it may be asked again. Seconds.
+    pub(crate) const fn retry_after(&self) -> Option<u64> {
+        match self.side {
+            Side::Rate(seconds) => Some(seconds),
+            Side::Policy | Side::Asker | Side::Network(_) | Side::Log => None,
+        }
+    }
+
+    /// The body of an answer, in every version of HTTP.
+    pub(crate) fn json(&self, what: &str) -> String {
         #[derive(Serialize)]
         struct Body<'a> {
             error: &'static str,
@@ -197,18 +231,7 @@ impl Denial {
         // Strings and a truth value: there is nothing in it that has no form in JSON.
         let mut body = serde_json::to_string(&body).unwrap_or_default();
         body.push('\n');
-        let phrase = phrase(status);
-        let after = match self.side {
-            Side::Rate(seconds) => format!("Retry-After: {seconds}\r\n"),
-            Side::Policy | Side::Asker | Side::Network(_) | Side::Log => String::new(),
-        };
-        let head = format!(
-            "HTTP/1.1 {status} {phrase}\r\nContent-Type: application/json\r\n\
-             Content-Length: {}\r\n{after}X-Cofferdam: {}\r\nConnection: close\r\n\r\n",
-            body.len(),
-            self.code,
-        );
-        [head, body].concat().into_bytes()
+        body
     }
 }
 

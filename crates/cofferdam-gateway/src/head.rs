@@ -275,16 +275,25 @@ fn start(scheme: Scheme, line: &[u8]) -> Result<(String, Target, Version), HeadF
     else {
         return Err(HeadFault::StartLine);
     };
-    let method = token(method).filter(|method| method.len() <= METHOD_BYTES_MAX);
-    let method = method.ok_or(HeadFault::Method)?;
+    let method = self::method(method)?;
     let version = protocol(version)?;
+    Ok((method.into(), self::target(scheme, method, target)?, version))
+}
+
+/// A method, as far as its bytes say.
+pub(crate) fn method(bytes: &[u8]) -> Result<&str, HeadFault> {
+    token(bytes).filter(|method| method.len() <= METHOD_BYTES_MAX).ok_or(HeadFault::Method)
+}
+
+/// The target of a request with this method.
+pub(crate) fn target(scheme: Scheme, method: &str, bytes: &[u8]) -> Result<Target, HeadFault> {
     if ["TRACE", "TRACK"].iter().any(|echo| method.eq_ignore_ascii_case(echo)) {
         return Err(HeadFault::Echo);
     }
-    if target.len() > TARGET_BYTES_MAX {
+    if bytes.len() > TARGET_BYTES_MAX {
         return Err(HeadFault::TargetTooLong);
     }
-    Ok((method.into(), form(scheme, method, target)?, version))
+    form(scheme, method, bytes)
 }
 
 /// Other versions of HTTP are 505; what is no version is 400. HTTP/0.9 had no version to write.
@@ -298,7 +307,7 @@ fn protocol(version: &[u8]) -> Result<Version, HeadFault> {
 }
 
 /// The one form that a target has for its method.
-pub(crate) fn form(scheme: Scheme, method: &str, target: &[u8]) -> Result<Target, HeadFault> {
+fn form(scheme: Scheme, method: &str, target: &[u8]) -> Result<Target, HeadFault> {
     if let Some(other) = odd(target) {
         return Err(HeadFault::TargetByte(other));
     }
@@ -344,7 +353,7 @@ fn odd(target: &[u8]) -> Option<u8> {
 }
 
 /// Whom the request is for. Where target and `Host` both say it, they say the same.
-fn place(
+pub(crate) fn place(
     scheme: Scheme,
     target: &Target,
     version: Version,

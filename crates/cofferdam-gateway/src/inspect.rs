@@ -25,13 +25,14 @@ use crate::inside::Inside;
 use crate::relay::{self, Asks, Up};
 use crate::stream::{Rewound, Stream};
 
+mod h2;
 mod issuer;
 mod pool;
 mod roots;
 
 use issuer::Issuer;
 pub(crate) use issuer::Speaks;
-use pool::Pool;
+use pool::{Pool, Shared};
 
 /// How long either side's handshake may take.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
@@ -174,9 +175,20 @@ pub(crate) async fn serve(
         }
     };
     let offers = offers(&begun);
-    let reached = inspector.connect(gate, asked, (rule, &mut entry), &offers).await;
+    let shared = inspector.pool.shared(asked, rule.dial);
+    let reached = match shared.filter(|_| offers.contains(&Speaks::Http2)) {
+        Some(shared) => {
+            entry.reached(shared.address);
+            Ok(Reached::Shared(shared))
+        }
+        None => {
+            let up = inspector.connect(gate, asked, (rule, &mut entry), &offers).await;
+            up.map(Reached::Alone)
+        }
+    };
     let speaks = match &reached {
-        Ok(up) => spoken(up),
+        Ok(Reached::Alone(up)) => spoken(up),
+        Ok(Reached::Shared(_)) => Speaks::Http2,
         // Whatever the client can be told in.
         Err(_) if offers.contains(&Speaks::Http1) => Speaks::Http1,
         Err(_) => Speaks::Http2,
@@ -195,25 +207,39 @@ pub(crate) async fn serve(
     carry(gate, (stream, crowd), (asked, entry), (reached, speaks)).await;
 }
 
+/// A connection to the host.
+enum Reached {
+    /// For this client.
+    Alone(Up),
+    /// For others too: it carries HTTP/2.
+    Shared(Shared),
+}
+
 /// Carries requests in the protocol that both sides speak.
 async fn carry(
     gate: &Rc<Gate>,
     (stream, crowd): (Stream, Rc<Crowd>),
     (asked, entry): (&Asked, Entry),
-    (reached, speaks): (Result<Up, Box<Denial>>, Speaks),
+    (reached, speaks): (Result<Reached, Box<Denial>>, Speaks),
 ) {
     let (asked, entry) = (asked.clone(), Box::new(entry));
-    match (speaks, reached) {
-        (Speaks::Http1, Ok(up)) => {
-            let inside = Inside::within(stream, crowd);
-            relay::serve(gate, inside, Asks::Inside(asked, entry, up)).await;
+    let asks = match (speaks, reached) {
+        (Speaks::Http2, Ok(Reached::Shared(shared))) => {
+            return h2::serve(gate, (stream, crowd), (asked, *entry), Ok(Some(shared))).await;
         }
-        (Speaks::Http1, Err(denial)) => {
-            let inside = Inside::within(stream, crowd);
-            relay::serve(gate, inside, Asks::Unreached(asked, entry, denial)).await;
+        (Speaks::Http2, Ok(Reached::Alone(up))) => {
+            let shared = h2::share(gate, up).await;
+            return h2::serve(gate, (stream, crowd), (asked, *entry), Ok(shared)).await;
         }
-        (Speaks::Http2, _) => {}
-    }
+        (Speaks::Http2, Err(denial)) => {
+            return h2::serve(gate, (stream, crowd), (asked, *entry), Err(*denial)).await;
+        }
+        (Speaks::Http1, Ok(Reached::Alone(up))) => Asks::Inside(asked, entry, up),
+        (Speaks::Http1, Err(denial)) => Asks::Unreached(asked, entry, denial),
+        // It carries another protocol than the client's.
+        (Speaks::Http1, Ok(Reached::Shared(_))) => return,
+    };
+    relay::serve(gate, Inside::within(stream, crowd), asks).await;
 }
 
 /// What the client offers of what is carried here, in the order of preference that everybody has.

@@ -27,6 +27,7 @@ mod gate;
 pub mod graphql;
 pub mod head;
 pub mod hello;
+pub mod http2;
 mod inside;
 mod inspect;
 pub mod packets;

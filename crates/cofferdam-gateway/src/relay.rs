@@ -28,7 +28,7 @@ use exchange::{Broken, Exchanged, exchange};
 use held::Held;
 
 /// How long a kept connection may be silent: longer than clients keep one.
-const KEEP_WITHIN: Duration = Duration::from_secs(120);
+pub(crate) const KEEP_WITHIN: Duration = Duration::from_secs(120);
 /// Methods that do the same when they are done twice (RFC 9110, 9.2.2), as far as these have no body.
 const AGAIN: &[&str] = &["GET", "HEAD", "OPTIONS"];
 
@@ -382,7 +382,7 @@ fn unwanted(scheme: Scheme, head: &Head, rule: &Granted) -> Option<Denial> {
     }
     match (head.framing, rule.requests.max_request_bytes) {
         (Framing::Length(length), Some(most)) if length > most => {
-            Some(exchange::too_large("request-too-large", most, &rule.clause))
+            Some(Denial::too_large("request-too-large", most, &rule.clause))
         }
         (Framing::None | Framing::Length(_) | Framing::Chunked | Framing::UntilClose, _) => None,
     }

@@ -6,8 +6,12 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use h2::client::SendRequest;
+
 use super::Speaks;
 use crate::gate::Asked;
+use crate::http2::is_there;
 use crate::relay::Up;
 
 /// How long one is kept: common servers end theirs after 5 to 75 seconds.
@@ -15,10 +19,23 @@ const KEPT_FOR: Duration = Duration::from_secs(15);
 /// Most that are kept, the oldest goes first: each is a descriptor.
 const KEPT_MAX: usize = 32;
 
+/// A connection to a host that carries HTTP/2, and more than one request at a time.
+#[derive(Clone, Debug)]
+pub(super) struct Shared {
+    pub(super) asked: Asked,
+    /// `dial` of the rule that it was made for.
+    pub(super) dial: Option<SocketAddr>,
+    pub(super) host: SendRequest<Bytes>,
+    /// Whom it is to.
+    pub(super) address: Option<SocketAddr>,
+}
+
 /// Those that are there, the oldest first.
 #[derive(Debug, Default)]
 pub(crate) struct Pool {
     idle: RefCell<VecDeque<(Instant, Up)>>,
+    /// With the time of the latest use.
+    shared: RefCell<VecDeque<(Instant, Shared)>>,
 }
 
 impl Pool {
@@ -53,5 +70,25 @@ impl Pool {
             idle.pop_front();
         }
         idle.push_back((Instant::now(), up));
+    }
+
+    /// One that carries HTTP/2 for this host, and takes another request.
+    pub(super) fn shared(&self, asked: &Asked, dial: Option<SocketAddr>) -> Option<Shared> {
+        let mut shared = self.shared.borrow_mut();
+        // Who uses one holds it too: it does not end with its place here.
+        shared.retain(|(since, one)| since.elapsed() < KEPT_FOR && is_there(&one.host));
+        let fits = |(_, one): &&mut (Instant, Shared)| one.asked.is_for(asked) && one.dial == dial;
+        let (since, found) = shared.iter_mut().rev().find(fits)?;
+        *since = Instant::now();
+        Some(found.clone())
+    }
+
+    /// Keeps one for others too.
+    pub(super) fn share(&self, one: Shared) {
+        let mut shared = self.shared.borrow_mut();
+        if shared.len() >= KEPT_MAX {
+            shared.pop_front();
+        }
+        shared.push_back((Instant::now(), one));
     }
 }

@@ -52,21 +52,12 @@ pub(super) enum Fault {
     TooLarge(&'static str, u64),
 }
 
-/// More than a rule allows.
-pub(super) fn too_large(code: &'static str, most: u64, clause: &Clause) -> Denial {
-    Denial::spoken(code, format!("the rule allows {most} bytes"), clause)
-}
-
 impl Broken {
     /// What is put on record, if anything, and whether the client hears of it.
     pub(super) fn by(self, clause: &Clause) -> (Option<Denial>, bool) {
         let (fault, answers) = match self {
             Self::Quiet => return (None, false),
-            Self::Unanswered => {
-                let why = "the host ended the connection without an answer";
-                let side = Side::Network(Again::Later);
-                return (Some(Denial { side, ..Denial::spoken("no-answer", why, clause) }), true);
-            }
+            Self::Unanswered => return (Some(Denial::unanswered(clause)), true),
             Self::Before(fault) => (fault, true),
             Self::After(fault) => (fault, false),
         };
@@ -76,7 +67,7 @@ impl Broken {
             }
             Fault::Body(code, why) => Denial::unreadable(code, why, clause),
             Fault::Content(code, why) => Denial::spoken(code, why, clause),
-            Fault::TooLarge(code, most) => too_large(code, most, clause),
+            Fault::TooLarge(code, most) => Denial::too_large(code, most, clause),
         };
         (Some(denial), answers)
     }
