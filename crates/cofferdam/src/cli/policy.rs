@@ -142,7 +142,8 @@ fn apply(session: Option<&str>, file: &Path, output: Output) -> ExitCode {
                 .to_string()
             } else {
                 let id = id.get(..12).unwrap_or(id);
-                format!("session {id}: generation {generation} holds, {rules} rules for hosts")
+                let word = if rules == 1 { "rule" } else { "rules" };
+                format!("session {id}: generation {generation} holds, {rules} {word} for hosts")
             })
         }
         Ok((running, Reply::Restart { because })) => {

@@ -234,7 +234,15 @@ pub(super) fn apply(
 }
 
 pub(super) fn questions(state: &Path, session: Option<&str>) -> Result<Questions, Refused> {
-    let (running, link) = find(state, session, |running| running.approve)?;
+    let (running, link) = match find(state, session, |running| running.approve) {
+        // Some run, and none of them asks.
+        Err(Refused::Session(SessionError::Unknown { asked: None, running }))
+            if !running.is_empty() =>
+        {
+            return Err(SessionError::NotAsking.into());
+        }
+        found => found?,
+    };
     if !running.approve {
         return Err(SessionError::NotAsking.into());
     }

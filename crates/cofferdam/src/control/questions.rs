@@ -12,7 +12,7 @@ use cofferdam_plan::message::Question;
 use cofferdam_policy::Host;
 use cofferdam_policy::hostname::Name;
 use cofferdam_policy::judge::hosts::{Allowed, Decision, HostRules, Net, Pattern};
-use cofferdam_policy::judge::requests::{Inspect, Requests};
+use cofferdam_policy::judge::requests::{Inspect, PATTERN_BYTES_MAX, PathPattern, Requests};
 use cofferdam_policy::model::Clause;
 
 /// Questions that are open together: more nobody reads.
@@ -31,7 +31,7 @@ const WAITING_MAX: usize = 64;
 /// Rules that answers make in a session.
 const RULES_MAX: usize = 1_000;
 /// Longest path that a rule may be made of. Bytes.
-const PATH_BYTES_MAX: usize = 2 << 10;
+const PATH_BYTES_MAX: usize = PATTERN_BYTES_MAX;
 /// Longest method. Bytes.
 const METHOD_BYTES_MAX: usize = 32;
 
@@ -221,16 +221,20 @@ fn rule(question: &Question) -> Option<Allowed> {
     let is_method = |method: &String| {
         (1..=METHOD_BYTES_MAX).contains(&method.len()) && method.bytes().all(token)
     };
-    let is_path = |path: &String| {
-        let plain = |byte: u8| byte.is_ascii_graphic() && !b"*?#".contains(&byte);
-        path.starts_with('/') && path.len() <= PATH_BYTES_MAX && path.bytes().all(plain)
+    let plain = |byte: u8| byte.is_ascii_graphic() && !b"*?#".contains(&byte);
+    let pattern_of = |path: &String| {
+        // A star is a pattern's, whoever decodes it.
+        let starred = path.to_ascii_lowercase().contains("%2a");
+        let plain = path.len() <= PATH_BYTES_MAX && path.bytes().all(plain) && !starred;
+        PathPattern::parse(path).ok().filter(|pattern| plain && !pattern.is_all())
     };
-    if *port == 0 || !method.iter().all(is_method) || !path.iter().all(is_path) {
+    let paths: Option<Vec<PathPattern>> = path.iter().map(pattern_of).collect();
+    if *port == 0 || !method.iter().all(is_method) {
         return None;
     }
     let requests = Requests {
         methods: method.iter().cloned().collect(),
-        paths: path.iter().cloned().collect(),
+        paths: paths?,
         ..Requests::default()
     };
     let (dial, inspect) = (None, Inspect::Auto);

@@ -374,8 +374,11 @@ impl Server {
         self.line.say(Deed::Deny { event, questions: open.waiting.clone() });
     }
 
-    /// Puts on record what was only counted.
+    /// Puts on record what was only counted, and what nobody will answer any more.
     fn sum_up(self) {
+        for open in self.questions.open() {
+            self.deny(open, None, "the session ended before an answer");
+        }
         for (why, question, count) in &self.unasked {
             if *count > 0 {
                 let sum = told(question, None, why.words(), *count);

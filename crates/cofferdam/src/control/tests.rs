@@ -1,6 +1,9 @@
 //! A session's control socket, its thread, the keeper of its record and its log are real here; what
 //! stands for the gateway is a loop that takes words as it is told to.
 
+mod asking;
+mod sockets;
+
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
@@ -227,10 +230,8 @@ fn hosts(word: &Word) -> Vec<String> {
 
 #[track_caller]
 fn told(reply: Reply) -> Refusal {
-    match reply {
-        Reply::Refused(told) => *told,
-        other => panic!("{other:?}"),
-    }
+    let Reply::Refused(told) = reply else { panic!("{reply:?}") };
+    *told
 }
 
 #[test]
@@ -378,27 +379,6 @@ fn a_policy_is_a_regular_file() {
 }
 
 #[test]
-fn rules_that_the_gateway_does_not_take_do_not_hold() {
-    let mut session = Fixture::new(Stands::Deaf, Approval::Socket, GOOD);
-    let file = session.write("new.toml", &session.text(OTHER));
-    for _ in 0..2 {
-        assert_eq!(told(session.apply(&file)).code, "rules-not-taken");
-    }
-    session.ask(1, "new.test");
-    session.open(1);
-    let answered = session.questions().answer(1, true).unwrap();
-    assert_eq!(answered, Reply::Answered { id: 1, allowed: true });
-    let words = session.words(4);
-    assert_eq!(hosts(&words[2]), ["flag.test", "good.test", "new.test"], "the first policy's");
-    assert_eq!(words[3], Word::Answer { id: 1, allowed: false }, "no rule, no yes");
-    let running = client::sessions(&session.state()).unwrap();
-    assert_eq!(running[0].generation, 0);
-    let kinds: Vec<_> = session.end().iter().map(|event| event["kind"].clone()).collect();
-    let each = ["policy-applied", "policy-refused"];
-    assert_eq!(kinds, [each[0], each[1], each[0], each[1], "approved"]);
-}
-
-#[test]
 fn what_cannot_be_recorded_does_not_hold() {
     let session = Fixture::new(Stands::Obedient, Approval::Socket, GOOD);
     let file = session.write("new.toml", &session.text(OTHER));
@@ -411,83 +391,6 @@ fn what_cannot_be_recorded_does_not_hold() {
     assert_eq!(words, [Word::Answer { id: 1, allowed: false }], "nobody finds that record");
 }
 
-#[test]
-fn a_yes_is_a_rule_of_this_session() {
-    let mut session = Fixture::new(Stands::Obedient, Approval::Socket, GOOD);
-    for (id, host) in [(1, "new.test"), (2, "new.test"), (3, "other-new.test"), (4, "*.test")] {
-        session.ask(id, host);
-    }
-    let words = session.words(1);
-    assert_eq!(words, [Word::Answer { id: 4, allowed: false }], "no host");
-    let open = session.open(2);
-    assert_eq!((open[0].id, open[0].host.as_str(), open[0].port), (1, "new.test", 443));
-    assert!(open[0].seconds_left <= 60);
-    assert_eq!(told(session.questions().answer(2, true).unwrap()).code, "no-question");
-    session.questions().answer(1, true).unwrap();
-    session.questions().answer(3, false).unwrap();
-    assert_eq!(told(session.questions().answer(1, true).unwrap()).code, "no-question", "once");
-    let words = session.words(5);
-    assert_eq!(hosts(&words[1]), ["flag.test", "good.test", "new.test"], "the rules come first");
-    let answers = [(1, true), (2, true), (3, false)];
-    assert_eq!(words[2..], answers.map(|(id, allowed)| Word::Answer { id, allowed }));
-    let file = session.write("new.toml", &session.text(OTHER));
-    assert_eq!(session.apply(&file), Reply::Live { generation: 2, rules: 4 });
-    let last = session.words(6);
-    let want = ["flag.test", "other.test", "*.wide.test", "new.test"];
-    assert_eq!(hosts(&last[5]), want, "a yes stands whatever policy is applied");
-    let record = session.end();
-    let of = |kind: &str| {
-        let found = record.iter().filter(|event| event["kind"] == kind);
-        found.cloned().collect::<Vec<_>>()
-    };
-    let (yes, no) = (of("approved"), of("refused"));
-    let uid = rustix::process::getuid().as_raw();
-    assert_eq!((yes.len(), no.len()), (1, 2), "{record:?}");
-    assert_eq!((&yes[0]["host"], &yes[0]["by"]), (&"new.test".into(), &uid.into()));
-    assert_eq!(yes[0]["generation"], 1);
-    assert_eq!(no[0]["why"], "no rule can allow just this, so nobody was asked");
-    assert_eq!((&no[1]["host"], &no[1]["by"]), (&"other-new.test".into(), &uid.into()));
-}
-
-#[test]
-fn a_flood_of_questions_is_denied_and_counted() {
-    let mut session = Fixture::new(Stands::Obedient, Approval::Socket, GOOD);
-    for id in 0..1_000 {
-        session.ask(id, &format!("h{id}.test"));
-    }
-    let words = session.words(992);
-    assert!(words.iter().all(|word| matches!(word, Word::Answer { allowed: false, .. })));
-    assert_eq!(session.open(8).len(), 8, "so many a person is asked");
-    let record = session.end();
-    let times: Vec<_> = record.iter().map(|event| event["times"].as_u64().unwrap()).collect();
-    assert_eq!(times, [1, 991], "said once, and counted: {record:?}");
-}
-
-#[test]
-fn who_watches_hears_of_each_change() {
-    let session = Fixture::new(Stands::Obedient, Approval::Socket, GOOD);
-    let mut watcher = session.raw();
-    watcher.write_all(b"{\"do\":\"watch\"}\n").unwrap();
-    let mut hears = |want: &[u64]| {
-        let mut line = Vec::new();
-        while line.last() != Some(&b'\n') {
-            let mut byte = [0];
-            watcher.read_exact(&mut byte).unwrap();
-            line.extend(byte);
-        }
-        let reply: Reply = serde_json::from_slice(&line).unwrap();
-        let Reply::Questions { open } = reply else { panic!("{reply:?}") };
-        assert_eq!(open.iter().map(|asked| asked.id).collect::<Vec<_>>(), want);
-    };
-    hears(&[]);
-    session.ask(7, "a.test");
-    hears(&[7]);
-    session.ask(8, "b.test");
-    hears(&[7, 8]);
-    session.questions().answer(7, false).unwrap();
-    hears(&[8]);
-}
-
 impl Fixture {
     fn raw(&self) -> UnixStream {
         let path = self.root.join("state/sessions").join(&self.name);
@@ -495,144 +398,4 @@ impl Fixture {
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         stream
     }
-}
-
-#[test]
-fn noise_is_refused_and_holds_nobody() {
-    let session = Fixture::new(Stands::Obedient, Approval::Off, GOOD);
-    let idle: Vec<UnixStream> = (0..8).map(|_| session.raw()).collect();
-    let mut half = session.raw();
-    half.write_all(b"{\"do\":").unwrap();
-    for noise in [
-        &b"\n"[..],
-        b"GET / HTTP/1.1\n",
-        b"{\"do\":\"dance\"}\n",
-        b"{\"do\":\"answer\",\"id\":-1,\"allowed\":true}\n",
-        b"{\"do\":\"describe\",\"more\":1}\n",
-        b"\xff\xfe\n",
-        &[b'x'; 20 << 10],
-    ] {
-        let mut stream = session.raw();
-        stream.write_all(noise).unwrap();
-        let mut said = String::new();
-        stream.read_to_string(&mut said).unwrap_or(0);
-        assert!(said.contains("session-build"), "{said:?}");
-    }
-    let mut watch = session.raw();
-    watch
-        .write_all(b"{\"do\":\"watch\"}\n{\"do\":\"answer\",\"id\":1,\"allowed\":true}\n")
-        .unwrap();
-    let mut said = [0; 4096];
-    let length = watch.read(&mut said).unwrap();
-    assert!(String::from_utf8_lossy(&said[..length]).contains("not-asking"));
-    assert_eq!(client::sessions(&session.state()).unwrap().len(), 1, "and it answers others");
-    drop(idle);
-}
-
-#[test]
-fn a_name_is_a_beginning_that_one_session_has() {
-    let one = Fixture::new(Stands::Obedient, Approval::Off, GOOD);
-    let find = |asked: Option<&str>| match client::questions(&one.state(), asked) {
-        Ok(found) => panic!("{found:?}"),
-        Err(Refused::Session(error)) => error,
-        Err(error) => panic!("{error}"),
-    };
-    for (asked, want, why) in [
-        (Some(&one.name[..8]), "not-asking", "the beginning of its name"),
-        (Some(one.name.as_str()), "not-asking", "its name"),
-        (Some("fff"), "session-prefix", "too short"),
-        (Some(""), "session-prefix", "nothing"),
-        (Some("../../x"), "session-prefix", "a path"),
-        (Some("FFFF"), "session-prefix", "other letters"),
-        (Some("ffff"), "session-unknown", "no such"),
-        (None, "session-unknown", "none that asks"),
-    ] {
-        let error = find(asked);
-        assert_eq!(error.code(), want, "{why}");
-        let text = Refused::from(error).drawn(false, 80);
-        assert!(text.lines().count() <= 6, "{text}");
-        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
-        assert!(!text.contains('\u{1b}'), "{text:?}");
-        if want == "session-unknown" {
-            let row = format!("  {}  pid {}  since ", &one.name[..12], std::process::id());
-            assert!(text.contains(&row) && text.contains("make test"), "{text}");
-        }
-    }
-    // Further ones in the same place: their names begin alike.
-    let sockets = || Sockets::open(&one.state(), Missing::Leave).unwrap();
-    let names: Vec<String> = (0..5).map(|n| format!("{}{n:024x}", &one.name[..8])).collect();
-    let held: Vec<_> = names.iter().map(|name| sockets().listen(name).unwrap()).collect();
-    let several = SessionError::Several {
-        running: names
-            .iter()
-            .map(|id| Running {
-                id: id.clone(),
-                pid: 1,
-                since: "2026-01-01T00:00:00.000Z".into(),
-                command: "x".repeat(300),
-                policy: "built-in".into(),
-                generation: 0,
-                approve: false,
-            })
-            .collect(),
-    };
-    let text = Refused::from(several).drawn(false, 80);
-    assert_eq!(text.lines().count(), 5, "{text}");
-    assert!(text.contains("  and 3 more"), "{text}");
-    drop(held);
-}
-
-#[test]
-fn a_socket_is_this_users_alone_and_goes_with_its_session() {
-    let mut session = Fixture::new(Stands::Obedient, Approval::Off, GOOD);
-    let folder = session.root.join("state/sessions");
-    let path = folder.join(&session.name);
-    let mode = |path: &Path| fs::symlink_metadata(path).unwrap().mode() & 0o7777;
-    assert_eq!((mode(&folder), mode(&path)), (0o700, 0o600));
-    assert_eq!(client::sessions(&session.state()).unwrap().len(), 1);
-    session.end();
-    assert!(!path.exists(), "gone");
-    assert!(client::sessions(&session.state()).unwrap().is_empty());
-}
-
-#[test]
-fn what_a_killed_session_left_confuses_nobody() {
-    let session = Fixture::new(Stands::Obedient, Approval::Off, GOOD);
-    let folder = session.root.join("state/sessions");
-    let stale = folder.join("ab".repeat(16));
-    // Its listener is closed without its name being removed, as a killed process does.
-    drop(std::os::unix::net::UnixListener::bind(&stale).unwrap());
-    let begun = folder.join(format!("{}.new", "cd".repeat(16)));
-    drop(std::os::unix::net::UnixListener::bind(&begun).unwrap());
-    fs::write(folder.join("notes"), "a person's").unwrap();
-    assert!(stale.exists());
-    let running = client::sessions(&session.state()).unwrap();
-    assert_eq!(running.len(), 1, "{running:?}");
-    assert_eq!(running[0].id, session.name);
-    assert!(!stale.exists(), "whoever lists removes it");
-    assert!(begun.exists(), "it may be about to listen");
-    assert!(folder.join("notes").exists(), "what is no session's stays");
-    let long_ago = rustix::fs::Timespec { tv_sec: 1_000_000, tv_nsec: 0 };
-    let times = rustix::fs::Timestamps { last_access: long_ago, last_modification: long_ago };
-    rustix::fs::utimensat(rustix::fs::CWD, &begun, &times, rustix::fs::AtFlags::empty()).unwrap();
-    client::sessions(&session.state()).unwrap();
-    assert!(!begun.exists(), "nobody is about to listen for so long");
-}
-
-#[test]
-fn a_directory_that_others_may_enter_is_not_used() {
-    let session = Fixture::new(Stands::Obedient, Approval::Off, GOOD);
-    let folder = session.root.join("state/sessions");
-    let set = |mode| fs::set_permissions(&folder, fs::Permissions::from_mode(mode)).unwrap();
-    for mode in [0o750, 0o701, 0o777] {
-        set(mode);
-        let error = client::sessions(&session.state()).unwrap_err();
-        assert_eq!(error.code(), "control-place", "{mode:o}");
-    }
-    set(0o700);
-    assert_eq!(client::sessions(&session.state()).unwrap().len(), 1, "nothing else was wrong");
-    let elsewhere = session.root.join("elsewhere");
-    symlink(session.state(), &elsewhere).unwrap();
-    let error = client::sessions(&elsewhere).unwrap_err();
-    assert_eq!(error.code(), "control-place", "through a link");
 }
