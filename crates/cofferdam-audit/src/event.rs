@@ -56,6 +56,39 @@ pub enum Event {
     /// The gateway went away before the workload did, and every connection is refused from here on; or,
     /// just before the exit, it has not told of all connections.
     GatewayGone {},
+    /// A person has this policy hold from here on; written before the gateway gets its rules.
+    PolicyApplied {
+        /// The number of the rules; those of the start are 0.
+        generation: u32,
+        /// The policy's file.
+        source: String,
+        /// SHA-256 of its text, in hexadecimal.
+        sha256: String,
+        /// How many rules allow a host.
+        rules: usize,
+        /// Who asked: a user's number.
+        by: u32,
+    },
+    /// A person wanted this policy to hold, and the one before it does: nothing changed.
+    PolicyRefused {
+        /// The policy's file.
+        source: String,
+        /// Stable name of the reason.
+        code: String,
+        /// The reason.
+        why: String,
+        /// Who asked: a user's number.
+        by: u32,
+    },
+    /// A person allowed what no rule does; written before the gateway gets the rule.
+    Approved(Box<Asked>),
+    /// What no rule allows was asked for, and is not allowed.
+    Refused(Box<Asked>),
+    /// Nobody can apply a policy to this session: its control socket could not be made.
+    Uncontrolled {
+        /// Why.
+        why: String,
+    },
     /// A limit was met.
     Limit {
         /// Its name in `[limits]`.
@@ -89,6 +122,34 @@ pub struct NameDenied {
     pub fix: String,
     /// `errno(3)` that the workload heard.
     pub errno: i32,
+    /// How many like it this stands for, from 1.
+    pub times: u64,
+}
+
+/// What a person was asked, or would have been.
+#[derive(Clone, Debug, Serialize)]
+pub struct Asked {
+    /// For whom it was.
+    pub host: String,
+    /// On which port.
+    pub port: u16,
+    /// What is spoken: `tls`, `http`, `tcp`.
+    pub protocol: &'static str,
+    /// The method, where requests are looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// The path, likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// The number of the rules that allow it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u32>,
+    /// Who answered: a user's number; nobody where no answer came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<u32>,
+    /// Why, where it was not a person who said no.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub why: String,
     /// How many like it this stands for, from 1.
     pub times: u64,
 }

@@ -15,9 +15,9 @@ mod record;
 mod tell;
 mod verify;
 
-pub use event::{Connection, Event, ExitKind, NameDenied};
+pub use event::{Asked, Connection, Event, ExitKind, NameDenied};
 pub use filter::{Filter, Moment};
-pub use log::{Log, LogError, system_words};
+pub use log::{Log, LogError, now, system_words};
 pub use read::{Line, Reading};
 pub use record::{FIRST_PREV, MAX_RECORD_BYTES, Record};
 pub use tell::tell;

@@ -22,6 +22,12 @@ pub(crate) const LOCK_WAIT: Duration = Duration::from_secs(5);
 /// How much of the end is read at a time to find the last record. Bytes.
 const TAIL_STEP: u64 = 64 << 10;
 
+/// This moment, as records have it (RFC 3339, UTC, milliseconds).
+#[must_use]
+pub fn now() -> String {
+    format!("{:.3}", jiff::Timestamp::now())
+}
+
 /// Why a record was not written.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
@@ -348,7 +354,7 @@ impl Log {
 
     /// The record after `head`, with the time of now.
     fn line(&self, head: &Head, event: &Event) -> Result<(Head, Vec<u8>), LogError> {
-        let time = format!("{:.3}", jiff::Timestamp::now());
+        let time = now();
         record::line(head, &time, &self.session, event)
             .map_err(|error| self.failed(io::Error::other(error)))
     }

@@ -3,6 +3,8 @@
 //! What is told is short whatever the record holds, and one line for each part: a newline that an
 //! attacker wrote does not begin a new one. It is not made safe for a terminal here.
 
+mod changes;
+
 use std::borrow::Cow;
 
 use serde::Deserialize;
@@ -28,6 +30,11 @@ pub fn tell(record: &Record<'_>) -> Vec<String> {
         "limit" => limit(event),
         "connection" => connection(event),
         "name" => name(event),
+        "policy-applied" => changes::applied(event),
+        "policy-refused" => changes::refused(event),
+        "approved" => changes::approved(event),
+        "refused" => changes::not_approved(event),
+        "uncontrolled" => changes::uncontrolled(event),
         "gateway-gone" => Some(vec!["every connection is refused from here on".into()]),
         "torn" => record.torn.as_ref().map(|(bytes, _)| {
             vec![format!("{bytes} bytes of a record that its writer, killed, never finished")]

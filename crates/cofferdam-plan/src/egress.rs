@@ -35,6 +35,14 @@ pub struct Egress {
     pub approve: bool,
 }
 
+impl Egress {
+    /// Whether there is a way out: for what a rule allows, or a person may.
+    #[must_use]
+    pub const fn leads_out(&self) -> bool {
+        !self.rules.allow.is_empty() || self.approve
+    }
+}
+
 /// A name and its addresses inside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize))]

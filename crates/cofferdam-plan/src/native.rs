@@ -178,7 +178,7 @@ fn aside(egress: Option<&Egress>, host: &Host) -> Vec<Aside> {
     // One interface, the sandbox's own loopback; without a gateway no route leads anywhere.
     let mut parts = vec![Aside::Network, Aside::Loopback];
     if let Some(egress) = egress {
-        if !egress.rules.allow.is_empty() {
+        if egress.leads_out() {
             parts.push(Aside::EveryAddress { ipv6: host.ipv6 });
         }
         let sockets = egress.doors.iter().map(|door| door.socket).collect();
@@ -288,7 +288,7 @@ fn etc_files(policy: &Policy, uid: u32, gid: u32) -> [(&'static str, String); 5]
 }
 
 fn resolver(policy: &Policy) -> String {
-    if policy.network.rules.allow.is_empty() {
+    if !policy.network.leads_out() {
         return "# no resolver: the network is closed\n".into();
     }
     format!(
@@ -460,7 +460,7 @@ fn confinement(policy: &Policy, host: &Host, rules: &Rules, limits: Vec<Step>) -
 /// program needs them, since every connection is heard; with them it is told why one is refused.
 fn environment(policy: &Policy, egress: Option<&Egress>) -> Vec<Variable> {
     let mut variables = policy.environment.clone();
-    let open = egress.is_some_and(|egress| !egress.rules.allow.is_empty());
+    let open = egress.is_some_and(Egress::leads_out);
     let proxy = format!("http://{GATEWAY_V4}:{PROXY_PORT}");
     let own = PROXIED.iter().map(|name| (*name, proxy.as_str()));
     let own =

@@ -38,7 +38,7 @@ pub fn egress_change(old: &Policy, new: &Policy) -> Result<HostRules, Vec<Restar
     let mut restarts = beside(old, new);
     restarts.extend(around(&old.network, &new.network));
     let (before, after) = (&old.network.rules, &new.network.rules);
-    if old.network.rules.allow.is_empty() && !after.allow.is_empty() {
+    if !old.network.leads_out() && !after.allow.is_empty() {
         // There is no way out at all: no name has an address, no port is heard.
         let because = "the session began without a way out".to_owned();
         restarts.push(Restart { because, clause: new.network_clause.clone() });
@@ -85,7 +85,7 @@ fn uncertified<'r>(
 /// What of the network is made once.
 fn around(old: &Network, new: &Network) -> Vec<Restart> {
     // The rules are what may change.
-    let Network { rules, upstream_proxy, publish, trust_ca } = new;
+    let Network { rules, upstream_proxy, publish, trust_ca, approve } = new;
     let mut restarts = Vec::new();
     let mut changed = |name: &str, clause: Option<&Clause>| {
         let clause = clause.unwrap_or(&rules.base).clone();
@@ -116,6 +116,9 @@ fn around(old: &Network, new: &Network) -> Vec<Restart> {
     if files(old) != files(new) {
         let file = trust_ca.first().or(old.trust_ca.first());
         changed("network.trust_ca", file.map(|file| &file.clause));
+    }
+    if old.approve.is_some() != approve.is_some() {
+        changed("whether a person is asked", approve.as_ref().or(old.approve.as_ref()));
     }
     restarts
 }

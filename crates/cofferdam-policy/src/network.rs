@@ -18,6 +18,8 @@ pub struct Network {
     pub publish: Vec<Published>,
     /// Files with authorities beside the system's that hosts are believed by, in PEM.
     pub trust_ca: Vec<TrustedFile>,
+    /// Whether somebody outside is asked about what no rule allows: the flag that says so.
+    pub approve: Option<Clause>,
 }
 
 /// A file of `network.trust_ca`.
@@ -35,13 +37,20 @@ impl Network {
     #[must_use]
     pub fn closed(base: Clause) -> Self {
         let (publish, trust_ca) = (Vec::new(), Vec::new());
-        Self { rules: HostRules::none(base), upstream_proxy: None, publish, trust_ca }
+        let rules = HostRules::none(base);
+        Self { rules, upstream_proxy: None, publish, trust_ca, approve: None }
+    }
+
+    /// Whether there is a way out: for what a rule allows, or a person may.
+    #[must_use]
+    pub fn leads_out(&self) -> bool {
+        !self.rules.allow.is_empty() || self.approve.is_some()
     }
 
     /// Whether nothing goes in or out.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.rules.allow.is_empty() && self.publish.is_empty()
+        !self.leads_out() && self.publish.is_empty()
     }
 }
 

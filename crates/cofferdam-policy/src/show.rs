@@ -107,7 +107,7 @@ fn names(out: &mut String, policy: &Policy) -> std::fmt::Result {
 }
 
 fn write_network(out: &mut String, policy: &Policy) -> std::fmt::Result {
-    let Network { rules, upstream_proxy, publish, trust_ca } = &policy.network;
+    let Network { rules, upstream_proxy, publish, trust_ca, approve } = &policy.network;
     if policy.network.is_closed() {
         writeln!(out, "\nnetwork     none   {}", policy.network_clause)?;
     } else {
@@ -132,6 +132,9 @@ fn write_network(out: &mut String, policy: &Policy) -> std::fmt::Result {
     for trusted in trust_ca {
         let path = in_line(trusted.path.display());
         writeln!(out, "  trust       authority  {path}   {}", trusted.clause)?;
+    }
+    if let Some(clause) = approve {
+        writeln!(out, "  ask         outside    what no rule allows   {clause}")?;
     }
     for published in publish {
         let (inside, outside) = (published.inside, published.outside);

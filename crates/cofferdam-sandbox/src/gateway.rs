@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use cofferdam_plan::egress::Egress;
 use cofferdam_plan::facts::Ids;
-use cofferdam_plan::message::{Denied, Ended, FromGateway, SOCKETS_MAX, ToGateway};
-use cofferdam_plan::{BUILD, wire};
+use cofferdam_plan::message::{Denied, Ended, FromGateway, Question, SOCKETS_MAX, ToGateway};
+use cofferdam_plan::{BUILD, HostRules, wire};
 use rustix::event::PollFlags;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -36,6 +36,25 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How long it may take to be ready: it reads two small files.
 const READY_WITHIN: Duration = Duration::from_secs(10);
 
+/// What the gateway is told while the workload runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Word {
+    /// These rules hold from here on.
+    Rules {
+        /// Their number; those of the plan are 0.
+        generation: u32,
+        /// The rules.
+        rules: Box<HostRules>,
+    },
+    /// What a person said to a question.
+    Answer {
+        /// Which question.
+        id: u64,
+        /// Whether it may be.
+        allowed: bool,
+    },
+}
+
 /// Who keeps the record of what goes in and out.
 pub trait Witness {
     /// A guarding mount fell.
@@ -49,6 +68,18 @@ pub trait Witness {
     /// The gateway is gone before the workload, and from here on every connection is refused; or it
     /// has not said all that it had to say.
     fn gateway_gone(&mut self);
+    /// Becomes readable when there is something to tell the gateway; `None` where there never is.
+    fn bell(&self) -> Option<BorrowedFd<'_>>;
+    /// The next thing to tell it; what has to be on record before is.
+    fn word(&mut self) -> Option<Word>;
+    /// It did not take these rules: it has not read for long, or is gone.
+    fn not_taken(&mut self, word: &Word);
+    /// It judges by the rules of this number from here on.
+    fn applied(&mut self, generation: u32);
+    /// It asks about what no rule allows.
+    fn asks(&mut self, question: Question);
+    /// Nobody waits for the answer any more.
+    fn asks_no_more(&mut self, id: u64);
 }
 
 /// A gateway process.
@@ -212,13 +243,34 @@ impl Gateway {
                 witness.ended(*ended);
             }
             FromGateway::Counted(ended) => witness.ended(*ended),
-            // Said before, or not asked for.
+            FromGateway::Applied { generation } => witness.applied(generation),
+            FromGateway::Asks(question) => witness.asks(*question),
+            FromGateway::AsksNoMore { id } => witness.asks_no_more(id),
+            // Said before.
             FromGateway::Ready { .. }
             | FromGateway::Failed { .. }
-            | FromGateway::Authority { .. }
-            | FromGateway::Applied { .. }
-            | FromGateway::Asks(_)
-            | FromGateway::AsksNoMore { .. } => {}
+            | FromGateway::Authority { .. } => {}
+        }
+    }
+
+    /// Tells it all that there is to tell.
+    pub(crate) fn tell(&self, witness: &mut dyn Witness) {
+        while let Some(word) = witness.word() {
+            if self.gone || self.say(&word).is_err() {
+                witness.not_taken(&word);
+            }
+        }
+    }
+
+    fn say(&self, word: &Word) -> io::Result<()> {
+        match word {
+            Word::Rules { generation, rules } => {
+                let memory = sealed(&wire::encode(rules.as_ref()))?;
+                self.send(&ToGateway::Rules { generation: *generation }, &[memory.as_fd()])
+            }
+            Word::Answer { id, allowed } => {
+                self.send(&ToGateway::Answer { id: *id, allowed: *allowed }, &[])
+            }
         }
     }
 
@@ -294,6 +346,7 @@ impl Drop for Gateway {
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "a program that says nothing stands for the gateway")]
 mod tests {
+    use std::collections::VecDeque;
     use std::net::SocketAddr;
     use std::os::unix::process::ExitStatusExt;
 
@@ -306,6 +359,11 @@ mod tests {
     struct Seen {
         ended: usize,
         gone: usize,
+        words: VecDeque<Word>,
+        not_taken: Vec<Word>,
+        applied: Vec<u32>,
+        asked: Vec<String>,
+        given_up: Vec<u64>,
     }
 
     impl Witness for Seen {
@@ -320,6 +378,103 @@ mod tests {
         fn gateway_gone(&mut self) {
             self.gone += 1;
         }
+        fn bell(&self) -> Option<BorrowedFd<'_>> {
+            None
+        }
+        fn word(&mut self) -> Option<Word> {
+            self.words.pop_front()
+        }
+        fn not_taken(&mut self, word: &Word) {
+            self.not_taken.push(word.clone());
+        }
+        fn applied(&mut self, generation: u32) {
+            self.applied.push(generation);
+        }
+        fn asks(&mut self, question: Question) {
+            self.asked.push(question.host);
+        }
+        fn asks_no_more(&mut self, id: u64) {
+            self.given_up.push(id);
+        }
+    }
+
+    fn rules(generation: u32) -> Word {
+        let rules = HostRules::none(Clause::built_in(&format!("network {generation}")));
+        Word::Rules { generation, rules: Box::new(rules) }
+    }
+
+    /// The next message to the gateway, and the rules that came with it.
+    fn told(theirs: &OwnedFd) -> (ToGateway, Option<HostRules>) {
+        let mut bytes = [0_u8; 100];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
+        let mut ancillary = rustix::net::RecvAncillaryBuffer::new(&mut space);
+        let into = &mut [std::io::IoSliceMut::new(&mut bytes)];
+        let got = rustix::net::recvmsg(theirs, into, &mut ancillary, RecvFlags::DONTWAIT).unwrap();
+        let memory = ancillary.drain().find_map(|message| {
+            let rustix::net::RecvAncillaryMessage::ScmRights(mut fds) = message else {
+                return None;
+            };
+            fds.next()
+        });
+        let rules = memory.map(|memory| {
+            let mut bytes = Vec::new();
+            std::io::Read::read_to_end(&mut std::fs::File::from(memory), &mut bytes).unwrap();
+            wire::decode(&bytes).unwrap()
+        });
+        (wire::decode(&bytes[..got.bytes]).unwrap(), rules)
+    }
+
+    #[test]
+    fn rules_and_answers_arrive_in_their_order() {
+        let (gateway, theirs) = silent();
+        let answer = |id, allowed| Word::Answer { id, allowed };
+        let words = [rules(1), answer(7, true), rules(2), answer(8, false)];
+        let mut seen = Seen { words: words.into(), ..Seen::default() };
+        gateway.tell(&mut seen);
+        for (order, clause) in [
+            (ToGateway::Rules { generation: 1 }, Some("network 1")),
+            (ToGateway::Answer { id: 7, allowed: true }, None),
+            (ToGateway::Rules { generation: 2 }, Some("network 2")),
+            (ToGateway::Answer { id: 8, allowed: false }, None),
+        ] {
+            let (got, rules) = told(&theirs);
+            let rules = rules.map(|rules| rules.base.name);
+            assert_eq!((got, rules.as_deref()), (order, clause));
+        }
+        assert!(seen.not_taken.is_empty(), "all was taken");
+    }
+
+    #[test]
+    fn what_it_does_not_take_is_told() {
+        let (gateway, theirs) = silent();
+        let many = 10_000;
+        let mut seen = Seen { words: (0..many).map(rules).collect(), ..Seen::default() };
+        gateway.tell(&mut seen);
+        assert!(!seen.not_taken.is_empty(), "it reads nothing, and nobody waits for it");
+        assert!(seen.not_taken.len() < 10_000, "what its socket holds is taken");
+        drop(theirs);
+        let mut seen = Seen { words: [rules(1)].into(), ..Seen::default() };
+        gateway.tell(&mut seen);
+        assert_eq!(seen.not_taken, [rules(1)], "gone");
+    }
+
+    #[test]
+    fn what_it_asks_and_applies_is_passed_on() {
+        let (mut gateway, theirs) = silent();
+        let (host, method, path) = ("new.test".to_owned(), None, None);
+        let protocol = cofferdam_plan::judge::hosts::Protocol::Tls;
+        let question = Question { id: 3, host, port: 443, protocol, method, path };
+        for message in [
+            FromGateway::Asks(Box::new(question)),
+            FromGateway::AsksNoMore { id: 3 },
+            FromGateway::Applied { generation: 9 },
+        ] {
+            say(&theirs, &wire::encode(&message));
+        }
+        let mut seen = Seen::default();
+        gateway.hear(&mut seen);
+        assert_eq!(seen.asked, ["new.test"]);
+        assert_eq!((seen.given_up, seen.applied), (vec![3], vec![9]));
     }
 
     /// A gateway that lives and says nothing, and the end where a test speaks for it.

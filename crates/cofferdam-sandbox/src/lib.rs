@@ -23,7 +23,7 @@ pub mod terminal;
 
 pub use cgroup::Group;
 pub use facts::Caller;
-pub use gateway::{Gateway, Witness};
+pub use gateway::{Gateway, Witness, Word};
 pub use launch::{Preparing, Programs, Waiting};
 pub use limits::Hit;
 pub use monitor::Running;

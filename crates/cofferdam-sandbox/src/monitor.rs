@@ -84,11 +84,16 @@ impl Running {
         }
         while stage != Stage::Gone {
             let heard = self.gateway.as_ref().and_then(Gateway::socket);
-            let ready = carry.poll(self.end(stage), heard, clock.left(Instant::now()))?;
-            if ready.has(Ready::GATEWAY)
-                && let Some(gateway) = &mut self.gateway
-            {
-                gateway.hear(witness);
+            let way = (heard, witness.bell());
+            let ready = carry.poll(self.end(stage), way, clock.left(Instant::now()))?;
+            if let Some(gateway) = &mut self.gateway {
+                if ready.has(Ready::GATEWAY) {
+                    gateway.hear(witness);
+                }
+                // What was heard may be answered at once.
+                if ready.has(Ready::BELL | Ready::GATEWAY) {
+                    gateway.tell(witness);
+                }
             }
             if let Some(terminal) = carry.terminal.as_mut().filter(|terminal| terminal.waits()) {
                 terminal.take();
@@ -340,19 +345,20 @@ fn ending(number: u8) -> Option<u8> {
 
 /// Which descriptors have something; a set of the constants below.
 #[derive(Clone, Copy)]
-struct Ready(u8);
+struct Ready(u16);
 
 impl Ready {
-    const END: u8 = 1;
-    const SIGNALS: u8 = 2;
-    const INPUT: u8 = 4;
-    const INPUT_SINK: u8 = 8;
-    const OUTPUT: u8 = 16;
-    const ERROR: u8 = 32;
-    const SHOWN: u8 = 64;
-    const GATEWAY: u8 = 128;
+    const END: u16 = 1;
+    const SIGNALS: u16 = 2;
+    const INPUT: u16 = 4;
+    const INPUT_SINK: u16 = 8;
+    const OUTPUT: u16 = 16;
+    const ERROR: u16 = 32;
+    const SHOWN: u16 = 64;
+    const GATEWAY: u16 = 128;
+    const BELL: u16 = 256;
 
-    const fn has(self, which: u8) -> bool {
+    const fn has(self, which: u16) -> bool {
         self.0 & which != 0
     }
 }
@@ -375,12 +381,13 @@ impl Carry<'_> {
     fn poll(
         &self,
         end: Option<BorrowedFd<'_>>,
-        gateway: Option<BorrowedFd<'_>>,
+        (gateway, bell): (Option<BorrowedFd<'_>>, Option<BorrowedFd<'_>>),
         left: Option<Duration>,
     ) -> io::Result<Ready> {
         let places = [
             (Ready::END, end, PollFlags::IN),
             (Ready::GATEWAY, gateway, PollFlags::IN),
+            (Ready::BELL, bell, PollFlags::IN),
             (Ready::SIGNALS, self.signals, PollFlags::IN),
             (Ready::INPUT, self.typed(), PollFlags::IN),
             (Ready::INPUT_SINK, self.input.sink(), self.input.sink_flags()),
@@ -523,7 +530,7 @@ impl Carry<'_> {
             if left.is_some_and(|left| left.is_zero()) {
                 break outcome;
             }
-            if self.poll(None, None, left)?.has(Ready::SIGNALS) {
+            if self.poll(None, (None, None), left)?.has(Ready::SIGNALS) {
                 ended = self.signal()?.and_then(ending);
             }
         };

@@ -1,5 +1,6 @@
 //! The command line: words in, one Engine call, words out.
 
+mod approve;
 mod arguments;
 mod doctor;
 mod home;
@@ -7,6 +8,7 @@ mod names;
 mod pages;
 mod policy;
 mod say;
+mod sessions;
 mod show;
 mod signals;
 mod version;
@@ -20,7 +22,7 @@ use cofferdam_sandbox::scope::Scope;
 use cofferdam_sandbox::{Sink, terminal};
 
 use crate::engine::{Engine, Finished, Prepared};
-use crate::options::{NetworkFrom, Options, PolicyFrom};
+use crate::options::{Approval, NetworkFrom, Options, PolicyFrom};
 use crate::refused::Refused;
 use crate::shell::Input;
 use crate::trace::Trace;
@@ -59,6 +61,8 @@ fn obey(command: Command, engine: Option<Result<Engine, Refused>>) -> ExitCode {
         Command::Inside(Inside::Plan(what)) => plan(&what, engine),
         Command::Audit(AuditCommand::Show(what)) => show::show(&what),
         Command::Home(command) => home::obey(&command),
+        Command::Sessions { json } => sessions::list(json),
+        Command::Approve(what) => approve::obey(&what),
         Command::Audit(AuditCommand::Verify { file, json }) => verify(file.as_deref(), json),
         Command::Policy(command) => policy::obey(&command),
         Command::Doctor(what) => doctor::doctor(&what),
@@ -115,9 +119,19 @@ fn options(what: &What) -> Result<Options, Refused> {
         network,
         allow: what.allow.clone(),
         publish: what.publish.clone(),
+        approve: approval(what),
         audit: what.audit.clone(),
         streams: terminal::streams(io::stdin().as_fd(), io::stdout().as_fd(), io::stderr().as_fd()),
     })
+}
+
+/// Where a person is asked. On this terminal only where nothing of the workload gets there.
+fn approval(what: &What) -> Approval {
+    if !what.asking.approve {
+        return Approval::Off;
+    }
+    let shown = io::stdin().is_terminal() || io::stdout().is_terminal();
+    if shown || io::stderr().is_terminal() { Approval::Socket } else { Approval::Terminal }
 }
 
 /// An engine with init started, for the commands that build a sandbox.
@@ -181,6 +195,9 @@ fn run(what: &What, engine: Option<Result<Engine, Refused>>) -> ExitCode {
             return ExitCode::from(REFUSED);
         }
     };
+    if let Some(name) = session.asks() {
+        say.asks(name);
+    }
     let signals = signals::forwarded();
     let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
     if prepared.plan.workload.streams.has_terminal()

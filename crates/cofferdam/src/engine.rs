@@ -1,6 +1,7 @@
 //! The Engine: from options to a plan, from a plan to a running sandbox, with every step on record.
 
 mod events;
+pub(crate) mod keeper;
 mod names;
 mod session;
 
@@ -23,6 +24,7 @@ use cofferdam_sandbox::{
 };
 
 use crate::ahead::Ahead;
+use crate::control::{Again, Control, Identity, OwnVariables};
 use crate::engine::events::{recorded, refusal_event, start_event};
 pub use crate::engine::session::{Denied, Finished, Session, TurnedAway, WayOut};
 use crate::homes::{self, Kept};
@@ -44,13 +46,17 @@ pub struct Prepared {
     pub plan: Plan,
     /// Where it will be recorded.
     pub audit: PathBuf,
+    /// What another policy is read with while it runs; `None` where no network is open.
+    again: Option<Again>,
+    /// Where our own things are.
+    state: PathBuf,
     /// The kept home, which nobody may remove while this is here.
     _kept: Option<Kept>,
 }
 
 /// Why a policy is resolved.
 #[derive(Clone, Copy)]
-enum Purpose {
+pub(crate) enum Purpose {
     /// A sandbox is to be built with it.
     Run,
     /// A person wants to see it.
@@ -68,6 +74,10 @@ pub struct Resolved {
     pub source: String,
     /// Where a run would be recorded.
     pub audit: PathBuf,
+    /// The text, without flags, and its files.
+    read: Read,
+    /// Where our own things are.
+    state: PathBuf,
     /// The kept home, which nobody may remove while this is here.
     kept: Option<Kept>,
 }
@@ -123,6 +133,12 @@ impl Engine {
             ahead: Ahead::default(),
             trace: Trace::default(),
         })
+    }
+
+    /// One that resolves and starts nothing.
+    pub(crate) fn of(programs: &Arc<Programs>) -> Self {
+        let (programs, ahead, trace) = (Arc::clone(programs), Ahead::default(), Trace::default());
+        Self { programs, ahead, trace }
     }
 
     /// The same engine, which tells `trace` when each phase of a start is done.
@@ -181,13 +197,13 @@ impl Engine {
     pub(crate) fn prepare_with(
         &self,
         options: &Options,
-        own_variables: &[(&str, &str)],
+        own_variables: OwnVariables,
     ) -> Result<Prepared, Refused> {
         if options.command.first().is_none_or(|word| word.is_empty()) {
             return Err(Refused::EmptyCommand);
         }
         let resolved = self.resolve_with(options, own_variables, Purpose::Run)?;
-        let Resolved { facts, policy, audit, source: _, kept } = resolved;
+        let Resolved { facts, policy, audit, read, state, source: _, kept } = resolved;
         let mut host = probe::host();
         // What is planned with is what could be made.
         host.groups = self.groups(policy.limits.cpus.is_some())?;
@@ -196,7 +212,10 @@ impl Engine {
         let task = Task { command: command.collect(), streams: options.streams };
         let plan = compile(&policy, &host, task)?;
         self.trace.done("plan compiled");
-        Ok(Prepared { facts, host, policy, plan, audit, _kept: kept })
+        let again = (!policy.network.is_closed()).then(|| {
+            Again::new(&self.programs, options, own_variables, read).of(&policy, &plan.rules)
+        });
+        Ok(Prepared { facts, host, policy, plan, audit, again, state, _kept: kept })
     }
 
     /// Reads the policy and Facts, and decides what the policy means here. Starts and makes nothing,
@@ -212,12 +231,25 @@ impl Engine {
     fn resolve_with(
         &self,
         options: &Options,
-        own_variables: &[(&str, &str)],
+        own_variables: OwnVariables,
+        purpose: Purpose,
+    ) -> Result<Resolved, Refused> {
+        let caller = Caller::read()?;
+        let read = Places::of(&caller).read(&options.policy, &caller)?;
+        self.resolve_read(read, options, own_variables, purpose)
+    }
+
+    /// The same with a text that was read already.
+    pub(crate) fn resolve_read(
+        &self,
+        read: Read,
+        options: &Options,
+        own_variables: OwnVariables,
         purpose: Purpose,
     ) -> Result<Resolved, Refused> {
         let caller = Caller::read()?;
         let places = Places::of(&caller);
-        let Read { mut document, files: policy_files } = places.read(&options.policy, &caller)?;
+        let Read { mut document, files: policy_files } = read.clone();
         options.add_to(&mut document)?;
         for (name, value) in own_variables {
             document.add_own_variable(name, value);
@@ -260,7 +292,8 @@ impl Engine {
         self.trace.done("policy");
         outside(&audit, &policy, &facts)?;
         kept.as_ref().map_or(Ok(()), |kept| kept.make_room(&policy))?;
-        Ok(Resolved { facts, policy, source: document.source.name, audit, kept })
+        let source = document.source.name;
+        Ok(Resolved { facts, policy, source, audit, read, state: places.state, kept })
     }
 
     /// Builds the sandbox of `prepared` and takes it down again, without a workload or a record:
@@ -283,15 +316,21 @@ impl Engine {
     /// The log cannot be written, or init cannot be started; that is on record then.
     pub fn start<'p>(&self, prepared: &'p Prepared) -> Result<Session<'p>, Refused> {
         let started = Instant::now();
-        let mut log = Log::open(&prepared.audit, session_name())?;
+        let name = session_name();
+        let mut log = Log::open(&prepared.audit, name.clone())?;
         self.trace.done("log opened");
         let preparing = self.build(prepared);
+        // While init builds, too.
+        let control = prepared.control(name);
+        self.trace.done("control begun");
         // While init builds, the record is written; nothing runs before both are done.
         log.append(&start_event(prepared)?)?;
         self.trace.done("start recorded");
         let trace = self.trace.clone();
         match preparing {
-            Ok(preparing) => Ok(Session::new(prepared, log, preparing, (started, trace))),
+            Ok(preparing) => {
+                Ok(Session::new(prepared, (log, control), preparing, (started, trace)))
+            }
             Err(refusal) => Err(recorded(&mut log, refusal)?),
         }
     }
@@ -337,6 +376,17 @@ impl Engine {
         let Finished { outcome, turned_away, denied_names, way_out } =
             session.run(None, output, error, None)?;
         Ok(Collected { outcome, stdout, stderr, turned_away, denied_names, way_out })
+    }
+}
+
+impl Prepared {
+    /// The control socket of the session `name`, where a network is open.
+    fn control(&self, name: String) -> Option<Control> {
+        let again = self.again.clone()?;
+        let words = self.plan.workload.command.iter();
+        let command = words.map(|word| String::from_utf8_lossy(&word.0).into_owned()).collect();
+        let identity = Identity { name, command, approval: again.options.approve };
+        Control::begin(self.state.clone(), identity, again, self.policy.network.rules.clone())
     }
 }
 

@@ -15,6 +15,7 @@
 
 mod ahead;
 pub mod cli;
+mod control;
 mod doctor;
 mod engine;
 mod homes;
@@ -29,10 +30,11 @@ pub use cofferdam_audit as audit;
 pub use cofferdam_plan as plan;
 pub use cofferdam_policy as policy;
 pub use cofferdam_sandbox::{Hit, Outcome, Sink, Streams};
+pub use control::{Asked, Drawn, Questions, Refusal, Reply, Running, SessionError};
 pub use engine::{
     Collected, Denied, Engine, Finished, Prepared, Resolved, Session, TurnedAway, WayOut,
 };
 pub use homes::{HomeError, KeptHome};
-pub use options::{NetworkFrom, Options, PolicyFrom};
+pub use options::{Approval, NetworkFrom, Options, PolicyFrom};
 pub use refused::Refused;
 pub use shell::Input;

@@ -32,6 +32,19 @@ pub enum NetworkFrom {
     None,
 }
 
+/// Whether a person is asked about what no rule of the network allows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Approval {
+    /// Nobody is: it is refused.
+    #[default]
+    Off,
+    /// Who connects to the session's control socket: `cofferdam approve`.
+    Socket,
+    /// The same, and the terminal of this process (`/dev/tty`). For runs none of whose streams is a
+    /// terminal: nothing of the workload may get to where a person is asked.
+    Terminal,
+}
+
 /// What to run and how: the same things that the command line takes. `Debug` leaves the values of
 /// variables out.
 #[derive(Clone, Default)]
@@ -62,6 +75,8 @@ pub struct Options {
     pub allow: Vec<String>,
     /// `PORT[:HOSTPORT]`, in addition to the policy's published ports.
     pub publish: Vec<String>,
+    /// Whether a person is asked about what no rule allows.
+    pub approve: Approval,
     /// The audit log, in place of the one in the state directory.
     pub audit: Option<PathBuf>,
     /// What the command's streams are: pipes, or a terminal of the sandbox's own
@@ -87,6 +102,7 @@ impl std::fmt::Debug for Options {
             .field("network", &self.network)
             .field("allow", &self.allow)
             .field("publish", &self.publish)
+            .field("approve", &self.approve)
             .field("audit", &self.audit)
             .field("streams", &self.streams)
             .finish()
@@ -121,6 +137,9 @@ impl Options {
         }
         if self.network == NetworkFrom::None {
             document.close_network();
+        }
+        if self.approve != Approval::Off {
+            document.ask_outside()?;
         }
         for host in &self.allow {
             document.add_allowed(host)?;

@@ -12,6 +12,7 @@ use cofferdam_sandbox::Caller;
 use cofferdam_sandbox::facts::real_path;
 use rustix::fs::{Mode, OFlags, fcntl_setfl};
 
+use crate::control::SessionError;
 use crate::options::PolicyFrom;
 use crate::refused::Refused;
 
@@ -33,6 +34,7 @@ pub(crate) struct Places {
 }
 
 /// A policy, and what must stay as it is for it to be the same the next time.
+#[derive(Clone, Debug)]
 pub(crate) struct Read {
     pub(crate) document: Document,
     /// The file, by its real path, the user's own policy where that is another, and every link on
@@ -146,6 +148,19 @@ impl Places {
         let below = self.config.starts_with(&caller.cwd).then_some(caller.cwd.as_path());
         below.or(around).is_some_and(|tree| !home.starts_with(tree))
     }
+}
+
+/// The policy in `path`, for a session that runs: a regular file, and every link on the way to it.
+pub(crate) fn read_regular(path: &Path) -> Result<Read, Refused> {
+    let unread = |source| SessionError::Unread { path: path.to_owned(), source };
+    let (mut files, end) = way_to(path);
+    let opened = open(path, Other::Leave).map_err(unread)?;
+    if !opened.seen.is_file() {
+        return Err(unread(io::Error::other("it is not a regular file")).into());
+    }
+    files.push(end);
+    files.extend(opened.real.clone());
+    Ok(Read { document: opened.parse(path)?, files })
 }
 
 /// The group of a user alone (as most distributions make one) is no others.

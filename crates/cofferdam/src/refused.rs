@@ -4,10 +4,11 @@ use std::io;
 use std::path::PathBuf;
 
 use cofferdam_audit::{LogError, system_words};
-use cofferdam_policy::PolicyError;
+use cofferdam_policy::{Message, PolicyError};
 use cofferdam_sandbox::StartRefusal;
 use cofferdam_sandbox::facts::FactsError;
 
+use crate::control::SessionError;
 use crate::homes::HomeError;
 
 /// The command was not started, and nothing is left of the attempt. Exit status 125.
@@ -114,6 +115,9 @@ pub enum Refused {
     /// The kept home cannot be used.
     #[error(transparent)]
     Home(#[from] HomeError),
+    /// A session that runs was not found, or did not do what it was asked.
+    #[error(transparent)]
+    Session(#[from] SessionError),
     /// What was asked for could not be told.
     #[error("the answer cannot be written to standard output")]
     Unanswered(#[source] io::Error),
@@ -181,6 +185,7 @@ impl Refused {
             Self::ProjectTooWide { .. } => "project-too-wide",
             Self::OthersPolicy { .. } => "policy-of-another",
             Self::Home(error) => error.code(),
+            Self::Session(error) => error.code(),
             Self::Unanswered(_) => "answer-lost",
             Self::Diagnosis { .. } => "cannot-diagnose",
             Self::NoProfile { .. } => "no-profile",
@@ -189,6 +194,17 @@ impl Refused {
             Self::Pages { .. } => "pages-unwritten",
             Self::Network { .. } => "network-not-yet",
         }
+    }
+
+    /// The whole message, for a terminal of `columns` columns.
+    pub(crate) fn drawn(&self, color: bool, columns: usize) -> String {
+        if let Self::Policy(error) = self {
+            return cofferdam_policy::render(error, color, columns);
+        }
+        let (what, hint) = (format!("refused: {self}"), self.hint());
+        let between = if let Self::Session(error) = self { error.lines() } else { Vec::new() };
+        let message = Message { what: &what, code: self.code(), between: &between, hint: &hint };
+        message.text(color, columns)
     }
 
     /// Whether it is the log's own place or state that was refused: nothing is recorded there.
@@ -249,6 +265,7 @@ impl Refused {
                 )
             }
             Self::Home(error) => error.hint(),
+            Self::Session(error) => error.hint(),
             Self::Unanswered(source) => {
                 format!("the system said: {}; make room where it goes", system_words(source))
             }

@@ -143,6 +143,7 @@ const PROGRAMS: &[&str] = &[
     "policies",
     "presets",
     "records",
+    "sessions",
     "streams",
     "terminal",
     "tidy",

@@ -34,7 +34,7 @@ pub(super) fn of(policy: &Policy, host: &Host) -> Result<Option<Egress>, Refusal
         return Ok(None);
     }
     let names = names(policy)?;
-    let mut doors = if network.rules.allow.is_empty() { Vec::new() } else { everywhere() };
+    let mut doors = if network.leads_out() { everywhere() } else { Vec::new() };
     doors.extend(own_ports(policy, &names));
     let rules = network.rules.allow.iter();
     let wild = |pattern: &Pattern| matches!(pattern, Pattern::Below(_) | Pattern::AnyName);
@@ -60,7 +60,7 @@ pub(super) fn of(policy: &Policy, host: &Host) -> Result<Option<Egress>, Refusal
         doors,
         publish: network.publish.clone(),
         trust_ca: network.trust_ca.clone(),
-        approve: false,
+        approve: network.approve.is_some(),
     }))
 }
 

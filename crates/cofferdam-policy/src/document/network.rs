@@ -29,6 +29,8 @@ pub struct NetworkText {
     pub dangers: Vec<Danger>,
     /// `--network none`: nothing of all this holds, nor of what presets say.
     pub closed: Option<Clause>,
+    /// `--approve`: somebody outside is asked about what no rule allows.
+    pub approve: Option<Clause>,
 }
 
 impl NetworkText {
@@ -44,6 +46,7 @@ impl NetworkText {
             trust_ca: Vec::new(),
             dangers: Vec::new(),
             closed: None,
+            approve: None,
         }
     }
 
@@ -110,6 +113,17 @@ impl Document {
         let published = read::published(words, Clause::flag(flag.name));
         let added = published.and_then(|published| self.network.publish(published));
         added.map_err(|fault| flag.fault(fault.into()))
+    }
+
+    /// `--approve`: somebody outside is asked about what no rule allows.
+    ///
+    /// # Errors
+    /// The network is closed by a flag.
+    pub fn ask_outside(&mut self) -> Result<(), PolicyError> {
+        let flag = Flag::new("--approve", "");
+        self.open(&flag)?;
+        self.network.approve = Some(Clause::flag(flag.name));
+        Ok(())
     }
 
     /// `--network none`: no rule of the text, of a preset or of a flag opens anything.

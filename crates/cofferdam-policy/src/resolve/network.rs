@@ -13,6 +13,7 @@ impl Resolver<'_> {
             return (Network::closed(flag.clone()), flag.clone());
         }
         let mut network = Network::closed(own.base.clone());
+        network.approve.clone_from(&own.approve);
         network.rules.allow.extend(own.flags.iter().cloned());
         for text in self.networks() {
             network.rules.allow.extend(text.allow.iter().cloned());
@@ -49,6 +50,11 @@ impl Resolver<'_> {
         });
         let wide = self.networks().flat_map(|text| text.dangers.iter().cloned());
         let wide = wide.filter(|_| self.document.network.closed.is_none());
-        secrets.chain(wide).collect()
+        let asked = self.document.network.approve.iter().map(|clause| Danger {
+            what: "what no rule allows is asked for outside, and one word of a person opens it"
+                .into(),
+            clause: clause.clone(),
+        });
+        secrets.chain(wide).chain(asked).collect()
     }
 }

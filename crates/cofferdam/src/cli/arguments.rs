@@ -5,6 +5,7 @@ mod doctor;
 mod home;
 mod pages;
 mod run;
+mod session;
 
 use std::path::PathBuf;
 
@@ -16,6 +17,7 @@ pub(super) use doctor::Doctor;
 pub(super) use home::HomeCommand;
 pub(super) use pages::Shell;
 pub(super) use run::{Inside, Program, What};
+pub(super) use session::Approve;
 
 /// Contains a command: it can work in the workspace and nowhere else.
 #[derive(Debug, Parser)]
@@ -57,6 +59,7 @@ const AFTER: &str = "Examples:
   cofferdam run --workspace ~/src/app -- claude
   cofferdam plan -- make test             what run would do, and who holds each rule
   cofferdam shell                         look around inside
+  cofferdam sessions                      what runs
   cofferdam doctor                        does this machine hold the wall?
   cofferdam audit show --last 20          what happened
   cofferdam audit verify                  is the record whole?
@@ -75,7 +78,17 @@ pub(super) enum Command {
     /// Homes that are kept for a workspace (home = "project")
     #[command(subcommand, after_help = home::AFTER)]
     Home(HomeCommand),
-    /// Write, check and look at policies
+    /// List the sessions that run and can be asked
+    #[command(after_help = session::AFTER_SESSIONS)]
+    Sessions {
+        /// Answer in JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Answer what a session asks for: one that was started with --approve
+    #[command(after_help = session::AFTER_APPROVE)]
+    Approve(Approve),
+    /// Write, check and look at policies, and apply one to a session that runs
     #[command(subcommand, after_help = super::policy::AFTER)]
     Policy(super::policy::PolicyCommand),
     /// Try each guarantee on this machine, and say what to do where one does not hold

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::REFUSED;
 use super::say::{Output, Say, to_stdout};
+use crate::control::{Reply, SessionError};
 use crate::engine::{Engine, Resolved};
 use crate::options::{Options, PolicyFrom};
 use crate::project::{self, Existing};
@@ -21,7 +22,8 @@ const SCHEMA: &str = include_str!("../../../../schema/policy.schema.json");
 pub(super) const AFTER: &str = "Examples:
   cofferdam policy init                   write one to begin with
   cofferdam policy check                  does it hold here?
-  cofferdam policy show                   every rule, and where it comes from";
+  cofferdam policy show                   every rule, and where it comes from
+  cofferdam policy apply new.toml         have it hold in the session that runs";
 
 const AFTER_SHOW: &str = "Examples:
   cofferdam policy show
@@ -44,6 +46,16 @@ const AFTER_CHECK: &str = "Examples:
   cofferdam policy check .cofferdam/policy.toml
 
 Nothing is started. Exit status: 0, or 125 with what `run` would say.";
+
+const AFTER_APPLY: &str = "Examples:
+  cofferdam policy apply new.toml         to the only session that runs
+  cofferdam policy apply 3f9a new.toml    to the one whose name begins so
+  cofferdam policy apply 3f9a new.toml --json
+
+What is about hosts holds at once, requests on their way keep what let them through. All else needs
+a new run: the answer says what, and nothing changes. Flags of the run still hold.
+
+Exit status: 0, or 125.";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum PolicyCommand {
@@ -77,6 +89,17 @@ pub(super) enum PolicyCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Have another policy hold in a session that runs, as far as it is about hosts
+    #[command(after_help = AFTER_APPLY, allow_missing_positional = true)]
+    Apply {
+        /// Beginning of the session's name, 4 letters or more; the only one by default
+        session: Option<String>,
+        /// The policy
+        file: PathBuf,
+        /// Answer in JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Print the JSON Schema of the policy language, for editors
     #[command(after_help = AFTER_SCHEMA)]
     Schema,
@@ -93,6 +116,9 @@ pub(super) fn obey(command: &PolicyCommand) -> ExitCode {
             (output(*json), check(file.as_deref(), output(*json)))
         }
         PolicyCommand::Show { file, json } => (output(*json), show(file.as_deref(), output(*json))),
+        PolicyCommand::Apply { session, file, json } => {
+            return apply(session.as_deref(), file, output(*json));
+        }
         PolicyCommand::Schema => (Output::Text, to_stdout(SCHEMA.trim_end())),
     };
     match done {
@@ -100,6 +126,44 @@ pub(super) fn obey(command: &PolicyCommand) -> ExitCode {
         Err(refused) => {
             Say::new(output).refused(&refused);
             ExitCode::from(REFUSED)
+        }
+    }
+}
+
+fn apply(session: Option<&str>, file: &Path, output: Output) -> ExitCode {
+    let say = Say::new(output);
+    let refused = ExitCode::from(REFUSED);
+    let done = match Engine::apply_policy(session, file, Say::drawn()) {
+        Ok((running, Reply::Live { generation, rules })) => {
+            let id = running.id.as_str();
+            to_stdout(&if output == Output::Json {
+                json!({"event": "policy-applied", "session": id, "generation": generation,
+                       "network": rules})
+                .to_string()
+            } else {
+                let id = id.get(..12).unwrap_or(id);
+                let word = if rules == 1 { "rule" } else { "rules" };
+                format!("session {id}: generation {generation} holds, {rules} {word} for hosts")
+            })
+        }
+        Ok((running, Reply::Restart { because })) => {
+            say.restart(&running.id, &because);
+            return refused;
+        }
+        Ok((_, Reply::Refused(told))) => {
+            say.told(&told);
+            return refused;
+        }
+        Ok((_, Reply::Session(_) | Reply::Questions { .. } | Reply::Answered { .. })) => {
+            Err(SessionError::Build.into())
+        }
+        Err(error) => Err(error),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say.refused(&error);
+            refused
         }
     }
 }

@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 
 use super::arguments::Arguments;
 use super::names;
+use crate::control::{Drawn, Refusal};
 use crate::engine::{Denied, Prepared, TurnedAway, WayOut};
 use crate::refused::Refused;
 use crate::trace::Trace;
@@ -62,16 +63,60 @@ impl Say {
             return to_stderr(&object.to_string());
         }
         let (color, columns) = terminal();
-        if let Refused::Policy(error) = refused {
-            return to_stderr(&cofferdam_policy::render(error, color, columns));
+        to_stderr(&refused.drawn(color, columns));
+    }
+
+    pub(super) fn is_json(&self) -> bool {
+        self.output == Output::Json
+    }
+
+    /// A refusal of a session's: it has drawn it for this terminal.
+    pub(super) fn told(&self, told: &Refusal) {
+        if self.output != Output::Json {
+            return to_stderr(&told.drawn);
         }
-        let (what, hint) = (format!("refused: {refused}"), refused.hint());
-        let message = Message { what: &what, code: refused.code(), between: &[], hint: &hint };
-        to_stderr(&message.text(color, columns));
+        let mut object = json!({"event": "refusal", "code": told.code, "message": told.message,
+                                "hint": told.hint});
+        if let (Some(file), Some(map)) = (&told.file, object.as_object_mut()) {
+            map.insert("file".into(), file.as_str().into());
+            map.insert("line".into(), told.line.into());
+            map.insert("column".into(), told.column.into());
+        }
+        to_stderr(&object.to_string());
+    }
+
+    /// What of a policy needs a new run.
+    pub(super) fn restart(&self, session: &str, because: &[String]) {
+        let hint = "start it anew with this policy; the session goes on with the one that holds";
+        let what = format!("refused: this needs a new run: {}", because.join("; "));
+        let code = "restart";
+        if self.output == Output::Json {
+            let object = json!({"event": "restart", "code": code, "session": session,
+                                "because": because, "message": what, "hint": hint});
+            return to_stderr(&object.to_string());
+        }
+        self.note("restart", &Message { what: &what, code, between: &[], hint });
+    }
+
+    /// How the terminal takes what is drawn for it.
+    pub(super) fn drawn() -> Drawn {
+        let (color, columns) = terminal();
+        Drawn { color, columns }
+    }
+
+    /// Where questions of a session are answered.
+    pub(super) fn asks(&self, name: &str) {
+        if self.output == Output::Quiet {
+            return;
+        }
+        let name = name.get(..12).unwrap_or(name);
+        let what = "asks a person about hosts that no rule allows";
+        let hint = format!("answer in another terminal: cofferdam approve {name}");
+        self.note("asks", &Message { what, code: "asks", between: &[], hint: &hint });
     }
 
     /// A note, in the shape of everything else.
-    fn note(&self, event: &str, message: &Message<'_>) {
+    pub(super) fn note(&self, event: &str, message: &Message<'_>) {
         if self.output == Output::Json {
             let Message { what, code, hint, .. } = message;
             let object = json!({"event": event, "code": code, "message": what, "hint": hint});

@@ -14,6 +14,7 @@
 mod support;
 
 mod addresses;
+mod approvals;
 mod asking;
 mod authorities;
 mod caps;

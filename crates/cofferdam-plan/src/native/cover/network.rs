@@ -2,7 +2,7 @@
 
 use cofferdam_policy::judge::hosts::{Allowed, Denied, Pattern, Protocol};
 use cofferdam_policy::judge::requests::Inspect;
-use cofferdam_policy::model::Policy;
+use cofferdam_policy::model::{Clause, Policy};
 use cofferdam_policy::network::Network;
 use cofferdam_policy::show;
 
@@ -14,7 +14,7 @@ const WALLS: [&str; 2] = ["network namespace without routes", "seccomp on socket
 
 pub(super) fn rows(policy: &Policy) -> Vec<Coverage> {
     let network = &policy.network;
-    if network.rules.allow.is_empty() {
+    if !network.leads_out() {
         let says = "no network but the sandbox's own loopback";
         let mut rows = vec![row(&policy.network_clause, says, &WALLS, Extent::Enforced)];
         rows.extend(published(network));
@@ -26,6 +26,7 @@ pub(super) fn rows(policy: &Policy) -> Vec<Coverage> {
     let mut rows = vec![row(&policy.network_clause, says, &mechanisms, Extent::Partly { open })];
     rows.extend(network.rules.allow.iter().map(|rule| allowed(rule, network)));
     rows.extend(network.rules.deny.iter().map(denied));
+    rows.extend(network.approve.iter().map(asked));
     rows.extend(trusted(network));
     rows.extend(published(network));
     rows
@@ -33,6 +34,12 @@ pub(super) fn rows(policy: &Policy) -> Vec<Coverage> {
 
 /// Most entries of a list that a row repeats.
 const LISTED: usize = 8;
+
+fn asked(clause: &Clause) -> Coverage {
+    let says = "what no rule allows is asked for outside, one question at a time";
+    let open = "whatever the person who answers allows".into();
+    row(clause, says, &["gateway", "control socket, mode 0600"], Extent::Partly { open })
+}
 
 fn allowed(rule: &Allowed, network: &Network) -> Coverage {
     let ports = list(&rule.ports);

@@ -14,6 +14,7 @@ const AFTER_RUN: &str = "Examples:
   cofferdam run --allow api.example.com -- ./client
   cofferdam run --allow db.example.com:5432/tcp --publish 3000 -- npm start
   cofferdam run --network none -- make test    whatever the policy opens
+  cofferdam run --approve -- ./agent           ask about other hosts: cofferdam approve
   while read name; do cofferdam run -- ./check \"$name\" < /dev/null; done < names
 
 Standard input goes to the command. A first signal (Ctrl-C, TERM, HUP) goes to it too; the same
@@ -99,6 +100,8 @@ pub(in crate::cli) struct What {
     /// A server inside that is reached at 127.0.0.1:HOSTPORT outside. May be given more than once
     #[arg(long, value_name = "PORT[:HOSTPORT]")]
     pub(in crate::cli) publish: Vec<String>,
+    #[command(flatten)]
+    pub(in crate::cli) asking: Asking,
     /// Audit log in place of the one in the state directory
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) audit: Option<PathBuf>,
@@ -120,6 +123,14 @@ pub(in crate::cli) struct What {
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "CMD")]
     pub(in crate::cli) command: Vec<OsString>,
+}
+
+/// Whether a person is asked.
+#[derive(Args, Clone, Debug)]
+pub(in crate::cli) struct Asking {
+    /// Ask a person about hosts that no rule allows, outside: `cofferdam approve` in another terminal
+    #[arg(long)]
+    pub(in crate::cli) approve: bool,
 }
 
 /// What release builds do not have; read before all other words.

@@ -1,0 +1,40 @@
+//! `cofferdam sessions` and `cofferdam approve`.
+
+use clap::Args;
+
+pub(super) const AFTER_SESSIONS: &str = "Examples:
+  cofferdam sessions                      those of this user
+  cofferdam sessions --json | jq -r .sessions[].id
+
+A session whose network is closed cannot be asked anything, and is not listed.
+
+Exit status: 0, or 125.";
+
+pub(super) const AFTER_APPROVE: &str = "Examples:
+  cofferdam approve                       the only session that asks, one question at a time
+  cofferdam approve 3f9a                  the one whose name begins so
+  cofferdam approve 3f9a --list           what is asked for, for a script
+  cofferdam approve 3f9a --yes 7          allow what question 7 asks for
+
+Only `y` and Enter allow. A yes is a rule of that session alone, on record with who gave it.
+
+Exit status: 0, or 125.";
+
+/// Which session, and what is said.
+#[derive(Args, Clone, Debug)]
+pub(in crate::cli) struct Approve {
+    /// Beginning of its name, 4 letters or more; the only one that asks by default
+    pub(in crate::cli) session: Option<String>,
+    /// List what is asked for
+    #[arg(long, conflicts_with_all = ["yes", "no"])]
+    pub(in crate::cli) list: bool,
+    /// Allow what this question asks for, until the session ends
+    #[arg(long, value_name = "ID", conflicts_with = "no")]
+    pub(in crate::cli) yes: Option<u64>,
+    /// Refuse it
+    #[arg(long, value_name = "ID")]
+    pub(in crate::cli) no: Option<u64>,
+    /// Answer in JSON
+    #[arg(long)]
+    pub(in crate::cli) json: bool,
+}
