@@ -122,14 +122,14 @@ impl RequestFault {
                 "write one line of ASCII that begins and ends with no blank"
             }
             Self::HeaderSecret { .. } => {
-                "remove it: a policy holds no secrets; credentials come with a later release"
+                "a policy holds no secrets; credentials come with a later release"
             }
             Self::RequestSize { .. } => {
                 "write a size such as \"2MiB\" or \"512KiB\", or a plain number of bytes"
             }
             Self::Rate { .. } => "write \"10/s\", \"60/min\" or \"1000/h\", with a whole number",
             Self::Git { .. } => {
-                "write \"owner/name:read\" or \"owner/name:write\", or `owner/*` for each name"
+                "write \"owner/name:read\" or \"owner/name:write\"; `*` is any last name"
             }
             Self::GraphQl { .. } => "write `query`: operations that change nothing",
         }
