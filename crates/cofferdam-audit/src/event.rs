@@ -20,7 +20,12 @@ pub enum Event {
         plan: Box<RawValue>,
     },
     /// Every wall stands; the workload is about to run.
-    Ready {},
+    Ready {
+        /// SHA-256 of the certificate of the session's own authority (DER), in hexadecimal, where the
+        /// gateway looks into TLS.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        authority: Option<String>,
+    },
     /// The workload ended.
     Exit {
         /// How.
@@ -51,6 +56,11 @@ pub enum Event {
     },
     /// A connection ended or was refused, or a name was asked for that no rule allows.
     Connection(Box<Connection>),
+    /// What became of the connections and requests of each rule, once, before the exit.
+    Rules {
+        /// In the order in which they first decided.
+        rules: Vec<RuleCount>,
+    },
     /// An operation on a name that was refused, or could not be done.
     Name(Box<NameDenied>),
     /// The gateway went away before the workload did, and every connection is refused from here on; or,
@@ -154,7 +164,38 @@ pub struct Asked {
     pub times: u64,
 }
 
-/// One connection from its beginning to its end.
+/// How often a rule decided, each connection and each request that was looked at counted once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RuleCount {
+    /// The rule, with its file and line; `further rules` for those that are not counted apart.
+    pub clause: String,
+    /// Let through.
+    pub allowed: u64,
+    /// Denied.
+    pub denied: u64,
+    /// Let through, and came to nothing.
+    pub failed: u64,
+    /// From the workload. Bytes.
+    pub sent: u64,
+    /// To the workload. Bytes.
+    pub received: u64,
+}
+
+/// A request that was looked at. The query is not kept: it may hold a secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Request {
+    /// `HTTP/1.0`, `HTTP/1.1` or `HTTP/2`.
+    pub version: &'static str,
+    /// The method.
+    pub method: String,
+    /// The path.
+    pub path: String,
+    /// The status of the answer, where there was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+}
+
+/// One connection from its beginning to its end, or one request of it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Connection {
     /// How it came: `direct`, `proxy`, `socks`, `lookup`, `published`.
@@ -190,6 +231,9 @@ pub struct Connection {
     pub duration_ms: u64,
     /// How many like it this record stands for.
     pub times: u64,
+    /// The request, where this is one and not a whole connection.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request: Option<Request>,
 }
 
 /// How a workload ended.

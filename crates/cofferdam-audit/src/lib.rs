@@ -15,7 +15,7 @@ mod record;
 mod tell;
 mod verify;
 
-pub use event::{Asked, Connection, Event, ExitKind, NameDenied};
+pub use event::{Asked, Connection, Event, ExitKind, NameDenied, Request, RuleCount};
 pub use filter::{Filter, Moment};
 pub use log::{Log, LogError, now, system_words};
 pub use read::{Line, Reading};

@@ -40,7 +40,7 @@ fn refusal(message: &str) -> Event {
 fn three_records(path: &Path) -> Vec<u8> {
     let mut log = Log::open(path, "aa".into()).unwrap();
     log.append(&refusal("one \u{1F512} \"quoted\"\n")).unwrap();
-    log.append(&Event::Ready {}).unwrap();
+    log.append(&Event::Ready { authority: None }).unwrap();
     let mut other = Log::open(path, "bb".into()).unwrap();
     let (outcome, note) = (ExitKind::Signal(9), Some("late".into()));
     other.append(&Event::Exit { outcome, duration_ms: 7, note }).unwrap();
@@ -107,7 +107,7 @@ fn a_torn_tail_is_closed_and_accounted_for() {
         fs::write(folder.log(), &bytes[..cut]).unwrap();
         assert_ne!(verify(&folder.log()).unwrap().unfinished, 0, "cut at {cut}");
         let mut log = Log::open(&folder.log(), "cc".into()).unwrap();
-        log.append(&Event::Ready {}).unwrap();
+        log.append(&Event::Ready { authority: None }).unwrap();
         let whole = verify(&folder.log()).unwrap();
         assert_eq!((whole.records, whole.torn, whole.unfinished), (4, 1, 0), "cut at {cut}");
         let healed = fs::read(folder.log()).unwrap();
@@ -117,7 +117,10 @@ fn a_torn_tail_is_closed_and_accounted_for() {
     }
     // Only the newline is missing: the record is whole.
     fs::write(folder.log(), &bytes[..bytes.len() - 1]).unwrap();
-    Log::open(&folder.log(), "cc".into()).unwrap().append(&Event::Ready {}).unwrap();
+    Log::open(&folder.log(), "cc".into())
+        .unwrap()
+        .append(&Event::Ready { authority: None })
+        .unwrap();
     let whole = verify(&folder.log()).unwrap();
     assert_eq!((whole.records, whole.torn), (4, 0));
 }
@@ -129,8 +132,10 @@ fn a_log_that_ends_in_something_else_is_refused() {
     let mut bytes = fs::read(folder.log()).unwrap();
     bytes.extend_from_slice(b"hello\n");
     fs::write(folder.log(), &bytes).unwrap();
-    let error =
-        Log::open(&folder.log(), "cc".into()).unwrap().append(&Event::Ready {}).unwrap_err();
+    let error = Log::open(&folder.log(), "cc".into())
+        .unwrap()
+        .append(&Event::Ready { authority: None })
+        .unwrap_err();
     assert_eq!(error.code(), "audit-damaged");
     assert_eq!(fs::read(folder.log()).unwrap(), bytes, "and left as it was");
 }
@@ -140,7 +145,10 @@ fn a_long_record_is_found_again_and_a_longer_one_refused() {
     let folder = Folder::new();
     let mut log = Log::open(&folder.log(), "aa".into()).unwrap();
     log.append(&refusal(&"x".repeat(300_000))).unwrap();
-    Log::open(&folder.log(), "bb".into()).unwrap().append(&Event::Ready {}).unwrap();
+    Log::open(&folder.log(), "bb".into())
+        .unwrap()
+        .append(&Event::Ready { authority: None })
+        .unwrap();
     let error = log.append(&refusal(&"x".repeat(MAX_RECORD_BYTES))).unwrap_err();
     assert_eq!(error.code(), "audit-too-long");
     assert_eq!(verify(&folder.log()).unwrap().records, 2, "nothing of it was written");
@@ -184,7 +192,7 @@ fn many_writers_make_one_chain() {
             scope.spawn(move || {
                 let mut log = Log::open(path, format!("{number:02x}")).unwrap();
                 for _ in 0..25 {
-                    log.append(&Event::Ready {}).unwrap();
+                    log.append(&Event::Ready { authority: None }).unwrap();
                 }
             });
         }

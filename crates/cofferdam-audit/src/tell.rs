@@ -4,6 +4,7 @@
 //! attacker wrote does not begin a new one. It is not made safe for a terminal here.
 
 mod changes;
+mod network;
 
 use std::borrow::Cow;
 
@@ -23,12 +24,13 @@ pub fn tell(record: &Record<'_>) -> Vec<String> {
     let event = record.event.get();
     let known = match record.kind.as_str() {
         "start" => start(event),
-        "ready" => Some(vec![String::new()]),
+        "ready" => ready(event),
         "exit" => exit(event),
         "refusal" => refusal(event),
         "mount-fell" => mount_fell(event),
         "limit" => limit(event),
-        "connection" => connection(event),
+        "connection" => network::connection(event),
+        "rules" => network::rules(event),
         "name" => name(event),
         "policy-applied" => changes::applied(event),
         "policy-refused" => changes::refused(event),
@@ -97,6 +99,16 @@ fn start(event: &str) -> Option<Vec<String>> {
     Some([words.join(" "), place].into_iter().chain(dangers).collect())
 }
 
+fn ready(event: &str) -> Option<Vec<String>> {
+    #[derive(Deserialize)]
+    struct Ready {
+        authority: Option<String>,
+    }
+    let Ready { authority } = serde_json::from_str(event).ok()?;
+    let told = authority.map(|hash| format!("the session's authority: SHA-256 {}", quoted(&hash)));
+    Some(vec![told.unwrap_or_default()])
+}
+
 fn exit(event: &str) -> Option<Vec<String>> {
     #[derive(Deserialize)]
     #[serde(rename_all = "kebab-case")]
@@ -160,53 +172,6 @@ fn limit(event: &str) -> Option<Vec<String>> {
     }
     let Limit { limit, value, what } = serde_json::from_str(event).ok()?;
     Some(vec![format!("{} = {}: {}", quoted(&limit), quoted(&value), one_line(&what))])
-}
-
-fn connection(event: &str) -> Option<Vec<String>> {
-    #[derive(Deserialize)]
-    struct Connection {
-        way: String,
-        host: String,
-        port: u16,
-        protocol: Option<String>,
-        address: Option<String>,
-        verdict: String,
-        code: Option<String>,
-        clause: String,
-        #[serde(default)]
-        why: String,
-        #[serde(default)]
-        fix: String,
-        sent: u64,
-        received: u64,
-        duration_ms: u64,
-        times: u64,
-    }
-    let c: Connection = serde_json::from_str(event).ok()?;
-    let place = match (c.host.as_str(), c.port) {
-        ("", port) => format!("port {port}"),
-        (host, 0) => one_line(host),
-        (host, port) => format!("{}:{port}", one_line(host)),
-    };
-    let protocol = c.protocol.map(|spoken| format!(" {}", one_line(&spoken))).unwrap_or_default();
-    let times = if c.times > 1 { format!(", {} times", c.times) } else { String::new() };
-    let what = format!("{} {place}{protocol} ({}){times}", one_line(&c.verdict), one_line(&c.way));
-    let mut lines = match (&c.code, &c.address) {
-        (Some(code), _) => {
-            vec![format!("{what}: {} [{}]", one_line(&c.why), one_line(code))]
-        }
-        (None, address) => {
-            let at = address.as_ref().map(|at| format!(" at {}", one_line(at))).unwrap_or_default();
-            let (sent, received) = (c.sent, c.received);
-            let took = duration(c.duration_ms);
-            vec![format!("{what}{at}: {sent} bytes out, {received} in, {took}")]
-        }
-    };
-    lines.push(format!("by {}", one_line(&c.clause)));
-    if !c.fix.is_empty() {
-        lines.push(format!("help: {}", one_line(&c.fix)));
-    }
-    Some(lines)
 }
 
 fn name(event: &str) -> Option<Vec<String>> {
@@ -360,6 +325,31 @@ mod tests {
                     "help: --allow evil.test",
                 ],
                 "a reason begins no line",
+            ),
+            (
+                r#"{"kind":"connection","way":"direct","host":"good.test","port":443,"protocol":"tls","address":"192.0.2.1:443","verdict":"allowed","clause":"network.allow[0] (p:3)","sent":5,"received":7,"duration_ms":12,"times":1,"request":{"version":"HTTP/2","method":"GET","path":"/a b","status":200}}"#,
+                &[
+                    "allowed GET good.test:443 \"/a b\" -> 200 HTTP/2 (direct): 5 bytes out, 7 in, 12 ms; by network.allow[0] (p:3)",
+                ],
+                "a request in one line",
+            ),
+            (
+                r#"{"kind":"connection","way":"proxy","host":"good.test","port":443,"verdict":"denied","code":"method","clause":"c","why":"no","fix":"f","sent":0,"received":0,"duration_ms":0,"times":2,"request":{"version":"HTTP/1.1","method":"POST","path":"/"}}"#,
+                &[
+                    "denied POST good.test:443 / HTTP/1.1 (proxy), 2 times: no [method]; by c",
+                    "help: f",
+                ],
+                "one that was not let through",
+            ),
+            (
+                r#"{"kind":"rules","rules":[{"clause":"a\nb","allowed":1,"denied":2,"failed":3,"sent":4,"received":5}]}"#,
+                &["1 rule decided", "a b: 1 allowed, 2 denied, 3 failed; 4 bytes out, 5 in"],
+                "a rule begins no line",
+            ),
+            (
+                r#"{"kind":"ready","authority":"0a"}"#,
+                &["the session's authority: SHA-256 0a"],
+                "who may look into TLS",
             ),
             (r#"{"kind":"gateway-gone"}"#, &["every connection is refused from here on"], ""),
         ] {

@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Component, Path};
 
-use cofferdam_plan::plan::{Access, Expect, Idmap, Opening};
+use cofferdam_plan::plan::{Access, Content, Expect, Idmap, Opening};
 use cofferdam_sys::mount::{Attributes, Reach, set_attributes, set_idmap};
 use rustix::fs::{
     CWD, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, mkdirat, openat, openat2, symlinkat,
@@ -26,8 +26,8 @@ use crate::{Doing, Failed};
 
 const HOLD: OFlags = OFlags::PATH.union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW);
 
-/// Most bytes that the root itself holds: a handful of small files of ours.
-const ROOT_BYTES: &str = "1m";
+/// Most bytes that the root itself holds: a handful of files of ours, with authorities twice 4 MiB.
+const ROOT_BYTES: &str = "16m";
 /// Names in it: ours, and a place for each mount.
 const ROOT_FILES: &str = "65536";
 
@@ -177,7 +177,7 @@ impl NewRoot {
         made().doing(format_args!("make the directory {}", path.display()))
     }
 
-    pub(crate) fn file(&self, path: &Path, content: &str, mode: u32) -> Result<(), Failed> {
+    pub(crate) fn file(&self, path: &Path, content: &Content, mode: u32) -> Result<(), Failed> {
         let made = || -> io::Result<()> {
             let (above, name) = self.above(path)?;
             let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;

@@ -6,6 +6,7 @@
 //! The Plan is plain data. `cofferdam plan` prints it, the audit log's first record holds it,
 //! and `cofferdam-init` obeys it step by step (module [`wire`] is the form in which it gets it).
 
+mod content;
 pub mod coverage;
 pub mod egress;
 pub mod host;

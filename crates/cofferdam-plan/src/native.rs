@@ -7,6 +7,7 @@ mod egress;
 pub mod landlock;
 mod limits;
 mod names;
+mod trust;
 
 use std::path::{Path, PathBuf};
 
@@ -94,7 +95,7 @@ pub fn compile(policy: &Policy, host: &Host, task: impl Into<Task>) -> Result<Pl
         workload: Workload {
             command,
             search: search(policy),
-            environment: environment(policy, egress.as_ref()),
+            environment: trust::environment(policy, environment(policy, egress.as_ref())),
             directory: policy.cwd.clone(),
             streams,
         },
@@ -220,7 +221,7 @@ fn skeleton(policy: &Policy, uid: u32, gid: u32, held: &limits::Held) -> Vec<Ste
     let directory = |path: &str, mode| Step::Directory { path: path.into(), mode };
     let file = |name: &str, content: String, mode| Step::File {
         path: Path::new(OWN).join(name),
-        content,
+        content: content.into(),
         mode,
     };
     let link = |path: &str, to: &str| Step::Link { path: path.into(), to: to.into() };
@@ -231,6 +232,7 @@ fn skeleton(policy: &Policy, uid: u32, gid: u32, held: &limits::Held) -> Vec<Ste
         file("hidden-file", String::new(), 0),
     ];
     steps.extend(own.iter().map(|(name, text)| file(name, text.clone(), 0o644)));
+    steps.extend(trust::files(policy));
     steps.extend(names::ground(policy));
     steps.extend([
         directory("/run", 0o755),
@@ -248,7 +250,7 @@ fn skeleton(policy: &Policy, uid: u32, gid: u32, held: &limits::Held) -> Vec<Ste
     // An entry that leads into /run (resolv.conf, mostly) is written there: /run is ours.
     for ours in policy.replaced.iter().filter(|ours| ours.at.starts_with("/run")) {
         let text = own.iter().find(|(name, _)| ours.path.ends_with(name));
-        let content = text.map(|(_, text)| text.clone()).unwrap_or_default();
+        let content = text.map(|(_, text)| text.clone()).unwrap_or_default().into();
         steps.push(Step::File { path: ours.at.clone(), content, mode: 0o644 });
     }
     steps.extend(
@@ -323,7 +325,7 @@ fn view(
     // Small files of presets, in the private home: it is mounted before what has its path in front.
     // A kept home is written by the engine, where it is: what a run left there stays.
     for seed in policy.seeds.iter().filter(|_| policy.kept_home.is_none()) {
-        let (path, content) = (seed.path.clone(), seed.content.clone());
+        let (path, content) = (seed.path.clone(), seed.content.clone().into());
         mounts.push((path.clone(), 1, Step::File { path, content, mode: 0o644 }));
     }
     let mut pin = |path: &Path, expect| {
@@ -409,9 +411,7 @@ fn etc(policy: &Policy) -> Vec<(PathBuf, u8, Step)> {
         (path, PathBuf::from(from), guard)
     });
     let ours = policy.replaced.iter().filter(|ours| !ours.at.starts_with("/run"));
-    let ours = ours.filter_map(|ours| {
-        Some((&ours.at, Path::new(OWN).join(ours.path.file_name()?), Guard::Note))
-    });
+    let ours = ours.filter_map(|ours| Some((&ours.at, trust::source(ours)?, Guard::Note)));
     hidden
         .chain(ours)
         .map(|(path, from, guard)| {

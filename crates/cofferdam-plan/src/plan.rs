@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use cofferdam_policy::Rules;
 use cofferdam_policy::model::Variable;
 
+pub use crate::content::{Content, Trusted};
 use crate::coverage::Coverage;
 use crate::egress::{Egress, Socket};
 
@@ -28,6 +29,23 @@ pub struct Plan {
     pub bounds: Bounds,
     /// What the gateway consults; `None` where the network is closed, and then there is no gateway.
     pub egress: Option<Egress>,
+}
+
+impl Plan {
+    /// The plan as init gets it: with `made` of every file that is made later. The others are as they
+    /// were decided.
+    #[must_use]
+    pub fn completed(&self, made: impl Fn(Trusted) -> Vec<u8>) -> Self {
+        let mut whole = self.clone();
+        for step in &mut whole.setup {
+            if let Step::File { content, .. } = step
+                && let Content::Later(what) = content
+            {
+                *content = Content::Bytes(made(*what));
+            }
+        }
+        whole
+    }
 }
 
 /// Callers that the broker serves at one time: each has a thread of init's.
@@ -316,7 +334,7 @@ pub enum Step {
         /// Where.
         path: PathBuf,
         /// What is in it.
-        content: String,
+        content: Content,
         /// Permission bits.
         mode: u32,
     },

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use cofferdam_policy::judge::Access as View;
 use cofferdam_policy::model::{Clause, Shown, Variable};
 
+use crate::content::Content;
 use crate::coverage::{Coverage, Extent};
 use crate::message::{Ended, FromGateway, Order, Report, ToGateway, Way, Went};
 use crate::plan::{
@@ -124,6 +125,30 @@ impl Wire for Argument {
     }
     fn take(from: &mut &[u8]) -> Result<Self, Malformed> {
         Ok(Self(take_bytes(from)?.to_vec()))
+    }
+}
+
+/// What is made later is written and not read: nobody obeys a plan that waits for something.
+impl Wire for Content {
+    fn put(&self, to: &mut Vec<u8>) {
+        match self {
+            Self::Text(text) => {
+                u8::put(&0, to);
+                text.put(to);
+            }
+            Self::Bytes(bytes) => {
+                u8::put(&1, to);
+                put_bytes(bytes, to);
+            }
+            Self::Later(_) => u8::put(&2, to),
+        }
+    }
+    fn take(from: &mut &[u8]) -> Result<Self, Malformed> {
+        match u8::take(from)? {
+            0 => String::take(from).map(Self::Text),
+            1 => Ok(Self::Bytes(take_bytes(from)?.to_vec())),
+            _ => Err(Malformed),
+        }
     }
 }
 

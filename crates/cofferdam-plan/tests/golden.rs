@@ -22,7 +22,7 @@ use cofferdam_plan::host::{
     Ceiling, Ceilings, DEVICES, Groups, Listening, NO_CEILING, PROC_MASKED,
 };
 use cofferdam_plan::judge::hosts::Allowed;
-use cofferdam_plan::plan::{Argument, Aside};
+use cofferdam_plan::plan::{Argument, Aside, Content, Trusted};
 use cofferdam_plan::{Extent, Host, Plan, Step, compile, wire};
 use cofferdam_policy::{Act, Document, Request, Source, Verdict, decide, resolve};
 
@@ -161,13 +161,21 @@ fn facts(caller: &Caller, rows: &[Row]) -> Facts {
 
 /// The plan of a case, after a journey over the wire.
 fn planned(text: &str, facts: &Facts, host: &Host) -> Plan {
-    let source = Source { name: "case.toml".into(), text: format!("version = 1\n{text}") };
-    let document = Document::parse(source).unwrap_or_else(|error| panic!("{error}"));
-    let policy = resolve(&document, facts).unwrap_or_else(|error| panic!("{error}"));
-    let command = ["make", "test"].map(|word| Argument(word.into()));
-    let plan = compile(&policy, host, Vec::from(command)).unwrap_or_else(|why| panic!("{why}"));
-    assert_eq!(wire::decode(&wire::encode(&plan)), Ok(plan.clone()), "init reads what is written");
+    let plan = compiled(&document(text), facts, host);
+    let whole = plan.completed(|_| Vec::new());
+    assert_eq!(wire::decode(&wire::encode(&whole)), Ok(whole), "init reads what is written");
     plan
+}
+
+fn document(text: &str) -> Document {
+    let source = Source { name: "case.toml".into(), text: format!("version = 1\n{text}") };
+    Document::parse(source).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn compiled(document: &Document, facts: &Facts, host: &Host) -> Plan {
+    let policy = resolve(document, facts).unwrap_or_else(|error| panic!("{error}"));
+    let command = ["make", "test"].map(|word| Argument(word.into()));
+    compile(&policy, host, Vec::from(command)).unwrap_or_else(|why| panic!("{why}"))
 }
 
 /// Whose filter a step is, if it is one.
@@ -307,6 +315,52 @@ fn presets_and_what_may_be_absent() {
                 { path = '/srv/none', mode = 'read-write', optional = true },\n]\n\
                 [environment]\nset = { GIT_CONFIG_COUNT = '0' }\n";
     check("presets", &planned(text, &facts(&caller, OF_PRESETS), &host()));
+}
+
+/// Authorities as a distribution keeps them: a list, a second name of it, a name that leads out of view,
+/// and Java's own.
+const AUTHORITIES: &[Row] = &[
+    ("/etc/ssl/certs/ca-certificates.crt", Kind::File, None),
+    ("/etc/ssl/cert.pem", Kind::Link, Some("etc/ssl/certs/ca-certificates.crt")),
+    ("/etc/ssl/ca-bundle.pem", Kind::Link, Some("var/lib/ca-certificates/ca-bundle.pem")),
+    ("/var/lib/ca-certificates/ca-bundle.pem", Kind::File, None),
+    ("/etc/ssl/certs/java/cacerts", Kind::File, None),
+];
+
+/// Where somebody looks into TLS the sandbox believes the session's authority; nothing of that is there
+/// where nobody does.
+#[test]
+fn requests_that_are_looked_at() {
+    let text = "[environment]\nset = { PIP_CERT = '/etc/corp.pem' }\n\
+                [[network.allow]]\nhost = 'api.good.test'\n";
+    let facts = facts(&ORDINARY, AUTHORITIES);
+    let plain = planned(text, &facts, &host());
+    let told = format!("{:?}{:?}{:?}", plain.setup, plain.workload, plain.coverage);
+    assert!(
+        !told.contains("Later") && !told.contains("CERT_FILE") && !told.contains("network.inspect")
+    );
+    let asks = "methods = ['GET', 'HEAD']\npaths = ['/v1/**']\n[[network.allow]]\nhost = 'x.test'\n\
+                inspect = 'always'\n[[network.allow]]\nhost = 'plain.test'\n[[network.deny]]\n\
+                host = 'x.test'\npaths = ['/admin/**']\n";
+    let plan = compiled(&document(&format!("{text}{asks}")), &facts, &host());
+    check("inspect", &plan);
+    assert!(
+        wire::decode::<Plan>(&wire::encode(&plan)).is_err(),
+        "nobody obeys what is not complete"
+    );
+    let whole = plan.completed(|what| format!("of {what:?}").into_bytes());
+    assert_eq!(wire::decode(&wire::encode(&whole)), Ok(whole.clone()), "init reads what is");
+    let made = |what: Trusted| {
+        let content = Content::Bytes(format!("of {what:?}").into_bytes());
+        let path = Path::new("/.cofferdam").join(what.name());
+        whole.setup.contains(&Step::File { path, content, mode: 0o644 })
+    };
+    assert!(Trusted::EACH.into_iter().all(made), "{:?}", whole.setup);
+    let others = |plan: &Plan| {
+        let later = |step: &&Step| !format!("{step:?}").contains("/.cofferdam/");
+        plan.setup.iter().filter(later).cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(others(&whole), others(&plan), "and nothing else has changed");
 }
 
 const NAMES: &[Row] = &[
@@ -486,7 +540,11 @@ const REQUESTS: &str = "[network]\ntrust_ca = ['ca.pem']\n\
 fn requests_that_are_judged() {
     let plan = planned(REQUESTS, &facts(&ORDINARY, &[]), &host());
     let of_network = |row: &&cofferdam_plan::Coverage| row.clause.name.starts_with("network");
-    assert_eq!(plan.coverage.iter().filter(of_network).count(), 13, "a row each");
+    assert_eq!(
+        plan.coverage.iter().filter(of_network).count(),
+        14,
+        "a row each, and one for who believes the session"
+    );
     let egress = plan.egress.clone().unwrap();
     assert_eq!(wire::decode(&wire::encode(&egress)), Ok(egress), "patterns are whole");
     check("requests", &plan);

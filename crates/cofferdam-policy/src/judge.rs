@@ -14,7 +14,7 @@ pub mod requests;
 
 use std::path::{Path, PathBuf};
 
-use crate::model::{Clause, Mode, Policy};
+use crate::model::{Clause, Mode, Ours, Policy};
 use names::{Answer, Ask, Change, Hold, Made, NameRule, Thing};
 use pattern::Meets;
 
@@ -236,6 +236,7 @@ impl Rules {
             clause: policy.home_clause.clone(),
         };
         let etc = Clause::built_in("filesystem.etc");
+        let inspect = Clause::built_in("network.inspect");
         let entry = |path: &Path, access, clause: &Clause| Entry {
             path: path.to_owned(),
             access,
@@ -256,7 +257,13 @@ impl Rules {
                     entry(&grant.path, access, &grant.clause)
                 }))
                 .chain(policy.hidden.iter().map(|(path, _)| entry(path, Access::Hidden, &etc)))
-                .chain(policy.replaced.iter().map(|ours| entry(&ours.at, Access::Ours, &etc)))
+                .chain(policy.replaced.iter().map(|ours| {
+                    let clause = match ours.by {
+                        Ours::Own => &etc,
+                        Ours::Authorities | Ours::AuthoritiesOfJava => &inspect,
+                    };
+                    entry(&ours.at, Access::Ours, clause)
+                }))
                 .chain(
                     policy
                         .guarded

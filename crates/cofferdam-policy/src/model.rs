@@ -158,6 +158,20 @@ pub struct Replaced {
     pub path: PathBuf,
     /// The same by a path without symbolic links: where our file stands.
     pub at: PathBuf,
+    /// Which file of ours.
+    pub by: Ours,
+}
+
+/// Which file of ours stands in the place of one of the host's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
+pub enum Ours {
+    /// The sandbox's users, names and resolvers: the one of the same name.
+    Own,
+    /// Whom the sandbox believes, the session's own authority among them.
+    Authorities,
+    /// The same for Java.
+    AuthoritiesOfJava,
 }
 
 /// A name that is not followed, and where it leads.
@@ -348,7 +362,8 @@ pub struct Policy {
     pub own: Vec<Guarded>,
     /// Entries of `/etc` that are hidden, by their real paths, with their kind; they exist here.
     pub hidden: Vec<(PathBuf, Seen)>,
-    /// Entries of `/etc` that cofferdam writes itself; they exist on this host.
+    /// Entries of `/etc` that cofferdam writes itself, those of one kind in the order in which they are
+    /// looked for; they exist on this host.
     pub replaced: Vec<Replaced>,
     /// Names at the root that are symbolic links on this host (`/bin` -> `usr/bin`).
     pub root_links: Vec<(PathBuf, PathBuf)>,

@@ -15,6 +15,7 @@ mod network;
 mod page_tests;
 mod preset;
 mod repository;
+mod trust;
 mod width;
 mod written;
 
@@ -25,7 +26,7 @@ use crate::document::{Document, GrantText, Located, Presence, Setting, matches};
 use crate::error::{Fault, PolicyError};
 use crate::facts::{Facts, Kind, Seen};
 use crate::model::{
-    Clause, Grant, LeftOut, Missing, Mode, Origin, Policy, Replaced, Shown, Variable,
+    Clause, Grant, LeftOut, Missing, Mode, Origin, Ours, Policy, Replaced, Shown, Variable,
 };
 use crate::view;
 
@@ -65,6 +66,7 @@ pub fn wanted_paths(document: &Document, home: &Path, cwd: &Path) -> BTreeSet<Pa
         .chain(view::TOOLCHAINS.iter().map(|name| home.join(name)))
         .collect();
     paths.extend(written::wanted(document, home, cwd));
+    paths.extend(trust::wanted(document));
     for list in [view::SYSTEM, view::ETC_HIDDEN, view::ETC_OURS] {
         paths.extend(list.iter().map(PathBuf::from));
     }
@@ -209,7 +211,7 @@ fn replaced(facts: &Facts, grants: &[Grant]) -> Vec<Replaced> {
         let path = PathBuf::from(name);
         let (at, seen) = entry_of_etc(facts, &path)?;
         let ours = at.starts_with("/run") || (seen.kind == Kind::File && in_view(grants, &at));
-        ours.then_some(Replaced { path, at })
+        ours.then_some(Replaced { path, at, by: Ours::Own })
     });
     entries.collect()
 }

@@ -53,6 +53,21 @@ pub const ETC_HIDDEN: &[&str] = &[
 pub const ETC_OURS: &[&str] =
     &["/etc/passwd", "/etc/group", "/etc/hosts", "/etc/nsswitch.conf", "/etc/resolv.conf"];
 
+/// Files with the authorities that this system believes, in PEM, where the distributions keep them
+/// (Debian, Alpine and Arch; Fedora; openSUSE; OpenSSL's own name; what Fedora's name leads to).
+/// Replaced by our own where the gateway looks into TLS.
+pub const AUTHORITIES: &[&str] = &[
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+];
+
+/// The same in the form of Java's, to which the distributions' own Javas lead.
+pub const AUTHORITIES_OF_JAVA: &[&str] =
+    &["/etc/ssl/certs/java/cacerts", "/etc/pki/ca-trust/extracted/java/cacerts"];
+
 /// Names below a writable tree that run code or change what runs, when a person or a tool next
 /// works there outside: git hooks and configuration, agents' and editors' settings, shell files.
 ///

@@ -24,9 +24,14 @@ use rustix::net::{
 use crate::launch::{Programs, sealed};
 use crate::refusal::StartRefusal;
 use crate::terminal::ready;
+use crate::trust::is_one;
 
-/// A message names a host, a rule and a reason.
+/// A message names a host, a rule and a reason; or is a certificate that names the policy's hosts.
 const MESSAGE_BYTES_MAX: usize = 64 << 10;
+/// Longest method on record; the longest that is registered has 17 letters.
+const METHOD_BYTES_MAX: usize = 32;
+/// Longest path on record.
+const PATH_BYTES_MAX: usize = 1 << 10;
 /// Connections that may begin before the engine has heard of the first.
 const FIRST_PLACES: u32 = 32;
 /// Messages that are heard before the streams get their turn.
@@ -142,32 +147,29 @@ impl Gateway {
         self.send(&ToGateway::Sockets, &fds)
     }
 
+    /// Waits for the session's authority, which it makes before anything else where the plan looks into
+    /// TLS: its certificate (X.509, DER).
+    pub(crate) fn authority(&mut self) -> Result<Vec<u8>, StartRefusal> {
+        match self.first_word()? {
+            Some(FromGateway::Authority { certificate }) if is_one(&certificate) => Ok(certificate),
+            other => Err(unfit(other)),
+        }
+    }
+
     /// Waits until it is confined and hears.
     pub(crate) fn ready(&mut self) -> Result<(), StartRefusal> {
+        match self.first_word()? {
+            Some(FromGateway::Ready { build }) if build == BUILD => Ok(()),
+            other => Err(unfit(other)),
+        }
+    }
+
+    fn first_word(&mut self) -> Result<Option<FromGateway>, StartRefusal> {
         let until = Instant::now() + READY_WITHIN;
         if !ready(self.socket.as_fd(), PollFlags::IN, until) {
             return Err(StartRefusal::GatewayDied { said: "it was not ready in time".into() });
         }
-        let said = match self.receive().map_err(StartRefusal::system("hear from the gateway"))? {
-            Some(FromGateway::Ready { build }) if build == BUILD => return Ok(()),
-            Some(FromGateway::Ready { .. }) => "it is of another build: reinstall cofferdam".into(),
-            Some(FromGateway::Failed { doing, errno: 0 }) => format!("cannot {doing}"),
-            Some(FromGateway::Failed { doing, errno }) => {
-                format!("cannot {doing}: {}", crate::refusal::errno_text(errno))
-            }
-            Some(
-                FromGateway::Begun { .. }
-                | FromGateway::Waits
-                | FromGateway::Ended(_)
-                | FromGateway::Counted(_)
-                | FromGateway::Authority { .. }
-                | FromGateway::Applied { .. }
-                | FromGateway::Asks(_)
-                | FromGateway::AsksNoMore { .. },
-            )
-            | None => "it ended without a word".into(),
-        };
-        Err(StartRefusal::GatewayDied { said })
+        self.receive().map_err(StartRefusal::system("hear from the gateway"))
     }
 
     /// Gives it its first places in the log.
@@ -240,9 +242,9 @@ impl Gateway {
             FromGateway::Ended(ended) => {
                 self.places = self.places.saturating_sub(1);
                 self.open = self.open.saturating_sub(1);
-                witness.ended(*ended);
+                witness.ended(bounded(*ended));
             }
-            FromGateway::Counted(ended) => witness.ended(*ended),
+            FromGateway::Counted(ended) => witness.ended(bounded(*ended)),
             FromGateway::Applied { generation } => witness.applied(generation),
             FromGateway::Asks(question) => witness.asks(*question),
             FromGateway::AsksNoMore { id } => witness.asks_no_more(id),
@@ -334,6 +336,50 @@ impl Gateway {
     }
 }
 
+/// With as much of the request as has a place in the log, and nothing in it that a terminal obeys: the
+/// workload wrote it.
+fn bounded(mut ended: Ended) -> Ended {
+    if let Some(request) = &mut ended.request {
+        plain(&mut request.method, METHOD_BYTES_MAX);
+        plain(&mut request.path, PATH_BYTES_MAX);
+    }
+    ended
+}
+
+fn plain(text: &mut String, most: usize) {
+    text.truncate(text.floor_char_boundary(most));
+    let turns = |letter| matches!(letter, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
+    if text.chars().any(|letter| letter.is_control() || turns(letter)) {
+        *text = text.replace(|letter: char| letter.is_control() || turns(letter), "?");
+    }
+}
+
+/// What it said instead of what it was waited for.
+fn unfit(message: Option<FromGateway>) -> StartRefusal {
+    let said = match message {
+        Some(FromGateway::Ready { build }) if build != BUILD => {
+            "it is of another build: reinstall cofferdam".into()
+        }
+        Some(FromGateway::Failed { doing, errno: 0 }) => format!("cannot {doing}"),
+        Some(FromGateway::Failed { doing, errno }) => {
+            format!("cannot {doing}: {}", crate::refusal::errno_text(errno))
+        }
+        Some(
+            FromGateway::Ready { .. }
+            | FromGateway::Begun { .. }
+            | FromGateway::Waits
+            | FromGateway::Ended(_)
+            | FromGateway::Counted(_)
+            | FromGateway::Authority { .. }
+            | FromGateway::Applied { .. }
+            | FromGateway::Asks(_)
+            | FromGateway::AsksNoMore { .. },
+        ) => "it said something else than it was asked".into(),
+        None => "it ended without a word".into(),
+    };
+    StartRefusal::GatewayDied { said }
+}
+
 /// Nothing of it is left, whatever it was doing: it holds no state of its own.
 impl Drop for Gateway {
     fn drop(&mut self) {
@@ -350,13 +396,14 @@ mod tests {
     use std::net::SocketAddr;
     use std::os::unix::process::ExitStatusExt;
 
-    use cofferdam_plan::message::{Way, Went};
+    use cofferdam_plan::message::{HttpVersion, Requested, Way, Went};
     use cofferdam_plan::model::Clause;
 
     use super::*;
 
     #[derive(Default)]
     struct Seen {
+        last: Option<Ended>,
         ended: usize,
         gone: usize,
         words: VecDeque<Word>,
@@ -372,7 +419,8 @@ mod tests {
         fn has_room(&mut self, _: u32) -> bool {
             true
         }
-        fn ended(&mut self, _: Ended) {
+        fn ended(&mut self, ended: Ended) {
+            self.last = Some(ended);
             self.ended += 1;
         }
         fn gateway_gone(&mut self) {
@@ -550,6 +598,72 @@ mod tests {
             gateway.finish(&mut seen);
             assert_eq!((seen.ended, seen.gone), want, "{why}");
             drop(kept);
+        }
+    }
+
+    /// The first word of one that makes an authority is its certificate, whole.
+    #[test]
+    fn an_authority_is_said_first_or_nothing_starts() {
+        let certificate = vec![0x30, 2, 5, 0];
+        let authority = |certificate: &[u8]| {
+            wire::encode(&FromGateway::Authority { certificate: certificate.to_vec() })
+        };
+        let failed = FromGateway::Failed { doing: "read the authorities".into(), errno: 2 };
+        let long = [vec![0x30, 0x82, 0xEF, 0xFC], vec![0; 0xEFFC]].concat();
+        for (said, want, why) in [
+            (authority(&certificate), Ok(certificate.clone()), "as it is meant"),
+            (authority(&long), Ok(long.clone()), "one that names many hosts"),
+            (authority(&[long.clone(), long].concat()), Err("cannot hear from"), "cut off"),
+            (authority(b""), Err("something else"), "none"),
+            (authority(b"0\x02\x05\0\0"), Err("something else"), "a byte behind it"),
+            (
+                wire::encode(&FromGateway::Ready { build: BUILD.into() }),
+                Err("something else"),
+                "it has no authority",
+            ),
+            (wire::encode(&failed), Err("read the authorities: no such file"), "it tells why"),
+            (vec![0xFF; 9], Err("cannot hear from"), "nobody can read it"),
+        ] {
+            let (mut gateway, theirs) = silent();
+            say(&theirs, &said);
+            let got = gateway.authority().map_err(|refusal| refusal.to_string());
+            match want {
+                Ok(want) => assert_eq!(got, Ok(want), "{why}"),
+                Err(part) => {
+                    assert!(got.as_ref().is_err_and(|got| got.contains(part)), "{why}: {got:?}")
+                }
+            }
+        }
+        let (mut gateway, theirs) = silent();
+        drop(theirs);
+        let refusal = gateway.authority().unwrap_err();
+        assert_eq!(refusal.to_string(), "cofferdam-gateway did not start: it ended without a word");
+    }
+
+    /// What the workload wrote into a request has a place in the log, and no terminal obeys it.
+    #[test]
+    fn requests_on_record_are_short_and_plain() {
+        let long = "/".to_owned() + &"\u{e9}".repeat(PATH_BYTES_MAX);
+        let cut = "/".to_owned() + &"\u{e9}".repeat(PATH_BYTES_MAX / 2 - 1);
+        for (method, path, want, why) in [
+            ("GET", "/a?b", ("GET", "/a?b"), "as it is"),
+            ("GET", "/\u{1b}[2J\n\u{202e}x\u{9b}", ("GET", "/?[2J??x?"), "controls"),
+            ("GET", &long, ("GET", &cut), "cut between letters"),
+            (&"M".repeat(40), "/", (&"M".repeat(METHOD_BYTES_MAX), "/"), "a long method"),
+        ] {
+            let (mut gateway, theirs) = silent();
+            let mut event = event();
+            event.request = Some(Requested {
+                version: HttpVersion::Http11,
+                method: method.into(),
+                path: path.into(),
+                status: None,
+            });
+            say(&theirs, &wire::encode(&FromGateway::Ended(Box::new(event))));
+            let mut seen = Seen::default();
+            gateway.hear(&mut seen);
+            let request = seen.last.unwrap().request.unwrap();
+            assert_eq!((request.method.as_str(), request.path.as_str()), want, "{why}");
         }
     }
 }

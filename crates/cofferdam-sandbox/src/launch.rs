@@ -30,6 +30,7 @@ use crate::gateway::Gateway;
 use crate::monitor::Running;
 use crate::refusal::StartRefusal;
 use crate::terminal;
+use crate::trust::Trust;
 
 /// `SIGTSTP` (`signal(7)`).
 const SIGTSTP: i32 = 20;
@@ -182,7 +183,8 @@ impl Waiting {
     }
 
     /// Hands `plan` over, with the workload's streams, and its half of it to the gateway, if it has one.
-    /// Does not wait for what comes of it.
+    /// Does not wait for what comes of it, but for the session's authority where the plan looks into TLS:
+    /// `trust` and it are believed inside.
     ///
     /// # Errors
     /// Init is gone, or there are no descriptors left, or its group does not take it; the gateway is
@@ -192,6 +194,7 @@ impl Waiting {
         plan: &Plan,
         ids: Ids,
         gateway: Option<Gateway>,
+        trust: Option<&Trust>,
     ) -> Result<Preparing, StartRefusal> {
         let Self { mut running, entering } = self;
         let system = |doing| StartRefusal::system(doing);
@@ -211,7 +214,14 @@ impl Waiting {
         };
         // Before it has a plan, so that all it forks is inside.
         entering.done().and_then(|()| running.limit()).map_err(system(GROUP))?;
-        let memory = sealed(&wire::encode(plan)).map_err(system("hand the plan over"))?;
+        let authority = running.authority(plan)?;
+        let whole = match (&authority, trust) {
+            (Some(session), Some(trust)) => Some(plan.completed(|what| trust.file(what, session))),
+            // Without the files such a plan cannot be read.
+            (Some(_), None) | (None, _) => None,
+        };
+        let bytes = wire::encode(whole.as_ref().unwrap_or(plan));
+        let memory = sealed(&bytes).map_err(system("hand the plan over"))?;
         let pipes = Pipes::new(plan.workload.streams, ids).map_err(system("make pipes"))?;
         let fds: Vec<_> = [memory.as_fd()].into_iter().chain(pipes.theirs()).collect();
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
@@ -223,7 +233,7 @@ impl Waiting {
         running.output = pipes.output.map(|pair| pair.ours);
         running.error = pipes.error.map(|pair| pair.ours);
         running.streams = plan.workload.streams;
-        Ok(Preparing { running })
+        Ok(Preparing { running, authority })
     }
 }
 
@@ -231,6 +241,7 @@ impl Waiting {
 #[derive(Debug)]
 pub struct Preparing {
     running: Running,
+    authority: Option<Vec<u8>>,
 }
 
 impl Preparing {
@@ -249,6 +260,12 @@ impl Preparing {
             }
             _ => Err(StartRefusal::InitDied { doing: "building the sandbox" }),
         }
+    }
+
+    /// The certificate of the session's own authority (X.509, DER), where the gateway looks into TLS.
+    #[must_use]
+    pub fn authority(&self) -> Option<&[u8]> {
+        self.authority.as_deref()
     }
 
     /// Gives the sandbox's terminal, if it has one, settings and size of the caller's. To be called
@@ -279,6 +296,15 @@ impl Preparing {
 }
 
 impl Running {
+    /// The certificate of the session's own authority, where the plan looks into TLS.
+    fn authority(&mut self, plan: &Plan) -> Result<Option<Vec<u8>>, StartRefusal> {
+        let inspects = plan.egress.as_ref().is_some_and(|egress| egress.rules.inspects());
+        match &mut self.gateway {
+            Some(gateway) if inspects => gateway.authority().map(Some),
+            Some(_) | None => Ok(None),
+        }
+    }
+
     /// Sets the limits of the group; init is in all of it.
     fn limit(&mut self) -> io::Result<()> {
         let (Some(group), Some(first)) = (&mut self.group, &self.first) else { return Ok(()) };

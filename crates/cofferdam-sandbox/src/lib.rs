@@ -20,6 +20,7 @@ pub mod scope;
 mod screen;
 mod streams;
 pub mod terminal;
+mod trust;
 
 pub use cgroup::Group;
 pub use facts::Caller;
@@ -30,3 +31,4 @@ pub use monitor::Running;
 pub use outcome::Outcome;
 pub use refusal::StartRefusal;
 pub use streams::{Sink, Streams};
+pub use trust::{Trust, TrustError};

@@ -1,9 +1,11 @@
 //! The Engine: from options to a plan, from a plan to a running sandbox, with every step on record.
 
+mod counts;
 mod events;
 pub(crate) mod keeper;
 mod names;
 mod session;
+mod turned;
 
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
@@ -20,13 +22,14 @@ use cofferdam_policy::model::Policy;
 use cofferdam_policy::{document, resolve};
 use cofferdam_sandbox::facts::Own;
 use cofferdam_sandbox::{
-    Caller, Gateway, Group, Outcome, Preparing, Programs, Sink, StartRefusal, Waiting, probe,
+    Caller, Gateway, Group, Outcome, Preparing, Programs, Sink, StartRefusal, Trust, Waiting, probe,
 };
 
 use crate::ahead::Ahead;
 use crate::control::{Again, Control, Identity, OwnVariables};
 use crate::engine::events::{recorded, refusal_event, start_event};
-pub use crate::engine::session::{Denied, Finished, Session, TurnedAway, WayOut};
+pub use crate::engine::session::{Finished, Session, WayOut};
+pub use crate::engine::turned::{Denied, TurnedAway};
 use crate::homes::{self, Kept};
 use crate::options::Options;
 use crate::places::{Places, Read};
@@ -50,6 +53,8 @@ pub struct Prepared {
     again: Option<Again>,
     /// Where our own things are.
     state: PathBuf,
+    /// Who is believed inside, where the gateway looks into TLS.
+    trust: Option<Trust>,
     /// The kept home, which nobody may remove while this is here.
     _kept: Option<Kept>,
 }
@@ -168,7 +173,8 @@ impl Engine {
                 Some(self.ahead.gateway().unwrap_or_else(|| Gateway::start(&self.programs))?)
             }
         };
-        let preparing = waiting.build(&prepared.plan, prepared.policy.person.ids, gateway)?;
+        let (plan, trust) = (&prepared.plan, prepared.trust.as_ref());
+        let preparing = waiting.build(plan, prepared.policy.person.ids, gateway, trust)?;
         self.trace.done("plan handed over");
         Ok(preparing)
     }
@@ -215,7 +221,8 @@ impl Engine {
         let again = (!policy.network.is_closed()).then(|| {
             Again::new(&self.programs, options, own_variables, read).of(&policy, &plan.rules)
         });
-        Ok(Prepared { facts, host, policy, plan, audit, again, state, _kept: kept })
+        let trust = Trust::read(&policy)?;
+        Ok(Prepared { facts, host, policy, plan, audit, again, state, trust, _kept: kept })
     }
 
     /// Reads the policy and Facts, and decides what the policy means here. Starts and makes nothing,

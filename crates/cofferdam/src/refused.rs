@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use cofferdam_audit::{LogError, system_words};
 use cofferdam_policy::{Message, PolicyError};
-use cofferdam_sandbox::StartRefusal;
 use cofferdam_sandbox::facts::FactsError;
+use cofferdam_sandbox::{StartRefusal, TrustError};
 
 use crate::control::SessionError;
 use crate::homes::HomeError;
@@ -21,6 +21,9 @@ pub enum Refused {
     /// The caller's side could not be read.
     #[error(transparent)]
     Facts(#[from] FactsError),
+    /// A file of authorities cannot be used.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
     /// This machine cannot hold the policy.
     #[error(transparent)]
     Host(#[from] cofferdam_plan::Refusal),
@@ -169,6 +172,7 @@ impl Refused {
         match self {
             Self::Policy(error) => error.code(),
             Self::Facts(error) => error.code(),
+            Self::Trust(error) => error.code(),
             Self::Host(refusal) => refusal.code(),
             Self::Start(refusal) => refusal.code(),
             Self::Audit(error) => error.code(),
@@ -225,6 +229,7 @@ impl Refused {
         match self {
             Self::Policy(error) => error.hint(),
             Self::Facts(error) => error.hint(),
+            Self::Trust(error) => error.hint(),
             Self::Host(refusal) => refusal.hint(),
             Self::Start(refusal) => refusal.hint(),
             Self::Audit(error) => error.hint(),

@@ -19,7 +19,10 @@ use std::path::Path;
 
 use cofferdam::audit::{Broken, Reading, Verified, tell};
 use cofferdam::plan::judge::hosts::Protocol;
-use cofferdam::plan::message::{Ended, FromGateway, Order, Report, ToGateway, Way, Went};
+use cofferdam::plan::message::{
+    Ended, FromGateway, HttpVersion, Order, Question, Report, Requested, ToGateway, Way, Went,
+};
+use cofferdam::plan::plan::{Content, Trusted};
 use cofferdam::plan::wire::{Wire, decode, encode};
 use cofferdam::plan::{BUILD, Egress, Plan};
 use cofferdam::policy::{Document, Source, printable, render};
@@ -120,11 +123,74 @@ fn one_spelling<T: Wire + Debug + PartialEq>(random: &mut Random, value: &T) -> 
     read
 }
 
+/// What engine and gateway say to each other.
+fn messages_of_the_gateway(random: &mut Random, egress: &Egress) -> u64 {
+    let mut read = 0;
+    let ended = Ended {
+        way: Way::Proxy,
+        host: "good.test".into(),
+        port: 443,
+        protocol: Some(Protocol::Tls),
+        address: Some(([192, 0, 2, 1], 443).into()),
+        clause: egress.rules.base.clone(),
+        verdict: Went::Denied { code: "host-denied".into() },
+        why: "a rule denies it".into(),
+        fix: String::new(),
+        sent: 1,
+        received: 2,
+        duration_ms: 3,
+        times: 1,
+        request: Some(Requested {
+            version: HttpVersion::Http2,
+            method: "POST".into(),
+            path: "/a/b".into(),
+            status: Some(403),
+        }),
+    };
+    let question = Question {
+        id: 7,
+        host: "good.test".into(),
+        port: 443,
+        protocol: Protocol::Tls,
+        method: Some("GET".into()),
+        path: None,
+    };
+    for message in [
+        FromGateway::Ready { build: BUILD.into() },
+        FromGateway::Failed { doing: "read".into(), errno: 2 },
+        FromGateway::Begun { count: 3 },
+        FromGateway::Counted(Box::new(ended.clone())),
+        FromGateway::Ended(Box::new(ended)),
+        FromGateway::Authority { certificate: vec![0x30, 2, 5, 0] },
+        FromGateway::Applied { generation: 3 },
+        FromGateway::Asks(Box::new(question)),
+        FromGateway::AsksNoMore { id: 7 },
+    ] {
+        read += one_spelling(random, &message);
+    }
+    for message in [
+        ToGateway::Egress { user: Some((1000, 1000)) },
+        ToGateway::Sockets,
+        ToGateway::Room { places: 32 },
+        ToGateway::Rules { generation: 3 },
+        ToGateway::Answer { id: 7, allowed: true },
+        ToGateway::Finish,
+    ] {
+        read += one_spelling(random, &message);
+    }
+    read
+}
+
 #[test]
 fn the_wire_form_has_one_spelling() {
     let mut random = Random::new();
     let plan: Plan = prepared(&Place::new()).plan;
     let mut read = one_spelling(&mut random, &plan);
+    for content in [Content::Text("a".into()), Content::Bytes(vec![0xFE, 0xED])] {
+        read += one_spelling(&mut random, &content);
+    }
+    let later = encode(&Content::Later(Trusted::Java));
+    assert!(decode::<Content>(&later).is_err(), "nobody obeys a plan that waits for something");
     for report in [
         Report::Ready { build: BUILD.into(), watched: 40 },
         Report::Failed { step: 3, doing: "open /usr".into(), errno: 13 },
@@ -140,38 +206,7 @@ fn the_wire_form_has_one_spelling() {
     }
     let egress: Egress = plan.egress.clone().unwrap();
     read += one_spelling(&mut random, &egress);
-    let ended = Ended {
-        way: Way::Proxy,
-        host: "good.test".into(),
-        port: 443,
-        protocol: Some(Protocol::Tls),
-        address: Some(([192, 0, 2, 1], 443).into()),
-        clause: egress.rules.base.clone(),
-        verdict: Went::Denied { code: "host-denied".into() },
-        why: "a rule denies it".into(),
-        fix: String::new(),
-        sent: 1,
-        received: 2,
-        duration_ms: 3,
-        times: 1,
-        request: None,
-    };
-    for message in [
-        FromGateway::Ready { build: BUILD.into() },
-        FromGateway::Failed { doing: "read".into(), errno: 2 },
-        FromGateway::Begun { count: 3 },
-        FromGateway::Ended(Box::new(ended)),
-    ] {
-        read += one_spelling(&mut random, &message);
-    }
-    for message in [
-        ToGateway::Egress { user: Some((1000, 1000)) },
-        ToGateway::Sockets,
-        ToGateway::Room { places: 32 },
-        ToGateway::Finish,
-    ] {
-        read += one_spelling(&mut random, &message);
-    }
+    read += messages_of_the_gateway(&mut random, &egress);
     println!("{read} changed messages were still messages");
     assert!(read > 0, "changes that only ever break the form test nothing behind it");
 }

@@ -2,7 +2,7 @@
 
 use cofferdam_policy::Rules;
 use cofferdam_policy::facts::Ids;
-use cofferdam_policy::model::{Clause, Grant, Mode, Origin, Policy};
+use cofferdam_policy::model::{Clause, Grant, Mode, Origin, Ours, Policy};
 
 mod broker;
 mod names;
@@ -52,6 +52,7 @@ pub(super) fn rows(policy: &Policy, rules: &Rules, host: &Host) -> Vec<Coverage>
         Extent::Enforced,
     ));
     rows.extend(network::rows(policy));
+    rows.extend(super::trust::rows(policy));
     rows.push(identity(policy));
     rows.push(signals(host));
     rows.push(broker::itself());
@@ -142,7 +143,8 @@ fn built_in_trees(policy: &Policy, walls: &Walls) -> Vec<Coverage> {
         paths.map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
     };
     let hidden = paths(&mut policy.hidden.iter().map(|(path, _)| path));
-    let ours = paths(&mut policy.replaced.iter().map(|ours| &ours.path));
+    let ours = policy.replaced.iter().filter(|ours| ours.by == Ours::Own);
+    let ours = paths(&mut ours.map(|ours| &ours.path));
     let shut = policy.hidden.iter().filter(|(path, seen)| super::is_shut(policy, path, seen));
     let shut = paths(&mut shut.map(|(path, _)| path));
     let mut mechanisms = vec!["mounts over them, watched".to_owned()];

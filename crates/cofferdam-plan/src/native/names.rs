@@ -65,7 +65,7 @@ pub(super) fn ground(policy: &Policy) -> Vec<Step> {
             steps.push(match tree.seen.kind {
                 Kind::Directory => Step::Directory { path, mode: PASSAGE },
                 Kind::File | Kind::Link | Kind::Other => {
-                    Step::File { path, content: String::new(), mode: 0 }
+                    Step::File { path, content: String::new().into(), mode: 0 }
                 }
             });
         }

@@ -244,6 +244,7 @@ impl Resolver<'_> {
         let mut own = self.own_files(&trees)?;
         let mut hidden = hidden(self.facts, grants);
         let mut replaced = replaced(self.facts, grants);
+        replaced.extend(self.authorities(grants, workspace));
         let mut idle = Vec::new();
         self.protect(named, &trees, &mut guarded, &mut idle)?;
         let (concealed, mut names) =

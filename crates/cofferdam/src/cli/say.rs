@@ -238,6 +238,10 @@ impl Say {
                 (host, 0) => host.to_owned(),
                 (host, port) => format!("{host}:{port}"),
             };
+            let place = match (&row.method, &row.path) {
+                (Some(method), Some(path)) => format!("{method} {place}{path}"),
+                (Some(_) | None, _) => place,
+            };
             let (verb, retry) = match row.denied {
                 Denied::ByPolicy => ("refused", false),
                 Denied::Unreached => ("not reached", true),
@@ -245,8 +249,8 @@ impl Say {
             if self.output == Output::Json {
                 to_stderr(
                     &json!({"event": "denial", "what": place, "code": row.code, "why": row.why,
-                            "clause": row.clause, "fix": row.fix, "retry": retry,
-                            "times": row.times})
+                            "method": row.method, "path": row.path, "clause": row.clause,
+                            "fix": row.fix, "retry": retry, "times": row.times})
                     .to_string(),
                 );
                 continue;

@@ -40,6 +40,10 @@ pub(super) fn egress_change(old: &Policy, new: &Policy) -> Result<HostRules, Vec
     if old.network.leads_out() != new.network.leads_out() {
         because.insert("whether there is a network".to_owned());
     }
+    // Its authority is what the programs inside believe, from the start on.
+    if new.network.rules.inspects() && !old.network.rules.inspects() {
+        because.insert("whether TLS is looked into".to_owned());
+    }
     if because.is_empty() {
         return Ok(new.network.rules.clone());
     }

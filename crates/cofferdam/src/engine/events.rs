@@ -2,10 +2,11 @@
 
 use std::time::Instant;
 
-use cofferdam_audit::{Connection, Event, ExitKind, Log, NameDenied};
+use cofferdam_audit::{Connection, Event, ExitKind, Log, NameDenied, Request};
 use cofferdam_plan::message::{Denied, Ended, Way, Went};
 use cofferdam_sandbox::{Outcome, StartRefusal};
 use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
 
 use crate::engine::Prepared;
 use crate::refused::Refused;
@@ -102,7 +103,19 @@ pub(super) fn connection(ended: &Ended) -> Event {
         received: ended.received,
         duration_ms: ended.duration_ms,
         times: ended.times,
+        request: ended.request.as_ref().map(|request| Request {
+            version: request.version.as_str(),
+            method: request.method.clone(),
+            path: request.path.clone(),
+            status: request.status,
+        }),
     }))
+}
+
+/// Every wall stands; with the certificate of the session's own authority, if it has one.
+pub(super) fn ready_event(authority: Option<&[u8]>) -> Event {
+    let hex = |hash: &[u8]| hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    Event::Ready { authority: authority.map(|certificate| hex(&Sha256::digest(certificate))) }
 }
 
 /// An operation on a name, as the broker told it.

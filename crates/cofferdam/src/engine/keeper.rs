@@ -5,26 +5,27 @@ use std::os::fd::BorrowedFd;
 use std::path::Path;
 
 use cofferdam_audit::{Event, Log, LogError};
-use cofferdam_plan::message::{self, Ended, Question, Way, Went};
+use cofferdam_plan::message::{self, Ended, Question};
 use cofferdam_sandbox::{Witness, Word};
 
 use crate::control::{Control, Deed, Told};
+use crate::engine::counts::Counts;
 use crate::engine::events::{connection, name};
 use crate::engine::names::Names;
-use crate::engine::session::{Denied, TurnedAway, WayOut};
+use crate::engine::session::WayOut;
+use crate::engine::turned::TurnedAways;
 
-/// Room for the event of a connection: a name, an address, a reason, and the rule with its file, whose
-/// path may be long. Bytes.
-const PLACE_BYTES: u64 = 8 << 10;
-/// Hosts that the note at the end can name; the log names all.
-const TURNED_AWAY_MAX: usize = 100;
+/// Room for the event of a connection: a name, an address, a reason, a request, and the rule with its
+/// file, whose path may be long. Bytes.
+const PLACE_BYTES: u64 = 10 << 10;
 
 /// Keeps the record while the workload runs.
 pub(crate) struct Keeper {
     pub(super) log: Log,
     /// The first record that could not be written: the run is no success then.
     pub(super) unrecorded: Option<LogError>,
-    pub(super) turned_away: Vec<TurnedAway>,
+    pub(super) turned_away: TurnedAways,
+    counts: Counts,
     pub(super) names: Names,
     pub(super) way_out: WayOut,
     control: Option<Control>,
@@ -37,7 +38,8 @@ impl Keeper {
         Self {
             log,
             unrecorded: None,
-            turned_away: Vec::new(),
+            turned_away: TurnedAways::default(),
+            counts: Counts::default(),
             names: Names::default(),
             way_out: WayOut::Held,
             control,
@@ -103,31 +105,9 @@ impl Keeper {
         for denied in self.names.rest() {
             self.append(&name(denied));
         }
-    }
-
-    /// For the note at the end: one row for each host, port and reason.
-    fn remember(&mut self, ended: &Ended) {
-        let (code, denied) = match &ended.verdict {
-            Went::Allowed => return,
-            Went::Denied { code } => (code, Denied::ByPolicy),
-            Went::Failed { code } => (code, Denied::Unreached),
-        };
-        let same = |row: &&mut TurnedAway| {
-            row.host == ended.host && row.port == ended.port && row.code == *code
-        };
-        if let Some(row) = self.turned_away.iter_mut().find(same) {
-            row.times = row.times.saturating_add(ended.times);
-        } else if self.turned_away.len() < TURNED_AWAY_MAX && ended.way != Way::Published {
-            self.turned_away.push(TurnedAway {
-                host: ended.host.clone(),
-                port: ended.port,
-                code: code.clone(),
-                why: ended.why.clone(),
-                fix: ended.fix.clone(),
-                clause: ended.clause.to_string(),
-                denied,
-                times: ended.times,
-            });
+        let rules = self.counts.rows();
+        if !rules.is_empty() {
+            self.append(&Event::Rules { rules });
         }
     }
 }
@@ -159,7 +139,8 @@ impl Witness for Keeper {
     }
 
     fn ended(&mut self, ended: Ended) {
-        self.remember(&ended);
+        self.turned_away.hear(&ended);
+        self.counts.hear(&ended);
         self.append(&connection(&ended));
     }
 
@@ -215,7 +196,7 @@ impl Witness for Keeper {
 mod tests {
     use std::fs;
 
-    use cofferdam_plan::message::Operation;
+    use cofferdam_plan::message::{HttpVersion, Operation, Requested};
     use cofferdam_policy::model::Clause;
 
     use super::*;
@@ -252,5 +233,49 @@ mod tests {
         keeper.denied(denied("/w/.mcp.json"));
         assert!(keeper.unrecorded.is_some(), "nobody finds that record");
         assert_eq!(keeper.names.all().len(), 2, "and the note names it");
+    }
+
+    /// What each rule decided is summed once, at the end; nothing is where none did.
+    #[test]
+    fn what_rules_decided_is_summed_at_the_end() {
+        let folder = std::env::temp_dir().join(format!("cofferdam-counts-{}", std::process::id()));
+        let path = folder.join("audit.jsonl");
+        let mut keeper = Keeper::new(Log::open(&path, "aa".into()).unwrap(), None);
+        let request = Requested {
+            version: HttpVersion::Http2,
+            method: "POST".into(),
+            path: "/v1/x".into(),
+            status: Some(403),
+        };
+        let ended = Ended {
+            way: message::Way::Direct,
+            host: "good.test".into(),
+            port: 443,
+            protocol: None,
+            address: None,
+            clause: Clause::built_in("network"),
+            verdict: message::Went::Denied { code: "method".into() },
+            why: "no".into(),
+            fix: String::new(),
+            sent: 5,
+            received: 6,
+            duration_ms: 1,
+            times: 2,
+            request: Some(request),
+        };
+        keeper.sum_up();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "", "no rule decided");
+        keeper.ended(ended);
+        keeper.sum_up();
+        let record = fs::read_to_string(&path).unwrap();
+        let request = "\"times\":2,\"request\":{\"version\":\"HTTP/2\",\"method\":\"POST\",\
+             \"path\":\"/v1/x\",\"status\":403}}";
+        let rules = "\"event\":{\"kind\":\"rules\",\"rules\":[{\"clause\":\"network (built-in)\",\
+             \"allowed\":0,\"denied\":2,\"failed\":0,\"sent\":5,\"received\":6}]}";
+        assert!(record.contains(request) && record.contains(rules), "{record}");
+        let row = &keeper.turned_away.rows()[0];
+        let told = (row.method.as_deref(), row.path.as_deref(), row.times);
+        assert_eq!(told, (Some("POST"), Some("/v1/x"), 2), "and the note names it");
+        fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -9,8 +9,9 @@ use cofferdam_sandbox::{Outcome, Preparing, Sink, StartRefusal, Streams};
 
 use crate::control::{Control, SessionError};
 use crate::engine::Prepared;
-use crate::engine::events::{end_event, recorded, refusal_event};
+use crate::engine::events::{end_event, ready_event, recorded, refusal_event};
 use crate::engine::keeper::Keeper;
+use crate::engine::turned::TurnedAway;
 use crate::refused::Refused;
 use crate::trace::Trace;
 
@@ -49,36 +50,6 @@ pub enum WayOut {
     NoRecord,
     /// The gateway ended first: from then on every connection was refused.
     Gone,
-}
-
-/// A host that the workload was not let through to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TurnedAway {
-    /// Its name or address; empty where nobody said.
-    pub host: String,
-    /// The port; 0 where only its address was asked for.
-    pub port: u16,
-    /// Stable name of the reason.
-    pub code: String,
-    /// The reason.
-    pub why: String,
-    /// The smallest change that would let it through; empty where there is none.
-    pub fix: String,
-    /// The rule that decided.
-    pub clause: String,
-    /// Whether a rule denied it, or it was let through and not reached.
-    pub denied: Denied,
-    /// How often.
-    pub times: u64,
-}
-
-/// Who said no.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Denied {
-    /// The policy.
-    ByPolicy,
-    /// Nobody: the host was not reached.
-    Unreached,
 }
 
 impl<'p> Session<'p> {
@@ -138,14 +109,14 @@ impl Session<'_> {
             return Err(recorded(&mut log, refusal)?);
         }
         trace.done("init ready");
-        log.append(&Event::Ready {})?;
+        log.append(&ready_event(preparing.authority()))?;
         let running = preparing.into_running();
         let mut keeper = Keeper::new(log, control);
         let streams = Streams { input, output, error, signals };
         let outcome = running.wait(streams, &mut keeper);
         keeper.sum_up();
         let Keeper { mut log, unrecorded, turned_away, names, way_out, .. } = keeper;
-        let denied_names = names.all();
+        let (denied_names, turned_away) = (names.all(), turned_away.rows());
         let outcome = outcome.unwrap_or(Outcome::Lost);
         trace.done("exit");
         let mut ended = Ok(());

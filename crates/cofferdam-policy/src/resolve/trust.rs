@@ -1,0 +1,56 @@
+//! Whom the sandbox believes where the gateway looks into TLS: which files of the system are replaced.
+
+use std::path::PathBuf;
+
+use super::{Resolver, entry_of_etc, in_view};
+use crate::document::Document;
+use crate::facts::Kind;
+use crate::judge::hosts::HostRules;
+use crate::model::{Grant, Ours, Replaced};
+use crate::view;
+
+/// Every list of authorities that this system may have, and which file of ours stands for it.
+fn lists() -> impl Iterator<Item = (PathBuf, Ours)> {
+    let pem = view::AUTHORITIES.iter().map(|path| (path, Ours::Authorities));
+    let java = view::AUTHORITIES_OF_JAVA.iter().map(|path| (path, Ours::AuthoritiesOfJava));
+    pem.chain(java).map(|(path, by)| (PathBuf::from(path), by))
+}
+
+/// What is looked at: nothing where nobody looks into TLS.
+pub(super) fn wanted(document: &Document) -> impl Iterator<Item = PathBuf> {
+    let inspects = document.network.closed.is_none() && rules(document).inspects();
+    lists().filter(move |_| inspects).map(|(path, _)| path)
+}
+
+/// The rules of the text, of flags and of presets, in no order.
+fn rules(document: &Document) -> HostRules {
+    let mut rules = HostRules::none(document.network.base.clone());
+    let presets = document.presets.iter().map(|preset| &preset.network);
+    for text in [&document.network].into_iter().chain(presets) {
+        rules.allow.extend(text.allow.iter().chain(&text.flags).cloned());
+        rules.deny.extend(text.deny.iter().cloned());
+    }
+    rules
+}
+
+impl Resolver<'_> {
+    /// The lists that are in view, each once whatever leads to it. One in a tree that is written is the
+    /// workload's own to change, and stays.
+    pub(super) fn authorities(&self, grants: &[Grant], workspace: &Grant) -> Vec<Replaced> {
+        let mut found: Vec<Replaced> = Vec::new();
+        if !self.network().0.rules.inspects() {
+            return found;
+        }
+        for (path, by) in lists() {
+            let Some((at, seen)) = entry_of_etc(self.facts, &path) else { continue };
+            let mut written =
+                grants.iter().chain([workspace]).filter(|tree| tree.mode.is_written());
+            let own = written.any(|tree| at.starts_with(&tree.path));
+            let once = !found.iter().any(|earlier| earlier.at == at);
+            if seen.kind == Kind::File && in_view(grants, &at) && !own && once {
+                found.push(Replaced { path, at, by });
+            }
+        }
+        found
+    }
+}
