@@ -20,5 +20,9 @@ mod asking;
 #[path = "../names/internet/mod.rs"]
 mod internet;
 
+mod clients;
 mod looking;
 mod origins;
+mod rules;
+mod streams;
+mod transfers;

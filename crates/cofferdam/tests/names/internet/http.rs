@@ -62,6 +62,12 @@ impl Origin<'_> {
                     Then::Next | Then::Close | Then::Echo => return Ok(()),
                 }
             }
+            if request.method == "HEAD" {
+                let answer = self.answers(&request)?;
+                let end = answer.windows(4).position(|four| four == b"\r\n\r\n");
+                to.write_all(&answer[..end.map_or(answer.len(), |end| end + 4)])?;
+                continue;
+            }
             match self.answer(&request, &mut to)? {
                 Then::Next if !close => {}
                 Then::Next | Then::Close => return Ok(()),
@@ -241,6 +247,9 @@ enum Then {
 }
 
 fn whole(to: &mut impl Write, status: &str, kind: &str, body: &[u8]) -> Result<()> {
+    if status.starts_with("204 ") || status.starts_with("304 ") {
+        return write!(to, "HTTP/1.1 {status}\r\n\r\n");
+    }
     let size = body.len();
     let head =
         format!("HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {size}\r\n\r\n");

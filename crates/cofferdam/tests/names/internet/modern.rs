@@ -222,8 +222,10 @@ impl Two {
         let trailers = body.trailers().await.map_err(Error::other)?.unwrap_or_default();
         request.trailers = lines(&trailers);
         self.log.request(request.clone());
+        let is_head = request.method == "HEAD";
         let bytes = self.answer(request).await?;
         let (head, body) = response(&bytes)?;
+        let body = if is_head { &[] } else { body };
         let mut out = answer.send_response(head, body.is_empty()).map_err(Error::other)?;
         if !body.is_empty() {
             out.send_data(Bytes::copy_from_slice(body), true).map_err(Error::other)?;

@@ -18,7 +18,7 @@ const PIECE: usize = 64 << 10;
 
 pub fn wanted(request: &Request) -> bool {
     let path = request.target.split('?').next().unwrap_or_default();
-    matches!(path, "/sink" | "/events" | "/trailers" | "/hints" | "/reset")
+    matches!(path, "/sink" | "/chunked" | "/events" | "/trailers" | "/hints" | "/reset")
         || path.starts_with("/pattern/")
         || is_grpc(request)
 }
@@ -32,6 +32,7 @@ pub async fn serve(request: &Request, body: RecvStream, answer: Answer) -> Resul
     match path {
         _ if is_grpc(request) => grpc(body, answer).await,
         "/sink" => sink(body, answer).await,
+        "/chunked" => pieces(answer).await,
         "/events" => events(answer).await,
         "/trailers" => trailers(body, answer).await,
         "/hints" => hints(answer).await,
@@ -99,6 +100,15 @@ async fn pattern(size: u64, mut answer: Answer) -> Result<(), Error> {
         }
         send(&mut out, Bytes::copy_from_slice(&piece[..size])).await?;
     }
+}
+
+/// An answer of no known length.
+async fn pieces(mut answer: Answer) -> Result<(), Error> {
+    let mut out = answer.send_response(head(200, &[]), false)?;
+    for piece in ["one ", "two ", "three\n"] {
+        send(&mut out, Bytes::from_static(piece.as_bytes())).await?;
+    }
+    out.send_data(Bytes::new(), true)
 }
 
 async fn events(mut answer: Answer) -> Result<(), Error> {
