@@ -21,8 +21,10 @@ mod asking;
 mod internet;
 
 mod clients;
+mod fronting;
 mod looking;
 mod origins;
+mod packages;
 mod rules;
 mod streams;
 mod transfers;

@@ -22,6 +22,7 @@ mod http;
 mod log;
 mod modern;
 mod pattern;
+mod registries;
 mod servers;
 mod start;
 mod tap;
