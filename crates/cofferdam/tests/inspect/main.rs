@@ -21,10 +21,15 @@ mod asking;
 mod internet;
 
 mod clients;
+mod contents;
 mod fronting;
 mod looking;
 mod origins;
 mod packages;
+mod record;
 mod rules;
+mod smuggling;
 mod streams;
+mod switching;
+mod targets;
 mod transfers;

@@ -43,6 +43,13 @@ def answer(s, method='GET'):
         return r.status, {k.lower(): v for k, v in r.getheaders()}, r.read()
     except (ConnectionError, ssl.SSLError, http.client.BadStatusLine, http.client.IncompleteRead): return 0, {}, b''
 
+# A connection whose answers come one behind another.
+class Kept:
+    def __init__(self, s): self.f = s.makefile('rb')
+    def makefile(self, *_): return self
+    def close(self): pass
+    def __getattr__(self, name): return getattr(self.f, name)
+
 def get(path, host='new.test', more='', method='GET', body=b''):
     if body and 'Content-Length' not in more and 'Transfer-Encoding' not in more: more += f'Content-Length: {len(body)}\r\n'
     host = f'Host: {host}\r\n' if host else ''
