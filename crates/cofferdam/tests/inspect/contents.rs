@@ -85,7 +85,7 @@ fn s31_no_host_is_a_resolver_by_the_way() {
             .to_owned(),
         "get('/x?dns=no')".to_owned(),
     ];
-    let dns = "dns-over-https";
+    let dns = "doh";
     let rows: Vec<Row<'_>> = vec![
         ("a question in the query", &ask[0], 403, dns),
         ("another path", &ask[1], 403, dns),

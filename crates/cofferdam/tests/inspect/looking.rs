@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::internet::{Internet, NEW, Request};
+use crate::internet::{Internet, NEW, Request, TRUST_VARIABLES};
 use crate::support::{Ran, finish, programs, python};
 
 /// Variables that send a client to a proxy; none of them is needed.
@@ -16,9 +16,6 @@ pub(crate) type Way = (&'static str, &'static str);
 pub(crate) const PROXY: Way = ("proxy", "");
 pub(crate) const DIRECT: Way = ("direct", WITHOUT);
 pub(crate) const WAYS: [Way; 2] = [PROXY, DIRECT];
-/// A rule that looks at every request and asks nothing of it.
-pub(crate) const LOOKS: &str = "[[network.allow]]\nhost = 'new.test'\ninspect = 'always'\n\
-     [[network.allow]]\nhost = '*.new.test'\ninspect = 'always'\n";
 
 /// Begins Python that speaks.
 const SPEAKING: &str = include_str!("speaking.py");
@@ -61,6 +58,9 @@ impl Internet {
     pub(crate) fn looks_by(&self, seconds: u32, policy: &str) -> Command {
         let policy = self.place.write("policy.toml", policy).display().to_string();
         let mut command = self.command_within(seconds, programs().join("cofferdam"));
+        for name in TRUST_VARIABLES {
+            command.env_remove(name);
+        }
         command.args(["run", "--quiet", "--env", "W", "--policy", &policy, "--"]);
         command
     }

@@ -54,7 +54,7 @@ const REQUESTS: &[(&str, &str, &str)] = &[
     ),
     (
         "a chunk's size with a sign",
-        "http-chunk",
+        "chunk-size",
         "POST /one HTTP/1.1\\r\\nHost: new.test\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n+0\\r\\n\\r\\nGET /two HTTP/1.1\\r\\nHost: new.test\\r\\n\\r\\n",
     ),
 ];

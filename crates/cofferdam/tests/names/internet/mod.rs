@@ -67,7 +67,7 @@ pub const WATCHDOG_SECONDS: u32 = 10;
 /// Where commands are found: nothing of the environment of the test reaches them.
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin";
 /// Variables that name the authority to trust.
-const TRUST_VARIABLES: &[&str] = &[
+pub const TRUST_VARIABLES: &[&str] = &[
     "CURL_CA_BUNDLE",
     "SSL_CERT_FILE",
     "REQUESTS_CA_BUNDLE",
