@@ -170,18 +170,18 @@ fn the_key_is_nowhere() {
     let Some(net) = Internet::take() else { return };
     let act = r"
 ask(get('/x'))
-found = []
+found, key = [], b'PRIVATE' + b' KEY'
 for top in ('/etc', '/run', '/tmp', '/var/tmp', '/dev/shm', '/usr/local', '/usr/lib/ssl', '/usr/share/ca-certificates', os.environ['HOME'], os.path.dirname(os.environ['SSL_CERT_FILE'])):
     for at, folders, files in os.walk(top):
         for name in files:
             path = os.path.join(at, name)
             try:
-                if os.path.isfile(path) and os.path.getsize(path) < 1 << 20 and b'PRIVATE KEY' in open(path, 'rb').read(): found.append(path)
+                if os.path.isfile(path) and os.path.getsize(path) < 1 << 20 and key in open(path, 'rb').read(): found.append(path)
             except OSError: pass
-assert 'PRIVATE KEY' not in str(os.environ)
+assert key.decode() not in str(os.environ)
 for pid in filter(str.isdigit, os.listdir('/proc')):
     for name in ('environ', 'cmdline'):
-        try: assert b'PRIVATE KEY' not in open(f'/proc/{pid}/{name}', 'rb').read()
+        try: assert key not in open(f'/proc/{pid}/{name}', 'rb').read()
         except OSError: pass
 assert found == [], found
 print(open(os.environ['SSL_CERT_FILE']).read().count('BEGIN CERTIFICATE') > 0)
@@ -199,8 +199,7 @@ print(open(os.environ['SSL_CERT_FILE']).read().count('BEGIN CERTIFICATE') > 0)
     assert!(!log.contains("PRIVATE KEY"));
     let root = net.place.root.display().to_string();
     let ran = net.outside(&["grep", "-rl", "PRIVATE KEY", &root]);
-    let files: Vec<&str> = ran.out.lines().filter(|path| !path.ends_with(".py")).collect();
-    assert_eq!(files, Vec::<&str>::new(), "on the host's side");
+    assert_eq!(ran.out, "", "on the host's side");
 }
 
 /// While it runs: nobody may look into the gateway, and it leaves no core.
@@ -219,7 +218,8 @@ fn the_gateway_leaves_no_core() {
     let limits = std::fs::read_to_string(format!("/proc/{gateway}/limits")).unwrap();
     let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
     let core: Vec<&str> = core.split_whitespace().collect();
-    assert_eq!(core[4..6], ["0", "0"], "{limits}");
+    // One byte: with none a program that takes cores on a pipe would still get one (core(5)).
+    assert!(["0", "1"].contains(&core[4]) && ["0", "1"].contains(&core[5]), "{limits}");
     // Not dumpable: its memory is root's, whoever started it (prctl(2)).
     let act = format!("import os\nprint(os.stat('/proc/{gateway}/mem').st_uid)");
     let ran = finish(net.place.command("/usr/bin/python3").args(["-c", &python(&act)]));
@@ -264,7 +264,7 @@ fn s06_a_hidden_name_is_none() {
         crate::asking::body(
             "198.18.0.1",
             &format!(
-                "ech = bytes.fromhex('fe0d000a') + bytes(10)\nprint(tls(('new.test', 443), {hello}))"
+                "ech = b'\\xfe\\x0d\\x00\\x0e\\x00\\x00\\x01\\x00\\x01\\x07\\x00\\x00\\x00\\x04abcd'\nprint(tls(('new.test', 443), {hello}))"
             ),
         )
     };

@@ -167,8 +167,7 @@ fn s24_nothing_is_echoed() {
 #[test]
 fn only_so_many_in_a_while() {
     let Some(net) = Internet::take() else { return };
-    let act = "s = open_tls()\nfound = []\n\
-         for i in range(8):\n    s.sendall(get('/x')); found.append(answer(s)[0])\n\
+    let act = "found = [ask(get('/x'))[0] for i in range(8)]\n\
          print(found)\n";
     assert_eq!(net.speaks_outside(act).works("").out, format!("{:?}\n", [200; 8]));
     for way in WAYS {
