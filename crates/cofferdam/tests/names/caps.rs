@@ -13,7 +13,8 @@ use crate::support::{finish, programs, python};
 const RESIDENT_KIB_MAX: u64 = 64 << 10;
 
 fn asks(net: &Internet, seconds: u32, act: &str) -> std::process::Child {
-    let policy = net.place.write("policy.toml", POLICY).display().to_string();
+    // Of its own: it is still being read while the next run writes the other one.
+    let policy = net.place.write("beside.toml", POLICY).display().to_string();
     let mut command = net.command_within(seconds, programs().join("cofferdam"));
     command.args(["run", "--quiet", "--env", "SSL_CERT_FILE", "--policy", &policy, "--"]);
     command.args(["/usr/bin/python3", "-c", &python(&body(GATEWAY, act))]);

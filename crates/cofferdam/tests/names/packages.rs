@@ -38,20 +38,7 @@ fn pip_installs_from_an_index_that_is_allowed() {
         println!("not run: pip inside: it is not installed");
         return;
     }
-    let wheel = net.www().join("small-1-py3-none-any.whl").display().to_string();
-    net.python_outside(&format!(
-        "import zipfile\n\
-         z = zipfile.ZipFile('{wheel}', 'w')\n\
-         z.writestr('small.py', 'x = 1\\n')\n\
-         z.writestr('small-1.dist-info/METADATA', 'Metadata-Version: 2.1\\nName: small\\nVersion: 1\\n')\n\
-         z.writestr('small-1.dist-info/WHEEL', 'Wheel-Version: 1.0\\nGenerator: a\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n')\n\
-         z.writestr('small-1.dist-info/RECORD', '')\nz.close()"
-    ))
-    .works("a wheel");
-    let index = net.www().join("simple/small");
-    std::fs::create_dir_all(&index).unwrap();
-    let link = "<a href=\"/small-1-py3-none-any.whl\">small-1-py3-none-any.whl</a>";
-    std::fs::write(index.join("index.html"), link).unwrap();
+    net.python_index();
     let script = |before: &str, host: &str| {
         format!(
             "{before}/usr/bin/python3 -m pip install -q --no-deps --no-cache-dir --no-compile --retries 0 --timeout 5 \
@@ -68,23 +55,7 @@ fn npm_installs_from_a_registry_that_is_allowed() {
         println!("not run: npm inside: it is not installed");
         return;
     }
-    let www = net.www().display().to_string();
-    net.python_outside(&format!(
-        "import base64, hashlib, io, json, tarfile\n\
-         out = io.BytesIO()\n\
-         with tarfile.open(fileobj=out, mode='w:gz') as t:\n    \
-         for name, text in (('package.json', json.dumps(dict(name='small', version='1.0.0'))), ('index.js', 'module.exports = 1')):\n        \
-         i = tarfile.TarInfo('package/' + name); i.size = len(text); i.mode = 0o644; t.addfile(i, io.BytesIO(text.encode()))\n\
-         ball = out.getvalue()\n\
-         for host in ('good.test', 'evil.test'):\n    \
-         os.makedirs('{www}/npm/' + host, exist_ok=True)\n    \
-         open('{www}/npm/' + host + '/small-1.0.0.tgz', 'wb').write(ball)\n    \
-         dist = dict(tarball='https://' + host + '/npm/' + host + '/small-1.0.0.tgz', integrity='sha512-' + base64.b64encode(hashlib.sha512(ball).digest()).decode())\n    \
-         version = dict(name='small', version='1.0.0', dist=dist)\n    \
-         packument = dict(name='small', versions={{'1.0.0': version}}); packument['dist-tags'] = dict(latest='1.0.0')\n    \
-         open('{www}/npm/' + host + '/small', 'w').write(json.dumps(packument))"
-    ))
-    .works("a registry");
+    net.npm_registry(&["good.test", "evil.test"]);
     let script = |before: &str, host: &str| {
         format!(
             "{before}npm install --silent --loglevel error --prefix got --cache got/cache --no-audit --no-fund --no-update-notifier --fetch-retries 0 \

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::log::{Log, Query, Visit, lock};
-use super::{DNS, EVIL, EVIL_6, GOOD, GOOD_6, OTHER, PROXY};
+use super::{DNS, EVIL, EVIL_6, GOOD, GOOD_6, NEW, OTHER, PROXY};
 
 const A: u16 = 1;
 const CNAME: u16 = 5;
@@ -40,6 +40,9 @@ impl Zone {
         }
         for name in ["evil.test", "*.evil.test"] {
             zone.script(name, vec![format!("A {EVIL}; AAAA {EVIL_6}")]);
+        }
+        for name in ["new.test", "*.new.test"].iter().chain(super::modern::NAMES) {
+            zone.script(name, vec![format!("A {NEW}")]);
         }
         zone.script("four.test", vec![format!("A {GOOD}")]);
         zone.script("six.test", vec![format!("AAAA {GOOD_6}")]);

@@ -1,16 +1,22 @@
 //! The HTTP/1 server: it takes what comes, answers by path, and keeps every request as it came.
 //!
 //! `/chunked`, `/big/BYTES`, `/redirect?URL`, `/upgrade` and `/websocket` (101 and then an
-//! echo), `/alternative` (names another server), `/close` (no answer),
-//! `/git/...` (git's own server), files below `www`; any other path echoes the head.
+//! echo), `/alternative` (names another server), `/close` (no answer), `/status/NUMBER`, `/slow/MS`,
+//! `/git/...` (git's own server), files below `www` (`.gz` as a coding); any other path echoes the
+//! head. What streams is in streams.rs.
+
+mod streams;
 
 use std::io::{BufRead, BufReader, Error, Read, Result, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::path::{Component, Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::log::{Log, Request, Visit};
+use super::pattern::Digest;
+pub use streams::{EVENT_EACH, EVENTS, event};
 
 /// No longer head or line is read.
 const HEAD_MAX: u64 = 64 * 1024;
@@ -30,9 +36,9 @@ pub struct Origin<'a> {
 }
 
 /// Bytes of a connection, written to the log as they come.
-struct Wire<'a>(TcpStream, Option<&'a Visit>);
+struct Wire<'a, R>(R, Option<&'a Visit>);
 
-impl Read for Wire<'_> {
+impl<R: Read> Read for Wire<'_, R> {
     fn read(&mut self, to: &mut [u8]) -> Result<usize> {
         let size = self.0.read(to)?;
         if let Some(visit) = self.1 {
@@ -44,13 +50,24 @@ impl Read for Wire<'_> {
 
 impl Origin<'_> {
     /// Answers requests until the connection ends.
-    pub fn serve(&self, stream: TcpStream) -> Result<()> {
-        let mut to = stream.try_clone()?;
-        let mut from = BufReader::new(Wire(stream, self.visit));
+    pub fn serve(&self, from: impl Read, mut to: impl Write) -> Result<()> {
+        let mut from = BufReader::new(Wire(from, self.visit));
         while let Some(request) = self.read(&mut from, &mut to)? {
             let close =
                 header(&request.head, "connection").any(|v| v.eq_ignore_ascii_case("close"));
             self.log.request(request.clone());
+            if let Some(then) = streams::serve(&request, &mut from, &mut to)? {
+                match then {
+                    Then::Next if !close => continue,
+                    Then::Next | Then::Close | Then::Echo => return Ok(()),
+                }
+            }
+            if request.method == "HEAD" {
+                let answer = self.answers(&request)?;
+                let end = answer.windows(4).position(|four| four == b"\r\n\r\n");
+                to.write_all(&answer[..end.map_or(answer.len(), |end| end + 4)])?;
+                continue;
+            }
             match self.answer(&request, &mut to)? {
                 Then::Next if !close => {}
                 Then::Next | Then::Close => return Ok(()),
@@ -83,15 +100,28 @@ impl Origin<'_> {
             }
         }
         let head: String = head.iter().copied().map(char::from).collect();
-        if header(&head, "expect").any(|value| value.eq_ignore_ascii_case("100-continue")) {
+        let waits = header(&head, "expect").any(|value| value.eq_ignore_ascii_case("100-continue"));
+        let target = head.split_whitespace().nth(1).unwrap_or_default().to_owned();
+        if waits && target == "/refuse" {
+            // Not a byte of the body is wanted.
+            to.write_all(
+                b"HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+            )?;
+        } else if waits {
             to.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
         }
-        let mut body = Vec::new();
-        if header(&head, "transfer-encoding").any(|v| v.to_ascii_lowercase().contains("chunked")) {
-            chunks(from, &mut body)?;
+        let mut body = Body { sunk: (target == "/sink").then(Digest::default), ..Body::default() };
+        if waits && target == "/refuse" {
+            // It does not come.
+        } else if is_chunked(&head) {
+            body.chunks(from)?;
         } else if let Some(size) = header(&head, "content-length").next() {
             let size: u64 = size.parse().map_err(Error::other)?;
-            from.take(size.min(BODY_MAX)).read_to_end(&mut body)?;
+            body.take(from, size)?;
+            body.framed.clone_from(&body.bytes);
+        }
+        if let Some(digest) = body.sunk.take() {
+            body.bytes = digest.line().into_bytes();
         }
         let mut words = head.split_whitespace();
         Ok(Some(Request {
@@ -101,8 +131,18 @@ impl Origin<'_> {
             target: words.next().unwrap_or_default().to_owned(),
             hosts: header(&head, "host").map(str::to_owned).collect(),
             head,
-            body,
+            body: body.bytes,
+            two: false,
+            framed: body.framed,
+            trailers: body.trailers,
         }))
+    }
+
+    /// A whole answer.
+    pub fn answers(&self, request: &Request) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.answer(request, &mut bytes)?;
+        Ok(bytes)
     }
 
     fn answer(&self, request: &Request, to: &mut impl Write) -> Result<Then> {
@@ -111,7 +151,7 @@ impl Origin<'_> {
         let file = path.strip_prefix('/').map(|name| self.folder.join("www").join(name));
         let climbs = Path::new(path).components().any(|part| part == Component::ParentDir);
         match path {
-            "/close" => return Ok(Then::Close),
+            "/close" | "/refuse" => return Ok(Then::Close),
             "/upgrade" => {
                 to.write_all(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\n")?;
                 return Ok(Then::Echo);
@@ -138,15 +178,27 @@ impl Origin<'_> {
                 std::io::copy(&mut std::io::repeat(b'x').take(size), to)?;
             }
             _ if path.starts_with("/git/") => self.git(request, to)?,
+            _ if path.starts_with("/status/") => {
+                whole(to, &format!("{} Said", &path[8..]), "text/plain", b"status\n")?
+            }
+            _ if path.starts_with("/slow/") => {
+                let wait = path[6..].parse().map_err(Error::other)?;
+                std::thread::sleep(Duration::from_millis(wait));
+                whole(to, "200 OK", "text/plain", b"slow\n")?;
+            }
             _ => {
                 let index =
                     |file: PathBuf| if file.is_dir() { file.join("index.html") } else { file };
                 let file = file.map(index).filter(|file| !climbs && file.is_file());
+                let kind = match file.as_ref().and_then(|file| file.extension()) {
+                    Some(end) if end == "gz" => "text/html\r\nContent-Encoding: gzip",
+                    Some(_) | None => "text/html",
+                };
                 let body = match file.map(std::fs::read) {
                     Some(bytes) => bytes?,
                     None => format!("{}\n{}", self.to, request.head).into_bytes(),
                 };
-                whole(to, "200 OK", "text/html", &body)?;
+                whole(to, "200 OK", kind, &body)?;
             }
         }
         Ok(Then::Next)
@@ -187,6 +239,7 @@ impl Origin<'_> {
 }
 
 /// What comes after an answer.
+#[derive(Clone, Copy, Debug)]
 enum Then {
     Next,
     Echo,
@@ -194,6 +247,9 @@ enum Then {
 }
 
 fn whole(to: &mut impl Write, status: &str, kind: &str, body: &[u8]) -> Result<()> {
+    if status.starts_with("204 ") || status.starts_with("304 ") {
+        return write!(to, "HTTP/1.1 {status}\r\n\r\n");
+    }
     let size = body.len();
     let head =
         format!("HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {size}\r\n\r\n");
@@ -201,20 +257,71 @@ fn whole(to: &mut impl Write, status: &str, kind: &str, body: &[u8]) -> Result<(
     to.write_all(&[head.as_bytes(), body].concat())
 }
 
-fn chunks(from: &mut impl BufRead, body: &mut Vec<u8>) -> Result<()> {
-    loop {
-        let mut line = String::new();
-        from.take(HEAD_MAX).read_line(&mut line)?;
-        let size = line.split(';').next().unwrap_or_default().trim();
-        let size = u64::from_str_radix(size, 16).map_err(Error::other)?;
-        if body.len() as u64 + size > BODY_MAX {
-            return Err(Error::other("too long"));
-        }
-        from.take(size).read_to_end(body)?;
-        from.take(HEAD_MAX).read_line(&mut line)?;
-        if size == 0 {
+/// A body as it comes.
+#[derive(Debug, Default)]
+struct Body {
+    bytes: Vec<u8>,
+    framed: Vec<u8>,
+    trailers: String,
+    /// Where nothing is kept.
+    sunk: Option<Digest>,
+}
+
+fn is_chunked(head: &str) -> bool {
+    header(head, "transfer-encoding").any(|v| v.to_ascii_lowercase().contains("chunked"))
+}
+
+impl Body {
+    fn take(&mut self, from: &mut impl BufRead, size: u64) -> Result<()> {
+        let Some(digest) = &mut self.sunk else {
+            let before = self.bytes.len();
+            if before as u64 + size > BODY_MAX {
+                return Err(Error::other("too long"));
+            }
+            from.take(size).read_to_end(&mut self.bytes)?;
             return Ok(());
+        };
+        let mut from = from.take(size);
+        loop {
+            let bytes = from.fill_buf()?;
+            let size = bytes.len();
+            if size == 0 {
+                return Ok(());
+            }
+            digest.add(bytes);
+            from.consume(size);
         }
+    }
+
+    fn chunks(&mut self, from: &mut impl BufRead) -> Result<()> {
+        loop {
+            let line = self.line(from)?;
+            let size = line.split(';').next().unwrap_or_default().trim();
+            let size = u64::from_str_radix(size, 16).map_err(Error::other)?;
+            if size == 0 {
+                break;
+            }
+            let before = self.bytes.len();
+            self.take(from, size)?;
+            self.framed.extend(&self.bytes[before..]);
+            self.line(from)?;
+        }
+        loop {
+            let line = self.line(from)?;
+            if line.trim().is_empty() {
+                return Ok(());
+            }
+            self.trailers += &line;
+        }
+    }
+
+    fn line(&mut self, from: &mut impl BufRead) -> Result<String> {
+        let mut line = Vec::new();
+        from.take(HEAD_MAX).read_until(b'\n', &mut line)?;
+        if self.sunk.is_none() {
+            self.framed.extend(&line);
+        }
+        Ok(line.into_iter().map(char::from).collect())
     }
 }
 

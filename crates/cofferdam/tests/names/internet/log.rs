@@ -58,9 +58,16 @@ pub struct Request {
     pub target: String,
     /// Values of every `Host` line.
     pub hosts: Vec<String>,
-    /// The head as it came, to the empty line.
+    /// The head as it came, to the empty line; of HTTP/2 a line for each field.
     pub head: String,
+    /// Nothing of what `/sink` takes.
     pub body: Vec<u8>,
+    /// Whether it came as HTTP/2.
+    pub two: bool,
+    /// The body as it came, with the lines of its chunks: nothing of what `/sink` takes.
+    pub framed: Vec<u8>,
+    /// A line for each field after the body.
+    pub trailers: String,
 }
 
 /// A question that the DNS server was asked.

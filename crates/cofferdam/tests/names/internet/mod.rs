@@ -20,9 +20,13 @@
 mod dns;
 mod http;
 mod log;
+mod modern;
+mod pattern;
+mod registries;
 mod servers;
 mod start;
 mod tap;
+mod websocket;
 
 use std::ffi::OsStr;
 use std::fs;
@@ -33,6 +37,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 pub use log::{Connection, Packet, Query, Request, Seen};
+pub use pattern::{Pattern, sha256};
 
 use crate::support::{Place, Ran, finish, is_root, programs, python};
 use log::Ask;
@@ -45,6 +50,8 @@ pub const EVIL: &str = "203.0.114.66";
 pub const EVIL_6: &str = "2606:2800:220:1::66";
 /// `other.test`.
 pub const OTHER: &str = "93.184.216.35";
+/// `new.test`, `*.new.test`, `one.test`, `two.test`, and hosts that nobody is to believe: modern.rs.
+pub const NEW: &str = "93.184.216.60";
 /// `proxy.test`: an HTTP proxy on 3128, a SOCKS5 proxy on 1080.
 pub const PROXY: &str = "93.184.216.99";
 /// The name servers of HOST.
@@ -60,7 +67,7 @@ pub const WATCHDOG_SECONDS: u32 = 10;
 /// Where commands are found: nothing of the environment of the test reaches them.
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin";
 /// Variables that name the authority to trust.
-const TRUST_VARIABLES: &[&str] = &[
+pub const TRUST_VARIABLES: &[&str] = &[
     "CURL_CA_BUNDLE",
     "SSL_CERT_FILE",
     "REQUESTS_CA_BUNDLE",

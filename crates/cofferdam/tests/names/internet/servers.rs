@@ -9,7 +9,8 @@ use std::time::Duration;
 use super::dns;
 use super::http::Origin;
 use super::log::{Log, Visit, lock, plain};
-use super::{DNS, DNS_6, EVIL, EVIL_6, GOOD, GOOD_6};
+use super::modern::{H2C, Taken};
+use super::{DNS, DNS_6, EVIL, EVIL_6, GOOD, GOOD_6, NEW};
 
 /// What a listener speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +78,8 @@ pub struct Serves {
     pub folder: PathBuf,
     /// Where TLS is taken off; none in HOST.
     pub tls: Option<SocketAddr>,
+    /// Who takes connections to NEW by TLS; none in HOST.
+    pub new: Option<Taken>,
 }
 
 impl Serves {
@@ -90,20 +93,26 @@ impl Serves {
                     let visit = serves.log.accepted(server.name(), &stream);
                     let serves = serves.clone();
                     // A client that ends in the middle is what tests do.
-                    std::thread::spawn(move || drop(serves.one(server, &visit, stream)));
+                    std::thread::spawn(move || drop(serves.one(server, visit, stream)));
                 }
             });
         }
     }
 
-    fn one(&self, server: Server, visit: &Visit, stream: TcpStream) -> Result<()> {
+    fn one(&self, server: Server, visit: Visit, stream: TcpStream) -> Result<()> {
+        let to = plain(stream.local_addr()?);
+        let is_new = to.ip().to_string() == NEW && (server == Server::Tls || to.port() == H2C);
+        if let (true, Some(new)) = (is_new, &self.new) {
+            return new.send((stream, visit)).map_err(Error::other);
+        }
+        let visit = &visit;
         stream.set_read_timeout(Some(SILENT_MAX))?;
         stream.set_nodelay(true)?;
         match server {
             Server::Http => {
-                let to = plain(stream.local_addr()?);
                 let log = Arc::clone(&self.log);
-                Origin { log, visit: Some(visit), to, folder: &self.folder }.serve(stream)
+                let from = stream.try_clone()?;
+                Origin { log, visit: Some(visit), to, folder: &self.folder }.serve(from, stream)
             }
             Server::Tls => self.tls(visit, stream),
             Server::Echo => echo(visit, stream),
@@ -156,7 +165,8 @@ impl Serves {
         stream.set_read_timeout(Some(SILENT_MAX))?;
         let to = line(&mut stream)?.trim().parse().map_err(Error::other)?;
         let log = Arc::clone(&self.log);
-        Origin { log, visit: None, to, folder: &self.folder }.serve(stream)
+        let from = stream.try_clone()?;
+        Origin { log, visit: None, to, folder: &self.folder }.serve(from, stream)
     }
 
     fn connect(&self, visit: &Visit, mut client: TcpStream) -> Result<()> {

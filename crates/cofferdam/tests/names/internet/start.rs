@@ -81,6 +81,20 @@ extendedKeyUsage = serverAuth
 subjectKeyIdentifier = hash
 authorityKeyIdentifier = keyid
 subjectAltName = @names
+[elsewhere]
+basicConstraints = critical, CA:FALSE
+extendedKeyUsage = serverAuth
+subjectAltName = DNS:elsewhere.test
+[late]
+database = index
+new_certs_dir = .
+rand_serial = yes
+certificate = ca.pem
+private_key = ca.key
+default_md = sha256
+policy = any
+[any]
+commonName = supplied
 [names]
 DNS.1 = good.test
 DNS.2 = *.good.test
@@ -91,6 +105,13 @@ DNS.6 = *.evil.test
 DNS.7 = four.test
 DNS.8 = six.test
 DNS.9 = other.test
+DNS.10 = new.test
+DNS.11 = *.new.test
+DNS.12 = one.test
+DNS.13 = two.test
+DNS.14 = expired.test
+DNS.15 = self.test
+DNS.16 = stranger.test
 IP.1 = $GOOD
 IP.2 = $EVIL
 IP.3 = $GOOD_6
@@ -100,6 +121,15 @@ sed -i \"s/\\$GOOD_6/$GOOD_6/; s/\\$EVIL_6/$EVIL_6/; s/\\$GOOD/$GOOD/; s/\\$EVIL
 key='-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -config ca.cnf'
 openssl req -x509 $key -extensions ca -keyout ca.key -out ca.pem 2>log
 openssl req -x509 $key -extensions leaf -CA ca.pem -CAkey ca.key -keyout leaf.key -out leaf.pem 2>log
+# Four that nobody is to believe: nobody's, a stranger's, one of another name, one of another time.
+openssl req -x509 $key -extensions leaf -keyout self.key -out self.pem 2>log
+openssl req -x509 $key -extensions ca -keyout stranger-ca.key -out stranger-ca.pem 2>log
+openssl req -x509 $key -extensions leaf -CA stranger-ca.pem -CAkey stranger-ca.key -keyout stranger.key -out stranger.pem 2>log
+openssl req -x509 $key -extensions elsewhere -CA ca.pem -CAkey ca.key -keyout wrong.key -out wrong.pem 2>log
+: >index
+openssl req -new $key -keyout expired.key -out expired.csr 2>log
+openssl ca -batch -config ca.cnf -name late -extensions leaf -startdate 20200101000000Z -enddate 20210101000000Z \
+    -notext -in expired.csr -out expired.pem 2>log
 ";
 
 /// A running internet, from the test's side.
@@ -247,7 +277,7 @@ fn host(folder: &Path) {
     go.unwrap_or(Ok(())).unwrap_or_else(|error| panic!("{error}"));
     let tap = Tap::new(LOOPBACK).unwrap_or_else(|error| panic!("packet socket: {error}"));
     let log = Log::new(tap, None);
-    Serves { log: log.clone(), folder: folder.to_owned(), tls: None }.listen(HOST_PORTS);
+    Serves { log: log.clone(), folder: folder.to_owned(), tls: None, new: None }.listen(HOST_PORTS);
     log.tell(&folder.join("host.sock"));
     until_input_ends();
     drop(input);
@@ -262,7 +292,9 @@ fn net(folder: &Path) {
     assert_eq!((read.ok(), line.as_str()), (Some(3), "go\n"), "HOST is ready");
     let tap = Tap::new(HOST_END_BYTES).unwrap_or_else(|error| panic!("packet socket: {error}"));
     let log = Log::new(tap, Some(Zone::usual()));
-    let mut serves = Serves { log: log.clone(), folder: folder.to_owned(), tls: None };
+    let new = super::modern::start(folder).unwrap_or_else(|error| panic!("{error}"));
+    let (own, new) = (folder.to_owned(), Some(new));
+    let mut serves = Serves { log: log.clone(), folder: own, tls: None, new };
     let inner = serves.listen_inner().unwrap_or_else(|error| panic!("{error}"));
     let tls = tls_program(folder, inner);
     let (mut program, at) = tls.unwrap_or_else(|error| panic!("tls.py: {error}"));
