@@ -25,7 +25,7 @@ use crate::inside::Inside;
 use crate::relay::{self, Asks, Up};
 use crate::stream::{Rewound, Stream};
 
-mod h2;
+pub(crate) mod h2;
 mod issuer;
 mod pool;
 mod roots;
@@ -257,7 +257,7 @@ fn spoken(up: &Up) -> Speaks {
         Stream::Tls(stream) if stream.get_ref().1.alpn_protocol() == Some(Speaks::Http2.alpn()) => {
             Speaks::Http2
         }
-        Stream::Tls(_) | Stream::Plain(_) => Speaks::Http1,
+        Stream::Tls(_) | Stream::Plain(_) | Stream::Again(_) => Speaks::Http1,
     }
 }
 

@@ -17,8 +17,8 @@ use crate::fields::lists;
 use crate::gate::{Asked, Entry, Gate, Granted};
 use crate::head::{self, After, Head, Scheme, Target, Version};
 use crate::inside::{Inside, NotRead};
-use crate::inspect::Speaks;
-use crate::stream::Stream;
+use crate::inspect::{Speaks, h2};
+use crate::stream::{Rewound, Stream};
 
 mod exchange;
 mod held;
@@ -29,6 +29,8 @@ use held::Held;
 
 /// How long a kept connection may be silent: longer than clients keep one.
 pub(crate) const KEEP_WITHIN: Duration = Duration::from_secs(120);
+/// What a client begins HTTP/2 with (RFC 9113, 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Methods that do the same when they are done twice (RFC 9110, 9.2.2), as far as these have no body.
 const AGAIN: &[&str] = &["GET", "HEAD", "OPTIONS"];
 
@@ -64,7 +66,7 @@ pub(crate) struct Up {
 
 impl Up {
     /// One in the clear that has carried nothing yet.
-    fn plain(
+    pub(crate) fn plain(
         (asked, dial): (Asked, Option<SocketAddr>),
         stream: TcpStream,
         address: Option<SocketAddr>,
@@ -137,6 +139,21 @@ impl End {
 /// Carries requests and answers until either side ends.
 pub(crate) async fn serve(gate: &Rc<Gate>, mut inside: Inside, asks: Asks) {
     let mut served = Served::from(asks);
+    if let Some(asked) = served.fixed.clone()
+        && served.scheme == Scheme::Http
+        && h2::may_be_clear(gate, &asked)
+    {
+        match inside.read(prefaced).await {
+            Ok(false) => {}
+            Ok(true) => {
+                let (Stream::Plain(stream), ahead, crowd) = inside.into_parts() else { return };
+                let stream = Stream::Again(Box::new(Rewound::new(ahead, stream)));
+                let (first, up) = (served.first.take(), served.up.take());
+                return h2::serve_clear(gate, (stream, crowd), (asked, first), up).await;
+            }
+            Err(NotRead::Fault(()) | NotRead::Late | NotRead::Gone) => return,
+        }
+    }
     loop {
         match served.once(gate, &mut inside).await {
             Ok(After::Stay) => {}
@@ -151,6 +168,16 @@ pub(crate) async fn serve(gate: &Rc<Gate>, mut inside: Inside, asks: Asks) {
     if let (Some(up), Some(inspector)) = (served.up.take(), &gate.inspector) {
         inspector.keep(up);
     }
+}
+
+/// Whether bytes begin HTTP/2 (RFC 9113, 3.4); `None` while they are too few to tell.
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "read as every first message is; nothing is no answer"
+)]
+fn prefaced(bytes: &[u8]) -> Result<Option<bool>, ()> {
+    let (whole, rest) = (PREFACE.starts_with(bytes), bytes.starts_with(PREFACE));
+    Ok(if rest { Some(true) } else { (!whole).then_some(false) })
 }
 
 /// What is put on record of a request.

@@ -66,6 +66,8 @@ impl AsyncWrite for Rewound {
 pub(crate) enum Stream {
     /// As it is on the wire.
     Plain(TcpStream),
+    /// The same, of which the first bytes were read.
+    Again(Box<Rewound>),
     /// TLS that ends here.
     Tls(Box<TlsStream<Rewound>>),
 }
@@ -75,6 +77,7 @@ impl Stream {
     pub(crate) fn tcp(&self) -> &TcpStream {
         match self {
             Self::Plain(stream) => stream,
+            Self::Again(stream) => stream.tcp(),
             Self::Tls(stream) => stream.get_ref().0.tcp(),
         }
     }
@@ -97,6 +100,7 @@ impl AsyncRead for Stream {
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_read(task, into),
+            Self::Again(stream) => Pin::new(stream.as_mut()).poll_read(task, into),
             Self::Tls(stream) => Pin::new(stream.as_mut()).poll_read(task, into),
         }
     }
@@ -110,6 +114,7 @@ impl AsyncWrite for Stream {
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write(task, bytes),
+            Self::Again(stream) => Pin::new(stream.as_mut()).poll_write(task, bytes),
             Self::Tls(stream) => Pin::new(stream.as_mut()).poll_write(task, bytes),
         }
     }
@@ -117,6 +122,7 @@ impl AsyncWrite for Stream {
     fn poll_flush(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_flush(task),
+            Self::Again(stream) => Pin::new(stream.as_mut()).poll_flush(task),
             Self::Tls(stream) => Pin::new(stream.as_mut()).poll_flush(task),
         }
     }
@@ -124,6 +130,7 @@ impl AsyncWrite for Stream {
     fn poll_shutdown(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_shutdown(task),
+            Self::Again(stream) => Pin::new(stream.as_mut()).poll_shutdown(task),
             Self::Tls(stream) => Pin::new(stream.as_mut()).poll_shutdown(task),
         }
     }

@@ -1,4 +1,5 @@
-//! HTTP/2 inside of TLS that ends here: the gate as the judge of each stream.
+//! HTTP/2 inside of TLS that ends here, and in the clear where a rule says so: the gate as the judge of each
+//! stream.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -30,7 +31,8 @@ pub(super) async fn serve(
     (asked, entry): (Asked, Entry),
     reached: Result<Option<Shared>, Denial>,
 ) {
-    let whom = Whom { scheme: Scheme::Https, host: asked.host.clone(), port: asked.port };
+    let scheme = Scheme::Https;
+    let whom = Whom { scheme, host: asked.host.clone(), port: asked.port };
     let (up, unreached) = match reached {
         Ok(up) => (up, None),
         Err(denial) => (None, Some(denial)),
@@ -38,6 +40,7 @@ pub(super) async fn serve(
     let inner = Inner {
         gate: Rc::clone(gate),
         asked,
+        scheme,
         crowd,
         first: RefCell::new(Some(entry)),
         unreached: RefCell::new(unreached),
@@ -47,14 +50,51 @@ pub(super) async fn serve(
     http2::serve(stream, Rc::new(inner), whom).await;
 }
 
+/// Whether a rule lets HTTP/2 be spoken in the clear to this host.
+pub(crate) fn may_be_clear(gate: &Gate, asked: &Asked) -> bool {
+    let rules = gate.rules.now();
+    rules.allow.iter().any(|rule| {
+        let here = rule.protocol == asked.protocol && rule.ports.contains(&asked.port);
+        here && rule.requests.h2c && rule.pattern.holds(&asked.host)
+    })
+}
+
+/// The same in the clear, from a client that takes it for granted (RFC 9113, 3.3). Each request still
+/// needs a rule that says so.
+pub(crate) async fn serve_clear(
+    gate: &Rc<Gate>,
+    (stream, crowd): (Stream, Rc<Crowd>),
+    (asked, entry): (Asked, Option<Entry>),
+    up: Option<Up>,
+) {
+    let scheme = Scheme::Http;
+    let whom = Whom { scheme, host: asked.host.clone(), port: asked.port };
+    let up = match up {
+        Some(up) => share(gate, up).await,
+        None => None,
+    };
+    let inner = Inner {
+        gate: Rc::clone(gate),
+        asked,
+        scheme,
+        crowd,
+        first: RefCell::new(entry),
+        unreached: RefCell::new(None),
+        up: RefCell::new(up),
+        connects: Mutex::new(()),
+    };
+    http2::serve(stream, Rc::new(inner), whom).await;
+}
+
 /// Begins HTTP/2 on a connection to a host that has chosen it, for this client and those that come.
 pub(super) async fn share(gate: &Rc<Gate>, up: Up) -> Option<Shared> {
     let Up { asked, dial, stream, address, .. } = up;
+    let encrypted = matches!(stream, Stream::Tls(_));
     let (host, driver) = http2::begin(stream).await.ok()?;
     // It ends when the host ends it, or when nobody holds it any more.
     spawn_local(async move { drop(driver.await) });
     let shared = Shared { asked, dial, host, address };
-    if let Some(inspector) = &gate.inspector {
+    if encrypted && let Some(inspector) = &gate.inspector {
         inspector.pool.share(shared.clone());
     }
     Some(shared)
@@ -64,6 +104,7 @@ pub(super) async fn share(gate: &Rc<Gate>, up: Up) -> Option<Shared> {
 struct Inner {
     gate: Rc<Gate>,
     asked: Asked,
+    scheme: Scheme,
     crowd: Rc<Crowd>,
     /// The connection's own event, until a request takes it.
     first: RefCell<Option<Entry>>,
@@ -87,11 +128,21 @@ impl Inner {
         if let Some(up) = self.up.borrow().as_ref().filter(fits) {
             return Some(up.clone());
         }
+        if self.scheme == Scheme::Http {
+            return None;
+        }
         self.gate.inspector.as_ref()?.pool.shared(&self.asked, rule.dial)
     }
 
     /// A connection to the host. What comes of it is set in the entry.
     async fn connection(&self, rule: &Granted, entry: &mut Entry) -> Result<Shared, Box<Denial>> {
+        if self.scheme == Scheme::Http {
+            let stream = self.gate.reach(&self.asked, rule, entry).await?;
+            let address = stream.peer_addr().ok();
+            let up = Up::plain((self.asked.clone(), rule.dial), stream, address);
+            let shared = share(&self.gate, up).await;
+            return shared.ok_or_else(|| Box::new(Denial::unanswered(&rule.clause)));
+        }
         let Some(inspector) = &self.gate.inspector else {
             return Err(Box::new(Denial::spoken(
                 "no-authority",
@@ -127,7 +178,16 @@ impl Judge for Inner {
             return Err(self.refusal(&denial, denial.status()));
         }
         let admitted = self.gate.admit(&self.asked, (request, requested), first).await;
-        let (entry, rule) = admitted.map_err(|denial| self.refusal(&denial, denial.status()))?;
+        let (mut entry, rule) =
+            admitted.map_err(|denial| self.refusal(&denial, denial.status()))?;
+        if self.scheme == Scheme::Http && !rule.requests.h2c {
+            let why = "the rule does not let HTTP/2 be spoken in the clear";
+            let fix = "in that rule: h2c = true".into();
+            let denial = Denial { fix, ..Denial::spoken("h2c", why, &rule.clause) };
+            entry.set(&denial);
+            entry.answered(denial.status());
+            return Err(self.refusal(&denial, denial.status()));
+        }
         Ok(Carried { entry: RefCell::new(entry), rule, place: self.asked.place() })
     }
 
