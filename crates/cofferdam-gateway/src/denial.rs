@@ -111,6 +111,12 @@ impl Denial {
         Self { side: Side::Asker, ..Self::spoken(code, why, clause) }
     }
 
+    /// The same of what was allowed until now.
+    pub(crate) fn since_replaced(self) -> Self {
+        let why = format!("the rules were replaced: {}", self.why);
+        Self { code: "rules-replaced", why, ..self }
+    }
+
     /// A rule's rate is used up.
     pub(crate) fn too_often(why: String, seconds: u64, clause: &Clause) -> Self {
         Self { side: Side::Rate(seconds), ..Self::spoken("too-often", why, clause) }

@@ -174,7 +174,7 @@ pub(crate) async fn carry(
         tokio::select! {
             // How it ended is between the two of them.
             _ended = carried => None,
-            denial = unwanted(gate, asked) => Some(denial),
+            denial = unwanted(gate, asked, entry.to()) => Some(denial),
         }
     };
     if let Some(denial) = unwanted {
@@ -183,22 +183,28 @@ pub(crate) async fn carry(
 }
 
 /// Waits until rules hold that do not allow this connection as it is.
-async fn unwanted(gate: &Gate, asked: &Asked) -> Denial {
+async fn unwanted(
+    gate: &Gate,
+    asked: &Asked,
+    (dial, address): (Option<SocketAddr>, Option<SocketAddr>),
+) -> Denial {
     let mut replacements = gate.rules.replacements();
     loop {
-        if replacements.changed().await.is_err() {
-            std::future::pending::<()>().await;
-        }
         match gate.judge(asked) {
-            Ok(Carried::Opaque(_)) => {}
+            // The rules may have been replaced while it was dialled.
+            Ok(Carried::Opaque(rule)) if rule.dial == dial && gate.may_go_to(&rule, address) => {}
+            Ok(Carried::Opaque(rule)) => {
+                let why = "the rules were replaced, and lead to another address now";
+                return Denial::spoken("rules-replaced", why, &rule.clause);
+            }
             Ok(Carried::Inside(rule)) => {
                 let why = "the rules were replaced, and look into such connections now";
                 return Denial::spoken("rules-replaced", why, &rule.clause);
             }
-            Err(denial) => {
-                let why = format!("the rules were replaced: {}", denial.why);
-                return Denial { code: "rules-replaced", why, ..*denial };
-            }
+            Err(denial) => return denial.since_replaced(),
+        }
+        if replacements.changed().await.is_err() {
+            std::future::pending::<()>().await;
         }
     }
 }

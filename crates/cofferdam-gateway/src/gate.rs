@@ -15,12 +15,14 @@ use cofferdam_policy::judge::hosts::{Allowed, Decision, Host, HostRules, Protoco
 use cofferdam_policy::judge::requests::{Request, Sight};
 use cofferdam_policy::model::Clause;
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 
 use crate::control::{self, Ledger};
 use crate::crowd::Crowd;
 use crate::denial::{Again, Denial, Side};
 use crate::inspect::Inspector;
 use crate::questions::Questions;
+use crate::ranges::carried;
 use crate::rules::Rules;
 use crate::synthetic::Synthetic;
 use crate::upstream::{DialFault, Retry, To, Upstream};
@@ -44,6 +46,8 @@ pub(crate) struct Gate {
     pub(crate) opened: RefCell<BTreeSet<Name>>,
     /// One place for each connection.
     pub(crate) crowd: Rc<Crowd>,
+    /// One place for each body that is held until it is judged.
+    pub(crate) held: Semaphore,
 }
 
 /// Whom somebody wants to talk to, and how he said so.
@@ -270,6 +274,32 @@ impl Gate {
         }
     }
 
+    /// Whether what goes to `address` already may go on by this rule, which may be newer: an address is
+    /// judged like this where it is dialled, too.
+    pub(crate) fn may_go_to(&self, rule: &Granted, address: Option<SocketAddr>) -> bool {
+        // A person named it, or it is the proxy's.
+        let named = rule.dial.is_some() || self.egress.upstream_proxy.is_some();
+        named
+            || address.is_none_or(|address| {
+                let other = carried(address.ip()).map(IpAddr::V4);
+                let mut both = [Some(address.ip()), other].into_iter().flatten();
+                !both.any(|ip| rule.denies(ip, address.port()))
+            })
+    }
+
+    /// Waits until rules hold that do not allow this request, which goes on without end.
+    pub(crate) async fn revoked(&self, asked: &Asked, request: &Request<'_>) -> Denial {
+        let mut replacements = self.rules.replacements();
+        loop {
+            if let Err(denial) = self.judge_request(asked, request) {
+                return denial.since_replaced();
+            }
+            if replacements.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
     /// Puts a refusal on record that was found before anything was judged.
     pub(crate) async fn refuse(self: &Rc<Self>, asked: &Asked, denial: Denial) -> Denial {
         Entry::new(self, asked).refused(denial).await
@@ -401,6 +431,11 @@ impl Entry {
         self.dial
     }
 
+    /// The same, and whom it has reached.
+    pub(crate) const fn to(&self) -> (Option<SocketAddr>, Option<SocketAddr>) {
+        (self.dial, self.ended.address)
+    }
+
     pub(crate) fn clause(&self) -> &Clause {
         &self.ended.clause
     }
@@ -468,7 +503,7 @@ impl Drop for Entry {
                 ..self.ended.clone()
             };
             self.gate.ledger.fill(ended);
-        } else if self.waits {
+        } else if self.waits || self.ended.request.is_some() {
             // No place within the time, or the sandbox has ended meanwhile.
             self.gate.ledger.count(&self.ended);
         }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use cofferdam_policy::judge::hosts::{Host, Pattern};
 use cofferdam_policy::network::TrustedFile;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::ServerName;
 use rustls::server::Acceptor;
 use rustls::{AlertDescription, CertificateError, ClientConfig};
@@ -45,25 +46,27 @@ pub(crate) struct Inspector {
     pool: Pool,
 }
 
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+/// A new authority for the hosts of `patterns`.
+///
+/// # Errors
+/// What could not be done, and its `errno(3)`.
+pub(crate) fn issuer(patterns: &[&Pattern]) -> Result<Issuer, (String, i32)> {
+    Issuer::new(patterns, provider()).map_err(|fault| (fault.to_string(), 0))
+}
+
 impl Inspector {
-    /// A new authority for `patterns`, and whom hosts are believed by. Reads files.
+    /// With this authority, and whom hosts are believed by. Reads files.
     ///
     /// # Errors
     /// What could not be done, and its `errno(3)`.
-    pub(crate) fn new(
-        patterns: &[&Pattern],
-        trusted: &[TrustedFile],
-    ) -> Result<Self, (String, i32)> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let beginning = roots::beginning(trusted, Arc::clone(&provider));
+    pub(crate) fn new(issuer: Issuer, trusted: &[TrustedFile]) -> Result<Self, (String, i32)> {
+        let beginning = roots::beginning(trusted, provider());
         let beginning = beginning.map_err(|fault| (fault.to_string(), fault.errno()))?;
-        let issuer = Issuer::new(patterns, provider).map_err(|fault| (fault.to_string(), 0))?;
         Ok(Self { issuer, beginning: Arc::new(beginning), pool: Pool::default() })
-    }
-
-    /// The authority's certificate (DER).
-    pub(crate) fn certificate(&self) -> &[u8] {
-        self.issuer.certificate()
     }
 
     /// A connection to the host with TLS begun, one that is there already if it can be. A failure is set
@@ -75,7 +78,9 @@ impl Inspector {
         (rule, entry): (&Granted, &mut Entry),
         offers: &[Speaks],
     ) -> Result<Up, Box<Denial>> {
-        if let Some(up) = self.pool.take(asked, rule.dial, offers) {
+        if let Some(up) = self.pool.take(asked, rule.dial, offers)
+            && gate.may_go_to(rule, up.address)
+        {
             entry.reached(up.address);
             return Ok(up);
         }
@@ -176,6 +181,7 @@ pub(crate) async fn serve(
     };
     let offers = offers(&begun);
     let shared = inspector.pool.shared(asked, rule.dial);
+    let shared = shared.filter(|up| gate.may_go_to(rule, up.address));
     let reached = match shared.filter(|_| offers.contains(&Speaks::Http2)) {
         Some(shared) => {
             entry.reached(shared.address);

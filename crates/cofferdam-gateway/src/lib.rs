@@ -56,6 +56,7 @@ use cofferdam_plan::egress::{Door, Egress};
 use cofferdam_plan::message::{FromGateway, ToGateway};
 use cofferdam_sys::process::close_from;
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::Semaphore;
 use tokio::task::LocalSet;
 
 use crate::control::{Given, Ledger};
@@ -66,6 +67,9 @@ use crate::questions::Questions;
 use crate::rules::Rules;
 use crate::synthetic::Synthetic;
 use crate::upstream::Upstream;
+
+/// Most bodies that are held until they are judged, of all connections: each is at most a few MiB.
+const HELD_MAX: usize = 16;
 
 /// What went wrong before anything was heard.
 #[derive(Debug)]
@@ -163,12 +167,13 @@ fn inspector(egress: &Egress, engine: &OwnedFd) -> Result<Option<Inspector>, Fai
     if !egress.rules.inspects() {
         return Ok(None);
     }
-    let made = Inspector::new(&egress.rules.inspected_patterns(), &egress.trust_ca);
-    let made = made.map_err(|(doing, errno)| Failed { doing, errno })?;
-    let certificate = made.certificate().to_vec();
+    let failed = |(doing, errno)| Failed { doing, errno };
+    let issuer = inspect::issuer(&egress.rules.inspected_patterns()).map_err(failed)?;
+    // At once: init waits for it, and reading the machine's authorities takes a while.
+    let certificate = issuer.certificate().to_vec();
     let told = control::say(engine, &FromGateway::Authority { certificate });
     told.doing("tell the engine of the authority")?;
-    Ok(Some(made))
+    Ok(Some(Inspector::new(issuer, &egress.trust_ca).map_err(failed)?))
 }
 
 /// The sockets that init made, each with what it is for.
@@ -212,6 +217,7 @@ fn run(engine: OwnedFd, prepared: Prepared) -> Result<(), Failed> {
             spares: RefCell::default(),
             opened: RefCell::new(opened),
             crowd: Rc::new(Crowd::new(connections)),
+            held: Semaphore::new(HELD_MAX),
         })
     };
     let served = local.block_on(&tokio, async {

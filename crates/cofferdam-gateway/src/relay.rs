@@ -157,7 +157,12 @@ pub(crate) async fn serve(gate: &Rc<Gate>, mut inside: Inside, asks: Asks) {
     loop {
         match served.once(gate, &mut inside).await {
             Ok(After::Stay) => {}
-            Ok(After::Close) | Err(End::Quiet) => break,
+            Ok(After::Close) => {
+                served.keep(gate);
+                // Its last words are read, and known to be the last.
+                return inside.end_with(&[]).await;
+            }
+            Err(End::Quiet) => return served.keep(gate),
             Err(End::Denied(denial, status, what)) => {
                 // The event is told before the answer is.
                 drop(served);
@@ -165,9 +170,18 @@ pub(crate) async fn serve(gate: &Rc<Gate>, mut inside: Inside, asks: Asks) {
             }
         }
     }
-    if let (Some(up), Some(inspector)) = (served.up.take(), &gate.inspector) {
-        inspector.keep(up);
-    }
+}
+
+/// The fields of a head, as the judge takes them.
+fn listed(head: &Head) -> Vec<(&str, &[u8])> {
+    head.headers.iter().map(|field| (field.name.as_str(), field.value.as_slice())).collect()
+}
+
+/// A request, as the judge takes it.
+fn view<'a>(head: &'a Head, fields: &'a [(&'a str, &'a [u8])]) -> Request<'a> {
+    let (path, query) = split(head.target.path_and_query());
+    let websocket = head.asks_websocket();
+    Request { method: &head.method, path, query, headers: fields, websocket }
 }
 
 /// Whether bytes begin HTTP/2 (RFC 9113, 3.4); `None` while they are too few to tell.
@@ -199,6 +213,13 @@ pub(crate) fn split(path_and_query: &str) -> (&str, Option<&str>) {
 }
 
 impl Served {
+    /// Keeps the connection to the host for another client of the sandbox's.
+    fn keep(&mut self, gate: &Gate) {
+        if let (Some(up), Some(inspector)) = (self.up.take(), &gate.inspector) {
+            inspector.keep(up);
+        }
+    }
+
     /// One request and its answer.
     async fn once(&mut self, gate: &Rc<Gate>, inside: &mut Inside) -> Result<After, End> {
         if self.up.is_some() && inside.ahead.is_empty() {
@@ -209,16 +230,20 @@ impl Served {
         }
         let head = self.read_head(gate, inside).await?;
         let asked = self.whom(gate, &head).await?;
-        let fields = head.headers.iter().map(|field| (field.name.as_str(), field.value.as_slice()));
-        let fields: Vec<_> = fields.collect();
-        let (path, query) = split(head.target.path_and_query());
-        let websocket = head.asks_websocket();
-        let request = Request { method: &head.method, path, query, headers: &fields, websocket };
+        // What goes on is what is judged: a field that `Connection` takes away never counts.
+        let outgoing = head.outgoing(&asked.host, asked.port);
+        let fields = listed(&outgoing);
+        let request = view(&outgoing, &fields);
         let (mut entry, rule) = self.admit(gate, &asked, (&head, &request)).await?;
-        let mut sent = head.outgoing(&asked.host, asked.port).edited(&rule.requests);
+        let mut sent = outgoing.clone().edited(&rule.requests);
+        if rule.requests.graphql.is_some() {
+            // Its body is held here, so nobody waits for the host's word.
+            sent.headers.retain(|field| !field.is("expect"));
+        }
+        let fields = listed(&sent);
+        let mut held = Held::new(&rule, view(&sent, &fields));
         drop(inside.take(head.length));
-        let mut held = Held::new(&rule, &request);
-        if let Err(broken) = held.take(inside, (&head, &mut sent)).await {
+        if let Err(broken) = held.take(gate, inside, &head).await {
             return Err(told(broken, &rule, (&mut entry, &asked)));
         }
         let again = head.framing == Framing::None && AGAIN.contains(&head.method.as_str());
@@ -236,8 +261,13 @@ impl Served {
                 }
                 Ok(Exchanged::Answered(After::Close)) => break Ok(After::Close),
                 Ok(Exchanged::Tunnel(deflate)) => {
-                    let frames = rule.looks().then_some(deflate);
-                    exchange::tunnel(inside, up, &mut entry, frames).await;
+                    let looks = self.scheme == Scheme::Https || rule.looks();
+                    let frames = looks.then_some(deflate);
+                    let revoked = tokio::select! {
+                        () = exchange::tunnel(inside, up, &mut entry, frames) => None,
+                        denial = gate.revoked(&asked, &request) => Some(denial),
+                    };
+                    revoked.iter().for_each(|denial| entry.set(denial));
                     break Ok(After::Close);
                 }
                 Err(broken) => break Err(broken),
@@ -284,6 +314,7 @@ impl Served {
     ) -> Result<Up, End> {
         if let Some(mut up) = self.up.take()
             && up.is_for(asked, rule.dial)
+            && gate.may_go_to(rule, up.address)
         {
             entry.reached(up.address);
             return Ok(up);
@@ -292,7 +323,12 @@ impl Served {
             (Scheme::Https, Some(inspector)) => {
                 inspector.connect(gate, asked, (rule, entry), &[Speaks::Http1]).await
             }
-            (Scheme::Http | Scheme::Https, _) => match gate.reach(asked, rule, entry).await {
+            (Scheme::Https, None) => {
+                let denial = Denial::spoken("no-authority", "no TLS begins here", &rule.clause);
+                entry.set(&denial);
+                Err(Box::new(denial))
+            }
+            (Scheme::Http, _) => match gate.reach(asked, rule, entry).await {
                 Ok(stream) => {
                     let address = stream.peer_addr().ok();
                     Ok(Up::plain((asked.clone(), rule.dial), stream, address))

@@ -124,14 +124,18 @@ impl Inner {
 
     /// A connection that is there, and made for what this rule dials.
     fn kept(&self, rule: &Granted) -> Option<Shared> {
-        let fits = |up: &&Shared| up.dial == rule.dial && http2::is_there(&up.host);
+        let fits = |up: &&Shared| {
+            let same = up.dial == rule.dial && self.gate.may_go_to(rule, up.address);
+            same && http2::is_there(&up.host)
+        };
         if let Some(up) = self.up.borrow().as_ref().filter(fits) {
             return Some(up.clone());
         }
         if self.scheme == Scheme::Http {
             return None;
         }
-        self.gate.inspector.as_ref()?.pool.shared(&self.asked, rule.dial)
+        let shared = self.gate.inspector.as_ref()?.pool.shared(&self.asked, rule.dial);
+        shared.filter(|up| self.gate.may_go_to(rule, up.address))
     }
 
     /// A connection to the host. What comes of it is set in the entry.

@@ -1,13 +1,16 @@
 //! What a rule asks of a request's body, and the body itself where it is held until that is known.
 
+use std::time::Duration;
+
 use cofferdam_policy::judge::requests::Request;
 use tokio::io::AsyncWriteExt;
+use tokio::time::timeout;
 
 use super::exchange::{Broken, Fault};
 use crate::body::{Body, Framing, Side};
 use crate::content::Content;
 use crate::fields::lists;
-use crate::gate::Granted;
+use crate::gate::{Gate, Granted};
 use crate::graphql::BODY_BYTES_MAX;
 use crate::head::Head;
 use crate::inside::Inside;
@@ -15,35 +18,46 @@ use crate::inside::Inside;
 /// Longest body that is held with what frames it: chunks of a byte each are no request of anybody's.
 const HELD_BYTES_MAX: usize = 2 * BODY_BYTES_MAX;
 
+/// How long a body that is held may take.
+const HELD_WITHIN: Duration = Duration::from_secs(30);
+
 /// One request's body.
 pub(super) struct Held<'a> {
     content: Content,
-    request: &'a Request<'a>,
+    request: Request<'a>,
     /// All of it, as it came, where it was held.
     whole: Option<Vec<u8>>,
 }
 
 impl<'a> Held<'a> {
     /// Before the first byte.
-    pub(super) fn new(rule: &Granted, request: &'a Request<'a>) -> Self {
-        Self { content: Content::of(&rule.requests, request), request, whole: None }
+    pub(super) fn new(rule: &Granted, request: Request<'a>) -> Self {
+        Self { content: Content::of(&rule.requests, &request), request, whole: None }
     }
 
     /// Takes all of it where it is held: nothing of the request goes on before.
     pub(super) async fn take(
         &mut self,
+        gate: &Gate,
         inside: &mut Inside,
-        (head, sent): (&Head, &mut Head),
+        head: &Head,
     ) -> Result<(), Broken> {
         if !self.content.holds() {
             return Ok(());
         }
+        let held = async {
+            let _one = gate.held.acquire().await.map_err(|_| Broken::Quiet)?;
+            self.take_all(inside, head).await
+        };
+        timeout(HELD_WITHIN, held).await.unwrap_or(Err(Broken::Quiet))
+    }
+
+    async fn take_all(&mut self, inside: &mut Inside, head: &Head) -> Result<(), Broken> {
         if lists(&head.headers, "expect", "100-continue") && head.framing != Framing::None {
             // It waits for a word that the host cannot give yet, and need not any more.
             let go_on = b"HTTP/1.1 100 Continue\r\n\r\n";
             inside.stream.write_all(go_on).await.map_err(|_| Broken::Quiet)?;
             inside.stream.flush().await.map_err(|_| Broken::Quiet)?;
-            sent.headers.retain(|field| !field.is("expect"));
         }
         let (mut body, mut whole) = (Body::new(head.framing, Side::Request), Vec::new());
         while !body.is_done() {
@@ -58,7 +72,7 @@ impl<'a> Held<'a> {
             }
         }
         self.content
-            .end(self.request)
+            .end(&self.request)
             .map_err(|(code, why)| Broken::Before(Fault::Content(code, why)))?;
         self.whole = Some(whole);
         Ok(())
