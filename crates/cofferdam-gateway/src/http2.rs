@@ -11,7 +11,6 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
-use cofferdam_plan::message::Requested;
 use cofferdam_policy::judge::hosts::Host;
 use cofferdam_policy::judge::requests::{Request, Requests};
 use h2::Reason;
@@ -30,6 +29,7 @@ mod head;
 #[cfg(test)]
 mod tests;
 
+pub use cofferdam_plan::message::Requested;
 pub use head::Misread;
 
 /// Most streams at a time, of a client and to a host: what RFC 9113, 6.5.2 advises at least, and common

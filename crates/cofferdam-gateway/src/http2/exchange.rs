@@ -78,9 +78,9 @@ async fn carry<J: Judge>(
         return Err(refused(&place, &Broken::RequestTooLarge(most)));
     }
     let mut content = Content::of(place.requests(), &request);
+    // Its permits are never closed. One is held until the body has gone.
+    let _turn = if content.holds() { served.whole.acquire().await.ok() } else { None };
     let mut body = if content.holds() {
-        // Its permits are never closed.
-        let _turn = served.whole.acquire().await;
         if lists(&head.headers, "expect", "100-continue") && framing(&body) != Framing::None {
             // It waits for a word that the host cannot give yet, and need not any more.
             out.headers_mut().remove(http::header::EXPECT);
@@ -92,18 +92,29 @@ async fn carry<J: Judge>(
         let held = held.and_then(|held| Ok(content.end(&request).map(|()| held)?));
         match held {
             Ok((bytes, trailers)) => Source::Whole(bytes, trailers),
-            Err(halt) => return stopped(of_request(halt), &place, respond, Begun::No),
+            Err(halt) => {
+                return stopped(of_request(halt), &place, respond, Begun::No).map(drop);
+            }
         }
     } else {
         Source::Stream(body, content)
     };
-    let done = forward(served, (head, &out), &mut body, (&mut place, respond)).await;
-    if let (Ok(()), Source::Stream(_, content)) = (&done, &body)
+    let end = forward(served, (head, &out), &mut body, (&mut place, respond)).await?;
+    if let (End::Well, Source::Stream(_, content)) = (end, &body)
         && let Some(words) = content.shown()
     {
         place.noted(words);
     }
-    done
+    Ok(())
+}
+
+/// How a stream ended that needs no answer of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// With the whole answer of the host.
+    Well,
+    /// Somebody took it back.
+    Early,
 }
 
 /// Whether the client has a part of the answer.
@@ -119,9 +130,9 @@ fn stopped(
     place: &impl Place,
     respond: &mut SendResponse<Bytes>,
     begun: Begun,
-) -> Result<(), Refusal> {
+) -> Result<End, Refusal> {
     let broken = match stop {
-        Stop::Client(_) => return Ok(()),
+        Stop::Client(_) => return Ok(End::Early),
         Stop::Unseen => Broken::NoAnswer,
         Stop::Broken(broken) => broken,
     };
@@ -150,7 +161,7 @@ fn stopped(
             Begun::No,
         ) => return Err(refused(place, &broken)),
     }
-    Ok(())
+    Ok(End::Early)
 }
 
 /// Puts on record that a stream is taken back, and takes it back.
@@ -176,7 +187,7 @@ async fn forward<J: Judge>(
     (head, out): (&Head, &Request<()>),
     body: &mut Source,
     (place, respond): (&mut J::Place, &mut SendResponse<Bytes>),
-) -> Result<(), Refusal> {
+) -> Result<End, Refusal> {
     let is_empty = match &*body {
         Source::Stream(body, _) => body.is_end_stream(),
         Source::Whole(bytes, trailers) => bytes.is_empty() && trailers.is_none(),
@@ -198,7 +209,7 @@ async fn forward<J: Judge>(
             },
         };
         match done {
-            Ok(()) => return Ok(()),
+            Ok(()) => return Ok(End::Well),
             Err(Stop::Unseen) if !again && !touched.get() => {}
             Err(Stop::Broken(Broken::NoAnswer)) if !again && twice && begun.get() == Begun::No => {}
             Err(stop) => return stopped(stop, &*place, respond, begun.get()),
