@@ -180,6 +180,55 @@ fn what_does_not_hold_changes_nothing() {
 }
 
 #[test]
+fn what_the_workload_may_write_is_nobodys_policy() {
+    let (place, port) = (Place::new(), server());
+    let one = policy(&place, "one.toml", &["a.test"], port);
+    let text = fs::read_to_string(&one).unwrap().replace("a.test", "b.test");
+    place.write("home/src/app/.cofferdam/policy.toml", &text);
+    let program = "import shutil\nshutil.copy('.cofferdam/policy.toml', 'mine.toml')\n\
+                   try: open('.cofferdam/policy.toml', 'a')\nexcept OSError: say('protected')\n\
+                   open('ready', 'w')\nwait('go')\nsay(get('a.test'), get('b.test'))";
+    let child = begin(&place, &["--policy", &one], program);
+    wait_for("its policy", || place.work.join("ready").exists());
+    let mine = place.work.join("mine.toml").display().to_string();
+    cofferdam(&place, &["policy", "apply", &mine]).refused("[policy-reachable]", "its own");
+    let through = place.out.join("link.toml");
+    std::os::unix::fs::symlink(&mine, &through).unwrap();
+    let through = through.display().to_string();
+    cofferdam(&place, &["policy", "apply", &through]).refused("[policy-reachable]", "by a link");
+    let guarded = place.work.join(".cofferdam/policy.toml").display().to_string();
+    cofferdam(&place, &["policy", "apply", &guarded]).works("what it may not write");
+    place.write("home/src/app/go", "");
+    assert_eq!(end(child), "protected\n403 200\n");
+}
+
+#[test]
+fn a_thousand_hosts_are_eight_questions() {
+    let (place, port) = (Place::new(), server());
+    let one = policy(&place, "one.toml", &["a.test"], port);
+    let program = "import threading\nwait('go')\nanswers = []\n\
+                   def ask(part):\n    for n in range(part, 1000, 40): answers.append(get('h%d.test' % n))\n\
+                   for part in range(40): threading.Thread(target=ask, args=(part,), daemon=True).start()\n\
+                   while len(answers) < 700: time.sleep(0.02)\n\
+                   say(set(answers), get('a.test'))\nwait('over')\nos._exit(0)";
+    let mut child = begin(&place, &["--policy", &one, "--approve"], program);
+    place.write("home/src/app/go", "");
+    let mut said = [0; 64];
+    let length = child.stdout.as_mut().unwrap().read(&mut said).unwrap();
+    assert_eq!(String::from_utf8_lossy(&said[..length]), "{403} 200\n", "others are not held up");
+    let json = cofferdam(&place, &["approve", "--list", "--json"]).works("a list").out;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["questions"].as_array().unwrap().len(), 8, "{json}");
+    place.write("home/src/app/over", "");
+    child.wait().unwrap();
+    let events = events(&place);
+    let refused: Vec<_> = events.iter().filter(|event| event["kind"] == "refused").collect();
+    let times: u64 = refused.iter().map(|event| event["times"].as_u64().unwrap()).sum();
+    // The gateway turns some away itself; what it passes on is eight questions and a sum.
+    assert!(refused.len() <= 10 && times >= 100, "{} events for {times}", refused.len());
+}
+
+#[test]
 fn nothing_of_it_is_inside() {
     let (place, port) = (Place::new(), server());
     let one = policy(&place, "one.toml", &["a.test"], port);

@@ -31,6 +31,7 @@ pub(crate) const DOCUMENTS: &[&str] = &[
     "docs/names.md",
     "docs/presets.md",
     "docs/requests.md",
+    "docs/sessions.md",
 ];
 /// A file: its path from the root of the repository, and its text.
 #[derive(Debug)]
