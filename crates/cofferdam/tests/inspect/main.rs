@@ -20,6 +20,7 @@ mod asking;
 #[path = "../names/internet/mod.rs"]
 mod internet;
 
+mod approval;
 mod certificates;
 mod clients;
 mod contents;

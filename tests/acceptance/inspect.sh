@@ -1,0 +1,45 @@
+#!/bin/bash
+# Acceptance of what looks inside requests: one line for each line that must hold.
+#
+# usage: tests/acceptance/inspect.sh
+#
+# As root everything but fuzzing and the soak runs twice: as root, and as an ordinary user made for it
+# and removed afterwards. What cannot run says so by name. Exit status 0 only when every line holds.
+#
+# FUZZ_SECS (20) and SOAK_SECS (60) are for who has less time, or more.
+suites="inspect"
+. "$(dirname "$0")/common.sh"
+
+person() {
+    who=$1
+    tests "$who" inspect clients packages streams transfers origins internet
+    say 1 "$who" $? "h1 and h2, 1 GiB each way, WebSocket, events, gRPC, pip, npm, cargo, git, curl, node, python: with and without proxy variables the same verdict, bytes and event ($ran tests)"
+    tests "$who" inspect fronting smuggling switching targets contents rules record certificates s39
+    say 2 "$who" $? "the catalogue's rows that need the inside, with twins, the bytes at the origin against those that were judged, and an event each ($ran tests)"
+    tests "$who" inspect reload approval five_thousand
+    say 4 "$who" $? "500 reloads during 10,000 requests, names made up to deceive who is asked, 5,000 idle tunnels and slow heads beside another sandbox ($ran tests)"
+}
+
+person "$(id -un)"
+if [ "$(id -u)" = 0 ]; then
+    cargo xtask soak --inspected --seconds "${SOAK_SECS:-60}" >"$stage/soak" 2>&1 &
+    soak=$!
+fi
+# Nothing of either is timed, so they run together.
+cargo xtask fuzz-targets --inside --secs "${FUZZ_SECS:-20}" >"$stage/fuzz" 2>&1
+status=$?
+grep -E ' runs$' "$stage/fuzz" | sed 's/^/    /'
+[ $status = 0 ] || tail -n 40 "$stage/fuzz" | sed 's/^/    /'
+say 3 "$(id -un)" $status "$(grep -cE ' runs$' "$stage/fuzz") fuzz targets of what is read inside, ${FUZZ_SECS:-20} s each; the differential of requests is a unit test"
+if [ "$(id -u)" = 0 ]; then
+    wait "$soak"
+    status=$?
+    tail -n 12 "$stage/soak" | sed 's/^/    /'
+    say 5 "$(id -un)" $status "mixed requests, looked into, for ${SOAK_SECS:-60} s: memory and descriptors stay, no event is lost"
+    make_account cofferdam-inspect
+    person "$account"
+else
+    echo "not run: the soak, which reads the gateway's memory: only root can"
+    echo "not run: the same as another, ordinary user: only root can make one (this was one)"
+fi
+exit $broken
