@@ -10,12 +10,19 @@ use rustix::process::{DumpableBehavior, Resource, Rlimit};
 use rustix::process::{Gid, Uid};
 use rustix::thread::{set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
+/// Most private memory. Bytes.
+const DATA_BYTES_MAX: u64 = 2 << 30;
+
 /// From the first moment on: no other process of this user reads its memory, and a crash leaves none.
 pub(crate) fn unreadable() -> io::Result<()> {
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     // 1, not 0: see `cofferdam-init`, which does the same for the workload.
     let none = Rlimit { current: Some(1), maximum: Some(1) };
-    Ok(rustix::process::setrlimit(Resource::Core, none)?)
+    rustix::process::setrlimit(Resource::Core, none)?;
+    // It is not in the sandbox's control group. Its own bounds keep it far below; whoever finds a way
+    // around them ends it, and with it every connection, and not the machine.
+    let memory = Rlimit { current: Some(DATA_BYTES_MAX), maximum: Some(DATA_BYTES_MAX) };
+    Ok(rustix::process::setrlimit(Resource::Data, memory)?)
 }
 
 /// As many descriptors as this process may have.

@@ -20,6 +20,7 @@ use tokio::sync::Semaphore;
 use crate::control::{self, Ledger};
 use crate::crowd::Crowd;
 use crate::denial::{Again, Denial, Side};
+use crate::http2::Room;
 use crate::inspect::Inspector;
 use crate::questions::Questions;
 use crate::ranges::carried;
@@ -48,6 +49,8 @@ pub(crate) struct Gate {
     pub(crate) crowd: Rc<Crowd>,
     /// One place for each body that is held until it is judged.
     pub(crate) held: Semaphore,
+    /// The same of HTTP/2, and one for each stream.
+    pub(crate) room: Rc<Room>,
 }
 
 /// Whom somebody wants to talk to, and how he said so.

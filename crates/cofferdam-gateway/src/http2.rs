@@ -7,6 +7,7 @@
 
 use std::future::Future;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -55,7 +56,11 @@ const RESETS_FOR_FAULTS_MAX: usize = 100;
 const RESETS_KNOWN_MAX: usize = 50;
 /// Bodies that are read whole before they go on, at a time: each is at most
 /// [`crate::graphql::BODY_BYTES_MAX`].
-const WHOLE_MAX: usize = 4;
+const WHOLE_MAX: usize = 16;
+/// How long such a body may take.
+const WHOLE_WITHIN: Duration = Duration::from_secs(30);
+/// Streams of all connections: each holds its fields, which cost a client a few bytes (RFC 7541, 7.3).
+const ALL_STREAMS_MAX: usize = 4_096;
 /// Streams of a client that are not done with here, those among them that it has reset. One that opens and
 /// resets without end is shut out, however fast we look at them.
 const UNDONE_MAX: usize = 200;
@@ -134,6 +139,26 @@ pub trait Judge {
 
     /// Comes back when a connection that carries nothing has to go.
     fn idle(&self) -> impl Future<Output = ()>;
+
+    /// What all connections share. Those of one judge have their own, where it says nothing.
+    fn room(&self) -> Rc<Room> {
+        Rc::default()
+    }
+}
+
+/// Room for what is held for somebody: a sandbox has many connections.
+#[derive(Debug)]
+pub struct Room {
+    streams: Arc<Semaphore>,
+    whole: Semaphore,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        let (streams, whole) =
+            (Arc::new(Semaphore::new(ALL_STREAMS_MAX)), Semaphore::new(WHOLE_MAX));
+        Self { streams, whole }
+    }
 }
 
 /// One request's place in the log.
@@ -156,7 +181,7 @@ pub trait Place {
 struct Served<J> {
     judge: Rc<J>,
     whom: Whom,
-    whole: Semaphore,
+    room: Rc<Room>,
 }
 
 /// Carries a client's requests until either side ends.
@@ -167,8 +192,8 @@ where
 {
     let begins = serving().handshake(client);
     let Ok(Ok(mut connection)) = timeout(PREFACE_WITHIN, begins).await else { return };
-    let whole = Semaphore::new(WHOLE_MAX);
-    let served = Rc::new(Served { judge: Rc::clone(&judge), whom, whole });
+    let room = judge.room();
+    let served = Rc::new(Served { judge: Rc::clone(&judge), whom, room: Rc::clone(&room) });
     let mut streams = JoinSet::new();
     let mut leaves = false;
     loop {
@@ -178,8 +203,17 @@ where
                 Some(Ok(_)) if streams.len() >= UNDONE_MAX => {
                     connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
                 }
-                Some(Ok((request, respond))) => {
-                    streams.spawn_local(exchange::stream(Rc::clone(&served), request, respond));
+                Some(Ok((request, mut respond))) => {
+                    let Ok(place) = Arc::clone(&room.streams).try_acquire_owned() else {
+                        // Nothing of it was done: the client may ask again (RFC 9113, 8.7).
+                        respond.send_reset(Reason::REFUSED_STREAM);
+                        continue;
+                    };
+                    let served = Rc::clone(&served);
+                    streams.spawn_local(async move {
+                        exchange::stream(served, request, respond).await;
+                        drop(place);
+                    });
                 }
                 Some(Err(_)) | None => break,
             },

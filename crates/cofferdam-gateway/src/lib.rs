@@ -218,6 +218,7 @@ fn run(engine: OwnedFd, prepared: Prepared) -> Result<(), Failed> {
             opened: RefCell::new(opened),
             crowd: Rc::new(Crowd::new(connections)),
             held: Semaphore::new(HELD_MAX),
+            room: Rc::default(),
         })
     };
     let served = local.block_on(&tokio, async {

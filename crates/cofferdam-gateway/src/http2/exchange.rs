@@ -12,9 +12,10 @@ use h2::client::{ResponseFuture, SendRequest};
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
 use http::{HeaderMap, Request, Response, StatusCode};
+use tokio::time::timeout;
 
 use super::flow::{self, Halt, Source};
-use super::{Broken, Judge, Place, Refusal, Served, head};
+use super::{Broken, Judge, Place, Refusal, Served, WHOLE_WITHIN, head};
 use crate::body::Framing;
 use crate::content::Content;
 use crate::fields::lists;
@@ -79,7 +80,7 @@ async fn carry<J: Judge>(
     }
     let mut content = Content::of(place.requests(), &request);
     // Its permits are never closed. One is held until the body has gone.
-    let _turn = if content.holds() { served.whole.acquire().await.ok() } else { None };
+    let _turn = if content.holds() { served.room.whole.acquire().await.ok() } else { None };
     let mut body = if content.holds() {
         if lists(&head.headers, "expect", "100-continue") && framing(&body) != Framing::None {
             // It waits for a word that the host cannot give yet, and need not any more.
@@ -88,7 +89,8 @@ async fn carry<J: Judge>(
             drop(respond.send_informational(go_on));
         }
         let mut body = body;
-        let held = flow::collect(&mut body, &mut content, most).await;
+        let held = timeout(WHOLE_WITHIN, flow::collect(&mut body, &mut content, most)).await;
+        let held = held.unwrap_or(Err(Halt::From(Some(Reason::CANCEL))));
         let held = held.and_then(|held| Ok(content.end(&request).map(|()| held)?));
         match held {
             Ok((bytes, trailers)) => Source::Whole(bytes, trailers),

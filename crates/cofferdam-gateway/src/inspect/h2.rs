@@ -19,7 +19,7 @@ use crate::crowd::{Crowd, PATIENCE};
 use crate::denial::{Again, Denial, Side};
 use crate::gate::{Asked, Entry, Gate, Granted, add};
 use crate::head::Scheme;
-use crate::http2::{self, Broken, Judge, Misread, Place, Refusal, Whom};
+use crate::http2::{self, Broken, Judge, Misread, Place, Refusal, Room, Whom};
 use crate::relay::{KEEP_WITHIN, Up};
 use crate::stream::Stream;
 
@@ -245,6 +245,10 @@ impl Judge for Inner {
         let Some(shared) = kept else { return Err(place.broken(&Broken::NoAnswer)) };
         entry.reached(shared.address);
         Ok(shared.host)
+    }
+
+    fn room(&self) -> Rc<Room> {
+        Rc::clone(&self.gate.room)
     }
 
     async fn idle(&self) {
