@@ -313,11 +313,12 @@ impl Gate {
         self: &Rc<Self>,
         asked: &Asked,
         requested: Option<Requested>,
-        denial: Denial,
-    ) -> Denial {
+        (denial, status): (Denial, u16),
+    ) {
         let mut entry = Entry::new(self, asked);
         entry.ended.request = requested;
-        entry.refused(denial).await
+        entry.answered(status);
+        drop(entry.refused(denial).await);
     }
 
     /// The same where nobody could read for whom it was.
@@ -377,6 +378,8 @@ pub(crate) struct Tally {
     pub(crate) sent: Cell<u64>,
     /// To it.
     pub(crate) received: Cell<u64>,
+    /// The status that it was answered with, where it was.
+    pub(crate) status: Cell<Option<u16>>,
 }
 
 impl Entry {
@@ -449,10 +452,8 @@ impl Entry {
     }
 
     /// The status that the client has been answered with.
-    pub(crate) fn answered(&mut self, status: u16) {
-        if let Some(request) = &mut self.ended.request {
-            request.status = Some(status);
-        }
+    pub(crate) fn answered(&self, status: u16) {
+        self.tally.status.set(Some(status));
     }
 
     /// What a person reads of something that went well.
@@ -482,7 +483,12 @@ impl Entry {
     async fn refused(mut self, denial: Denial) -> Denial {
         self.set(&denial);
         self.ended.duration_ms = self.elapsed();
-        self.answered(denial.status());
+        if self.tally.status.get().is_none() {
+            self.answered(denial.status());
+        }
+        if let Some(request) = &mut self.ended.request {
+            request.status = self.tally.status.get();
+        }
         if !self.placed && !self.gate.ledger.counted(&self.ended) {
             self.waits = true;
             self.placed = self.gate.ledger.place().await.is_ok();
@@ -498,6 +504,9 @@ impl Entry {
 /// However a connection ends, its place is filled.
 impl Drop for Entry {
     fn drop(&mut self) {
+        if let Some(request) = &mut self.ended.request {
+            request.status = self.tally.status.get();
+        }
         if self.placed {
             let ended = Ended {
                 sent: self.tally.sent.get(),

@@ -149,6 +149,9 @@ pub fn parse_in(scheme: Scheme, bytes: &[u8]) -> Result<Option<Head>, HeadFault>
     let mut lines = Lines::new(bytes);
     let Some(line) = lines.line()? else { return Ok(None) };
     let (method, target, version) = start(scheme, line)?;
+    if is_echo(&method) {
+        return Err(HeadFault::Echo);
+    }
     let Some(headers) = lines.fields()? else { return Ok(None) };
     let (host, port) = place(scheme, &target, version, &headers)?;
     let framing = framing(&target, version, &headers)?;
@@ -267,6 +270,17 @@ impl std::fmt::Display for Target {
     }
 }
 
+/// The first line of bytes that are no head for another reason: it is put on record.
+pub(crate) fn first_line(scheme: Scheme, bytes: &[u8]) -> Option<(String, Target, Version)> {
+    let line = Lines::new(bytes).line().ok()??;
+    start(scheme, line).ok()
+}
+
+/// Whether an answer would show what was put into the request on its way.
+pub(crate) fn is_echo(method: &str) -> bool {
+    ["TRACE", "TRACK"].iter().any(|echo| method.eq_ignore_ascii_case(echo))
+}
+
 /// Method, target and version, with one space between each.
 fn start(scheme: Scheme, line: &[u8]) -> Result<(String, Target, Version), HeadFault> {
     let mut parts = line.split(|byte| *byte == b' ');
@@ -287,9 +301,6 @@ pub(crate) fn method(bytes: &[u8]) -> Result<&str, HeadFault> {
 
 /// The target of a request with this method.
 pub(crate) fn target(scheme: Scheme, method: &str, bytes: &[u8]) -> Result<Target, HeadFault> {
-    if ["TRACE", "TRACK"].iter().any(|echo| method.eq_ignore_ascii_case(echo)) {
-        return Err(HeadFault::Echo);
-    }
     if bytes.len() > TARGET_BYTES_MAX {
         return Err(HeadFault::TargetTooLong);
     }

@@ -196,12 +196,17 @@ fn prefaced(bytes: &[u8]) -> Result<Option<bool>, ()> {
 
 /// What is put on record of a request.
 pub(crate) fn requested(head: &Head) -> Requested {
-    let version = match head.version {
+    first((head.method.clone(), &head.target, head.version))
+}
+
+/// The same of its first line.
+fn first((method, target, version): (String, &Target, Version)) -> Requested {
+    let version = match version {
         Version::Http10 => HttpVersion::Http10,
         Version::Http11 => HttpVersion::Http11,
     };
-    let (path, _) = split(head.target.path_and_query());
-    Requested { version, method: head.method.clone(), path: path.into(), status: None }
+    let (path, _) = split(target.path_and_query());
+    Requested { version, method, path: path.into(), status: None }
 }
 
 /// Path and query of a target.
@@ -350,8 +355,12 @@ impl Served {
             Err(NotRead::Fault(fault)) => {
                 let denial = Denial::unreadable(fault.code(), fault.to_string(), &gate.base());
                 let what = self.fixed.as_ref().map_or_else(|| "a request".into(), Asked::place);
+                let line = head::first_line(scheme, &inside.ahead);
+                let line = line.map(|(method, target, version)| first((method, &target, version)));
                 match self.fixed.clone() {
-                    Some(asked) => self.refuse(gate, (&asked, None), &denial).await,
+                    Some(asked) => {
+                        self.refuse(gate, (&asked, line), (&denial, fault.status())).await
+                    }
                     None => {
                         let port = cofferdam_plan::egress::PROXY_PORT;
                         gate.refuse_nobody(Way::Proxy, port, denial.clone()).await;
@@ -395,12 +404,12 @@ impl Served {
             Err(unwanted) if code == "host-mismatch" => *unwanted,
             Ok(_) | Err(_) => Denial::unreadable(code, why, &gate.base()),
         };
-        self.refuse(gate, (&asked, Some(requested(head))), &denial).await;
         // Another connection would be the right one (RFC 9110, 15.5.20).
         let status = match (self.scheme, denial.code) {
             (Scheme::Https, "host-mismatch") => 421,
             (Scheme::Http | Scheme::Https, _) => denial.status(),
         };
+        self.refuse(gate, (&asked, Some(requested(head))), (&denial, status)).await;
         Err(End::Denied(Box::new(denial), status, asked.place()))
     }
 
@@ -410,15 +419,15 @@ impl Served {
         &mut self,
         gate: &Rc<Gate>,
         (asked, requested): (&Asked, Option<Requested>),
-        denial: &Denial,
+        (denial, status): (&Denial, u16),
     ) {
         match self.first.take() {
             Some(mut unused) => {
                 unused.about(requested);
                 unused.set(denial);
-                unused.answered(denial.status());
+                unused.answered(status);
             }
-            None => drop(gate.refuse_request(asked, requested, denial.clone()).await),
+            None => gate.refuse_request(asked, requested, (denial.clone(), status)).await,
         }
     }
 }

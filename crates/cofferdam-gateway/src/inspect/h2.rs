@@ -216,8 +216,8 @@ impl Judge for Inner {
                 unused.answered(status);
             }
             None => {
-                let refused = self.gate.refuse_request(&self.asked, requested, denial.clone());
-                drop(refused.await);
+                let refused = (denial.clone(), status);
+                self.gate.refuse_request(&self.asked, requested, refused).await;
             }
         }
         self.refusal(&denial, status)

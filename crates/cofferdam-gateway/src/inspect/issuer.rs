@@ -210,6 +210,8 @@ fn constraints(patterns: &[&Pattern]) -> Option<NameConstraints> {
             )),
         }
     }
+    names.dedup();
+    nets.dedup();
     let whole = |address: std::net::IpAddr| {
         GeneralSubtree::IpAddress(CidrSubnet::from_addr_prefix(address, 0))
     };

@@ -80,12 +80,9 @@ pub(super) async fn exchange(
     message: (&Head, &Head, &mut Held<'_>),
     rule: &Granted,
 ) -> Result<Exchanged, Broken> {
-    let status = Cell::new(None);
-    let done = both(inside, (up, &entry.tally), message, (rule, &status)).await;
-    if let Some(status) = status.get() {
-        entry.answered(status);
-    }
-    done
+    // Of an attempt before this one.
+    entry.tally.status.set(None);
+    both(inside, (up, &entry.tally), message, (rule, &entry.tally.status)).await
 }
 
 async fn both(
