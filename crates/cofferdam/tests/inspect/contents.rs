@@ -34,34 +34,35 @@ fn s25_a_graphql_rule_reads_alone() {
         ("by GET", asked("query='{ me }'")),
     ];
     let bad = [
-        ("a mutation", post("dict(query='mutation { drop }')")),
-        ("a subscription", post("dict(query='subscription { all }')")),
-        ("behind a comment", post("dict(query='# query\\n mutation { drop }')")),
-        ("behind a mark of byte order", post("dict(query='\\ufeffmutation { drop }')")),
-        ("one of two", post("dict(query='query A { me } mutation B { drop }', operationName='B')")),
-        ("two, none is named", post("dict(query='query A { me } mutation B { drop }')")),
-        ("one of many", post("[dict(query='{ a }'), dict(query='mutation { drop }')]")),
+        ("graphql-mutation", "a mutation", post("dict(query='mutation { drop }')")),
+        ("graphql-subscription", "a subscription", post("dict(query='subscription { all }')")),
+        ("graphql-mutation", "behind a comment", post("dict(query='# query\\n mutation { drop }')")),
+        ("graphql-document", "behind a mark of byte order", post("dict(query='\\ufeffmutation { drop }')")),
+        ("graphql-mutation", "one of two", post("dict(query='query A { me } mutation B { drop }', operationName='B')")),
+        ("graphql-mutation", "two, none is named", post("dict(query='query A { me } mutation B { drop }')")),
+        ("graphql-mutation", "one of many", post("[dict(query='{ a }'), dict(query='mutation { drop }')]")),
         (
-            "a hash instead",
+            "graphql-persisted",
+             "a hash instead",
             post("dict(extensions=dict(persistedQuery=dict(version=1, sha256Hash='a' * 64)))"),
         ),
-        ("a hash beside", post("dict(query='{ a }', id='17', extensions=dict(persistedQuery=dict(version=1, sha256Hash='a' * 64)))")),
-        ("by GET", asked("query='mutation { drop }'")),
-        ("by GET and by hash", asked("extensions='{\"persistedQuery\":{\"version\":1,\"sha256Hash\":\"aa\"}}'")),
-        ("a key twice", "get('/graphql', method='POST', more='Content-Type: application/json\\r\\n', body=b'{\"query\":\"{ a }\",\"query\":\"mutation { drop }\"}')".into()),
-        ("a key in another spelling", "get('/graphql', method='POST', more='Content-Type: application/json\\r\\n', body=b'{\"query\":\"{ a }\",\"\\\\u0071uery\":\"mutation { drop }\"}')".into()),
-        ("no JSON", "get('/graphql', method='POST', more='Content-Type: application/json\\r\\n', body=b'mutation { drop }')".into()),
-        ("a form", "get('/graphql', method='POST', more='Content-Type: application/x-www-form-urlencoded\\r\\n', body=b'query=mutation+%7B+drop+%7D')".into()),
-        ("text of its own kind", "get('/graphql', method='POST', more='Content-Type: application/graphql\\r\\n', body=b'mutation { drop }')".into()),
-        ("packed", "get('/graphql', method='POST', more='Content-Type: application/json\\r\\nContent-Encoding: gzip\\r\\n', body=gzip.compress(b'{\"query\":\"mutation { drop }\"}'))".into()),
-        ("nothing", "get('/graphql', method='POST', more='Content-Type: application/json\\r\\nContent-Length: 0\\r\\n')".into()),
-        ("a body and a query", "get('/graphql?query=mutation+%7B+drop+%7D', method='POST', more='Content-Type: application/json\\r\\n', body=b'{\"query\":\"{ a }\"}')".into()),
-        ("HTTP/2", "lambda: two('/graphql', method='POST', more=[('content-type', 'application/json')], body=b'{\"query\":\"mutation { drop }\"}')".into()),
+        ("graphql-member", "a hash beside", post("dict(query='{ a }', id='17', extensions=dict(persistedQuery=dict(version=1, sha256Hash='a' * 64)))")),
+        ("graphql-mutation", "by GET", asked("query='mutation { drop }'")),
+        ("graphql-persisted", "by GET and by hash", asked("extensions='{\"persistedQuery\":{\"version\":1,\"sha256Hash\":\"aa\"}}'")),
+        ("graphql-twice", "a key twice", "get('/graphql', method='POST', more='Content-Type: application/json\\r\\n', body=b'{\"query\":\"{ a }\",\"query\":\"mutation { drop }\"}')".into()),
+        ("graphql-twice", "a key in another spelling", "get('/graphql', method='POST', more='Content-Type: application/json\\r\\n', body=b'{\"query\":\"{ a }\",\"\\\\u0071uery\":\"mutation { drop }\"}')".into()),
+        ("graphql-json", "no JSON", "get('/graphql', method='POST', more='Content-Type: application/json\\r\\n', body=b'mutation { drop }')".into()),
+        ("graphql-type", "a form", "get('/graphql', method='POST', more='Content-Type: application/x-www-form-urlencoded\\r\\n', body=b'query=mutation+%7B+drop+%7D')".into()),
+        ("graphql-mutation", "text of its own kind", "get('/graphql', method='POST', more='Content-Type: application/graphql\\r\\n', body=b'mutation { drop }')".into()),
+        ("graphql-coded", "packed", "get('/graphql', method='POST', more='Content-Type: application/json\\r\\nContent-Encoding: gzip\\r\\n', body=gzip.compress(b'{\"query\":\"mutation { drop }\"}'))".into()),
+        ("graphql-json", "nothing", "get('/graphql', method='POST', more='Content-Type: application/json\\r\\nContent-Length: 0\\r\\n')".into()),
+        ("graphql-parameter", "a body and a query", "get('/graphql?query=mutation+%7B+drop+%7D', method='POST', more='Content-Type: application/json\\r\\n', body=b'{\"query\":\"{ a }\"}')".into()),
+        ("graphql-mutation", "HTTP/2", "lambda: two('/graphql', method='POST', more=[('content-type', 'application/json')], body=b'{\"query\":\"mutation { drop }\"}')".into()),
     ];
     let rows: Vec<Row<'_>> = good
         .iter()
         .map(|(why, ask)| (*why, ask.as_str(), 200, "-"))
-        .chain(bad.iter().map(|(why, ask)| (*why, ask.as_str(), 403, "graphql-not-allowed")))
+        .chain(bad.iter().map(|(code, why, ask)| (*why, ask.as_str(), 403, *code)))
         .collect();
     net.table(&rule("graphql = 'query'"), &rows);
 }

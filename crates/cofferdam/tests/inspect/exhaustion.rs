@@ -70,6 +70,8 @@ slow = []
 threading.Thread(target=drip, daemon=True).start()
 for line in sys.stdin:
     if line.strip() == 'flood':
+        # Before all places are taken.
+        slow = [open_tls() for _ in range(200)]
         for i in range(5000):
             s = socket.socket(); s.setblocking(False); s.connect_ex(('198.18.0.1', 3128)); held.append(s)
             if i % 250 == 249: time.sleep(.02)
@@ -77,7 +79,6 @@ for line in sys.stdin:
         for s in held:
             try: s.send(b'CONNECT new.test:5432 HTTP/1.1\r\nHost: new.test:5432\r\n\r\n')
             except OSError: pass
-        slow = [open_tls() for _ in range(200)]
         go.set(); time.sleep(.5); print(len(held), flush=True)
     else:
         go.clear()

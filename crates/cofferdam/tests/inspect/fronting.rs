@@ -30,8 +30,8 @@ const OTHERS: &[Row<'_>] = &[
     (
         "HTTP/2, a field of another",
         "lambda: two('/x', more=[('host', 'evil.test')])",
-        421,
-        "host-mismatch",
+        400,
+        "http-host-differs",
     ),
     (
         "HTTP/2, only a field, of another",

@@ -136,8 +136,9 @@ fn s18_a_websocket_is_what_a_rule_says_and_no_tunnel() {
             let act = format!("{tunnel}assert out == b'', out");
             let (_, told) =
                 net.on_record(|| net.speaks(&rule("websocket = true"), way, &act).works(why));
-            let want = format!("{} new.test h1 GET /websocket 101 websocket-frame", way.0);
-            assert_eq!(told, [want], "{why}: the event says how it ended");
+            let want = format!("{} new.test h1 GET /websocket 101 frame-", way.0);
+            let ended = told.len() == 1 && told[0].starts_with(&want);
+            assert!(ended, "{why}: the event says how it ended: {told:?}");
         }
     }
 }

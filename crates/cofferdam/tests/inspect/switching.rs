@@ -60,7 +60,10 @@ fn s17_http_2_in_the_clear_is_what_a_rule_says() {
     net.outside(&["sh", "-c", script]).works("without a wall");
     assert_eq!(net.targets(), ["/x"]);
     net.forget();
-    net.scripted(&clear(""), PROXY, script).fails(&["HTTP2", "http2", "505", "HTTP/2"], "no rule");
+    let before = net.events("connection").len();
+    let ran = net.scripted(&clear(""), PROXY, script);
+    ran.fails(&["HTTP2", "http2", "505", "HTTP/2", "Empty reply"], "no rule");
+    assert_eq!(net.unheard(before), ["direct new.test http-version"]);
     assert_eq!(net.targets(), Vec::<String>::new());
     let told = ["direct new.test h2 GET /x 200 allowed".to_owned()];
     let (rules, ruled) = (clear("h2c = true"), clear("h2c = true\npaths = ['/y']"));
