@@ -36,7 +36,7 @@ if [ "$(id -u)" = 0 ]; then
     cargo xtask soak --seconds "${SOAK_SECS:-60}" >"$stage/soak" 2>&1 &
     soak=$!
 fi
-cargo xtask fuzz-targets --secs "${FUZZ_SECS:-20}" >"$stage/fuzz" 2>&1
+cargo xtask fuzz-targets --outside --secs "${FUZZ_SECS:-20}" >"$stage/fuzz" 2>&1
 status=$?
 grep -E ' runs$' "$stage/fuzz" | sed 's/^/    /'
 [ $status = 0 ] || tail -n 40 "$stage/fuzz" | sed 's/^/    /'

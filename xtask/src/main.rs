@@ -15,12 +15,15 @@ mod presets;
 mod soak;
 mod targets;
 mod test;
+mod web;
 
 use std::fmt::Display;
 use std::process::ExitCode;
 use std::str::FromStr;
 
 use bench::Others;
+use soak::Traffic;
+use targets::Which;
 
 const HELP: &str = "usage: cargo xtask TASK
 
@@ -34,79 +37,105 @@ tasks:
   bench names [--peers] [--pairs N]
                        what the gateway costs, against going without one; --peers: and against
                        srt and codex, from npm
+  bench inspect [--peers] [--pairs N]
+                       what it costs that requests are looked into, against TLS without; --peers: and
+                       against mitmproxy from PyPI and srt from npm
   bench broker [--pairs N]
                        what it costs that names are judged: single calls, `tar x`, `npm ci`, and the start
                        in a repository of 300,000 files
-  soak [--seconds N | --minutes N]
-                       200 connections through a gateway, as root: no growth, nothing lost (60 s)
+  soak [--inspected] [--seconds N | --minutes N]
+                       200 connections through a gateway, as root: no growth, nothing lost (60 s);
+                       --inspected: requests of every kind, each looked into
   clients              programs of many languages through a gateway, with and without proxy variables
   presets              every toolchain and agent that a preset is for, from Debian, npm and PyPI
                        into target/presets, and the tests of presets with them (1.5 GB)
   agents               a whole turn of each agent, as npm installs it, against a server that plays its
                        API; as root by an ordinary user too (0.7 GB)
   fuzz [--rounds N]    the test program `fuzz` for longer: N changes of each sample (300000)
-  fuzz-targets [--secs N]
-                       every target of libFuzzer in fuzz/, N seconds each (20)
+  fuzz-targets [--inside | --outside] [--secs N]
+                       every target of libFuzzer in fuzz/, N seconds each (20); --inside: of what is read
+                       where the gateway looks inside, --outside: the others
 ";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let done = match words.as_slice() {
-        ["test"] => test::run(),
-        ["bench", "start"] => bench::start(40),
-        ["bench", "start", "--pairs", pairs] => match pairs.parse() {
-            Ok(pairs @ 1..=1000) => bench::start(pairs),
-            Ok(_) | Err(_) => Err("--pairs takes a number from 1 to 1000".into()),
-        },
-        ["bench", "terminal"] => bench::terminal(30),
-        ["bench", "names"] => bench::names(40, Others::Left),
-        ["bench", "names", "--peers"] => bench::names(40, Others::Measured),
-        ["bench", "names", "--pairs", pairs] => {
-            within(pairs, 1_000, "--pairs").and_then(|pairs| bench::names(pairs, Others::Left))
-        }
-        ["bench", "names", "--peers", "--pairs", pairs] => {
-            within(pairs, 1_000, "--pairs").and_then(|pairs| bench::names(pairs, Others::Measured))
-        }
-        ["bench", "broker"] => bench::broker(40),
-        ["bench", "broker", "--pairs", pairs] => {
-            within(pairs, 1_000, "--pairs").and_then(bench::broker)
-        }
-        // For the bench's own use, on both sides: not in the help.
-        [bench::CALLS, which] => bench::calls(which),
-        [peer::TASK, words @ ..] => peer::run(words),
-        // For the bench's own use, inside bubblewrap: not in the help.
-        [bench::WALLS, plan, "--", command @ ..] => bench::under_walls(plan, command),
-        ["soak"] => soak::run(60),
-        ["soak", "--seconds", seconds] => within(seconds, 86_400, "--seconds").and_then(soak::run),
-        ["soak", "--minutes", minutes] => {
-            within(minutes, 1_440, "--minutes").and_then(|minutes| soak::run(minutes * 60))
-        }
-        ["clients"] => clients::run(),
-        ["presets"] => presets::run(),
-        ["agents"] => presets::agents(),
-        ["fuzz"] => test::fuzz(300_000),
-        ["fuzz", "--rounds", rounds] => match rounds.parse() {
-            Ok(rounds @ 1..=1_000_000_000) => test::fuzz(rounds),
-            Ok(_) | Err(_) => Err("--rounds takes a number from 1 to 1000000000".into()),
-        },
-        ["fuzz-targets"] => targets::run(20),
-        ["fuzz-targets", "--secs", secs] => match secs.parse() {
-            Ok(secs @ 1..=86_400) => targets::run(secs),
-            Ok(_) | Err(_) => Err("--secs takes a number from 1 to 86400".into()),
-        },
-        ["--help" | "-h" | "help"] => {
-            println!("{HELP}");
-            Ok(())
-        }
-        _ => Err(format!("unknown task\n\n{HELP}")),
-    };
+    let done =
+        match words.as_slice() {
+            ["test"] => test::run(),
+            ["bench", "start"] => bench::start(40),
+            ["bench", "start", "--pairs", pairs] => match pairs.parse() {
+                Ok(pairs @ 1..=1000) => bench::start(pairs),
+                Ok(_) | Err(_) => Err("--pairs takes a number from 1 to 1000".into()),
+            },
+            ["bench", "terminal"] => bench::terminal(30),
+            ["bench", "names"] => bench::names(40, Others::Left),
+            ["bench", "names", "--peers"] => bench::names(40, Others::Measured),
+            ["bench", "names", "--pairs", pairs] => {
+                within(pairs, 1_000, "--pairs").and_then(|pairs| bench::names(pairs, Others::Left))
+            }
+            ["bench", "names", "--peers", "--pairs", pairs] => within(pairs, 1_000, "--pairs")
+                .and_then(|pairs| bench::names(pairs, Others::Measured)),
+            ["bench", "inspect"] => bench::inspect(30, Others::Left),
+            ["bench", "inspect", "--peers"] => bench::inspect(30, Others::Measured),
+            ["bench", "inspect", "--pairs", pairs] => within(pairs, 1_000, "--pairs")
+                .and_then(|pairs| bench::inspect(pairs, Others::Left)),
+            ["bench", "inspect", "--peers", "--pairs", pairs] => within(pairs, 1_000, "--pairs")
+                .and_then(|pairs| bench::inspect(pairs, Others::Measured)),
+            ["bench", "broker"] => bench::broker(40),
+            ["bench", "broker", "--pairs", pairs] => {
+                within(pairs, 1_000, "--pairs").and_then(bench::broker)
+            }
+            // For the bench's own use, on both sides: not in the help.
+            [bench::CALLS, which] => bench::calls(which),
+            [peer::TASK, words @ ..] => peer::run(words),
+            // For the bench's own use, inside bubblewrap: not in the help.
+            [bench::WALLS, plan, "--", command @ ..] => bench::under_walls(plan, command),
+            ["soak", "--inspected", words @ ..] => soaks(words, Traffic::Inspected),
+            ["soak", words @ ..] => soaks(words, Traffic::Opaque),
+            ["fuzz-targets", which @ ("--inside" | "--outside"), "--secs", secs] => {
+                let which = if *which == "--inside" { Which::Inside } else { Which::Outside };
+                within(secs, 86_400, "--secs").and_then(|secs| targets::run(secs, which))
+            }
+            ["clients"] => clients::run(),
+            ["presets"] => presets::run(),
+            ["agents"] => presets::agents(),
+            ["fuzz"] => test::fuzz(300_000),
+            ["fuzz", "--rounds", rounds] => match rounds.parse() {
+                Ok(rounds @ 1..=1_000_000_000) => test::fuzz(rounds),
+                Ok(_) | Err(_) => Err("--rounds takes a number from 1 to 1000000000".into()),
+            },
+            ["fuzz-targets"] => targets::run(20, Which::All),
+            ["fuzz-targets", "--secs", secs] => match secs.parse() {
+                Ok(secs @ 1..=86_400) => targets::run(secs, Which::All),
+                Ok(_) | Err(_) => Err("--secs takes a number from 1 to 86400".into()),
+            },
+            ["--help" | "-h" | "help"] => {
+                println!("{HELP}");
+                Ok(())
+            }
+            _ => Err(format!("unknown task\n\n{HELP}")),
+        };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             eprintln!("xtask: {why}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// How long, and of what.
+fn soaks(words: &[&str], traffic: Traffic) -> Result<(), String> {
+    match words {
+        [] => soak::run(60, traffic),
+        ["--seconds", seconds] => {
+            within(seconds, 86_400, "--seconds").and_then(|seconds| soak::run(seconds, traffic))
+        }
+        ["--minutes", minutes] => {
+            within(minutes, 1_440, "--minutes").and_then(|minutes| soak::run(minutes * 60, traffic))
+        }
+        _ => Err("soak takes --inspected, and --seconds N or --minutes N behind it".into()),
     }
 }
 

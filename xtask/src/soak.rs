@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use crate::bench::{Scratch, gateway_of, pss};
 use crate::peer::{self, servers, soak::CARRIERS};
 use crate::test::step;
+use crate::web::Web;
 
 /// How much a process may have grown over the second half, by the line through its samples. An allocator
 /// keeps a page here and there. KiB.
@@ -47,7 +48,16 @@ struct Sample {
 /// Connections by way and verdict.
 type Counts = BTreeMap<(String, String), u64>;
 
-pub(crate) fn run(seconds: u64) -> Result<(), String> {
+/// What goes through the gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Traffic {
+    /// Connections by every way, into which nobody looks.
+    Opaque,
+    /// Requests of every kind, each looked into.
+    Inspected,
+}
+
+pub(crate) fn run(seconds: u64, traffic: Traffic) -> Result<(), String> {
     let mut build = Command::new("cargo");
     step("build", build.args(["build", "--profile", "ci", "--locked", "-q"]))?;
     let this = std::env::current_exe().map_err(|error| error.to_string())?;
@@ -55,15 +65,28 @@ pub(crate) fn run(seconds: u64) -> Result<(), String> {
     let scratch = Scratch::new()?;
     let work = scratch.0.join("work");
     fs::create_dir(&work).map_err(|error| error.to_string())?;
-    fs::copy(&this, work.join("peer")).map_err(|error| error.to_string())?;
     let (policy, log) = (scratch.0.join("soak.toml"), scratch.0.join("log/audit.jsonl"));
-    let text = rules().map_err(|error| format!("servers: {error}"))?;
+    let (web, text, client) = match traffic {
+        Traffic::Opaque => {
+            let program = work.join("peer");
+            fs::copy(&this, &program).map_err(|error| error.to_string())?;
+            let text = rules().map_err(|error| format!("servers: {error}"))?;
+            println!("== {CARRIERS} connections for {seconds} s");
+            let words = [&*program.display().to_string(), peer::TASK, "soak", &seconds.to_string()];
+            (None, text, words.map(str::to_owned).to_vec())
+        }
+        Traffic::Inspected => {
+            let web = Web::up(scratch.0.join("web"))?;
+            let text = web.policy("websocket = true\npaths = [\"/*\"]")
+                + "[[network.deny]]\nhost = \"web.test\"\npaths = [\"/denied\"]\n";
+            println!("== requests that are looked into for {seconds} s");
+            (Some(web), text, Web::client(&work, seconds)?)
+        }
+    };
     fs::write(&policy, text).map_err(|error| error.to_string())?;
-    println!("== {CARRIERS} connections for {seconds} s");
     let mut command = Command::new(&cofferdam);
     command.current_dir(&work).args(["run", "--quiet", "--audit"]).arg(&log);
-    command.arg("--policy").arg(&policy).arg("--").arg(work.join("peer"));
-    command.args([peer::TASK, "soak", &seconds.to_string()]);
+    command.arg("--policy").arg(&policy).arg("--").args(&client);
     let mut engine = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -75,6 +98,7 @@ pub(crate) fn run(seconds: u64) -> Result<(), String> {
         drop(engine.kill());
     }
     let ended = engine.wait().map_err(|error| error.to_string())?;
+    drop(web);
     let (made, samples) = watched?;
     let mut faults = Vec::new();
     if !ended.success() {

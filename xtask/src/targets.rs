@@ -29,8 +29,27 @@ const AT_ONCE: usize = 2;
 /// One input takes no longer than this. Seconds.
 const TIMEOUT: &str = "-timeout=10";
 
-pub(crate) fn run(secs: u32) -> Result<(), String> {
-    let targets = targets()?;
+/// Targets of what is read where the gateway looks inside.
+const INSIDE: &[&str] = &["frames", "graphql", "h2", "packets", "target"];
+
+/// Which of them run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Which {
+    All,
+    Inside,
+    Outside,
+}
+
+pub(crate) fn run(secs: u32, which: Which) -> Result<(), String> {
+    let mut targets = targets()?;
+    if let Some(gone) = INSIDE.iter().find(|name| !targets.iter().any(|one| one == *name)) {
+        return Err(format!("{SOURCES}: no target {gone}"));
+    }
+    targets.retain(|name| match which {
+        Which::All => true,
+        Which::Inside => INSIDE.contains(&name.as_str()),
+        Which::Outside => !INSIDE.contains(&name.as_str()),
+    });
     let host = host()?;
     let folder = std::env::var_os("CARGO_TARGET_DIR").map_or("target".into(), PathBuf::from);
     let folder = folder.join("fuzz");

@@ -9,6 +9,11 @@ const NEEDS: &[(&str, &str)] = &[
     ("/usr/lib/python3.11/ensurepip", "python3-venv"),
     ("/usr/lib/python3/dist-packages/pytest", "python3-pytest"),
     ("/usr/lib/python3/dist-packages/jsonschema", "python3-jsonschema"),
+    ("/usr/lib/python3/dist-packages/grpc", "python3-grpcio"),
+    ("/usr/lib/python3/dist-packages/h2", "python3-h2"),
+    ("/usr/lib/python3/dist-packages/httpx", "python3-httpx"),
+    ("/usr/lib/python3/dist-packages/aiohttp", "python3-aiohttp"),
+    ("/usr/lib/python3/dist-packages/requests", "python3-requests"),
     ("/usr/bin/git", "git"),
     ("/usr/bin/node", "nodejs"),
     ("/usr/bin/ruby", "ruby"),
@@ -63,6 +68,7 @@ pub(crate) fn run() -> Result<(), String> {
     step("acceptance: wall", &mut Command::new("tests/acceptance/wall.sh"))?;
     step("acceptance: daily", &mut Command::new("tests/acceptance/daily.sh"))?;
     step("acceptance: names", &mut Command::new("tests/acceptance/names.sh"))?;
+    step("acceptance: inspect", &mut Command::new("tests/acceptance/inspect.sh"))?;
     // Three minutes; the repository of 300,000 files is for who asks for it.
     step("acceptance: broker", &mut Command::new("tests/acceptance/broker.sh"))
 }

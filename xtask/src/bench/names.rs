@@ -34,7 +34,7 @@ pub(crate) enum Others {
 
 /// Which side of a goal is good.
 #[derive(Clone, Copy)]
-enum Goal {
+pub(super) enum Goal {
     AtLeast(f64),
     AtMost(f64),
 }
@@ -66,7 +66,12 @@ pub(crate) fn names(pairs: usize, others: Others) -> Result<(), String> {
     Ok(())
 }
 
-fn figure(what: impl Into<String>, goal: Goal, ratios: &Ratios, unit: (&str, f64)) -> Figure {
+pub(super) fn figure(
+    what: impl Into<String>,
+    goal: Goal,
+    ratios: &Ratios,
+    unit: (&str, f64),
+) -> Figure {
     let median = ratios.median();
     let (goal, held) = match goal {
         Goal::AtLeast(least) => (format!("at least {least}"), median >= least),
@@ -190,7 +195,7 @@ fn memory(side: &Side) -> Result<Figure, String> {
 }
 
 /// Ends a client's input, on which it ends.
-fn end(engine: &mut Child) -> Result<(), String> {
+pub(super) fn end(engine: &mut Child) -> Result<(), String> {
     if let Some(mut input) = engine.stdin.take() {
         drop(input.flush());
     }
