@@ -5,7 +5,6 @@
 //! no rule allows is asked for (`cofferdam approve`). Nothing of it is reachable from inside.
 
 mod again;
-mod change;
 mod client;
 mod desk;
 mod error;

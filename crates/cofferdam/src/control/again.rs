@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cofferdam_policy::judge::hosts::{Allowed, HostRules};
-use cofferdam_policy::{Act, Document, Grant, Policy, Request, Rules, Verdict, decide};
+use cofferdam_policy::{
+    Act, Document, Grant, Policy, Request, Restart, Rules, Verdict, decide, egress_change,
+};
 use cofferdam_sandbox::Programs;
 use sha2::{Digest as _, Sha256};
 
-use super::change::{Restart, egress_change};
 use super::error::SessionError;
 use crate::engine::{Engine, Purpose};
 use crate::options::Options;
