@@ -300,8 +300,22 @@ fn what_is_not_about_hosts_needs_a_new_run_and_changes_nothing() {
     assert_eq!(session.words(1).len(), 1, "nothing else was sent");
     let record = session.end();
     let codes: Vec<_> = record.iter().map(|event| event["code"].clone()).collect();
-    assert_eq!(codes[..4], ["restart", "restart", "restart", "restart"]);
+    assert_eq!(codes[..4], ["restart"; 4]);
     assert_eq!((record.len(), &record[4]["kind"]), (5, &"policy-applied".into()));
+}
+
+#[test]
+fn the_sessions_authority_is_for_the_hosts_of_its_start() {
+    let rule = |host: &str| format!("[[network.allow]]\nhost = \"{host}\"\nmethods = [\"GET\"]\n");
+    let session = Fixture::new(Stands::Obedient, Approval::Socket, &rule("good.test"));
+    let file = session.write("new.toml", &session.text(&(rule("good.test") + &rule("new.test"))));
+    let reply = session.apply(&file);
+    let Reply::Restart { because } = reply else { panic!("{reply:?}") };
+    assert_eq!(because.len(), 1, "{because:?}");
+    assert!(because[0].starts_with("new.test would be looked into"), "{because:?}");
+    let plain = rule("good.test") + "[[network.allow]]\nhost = \"new.test\"\n";
+    let file = session.write("new.toml", &session.text(&plain));
+    assert_eq!(session.apply(&file), Reply::Live { generation: 1, rules: 3 }, "nobody looks");
 }
 
 #[test]
