@@ -1,0 +1,80 @@
+//! Plans of rules about hosts and requests.
+
+use super::*;
+
+/// Names have addresses, ports of their own have sockets on these, and a name of which nothing is left
+/// has neither; without IPv6 there is none of it.
+#[test]
+fn hosts_that_are_allowed() {
+    let facts = facts(&ORDINARY, &[]);
+    check("hosts", &planned(HOSTS, &facts, &host()));
+    let plan = planned(HOSTS, &facts, &Host { ipv6: false, ..host() });
+    let egress = plan.egress.unwrap();
+    assert!(egress.doors.iter().all(|door| door.socket.family() == Family::V4));
+    assert!(egress.doors.iter().any(|door| door.serves == Serves::Destinations));
+}
+
+const REQUESTS: &str = "[network]\ntrust_ca = ['ca.pem']\n\
+    [[network.allow]]\nhost = 'api.good.test'\nmethods = ['GET']\npaths = ['/v1/**', '/@s%2Fn']\n\
+    query = ['page=*']\nheaders = { accept = 'application/*' }\nremove_headers = ['x-a']\n\
+    set_headers = { x-b = 'c' }\nmax_request_bytes = '2MiB'\nmax_response_bytes = 5000\nrate = '60/min'\n\
+    [[network.allow]]\nhost = 'git.good.test'\ngit = ['o/r:read', 'o/*:write']\n\
+    [[network.allow]]\nhost = 'ql.good.test'\ngraphql = 'query'\n\
+    [[network.allow]]\nhost = 'ws.good.test'\nwebsocket = true\nquery = []\n\
+    [[network.allow]]\nhost = 'clear.good.test'\nports = [80]\nh2c = true\n\
+    [[network.allow]]\nhost = 'seen.good.test'\ninspect = 'always'\n\
+    [[network.allow]]\nhost = 'opaque.good.test'\ninspect = 'never'\n\
+    [[network.allow]]\nhost = 'idle.good.test'\nmethods = ['GET', 'HEAD']\n\
+    [[network.allow]]\nhost = 'idle.good.test'\n\
+    [[network.deny]]\nhost = 'opaque.good.test'\nmethods = ['DELETE']\n\
+    [[network.deny]]\nhost = 'idle.good.test'\npaths = ['/admin/**']\n";
+
+/// What is looked at, what stays open, and a rule that another makes idle.
+#[test]
+fn requests_that_are_judged() {
+    let plan = planned(REQUESTS, &facts(&ORDINARY, &[]), &host());
+    let of_network = |row: &&cofferdam_plan::Coverage| row.clause.name.starts_with("network");
+    assert_eq!(
+        plan.coverage.iter().filter(of_network).count(),
+        14,
+        "a row each, and one for who believes the session"
+    );
+    let egress = plan.egress.clone().unwrap();
+    assert_eq!(wire::decode(&wire::encode(&egress)), Ok(egress), "patterns are whole");
+    check("requests", &plan);
+}
+
+/// A policy that only publishes opens nothing outwards.
+#[test]
+fn servers_that_are_published() {
+    let plan = planned("[network]\npublish = ['3000']\n", &facts(&ORDINARY, &[]), &host());
+    let egress = plan.egress.unwrap();
+    assert!(egress.doors.iter().all(|door| door.serves == Serves::Spare), "{:?}", egress.doors);
+    let Some(Step::Fork { aside }) = plan.setup.iter().find(|s| matches!(s, Step::Fork { .. }))
+    else {
+        panic!("no fork");
+    };
+    assert!(!aside.iter().any(|part| matches!(part, Aside::EveryAddress { .. })), "{aside:?}");
+    assert!(!plan.workload.environment.iter().any(|v| v.name == "HTTP_PROXY"));
+}
+
+/// Sockets are bounded: more is a refusal, and on the usual ports there is no bound to meet.
+#[test]
+fn hosts_without_a_plan() {
+    let many = |port: u16| {
+        let hosts = (0..200).map(|n| {
+            format!(
+                "{{ host = 'h{n}.good.test', ports = [{port}, {}], protocol = 'tcp' }}",
+                port + 1
+            )
+        });
+        format!("[network]\nallow = [{}]\n", hosts.collect::<Vec<_>>().join(", "))
+    };
+    let refusal = |text: &str| {
+        let source = Source { name: "case.toml".into(), text: format!("version = 1\n{text}") };
+        let policy = resolve(&Document::parse(source).unwrap(), &facts(&ORDINARY, &[])).unwrap();
+        compile(&policy, &host(), Vec::new()).err().map(|refusal| refusal.code())
+    };
+    assert_eq!(refusal(&many(8000)), Some("too-many-doors"));
+    assert_eq!(refusal(&many(443).replace(", 444]", "]")), None, "a wildcard socket hears them");
+}
