@@ -7,7 +7,7 @@
 # and removed afterwards. What cannot run says so by name. Exit status 0 only when every line holds.
 #
 # FUZZ_SECS (20) and SOAK_SECS (60) are for who has less time, or more.
-suites="inspect"
+suites="inspect sessions trust"
 . "$(dirname "$0")/common.sh"
 
 person() {
@@ -16,6 +16,10 @@ person() {
     say 1 "$who" $? "h1 and h2, 1 GiB each way, WebSocket, events, gRPC, pip, npm, cargo, git, curl, node, python: with and without proxy variables the same verdict, bytes and event ($ran tests)"
     tests "$who" inspect fronting smuggling switching targets contents rules record certificates s39
     say 2 "$who" $? "the catalogue's rows that need the inside, with twins, the bytes at the origin against those that were judged, and an event each ($ran tests)"
+    tests "$who" trust
+    say "deliver 1" "$who" $? "the sandbox believes the session's authority, by files, by variables, by Java's store, and nothing of it changes from inside ($ran tests)"
+    tests "$who" sessions
+    say "deliver 5" "$who" $? "policies are applied to sessions that run, persons are asked outside, and nobody else answers ($ran tests)"
     tests "$who" inspect reload approval five_thousand
     say 4 "$who" $? "500 reloads during 10,000 requests, names made up to deceive who is asked, 5,000 idle tunnels and slow heads beside another sandbox ($ran tests)"
 }

@@ -53,6 +53,7 @@ pub(crate) fn run() -> Result<(), String> {
     step("unit tests", cargo_test().args(["--workspace", "--lib", "--bins"]))?;
     step("documentation's examples", cargo_test().args(["--workspace", "--doc"]))?;
     step("golden plans", cargo_test().args(["-p", "cofferdam-plan", "--tests"]))?;
+    step("readers", cargo_test().args(["-p", "cofferdam-gateway", "--tests"]))?;
     step("tidy", cargo_test().args(["-p", "cofferdam", "--test", "tidy"]))?;
     step("build", Command::new("cargo").arg("build").args(PROFILE))?;
     step("fuzz", cargo_test().args(["-p", "cofferdam", "--test", "fuzz"]))?;
