@@ -132,7 +132,7 @@ impl Server {
         let room = self.peers.len() < PEERS_MAX;
         let new = room.then(|| (self.listener.fd.as_fd(), PollFlags::IN));
         let bell = (self.line.bell(), PollFlags::IN);
-        let peers = self.peers.iter().filter(|peer| !peer.waits).map(Peer::polled);
+        let peers = self.peers.iter().filter(|peer| !peer.waits).filter_map(Peer::polled);
         let polled: Vec<(BorrowedFd<'_>, PollFlags)> =
             typing.into_iter().chain([bell]).chain(new).chain(peers).collect();
         let mut fds: Vec<PollFd<'_>> =
