@@ -38,6 +38,9 @@ use system::{Resolving, System};
 /// Longest wait for a name's addresses, over all name servers and their repetitions. Clients of the
 /// gateway wait 10 seconds and more for a connection.
 pub const RESOLVE_WITHIN: Duration = Duration::from_secs(8);
+/// Longest `/etc/hosts` of which every name is kept. Bytes: some 30,000 names.
+pub const HOSTS_WHOLE_BYTES: u64 = 1 << 20;
+const HOSTS_FILE: &str = "/etc/hosts";
 /// Addresses of one name that are looked at, of each family. Real names have up to a dozen; each one
 /// that does not answer costs a client time.
 pub const ANSWERS_MAX: usize = 16;
@@ -95,8 +98,9 @@ pub enum By {
 }
 
 impl Upstream {
-    /// Reads `/etc/resolv.conf` and `/etc/hosts`. Of the latter it keeps the names that `rules` know,
-    /// and the proxy's: lists against advertisers are megabytes. It also opens `/dev/urandom` in a
+    /// Reads `/etc/resolv.conf` and `/etc/hosts`. Of the latter it keeps every name, for rules may come
+    /// to know more of them; of one that is longer than [`HOSTS_WHOLE_BYTES`] those that `rules` know
+    /// now, and the proxy's: lists against advertisers are megabytes. It also opens `/dev/urandom` in a
     /// static program: no descriptor that is open now may be closed by whoever confines the process.
     ///
     /// # Errors
@@ -107,7 +111,9 @@ impl Upstream {
             Some(proxy) => proxy.host == ProxyHost::Name(name.clone()),
             None => false,
         };
-        let system = System::read(&|name| own(name) || rules.knows(name).is_ok())?;
+        let hosts = std::fs::metadata(HOSTS_FILE);
+        let whole = hosts.is_ok_and(|hosts| hosts.len() <= HOSTS_WHOLE_BYTES);
+        let system = System::read(&|name| whole || own(name) || rules.knows(name).is_ok())?;
         Ok(Self::new(system, proxy, Some(Routes::open()?)))
     }
 

@@ -29,6 +29,7 @@ use crate::model::{
     Clause, Grant, LeftOut, Missing, Mode, Origin, Ours, Policy, Replaced, Shown, Variable,
 };
 use crate::view;
+pub use network::trusted_files;
 
 /// The workspace's path as written in `document`, made absolute.
 #[must_use]
@@ -67,6 +68,7 @@ pub fn wanted_paths(document: &Document, home: &Path, cwd: &Path) -> BTreeSet<Pa
         .collect();
     paths.extend(written::wanted(document, home, cwd));
     paths.extend(trust::wanted(document));
+    paths.extend(trusted_files(document, home, cwd).into_iter().map(|file| file.path));
     for list in [view::SYSTEM, view::ETC_HIDDEN, view::ETC_OURS] {
         paths.extend(list.iter().map(PathBuf::from));
     }
@@ -137,6 +139,7 @@ pub fn resolve(document: &Document, facts: &Facts) -> Result<Policy, PolicyError
     repository.variables(&mut environment);
     let dangers = resolver.dangers(&environment);
     let (network, network_clause) = resolver.network();
+    resolver.no_trusted_file_lacks(&network)?;
     let seeds = resolver.seeds(&grants, &workspace);
     let withheld = resolver.withheld(&environment);
     Ok(Policy {

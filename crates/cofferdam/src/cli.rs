@@ -14,12 +14,13 @@ mod signals;
 mod version;
 
 use std::io::{self, IsTerminal as _};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::process::ExitCode;
 
 use cofferdam_sandbox::scope::Scope;
 use cofferdam_sandbox::{Sink, terminal};
+use rustix::fs::{FileType, fstat, major, minor};
 
 use crate::engine::{Engine, Finished, Prepared};
 use crate::options::{Approval, NetworkFrom, Options, PolicyFrom};
@@ -125,13 +126,33 @@ fn options(what: &What) -> Result<Options, Refused> {
     })
 }
 
-/// Where a person is asked. On this terminal only where nothing of the workload gets there.
+/// Where a person is asked. On this terminal only where nothing of the workload gets there: it would
+/// write a question of its own above ours.
 fn approval(what: &What) -> Approval {
     if !what.asking.approve {
         return Approval::Off;
     }
-    let shown = io::stdin().is_terminal() || io::stdout().is_terminal();
-    if shown || io::stderr().is_terminal() { Approval::Socket } else { Approval::Terminal }
+    let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
+    let streams = [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()];
+    if streams.into_iter().all(stays) { Approval::Terminal } else { Approval::Socket }
+}
+
+/// Whether what is written to `fd` stays there: a file, or `/dev/null`. A pipe or a socket may lead to a
+/// terminal (`| tee log`), and nobody sees where.
+fn stays(fd: BorrowedFd<'_>) -> bool {
+    /// `null(4)`.
+    const NULL: (u32, u32) = (1, 3);
+    let null = |device| (major(device), minor(device)) == NULL;
+    fstat(fd).is_ok_and(|seen| match FileType::from_raw_mode(seen.st_mode) {
+        FileType::RegularFile => true,
+        FileType::CharacterDevice => null(seen.st_rdev),
+        FileType::Directory
+        | FileType::Symlink
+        | FileType::Fifo
+        | FileType::Socket
+        | FileType::BlockDevice
+        | FileType::Unknown => false,
+    })
 }
 
 /// An engine with init started, for the commands that build a sandbox.
@@ -251,6 +272,38 @@ fn verify(file: Option<&Path>, json: bool) -> ExitCode {
         Err(refused) => {
             say.refused(&refused);
             ExitCode::from(REFUSED)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
+
+    use rustix::pty::{OpenptFlags, openpt};
+
+    use super::*;
+
+    #[test]
+    fn where_a_stream_leads() {
+        let opened = |path: &str| OwnedFd::from(File::open(path).unwrap());
+        let (reads, writes) = std::io::pipe().unwrap();
+        let (one, other) = UnixStream::pair().unwrap();
+        let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        for (fd, want, why) in [
+            (opened("/proc/self/exe"), true, "a file"),
+            (opened("/dev/null"), true, "nowhere"),
+            (writes.into(), false, "a pipe: `| tee log` writes to the terminal"),
+            (reads.into(), false, "its other end"),
+            (one.into(), false, "a socket"),
+            (other.into(), false, "its other end"),
+            (terminal, false, "a terminal"),
+            (opened("/dev/zero"), false, "another device"),
+            (opened("/"), false, "a directory"),
+        ] {
+            assert_eq!(stays(fd.as_fd()), want, "{why}");
         }
     }
 }

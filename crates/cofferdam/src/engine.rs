@@ -32,7 +32,7 @@ pub use crate::engine::session::{Finished, Session, WayOut};
 pub use crate::engine::turned::{Denied, TurnedAway};
 use crate::homes::{self, Kept};
 use crate::options::Options;
-use crate::places::{Places, Read};
+use crate::places::{Places, Read, ways_to};
 use crate::refused::Refused;
 use crate::trace::Trace;
 
@@ -256,7 +256,7 @@ impl Engine {
     ) -> Result<Resolved, Refused> {
         let caller = Caller::read()?;
         let places = Places::of(&caller);
-        let Read { mut document, files: policy_files } = read.clone();
+        let Read { mut document, files: mut policy_files } = read.clone();
         options.add_to(&mut document)?;
         for (name, value) in own_variables {
             document.add_own_variable(name, value);
@@ -264,6 +264,9 @@ impl Engine {
         let workspace = resolve::workspace_path(&document, &caller.home, &caller.cwd);
         let (person, home) = caller.person(&workspace);
         let audit = places.log(options.audit.as_deref(), &caller)?;
+        // Who writes them says whom the next session believes.
+        let trusted = resolve::trusted_files(&document, &home, &caller.cwd);
+        policy_files.extend(trusted.iter().flat_map(|file| ways_to(&file.path)));
         let wanted = resolve::wanted_paths(&document, &home, &caller.cwd);
         let kept = match purpose {
             Purpose::Run => Kept::of(&document, &person, &workspace, (&places, &caller))?,

@@ -40,8 +40,9 @@ pub enum Approval {
     Off,
     /// Who connects to the session's control socket: `cofferdam approve`.
     Socket,
-    /// The same, and the terminal of this process (`/dev/tty`). For runs none of whose streams is a
-    /// terminal: nothing of the workload may get to where a person is asked.
+    /// The same, and the terminal of this process (`/dev/tty`). For runs whose streams are files,
+    /// `/dev/null`, or collected by whoever calls: nothing of the workload may get to where a person is
+    /// asked, and a pipe may lead there (`| tee log`).
     Terminal,
 }
 

@@ -178,6 +178,13 @@ fn resolved(path: PathBuf) -> (Vec<PathBuf>, PathBuf) {
     if links.is_empty() && !upwards { (links, end) } else { (links, real_path(path)) }
 }
 
+/// The same in one list.
+pub(crate) fn ways_to(path: &Path) -> Vec<PathBuf> {
+    let (mut files, end) = way_to(path);
+    files.push(end);
+    files
+}
+
 /// Every symbolic link on the way to `path`, by its real path, and where the way ends: a workload
 /// that can turn one of them has another file read the next time.
 fn way_to(path: &Path) -> (Vec<PathBuf>, PathBuf) {

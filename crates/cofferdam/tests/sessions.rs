@@ -351,7 +351,7 @@ fn a_script_answers_by_number() {
     assert_eq!((&yes["host"], &yes["path"]), (&"yes.test".into(), &"/x".into()));
     assert_eq!((&no["host"], &yes["by"]), (&"no.test".into(), &no["by"]));
     let clauses: Vec<_> = events(&place).iter().map(|event| event["clause"].clone()).collect();
-    assert!(clauses.contains(&"--approve (command line)".into()), "{clauses:?}");
+    assert!(clauses.contains(&"--approve[1] (command line)".into()), "{clauses:?}");
 }
 
 /// Lets a person do `acts` at a terminal, and starts nothing else.
@@ -377,14 +377,14 @@ p.types("cofferdam approve\n"); p.sees("waiting for its questions")
 p.types("y\n"); open("go", "w").close()
 seen = p.sees("question [0-9]+\\)")
 p.types("y\ny\n")
-seen = p.sees("allow it in this session")
+seen = p.sees("allow [a-z.]+:[0-9]+ in this session")
 assert b"host     first.test\r\n" in seen and b'path     "/x"' in seen, seen
 time.sleep(0.5)
-p.types("Y\n"); p.sees("allow it in this session")
-p.types("yes\n"); p.sees("allow it in this session")
+p.types("Y\n"); p.sees("allow [a-z.]+:[0-9]+ in this session")
+p.types("yes\n"); p.sees("allow [a-z.]+:[0-9]+ in this session")
 p.types("y\n"); p.sees("allowed, until the session ends")
 open("on", "w").close()
-p.sees("host     second.test\r\n"); p.sees("allow it in this session")
+p.sees("host     second.test\r\n"); p.sees("allow [a-z.]+:[0-9]+ in this session")
 p.types("n\n"); p.sees("refused")
 p.sees("the session has ended"); p.prompt()
 "#,
@@ -404,20 +404,28 @@ fn a_person_is_asked_on_the_own_terminal_where_the_command_has_none() {
             r#"
 run = "cofferdam run --approve --policy {one} -- /usr/bin/python3 ask.py "
 p.types(run + "< /dev/null > out 2> err\n")
-p.sees("host     new.test\r\n"); p.sees("allow it in this session")
+p.sees("host     new.test\r\n"); p.sees("allow [a-z.]+:[0-9]+ in this session")
 p.types("n\n"); p.prompt()
 assert open("out").read() == "403\n", open("out").read()
 p.types(run + "< /dev/null > out 2> err\n")
-p.sees("host     new.test\r\n"); p.types("y\n"); p.sees("allow it in this session")
+p.sees("host     new.test\r\n"); p.types("y\n"); p.sees("allow [a-z.]+:[0-9]+ in this session")
 p.types("y\n"); p.prompt()
 assert open("out").read() == "502\n", open("out").read()
 # Its output is a terminal: nothing is asked there.
 p.types(run + "< /dev/null 2> err &\n"); p.sees("\n")
 wait_for(lambda: b"new.test" in os.popen("cofferdam approve --list").read().encode(), "the question")
 p.types("jobs\n"); seen = p.sees("Running")
-assert b"allow it" not in seen, seen
-os.system("cofferdam approve --no $(cofferdam approve --list | cut -d' ' -f1)")
+assert b"in this session" not in seen, seen
+no = "cofferdam approve --no $(cofferdam approve --list | cut -d' ' -f1)"
+os.system(no)
 p.sees("403")
+# A pipe leads to the terminal: what the command writes would stand above the question.
+p.types(run + "< /dev/null 2>&1 | tee out\n"); p.sees("\n")
+wait_for(lambda: b"new.test" in os.popen("cofferdam approve --list").read().encode(), "the question")
+time.sleep(1)
+os.system(no)
+seen = p.sees("403")
+assert b"in this session" not in seen and b"question" not in seen, seen
 "#
         ),
         "on its own terminal",

@@ -154,5 +154,36 @@ print(open(os.environ['SSL_CERT_FILE']).read().count('PRIVATE'))";
     let rules = format!("[network]\ntrust_ca = ['{}']\n{INSPECTS}", key.display());
     run(&place, &rules, &["true"]).refused("holds no certificate", "a key alone");
     let rules = format!("[network]\ntrust_ca = ['{}/none']\n{INSPECTS}", place.out.display());
-    run(&place, &rules, &["true"]).refused("no such file", "a file that is not there");
+    run(&place, &rules, &["true"]).refused("does not exist", "a file that is not there");
+}
+
+/// Whoever writes a file of `network.trust_ca` says whom the next session's gateway believes.
+#[test]
+fn nobody_inside_writes_whom_the_next_session_believes() {
+    let place = Place::new();
+    let make = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=ours \
+                -days 2 -keyout $OUT/key.pem -out ca.pem && cp ca.pem other.pem";
+    place.outside(make).works("an authority in the workspace");
+    for rules in [INSPECTS, PLAIN] {
+        let rules = format!("[network]\ntrust_ca = ['ca.pem']\n{rules}");
+        let inside = |script: &str| run(&place, &rules, &["sh", "-c", script]);
+        inside("cat ca.pem >/dev/null && echo x >> other.pem").works("a file beside it");
+        for (script, why) in [
+            ("echo x >> ca.pem", "written"),
+            ("rm -f ca.pem", "removed"),
+            ("mv ca.pem old.pem", "moved"),
+            ("cp other.pem new.pem && mv -f new.pem ca.pem", "replaced"),
+        ] {
+            let ran = inside(script);
+            assert!(ran.status != Some(0), "{why}: {ran:?}");
+            place.outside("openssl x509 -noout -in ca.pem").works(why);
+        }
+        place.outside("mv ca.pem real.pem && ln -s real.pem ca.pem").works("a link");
+        inside("true").refused("link", "one that the workload could turn");
+        place.outside("mv real.pem ca.pem && ln ca.pem second.pem").works("a second name");
+        inside("true").refused("second.pem", "by which it could be written");
+        place.outside("rm second.pem && mv ca.pem away.pem").works("it is gone");
+        inside("true").refused("does not exist", "the workload could make it");
+        place.outside("mv away.pem ca.pem").works("it is back");
+    }
 }

@@ -14,7 +14,11 @@ fn policy(text: &str, facts: &Facts) -> Policy {
 }
 
 fn because(old: &str, new: &str) -> Result<usize, Vec<String>> {
-    let facts = facts(&[("/opt", Kind::Directory), ("/home/u/w/vendor", Kind::Directory)]);
+    let rows = [("vendor", Kind::Directory), ("ca.pem", Kind::File)];
+    let rows = rows.map(|(name, kind)| (format!("/home/u/w/{name}"), kind));
+    let rows = rows.iter().map(|(path, kind)| (path.as_str(), *kind));
+    let rows: Vec<_> = [("/opt", Kind::Directory)].into_iter().chain(rows).collect();
+    let facts = facts(&rows);
     let (old, new) = (policy(old, &facts), policy(new, &facts));
     let change = egress_change(&old, &new);
     if let Ok(rules) = &change {

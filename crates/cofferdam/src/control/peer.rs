@@ -54,10 +54,13 @@ impl Peer {
         }
     }
 
-    /// What it is waited for.
-    pub(super) fn polled(&self) -> (BorrowedFd<'_>, PollFlags) {
+    /// What it is waited for. While nobody obeys it, it may say no more than a question has: waiting for
+    /// what is not read would be no wait.
+    pub(super) fn polled(&self) -> Option<(BorrowedFd<'_>, PollFlags)> {
         let out = if self.outbox.is_empty() { PollFlags::empty() } else { PollFlags::OUT };
-        (self.fd.as_fd(), out | PollFlags::IN)
+        let room = self.inbox.len() <= ASKED_BYTES_MAX;
+        let flags = out | if room { PollFlags::IN } else { PollFlags::empty() };
+        (!flags.is_empty()).then(|| (self.fd.as_fd(), flags))
     }
 
     /// Until when it may be silent.
@@ -115,5 +118,44 @@ impl Peer {
     /// It gets no further answer.
     pub(super) fn end(&mut self) {
         self.gone = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    #[test]
+    fn nobody_waits_for_what_is_not_read() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let mut peer = Peer::new(1, 0, ours.into(), Instant::now());
+        let flags = |peer: &Peer| peer.polled().map(|(_, flags)| flags);
+        assert_eq!(flags(&peer), Some(PollFlags::IN), "it may ask");
+        let line = [vec![b'x'; 999], vec![b'\n']].concat();
+        let lines = ASKED_BYTES_MAX / 1_000 + 20;
+        for _ in 0..lines {
+            theirs.write_all(&line).unwrap();
+        }
+        peer.read();
+        assert_eq!(flags(&peer), None, "it has said enough, and what more there is stays there");
+        peer.outbox.push(b'x');
+        assert_eq!(flags(&peer), Some(PollFlags::OUT), "it is still answered");
+        peer.outbox.clear();
+        let mut heard = 0;
+        while let Some(came) = peer.next() {
+            assert!(matches!(came, Came::Noise));
+            heard += 1;
+            if heard == lines {
+                break;
+            }
+            if flags(&peer).is_some() {
+                peer.read();
+            }
+        }
+        assert_eq!(heard, lines, "nothing is lost");
+        assert_eq!(flags(&peer), Some(PollFlags::IN), "and it may ask again");
     }
 }

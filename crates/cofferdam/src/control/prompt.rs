@@ -14,8 +14,15 @@ const PATH_LETTERS_MAX: usize = 60;
 /// Letters of a method that are shown.
 const METHOD_LETTERS_MAX: usize = 20;
 
-/// What is asked for at the end of a question, on a terminal.
-pub(super) const ANSWER: &str = "  allow it in this session? y, n, or q to leave: ";
+/// Letters of a host in the line that is answered; of a longer one the end.
+const ANSWER_LETTERS_MAX: usize = 40;
+
+/// What is asked for at the end of a question, on a terminal. It says of whom: the last line alone
+/// tells what a yes is to, whatever stands above it.
+pub(super) fn answer(asked: &Asked) -> String {
+    let host = end(&plain(&asked.host), ANSWER_LETTERS_MAX);
+    format!("  allow {host}:{} in this session? y, n, or q to leave: ", asked.port)
+}
 
 /// The question, line by line.
 pub(super) fn question(asked: &Asked) -> String {
@@ -124,7 +131,11 @@ mod tests {
             assert!(line.len() <= 100, "{why}: {line:?}");
         }
         assert!(text.bytes().all(|byte| byte == b'\n' || (b' '..=b'~').contains(&byte)), "{why}");
-        assert!(!text.contains(ANSWER.trim()), "{why}: {text}");
+        let answer = answer(asked);
+        assert!(!text.contains(answer.trim()), "{why}: {text}");
+        assert!(answer.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{why}: {answer:?}");
+        assert!(answer.starts_with("  allow ") && answer.len() <= 120, "{why}: {answer:?}");
+        assert!(answer.contains(":443 in this session? y, n"), "{why}: {answer:?}");
         text
     }
 
@@ -151,6 +162,14 @@ mod tests {
         ] {
             let text = check(&asked(host, None), why);
             assert!(text.contains(want), "{why}: {text}");
+        }
+        for (host, want, why) in [
+            ("evil.test", "  allow evil.test:443 in", "the line that is answered names it"),
+            ("[2001:db8::1]", "  allow [2001:db8::1]:443 in", "an address"),
+            (&long, ".evil.test:443 in", "the end of a long one"),
+        ] {
+            let answer = answer(&asked(host, None));
+            assert!(answer.contains(want), "{why}: {answer}");
         }
         for (method, path, want, why) in [
             ("GET", "/v1/models", "  path     \"/v1/models\"\n", "a request"),

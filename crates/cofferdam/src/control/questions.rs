@@ -44,8 +44,6 @@ pub(super) struct Open {
     pub(super) waiting: Vec<u64>,
     /// When it becomes a no.
     pub(super) until: Instant,
-    /// The rule that a yes makes.
-    pub(super) rule: Box<Allowed>,
 }
 
 /// What becomes of a question that was heard.
@@ -98,7 +96,9 @@ pub(super) struct Questions {
 impl Questions {
     /// Hears a question of the gateway's, where `rules` hold.
     pub(super) fn hear(&mut self, question: Question, rules: &HostRules, now: Instant) -> Heard {
-        let Some(rule) = rule(&question) else { return Heard::No(Why::NoRule) };
+        if rule(&question, rules, 0).is_none() {
+            return Heard::No(Why::NoRule);
+        }
         match judged(&question, rules) {
             Some(Judged::Denied) => return Heard::No(Why::Denied),
             Some(Judged::Allowed) => return Heard::Yes,
@@ -122,7 +122,7 @@ impl Questions {
         }
         self.begun.push_back(now);
         let (waiting, until) = (vec![question.id], now + DEADLINE);
-        self.open.push(Open { question, waiting, until, rule: Box::new(rule) });
+        self.open.push(Open { question, waiting, until });
         Heard::Asked
     }
 
@@ -207,16 +207,16 @@ fn host(text: &str) -> Option<Host> {
     (name.as_str() == text).then_some(Host::Name(name))
 }
 
-/// The rule that a yes makes: it allows what was asked, and nothing beside. `None` where no rule can:
-/// a star of a path would be a pattern's, and what is no method or path is not asked.
-fn rule(question: &Question) -> Option<Allowed> {
+/// The rule that a yes makes, the session's `number`th: it allows what was asked, and nothing beside.
+/// `None` where no rule can: a star of a path would be a pattern's, and what is no method or path is not
+/// asked.
+///
+/// What the first of `rules` for the same host, port and protocol binds holds of it too: a person was
+/// shown a method and a path, and nothing of where it goes, of fields, of bounds. It has a name of its
+/// own, for tokens of a rate are a rule's.
+pub(super) fn rule(question: &Question, rules: &HostRules, number: u32) -> Option<Allowed> {
     let Question { host: text, port, protocol, method, path, .. } = question;
-    let pattern = match host(text)? {
-        Host::Name(name) => Pattern::Exact(name),
-        Host::Address(address) => {
-            Pattern::Net(Net::new(address, if address.is_ipv4() { 32 } else { 128 })?)
-        }
-    };
+    let host = host(text)?;
     let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'+-.^_`|~".contains(&byte);
     let is_method = |method: &String| {
         (1..=METHOD_BYTES_MAX).contains(&method.len()) && method.bytes().all(token)
@@ -232,14 +232,27 @@ fn rule(question: &Question) -> Option<Allowed> {
     if *port == 0 || !method.iter().all(is_method) {
         return None;
     }
-    let requests = Requests {
-        methods: method.iter().cloned().collect(),
-        paths: paths?,
-        ..Requests::default()
+    let (methods, paths) = (method.iter().cloned().collect::<Vec<_>>(), paths?);
+    let on = |rule: &&Allowed| rule.ports.contains(port) && rule.protocol == *protocol;
+    let base = rules.allow.iter().filter(on).find(|rule| rule.pattern.holds(&host));
+    let (dial, inspect, mut requests) = base.map_or_else(
+        || (None, Inspect::Auto, Requests::default()),
+        |base| (base.dial, base.inspect, base.requests.clone()),
+    );
+    if !methods.is_empty() || !paths.is_empty() {
+        // What was asked, in place of what is allowed without asking.
+        requests = Requests { git: Vec::new(), graphql: None, websocket: false, ..requests };
+        (requests.methods, requests.paths) = (methods, paths);
+    }
+    let pattern = match host {
+        Host::Name(name) => Pattern::Exact(name),
+        Host::Address(address) => {
+            Pattern::Net(Net::new(address, if address.is_ipv4() { 32 } else { 128 })?)
+        }
     };
-    let (dial, inspect) = (None, Inspect::Auto);
     let reason = Some("a person allowed it".to_owned());
-    let (ports, protocol, clause) = (vec![*port], *protocol, Clause::flag("--approve"));
+    let clause = Clause::flag(&format!("--approve[{number}]"));
+    let (ports, protocol) = (vec![*port], *protocol);
     Some(Allowed { pattern, ports, protocol, dial, inspect, requests, reason, clause })
 }
 

@@ -1,6 +1,7 @@
 //! What is asked and what is not.
 
 use cofferdam_policy::judge::hosts::{Denied, Protocol};
+use cofferdam_policy::judge::requests::{GraphQl, LinePattern, Rate};
 
 use super::*;
 
@@ -34,13 +35,13 @@ fn a_yes_allows_what_was_asked_and_nothing_beside() {
         ("bücher.test", None, "not as it is judged"),
         ("good.test\u{1b}[2J", None, "no name"),
     ] {
-        let rule = rule(&question(1, host));
+        let rule = rule(&question(1, host), &rules(), 7);
         let got = rule.as_ref().map(|rule| rule.pattern.to_string());
         assert_eq!(got.as_deref(), want, "{host:?}: {why}");
         if let Some(rule) = rule {
             assert_eq!((rule.ports, rule.protocol), (vec![443], Protocol::Tls), "{why}");
             assert!(!rule.requests.asks(), "{why}");
-            assert_eq!(rule.clause, Clause::flag("--approve"));
+            assert_eq!(rule.clause, Clause::flag("--approve[7]"));
         }
     }
     for (method, path, want, why) in [
@@ -62,7 +63,7 @@ fn a_yes_allows_what_was_asked_and_nothing_beside() {
         (&"G".repeat(33), "/", false, "too long"),
         ("GET", &format!("/{}", "a".repeat(2 << 10)), false, "too long"),
     ] {
-        let rule = rule(&request(1, method, path));
+        let rule = rule(&request(1, method, path), &rules(), 1);
         let made = rule.map(|rule| {
             let paths = rule.requests.paths.iter().map(|path| path.text().to_owned());
             (rule.requests.methods, paths.collect::<Vec<_>>())
@@ -71,7 +72,69 @@ fn a_yes_allows_what_was_asked_and_nothing_beside() {
         assert_eq!(made, wanted, "{method:?} {path:?}: {why}");
     }
     let none = Question { port: 0, ..question(1, "good.test") };
-    assert!(rule(&none).is_none(), "a lookup has no port");
+    assert!(rule(&none, &rules(), 1).is_none(), "a lookup has no port");
+}
+
+/// The person was shown a method and a path: all else that the policy says of the host still holds.
+#[test]
+fn a_yes_to_a_request_keeps_what_binds_the_host() {
+    let field = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let line = |text: &str| LinePattern::parse(text).unwrap();
+    let bound = Requests {
+        methods: vec!["GET".into()],
+        paths: vec![PathPattern::parse("/v1/**").unwrap()],
+        query: Some(vec![line("page=*")]),
+        headers: vec![("x-team".into(), line("red"))],
+        remove_headers: vec!["authorization".into()],
+        set_headers: vec![field("x-tenant", "sandbox")],
+        max_request_bytes: Some(10),
+        max_response_bytes: Some(20),
+        rate: Some(Rate { requests: 1, seconds: 60 }),
+        git: Vec::new(),
+        graphql: Some(GraphQl::Query),
+        websocket: true,
+        h2c: false,
+    };
+    let base = |host: &str, port: u16, requests: &Requests| Allowed {
+        dial: Some("127.0.0.1:8443".parse().unwrap()),
+        ports: vec![port],
+        requests: requests.clone(),
+        ..rule(&question(0, host), &rules(), 0).unwrap()
+    };
+    let mut held = rules();
+    held.allow = vec![
+        base("other.test", 443, &Requests::default()),
+        base("api.test", 8443, &Requests::default()),
+        base("api.test", 443, &bound),
+        base("api.test", 443, &Requests::default()),
+    ];
+    let asked = request(1, "POST", "/v2/x");
+    let made = rule(&asked, &held, 1).unwrap();
+    let wanted = Requests {
+        methods: vec!["POST".into()],
+        paths: vec![PathPattern::parse("/v2/x").unwrap()],
+        graphql: None,
+        websocket: false,
+        ..bound.clone()
+    };
+    assert_eq!((made.dial, &made.requests), (held.allow[2].dial, &wanted), "the first for it");
+    let whole = rule(&question(1, "api.test"), &held, 1).unwrap();
+    assert_eq!(whole.requests, bound, "a host that came to have a rule is opened no further");
+    for (asked, why) in [
+        (Question { port: 80, ..asked.clone() }, "another port"),
+        (Question { protocol: Protocol::Http, ..asked.clone() }, "another protocol"),
+        (Question { host: "new.test".into(), ..asked.clone() }, "another host"),
+    ] {
+        let made = rule(&asked, &held, 1).unwrap();
+        let plain = Requests {
+            methods: wanted.methods.clone(),
+            paths: wanted.paths.clone(),
+            ..Requests::default()
+        };
+        assert_eq!((made.dial, made.requests), (None, plain), "{why}");
+    }
+    let other = rule(&request(2, "POST", "/v2/y"), &held, 2).unwrap();
+    assert_ne!(made.clause, other.clause, "each has tokens of its own");
 }
 
 #[test]
@@ -164,7 +227,7 @@ fn rules_come_before_questions() {
     };
     let mut rules = rules();
     rules.deny = vec![denied("bad.test", &[]), denied("api.test", &["DELETE"])];
-    rules.allow.extend(rule(&question(0, "good.test")));
+    rules.allow.extend(rule(&question(0, "good.test"), &HostRules::none(Clause::built_in("x")), 0));
     let mut questions = Questions::default();
     for (asked, want, why) in [
         (question(1, "bad.test"), Heard::No(Why::Denied), "deny wins over a person"),

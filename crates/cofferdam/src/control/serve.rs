@@ -20,7 +20,7 @@ use super::error::SessionError;
 use super::line::{Deed, Thread, Told};
 use super::peer::{Came, Peer};
 use super::place::{Listener, is_trusted};
-use super::questions::{Heard, Open, Questions, Why};
+use super::questions::{Heard, Open, Questions, Why, rule};
 use super::speech::{Ask, Asked, Drawn, Reply, Running, Told as Refusal};
 use crate::refused::Refused;
 
@@ -132,7 +132,7 @@ impl Server {
         let room = self.peers.len() < PEERS_MAX;
         let new = room.then(|| (self.listener.fd.as_fd(), PollFlags::IN));
         let bell = (self.line.bell(), PollFlags::IN);
-        let peers = self.peers.iter().filter(|peer| !peer.waits).map(Peer::polled);
+        let peers = self.peers.iter().filter(|peer| !peer.waits).filter_map(Peer::polled);
         let polled: Vec<(BorrowedFd<'_>, PollFlags)> =
             typing.into_iter().chain([bell]).chain(new).chain(peers).collect();
         let mut fds: Vec<PollFd<'_>> =
@@ -353,12 +353,15 @@ impl Server {
         }
         let open = self.questions.answered(id, allowed, Instant::now());
         let open = open.ok_or(SessionError::NoQuestion { id })?;
-        if allowed {
-            let generation = self.number();
+        let generation = self.numbered.saturating_add(1);
+        // Of the rules that hold now, which may be others than when it was asked.
+        let rule = rule(&open.question, &self.rules, generation).filter(|_| allowed);
+        if let Some(rule) = rule {
+            self.numbered = generation;
             let mut asked = told(&open.question, Some(by), "", 1);
             asked.generation = Some(generation);
-            self.rules.allow.push((*open.rule).clone());
-            self.approved.push((generation, *open.rule));
+            self.rules.allow.push(rule.clone());
+            self.approved.push((generation, rule));
             let (event, rules) = (Event::Approved(Box::new(asked)), Box::new(self.rules.clone()));
             let questions = open.waiting;
             self.line.say(Deed::Allow { event, generation, rules, questions });
