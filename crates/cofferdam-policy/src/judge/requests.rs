@@ -382,7 +382,7 @@ impl Denied {
     }
 
     /// Whether it is about a request with this method and target, to some reader: hosts take `delete` for
-    /// `DELETE`.
+    /// `DELETE`, and `/Admin/` for `/admin`.
     fn denies(&self, method: &str, target: &Target) -> bool {
         let like = |pattern: &PathPattern| pattern.is_all() || pattern.denies(target);
         (self.methods.is_empty() || self.methods.iter().any(|m| m.eq_ignore_ascii_case(method)))

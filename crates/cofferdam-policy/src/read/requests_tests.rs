@@ -110,6 +110,27 @@ fn patterns() -> usize {
     rows.len()
 }
 
+fn denials() -> usize {
+    let rows = table("| pattern of `network.deny` | denies | and not |");
+    let allow = "[[network.allow]]\nhost = 'a.test'\n";
+    for row in &rows {
+        let [pattern, denied, others] = row.as_slice() else { panic!("{row:?}") };
+        let pattern = quoted(pattern).concat();
+        let deny = format!("[[network.deny]]\nhost = 'a.test'\npaths = ['{pattern}']\n");
+        let rules = rules(&format!("{allow}{deny}"));
+        for (paths, want) in
+            [(quoted(denied), Err(Unwanted::Denied)), (quoted(others), Ok("network.allow[0]"))]
+        {
+            for path in paths {
+                let got = decide(&rules, &format!("GET {path}"));
+                let got = got.as_deref().map_err(|because| *because);
+                assert_eq!(got, want, "{pattern}: {path}");
+            }
+        }
+    }
+    rows.len()
+}
+
 fn requests_of_git() -> usize {
     let rows = table("| request | what it is | verdict |");
     let rules = one("git = ['a/read:read', 'a/write:write', 'b/*:read']");
@@ -126,7 +147,8 @@ fn requests_of_git() -> usize {
 
 #[test]
 fn the_tables_about_requests_are_what_the_judge_says() {
-    assert_eq!([targets(), patterns(), requests_of_git()], [32, 11, 22], "as many rows");
+    let rows = [targets(), patterns(), denials(), requests_of_git()];
+    assert_eq!(rows, [32, 11, 10, 22], "as many rows");
 }
 
 #[test]
@@ -198,6 +220,9 @@ fn the_clause_that_decides() {
         ("POST /r/w", Ok("network.allow[1]")),
         ("GET /r/no", Err(Unwanted::Denied)),
         ("GET /r/no/", Err(Unwanted::Denied)),
+        ("GET /r/NO/x", Err(Unwanted::Denied)),
+        ("GET /R/w", Err(Unwanted::Path)),
+        ("POST /r/w/", Err(Unwanted::Path)),
         ("DELETE /r/w", Err(Unwanted::Denied)),
         ("delete /r/w", Err(Unwanted::Denied)),
         ("GET /%40x/y", Err(Unwanted::Denied)),

@@ -24,6 +24,26 @@ pub(super) enum Reading {
     Decoded,
 }
 
+/// Whether case of letters of ASCII counts. To some hosts it does and to others it does not, so it counts
+/// for what allows and not for what denies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Case {
+    /// `a` is not `A`.
+    Counts,
+    /// `a` is `A`.
+    Ignored,
+}
+
+impl Letter {
+    /// Whether it is `other`; a star is a letter like others here.
+    fn is(self, other: Self, case: Case) -> bool {
+        match (self, other, case) {
+            (Self::Byte(one), Self::Byte(other), Case::Ignored) => one.eq_ignore_ascii_case(&other),
+            (one, other, Case::Counts | Case::Ignored) => one == other,
+        }
+    }
+}
+
 /// Whether `*` means more than itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stars {
@@ -72,7 +92,7 @@ fn encoded_at(first: u8, after: &[u8]) -> Option<u8> {
 
 /// Whether `pattern` is the whole of `text`. One pass with one place to come back to: what the last `*` has
 /// taken is the only choice there is.
-pub(super) fn matches(pattern: &[Letter], text: &[Letter]) -> bool {
+pub(super) fn matches(pattern: &[Letter], text: &[Letter], case: Case) -> bool {
     let (mut left, mut right) = (pattern, text);
     let mut back: Option<(&[Letter], &[Letter])> = None;
     loop {
@@ -81,7 +101,7 @@ pub(super) fn matches(pattern: &[Letter], text: &[Letter]) -> bool {
                 back = Some((rest, right));
                 left = rest;
             }
-            (Some((want, rest)), Some((got, after))) if want == got => {
+            (Some((want, rest)), Some((got, after))) if want.is(*got, case) => {
                 (left, right) = (rest, after)
             }
             (None, None) => return true,

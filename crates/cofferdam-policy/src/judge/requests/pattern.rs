@@ -1,6 +1,6 @@
 //! Patterns of rules about requests: of paths, and of one line.
 
-use super::letters::{Letter, Reading, Stars, letters, matches};
+use super::letters::{Case, Letter, Reading, Stars, letters, matches};
 use super::target::{self, Target, Trick};
 
 /// Longest pattern. Bytes; what is longer is no rule that a person can read.
@@ -100,40 +100,55 @@ impl PathPattern {
 
     /// Whether `path` is like it to every reader.
     pub(super) fn allows(&self, path: &Target) -> bool {
-        self.meets(path, Reading::Sent) && self.meets(path, Reading::Decoded)
+        let like = |reading| {
+            let words = path.words(reading);
+            words.is_some_and(|words| meets(&self.words, words, (reading, Case::Counts)))
+        };
+        like(Reading::Sent) && like(Reading::Decoded)
     }
 
-    /// Whether `path` is like it to some reader.
+    /// Whether `path` is like it to some reader: hosts take `/Admin/` for `/admin`.
     pub(super) fn denies(&self, path: &Target) -> bool {
-        self.meets(path, Reading::Sent) || self.meets(path, Reading::Decoded)
+        let own = without_end(&self.words, |word| word.as_ref().is_some_and(Word::is_empty));
+        [Reading::Sent, Reading::Decoded].into_iter().any(|reading| {
+            let words = path.words(reading).map(|words| without_end(words, Vec::is_empty));
+            words.is_some_and(|words| meets(own, words, (reading, Case::Ignored)))
+        })
     }
+}
 
-    /// As [`matches`], with words for letters: `**` takes any of them.
-    fn meets(&self, path: &Target, reading: Reading) -> bool {
-        let Some(words) = path.words(reading) else { return false };
-        let (mut left, mut right) = (self.words.as_slice(), words);
-        let mut back = None;
-        loop {
-            match (left.split_first(), right.split_first()) {
-                (Some((None, rest)), _) => {
-                    back = Some((rest, right));
-                    left = rest;
+/// Without the empty word behind a slash at the end.
+fn without_end<T>(words: &[T], is_empty: impl Fn(&T) -> bool) -> &[T] {
+    match words {
+        [first @ .., last] if is_empty(last) => first,
+        all => all,
+    }
+}
+
+/// As [`matches`], with words for letters: `**` takes any of them.
+fn meets(pattern: &[Option<Word>], words: &[Vec<Letter>], how: (Reading, Case)) -> bool {
+    let (mut left, mut right) = (pattern, words);
+    let mut back = None;
+    loop {
+        match (left.split_first(), right.split_first()) {
+            (Some((None, rest)), _) => {
+                back = Some((rest, right));
+                left = rest;
+            }
+            (Some((Some(want), rest)), Some((got, after))) if want.is(got, how) => {
+                (left, right) = (rest, after);
+            }
+            (None, None) => return true,
+            _ => {
+                let next = back.and_then(|(rest, from): (_, &[Vec<Letter>])| {
+                    Some((rest, from.split_first()?))
+                });
+                let Some((rest, (word, after))) = next else { return false };
+                if word.contains(&Letter::Slash) {
+                    return false;
                 }
-                (Some((Some(want), rest)), Some((got, after))) if want.is(got, reading) => {
-                    (left, right) = (rest, after);
-                }
-                (None, None) => return true,
-                _ => {
-                    let next = back.and_then(|(rest, from): (_, &[Vec<Letter>])| {
-                        Some((rest, from.split_first()?))
-                    });
-                    let Some((rest, (word, after))) = next else { return false };
-                    if word.contains(&Letter::Slash) {
-                        return false;
-                    }
-                    back = Some((rest, after));
-                    (left, right) = (rest, after);
-                }
+                back = Some((rest, after));
+                (left, right) = (rest, after);
             }
         }
     }
@@ -141,12 +156,16 @@ impl PathPattern {
 
 impl Word {
     /// An empty word, behind the last slash, is like an empty word alone: `/a/*` is not about `/a/`.
-    fn is(&self, word: &[Letter], reading: Reading) -> bool {
+    fn is(&self, word: &[Letter], (reading, case): (Reading, Case)) -> bool {
         let own = match reading {
             Reading::Sent => &self.sent,
             Reading::Decoded => &self.decoded,
         };
-        own.is_empty() == word.is_empty() && matches(own, word)
+        own.is_empty() == word.is_empty() && matches(own, word, case)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.sent.is_empty()
     }
 }
 
@@ -183,7 +202,7 @@ impl LinePattern {
         let plain = |byte: &u8| Letter::Byte(*byte);
         let own: Vec<Letter> =
             self.0.bytes().map(|b| if b == b'*' { Letter::Any } else { plain(&b) }).collect();
-        matches(&own, &line.iter().map(plain).collect::<Vec<_>>())
+        matches(&own, &line.iter().map(plain).collect::<Vec<_>>(), Case::Counts)
     }
 
     /// Whether one parameter of a query is like it to every reader. `name` alone is `name=`.
@@ -192,7 +211,7 @@ impl LinePattern {
         let parameter = if whole.is_empty() { parameter } else { whole.as_str() };
         [Reading::Sent, Reading::Decoded].into_iter().all(|reading| {
             let read = |text: &str, stars| flat(&letters(text.as_bytes(), reading, stars), reading);
-            matches(&read(&self.0, Stars::Wild), &read(parameter, Stars::Plain))
+            matches(&read(&self.0, Stars::Wild), &read(parameter, Stars::Plain), Case::Counts)
         })
     }
 }
