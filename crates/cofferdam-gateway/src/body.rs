@@ -3,7 +3,10 @@
 //! Nothing is kept and nothing is written anew: what is taken here is sent as it is, so chunks are
 //! read as strictly as a head is.
 
+use cofferdam_policy::judge::requests::is_same_field;
+
 use crate::fields::is_token;
+use crate::head::is_override;
 
 /// Most digits of a chunk's size: those of 64 bits.
 const SIZE_DIGITS_MAX: u8 = 16;
@@ -14,7 +17,7 @@ const TRAILER_BYTES_MAX: usize = 8 * 1024;
 /// Longest name of a trailer. Bytes.
 const TRAILER_NAME_BYTES_MAX: usize = 256;
 /// Fields that say whom a message is for and where it ends: a reader that takes trailers for fields of
-/// the head would see another message (RFC 9110, 6.5.1).
+/// the head would see another message (RFC 9110, 6.5.1). The same goes for [`is_override`].
 const NO_TRAILER: &[&[u8]] = &[
     b"host",
     b"content-length",
@@ -27,9 +30,9 @@ const NO_TRAILER: &[&[u8]] = &[
     b"content-range",
 ];
 
-/// Whether a field, with its name in small letters, may stand behind a body.
+/// Whether a field of this name may stand behind a body.
 pub(crate) fn may_trail(name: &[u8]) -> bool {
-    !NO_TRAILER.contains(&name)
+    !is_override(name) && !NO_TRAILER.iter().any(|other| is_same_field(other, name))
 }
 
 /// How the end of a body is told.
@@ -400,6 +403,10 @@ mod tests {
             (b"0\r\n:a\r\n\r\n", asks, Err(Trailer), "no name"),
             (b"0\r\na:\0\r\n\r\n", asks, Err(Trailer), "a control byte"),
             (b"0\r\nHost: evil.test\r\n\r\n", asks, Err(Trailer), "belongs into a head"),
+            (b"0\r\nContent_Length: 5\r\n\r\n", asks, Err(Trailer), "to some readers"),
+            (b"0\r\nX-HTTP-Method-Override: a\r\n\r\n", asks, Err(Trailer), "a method"),
+            (b"0\r\nX_Original_URL: /a\r\n\r\n", asks, Err(Trailer), "a target, to some"),
+            (b"0\r\nX-Original-URI: /a\r\n\r\n", asks, Ok((25, true)), "says nothing"),
             (b"0\r\nContent-LENGTH: 5\r\n\r\n", answers, Err(Trailer), "in any case"),
         ] {
             check(bytes, side, want, why);

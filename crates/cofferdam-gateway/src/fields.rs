@@ -4,6 +4,8 @@
 //! text is refused where it stands. What is wrong is found from left to right, so the answer does not
 //! depend on how the bytes were cut on their way.
 
+use cofferdam_policy::judge::requests::is_same_field;
+
 use crate::authority::cut;
 
 /// Longest head, with the empty line. Bytes. Common servers take 8 to 64 KiB: a head that is longer
@@ -31,6 +33,12 @@ impl Field {
     #[must_use]
     pub fn is(&self, name: &str) -> bool {
         self.name.eq_ignore_ascii_case(name)
+    }
+
+    /// Whether some host takes it for one of this name.
+    #[must_use]
+    pub fn is_like(&self, name: &str) -> bool {
+        is_same_field(self.name.as_bytes(), name.as_bytes())
     }
 
     /// Whether its name begins so.

@@ -4,7 +4,7 @@
 //! read, never from the bytes that came: what was judged is what is sent.
 
 use cofferdam_policy::judge::hosts::Host;
-use cofferdam_policy::judge::requests::Requests;
+use cofferdam_policy::judge::requests::{Requests, is_same_field};
 
 use crate::authority::{self, AuthorityFault};
 use crate::body::Framing;
@@ -26,9 +26,22 @@ pub const TARGET_BYTES_MAX: usize = 8 * 1024;
 const HTTP_PORT: u16 = 80;
 /// Where `https` is (RFC 9110, 4.2.2).
 const HTTPS_PORT: u16 = 443;
-/// Fields that some servers take a method from, whatever the start line says: what was judged would not be
-/// what is done.
-const OVERRIDES: &[&str] = &["x-http-method-override", "x-http-method", "x-method-override"];
+/// Fields that some servers take a method or a target from, whatever the start line says: what was judged
+/// would not be what is done.
+///
+/// Methods: `X-HTTP-Method-Override` of Google's interfaces, Rack, Symfony and Laravel, `X-HTTP-Method` of
+/// Microsoft's, `X-Method-Override` of IBM's. Targets: the two that IIS's rewriters write, which Symfony
+/// (CVE-2018-14773), Zend and Laminas (ZF2018-01) and Yii take from any client in some version.
+///
+/// What a proxy only tells of the request before it (`X-Original-Method`, `X-Original-URI`,
+/// `X-Forwarded-Path` and its like) is in no framework known the method or the path itself.
+const OVERRIDES: &[&str] = &[
+    "x-http-method-override",
+    "x-http-method",
+    "x-method-override",
+    "x-original-url",
+    "x-rewrite-url",
+];
 
 /// What a request is about, in its four forms (RFC 9112, 3.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -181,7 +194,10 @@ impl Head {
         };
         let mut headers = vec![Field::new("Host", &place)];
         let stays = |field: &&Field| {
-            !field.is("host") && !is_override(field) && !is_hop(field, &self.headers)
+            !field.is("host")
+                && !is_override(field.name.as_bytes())
+                && !is_masked(field)
+                && !is_hop(field, &self.headers)
         };
         headers.extend(self.headers.iter().filter(stays).cloned());
         if self.asks_websocket() {
@@ -203,10 +219,9 @@ impl Head {
     /// The same with what a rule wants of its fields: some do not go on, some have a value of the rule's.
     #[must_use]
     pub fn edited(mut self, requests: &Requests) -> Self {
-        let goes = |name: &String, field: &Field| field.is(name);
         self.headers.retain(|field| {
-            let removed = requests.remove_headers.iter().any(|name| goes(name, field));
-            !removed && !requests.set_headers.iter().any(|(name, _)| goes(name, field))
+            let removed = requests.remove_headers.iter().any(|name| field.is_like(name));
+            !removed && !requests.set_headers.iter().any(|(name, _)| field.is_like(name))
         });
         let set = requests.set_headers.iter();
         self.headers.extend(set.map(|(name, value)| Field::new(name, value)));
@@ -438,9 +453,17 @@ fn connection(headers: &[Field]) -> Result<(), HeadFault> {
     Ok(())
 }
 
-/// Whether a field names another method than the start line.
-pub(crate) fn is_override(field: &Field) -> bool {
-    OVERRIDES.iter().any(|name| field.is(name))
+/// Whether a field of this name names another method or target than the start line, to some server.
+pub(crate) fn is_override(name: &[u8]) -> bool {
+    OVERRIDES.iter().any(|other| is_same_field(other.as_bytes(), name))
+}
+
+/// Whether some server would take a field, by its name, for one that says where the body ends, which it was
+/// not read for here.
+fn is_masked(field: &Field) -> bool {
+    ["content-length", "transfer-encoding"]
+        .iter()
+        .any(|name| field.is_like(name) && !field.is(name))
 }
 
 impl From<LineFault> for HeadFault {

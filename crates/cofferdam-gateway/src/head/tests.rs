@@ -341,6 +341,51 @@ fn what_goes_upstream() {
     }
 }
 
+/// Fields that some hosts take for the first line, or for the end of the body, do not go on.
+#[test]
+fn nothing_is_said_twice() {
+    for (text, want, why) in [
+        (
+            "GET / HTTP/1.1\r\nHost: a.test\r\nX-Original-URL: /a\r\nx-rewrite-url: /a\r\nX_HTTP_Method_Override: DELETE\r\nX-HTTP-METHOD: DELETE\r\nX_Method-Override: DELETE\r\nX.Rewrite.URL: /a\r\nX-Original-URI: /a\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a.test\r\nX-Original-URI: /a\r\n\r\n",
+            "one method, one target",
+        ),
+        (
+            "POST / HTTP/1.1\r\nHost: a.test\r\nTransfer_Encoding: chunked\r\nContent-Length: 5\r\nContent_Length: 9\r\n\r\n",
+            "POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 5\r\n\r\n",
+            "one end of the body",
+        ),
+    ] {
+        sends(text, want, why);
+    }
+}
+
+/// What a rule removes or sets has one name to it, whatever some hosts take for it.
+#[test]
+fn a_rule_edits_fields() {
+    let requests = Requests {
+        remove_headers: vec!["x-gone".into()],
+        set_headers: vec![("x-tenant".into(), "ours".into())],
+        ..Requests::default()
+    };
+    for (field, stays, why) in [
+        ("X-Tenant", false, "set"),
+        ("x_tenant", false, "set, to some hosts"),
+        ("X.TENANT", false, "the same"),
+        ("X-Gone", false, "removed"),
+        ("X_gone", false, "removed, to some hosts"),
+        ("XTenant", true, "another"),
+        ("X-Tenant-", true, "another"),
+        ("X-Gon-", true, "another"),
+    ] {
+        let text = format!("GET / HTTP/1.1\r\nHost: a.test\r\n{field}: theirs\r\n\r\n");
+        let head = read(text.as_bytes(), why).unwrap();
+        let out = String::from_utf8(head.edited(&requests).write()).unwrap();
+        assert_eq!(out.contains("theirs"), stays, "{why}: {out}");
+        assert!(out.ends_with("\r\nx-tenant: ours\r\n\r\n"), "{why}: {out}");
+    }
+}
+
 #[test]
 fn who_wants_to_go_on() {
     for (version, fields, want, why) in [

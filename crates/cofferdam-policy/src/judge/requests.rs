@@ -40,7 +40,7 @@ pub struct Requests {
     pub paths: Vec<PathPattern>,
     /// Each parameter of the query like one of these (`name=value`, with `*`); an empty list: no query.
     pub query: Option<Vec<LinePattern>>,
-    /// Each of these fields once, with a value like this. Small letters.
+    /// Each of these fields once ([`is_same_field`]), with a value like this. Small letters.
     pub headers: Vec<(String, LinePattern)>,
     /// Fields that do not go on. Small letters.
     pub remove_headers: Vec<String>,
@@ -368,10 +368,24 @@ impl Requests {
     }
 }
 
-/// Whether `request` has the field `name` once, with a value like `value`.
+/// Whether some host takes these two names for one: case says nothing, and in a variable of CGI
+/// (RFC 3875, 4.1.18), which PHP and WSGI have too, `X-Tenant` and `X_Tenant` are both `HTTP_X_TENANT`. Some
+/// servers have `_` there for every byte that is neither letter nor digit.
+#[must_use]
+pub fn is_same_field(one: &[u8], other: &[u8]) -> bool {
+    let same = |(one, other): (&u8, &u8)| {
+        one.eq_ignore_ascii_case(other)
+            || !(one.is_ascii_alphanumeric() || other.is_ascii_alphanumeric())
+    };
+    one.len() == other.len() && one.iter().zip(other).all(same)
+}
+
+/// Whether `request` has the field `name` once, with a value like `value`. As `name` is written: of
+/// another name that some hosts take for it, others see nothing.
 fn has_once(request: &Request<'_>, name: &str, value: &LinePattern) -> bool {
-    let mut fields = request.headers.iter().filter(|(field, _)| field.eq_ignore_ascii_case(name));
-    let first = fields.next();
+    let same = |(field, _): &&(&str, &[u8])| is_same_field(field.as_bytes(), name.as_bytes());
+    let mut fields = request.headers.iter().filter(same);
+    let first = fields.next().filter(|(field, _)| field.eq_ignore_ascii_case(name));
     fields.next().is_none() && first.is_some_and(|(_, given)| value.holds(given))
 }
 

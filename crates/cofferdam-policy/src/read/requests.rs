@@ -8,7 +8,7 @@ use crate::error::{PolicyError, RequestFault};
 use crate::judge::hosts::Protocol;
 use crate::judge::requests::{
     GitAccess, GraphQl, Inspect, LinePattern, PathPattern, Rate, Repository, Requests,
-    trick_of_query,
+    is_same_field, trick_of_query,
 };
 
 /// Keys that are about the inside of a connection.
@@ -92,7 +92,7 @@ impl Reader<'_> {
             websocket: self.flagged(table, "websocket")?,
             h2c: self.flagged(table, "h2c")?,
         };
-        let twice = |name: &&String| requests.set_headers.iter().any(|(set, _)| set == *name);
+        let twice = |name: &&String| requests.set_headers.iter().any(|(set, _)| same(set, name));
         if let (Some(name), Some(value)) =
             (requests.remove_headers.iter().find(twice), table.get("remove_headers"))
         {
@@ -230,7 +230,7 @@ impl Reader<'_> {
             if !is_header(&small) {
                 return refuse(RequestFault::HeaderName { got: small });
             }
-            if fields.iter().any(|(other, ..)| *other == small) {
+            if fields.iter().any(|(other, ..)| same(other, &small)) {
                 return refuse(RequestFault::HeaderTwice { name: small });
             }
             fields.push((small, text, entry));
@@ -262,7 +262,7 @@ impl Reader<'_> {
             if is_kept(&name) {
                 return Err(self.at(RequestFault::HeaderKept { name }, entry));
             }
-            if names.contains(&name) {
+            if names.iter().any(|other| same(other, &name)) {
                 return Err(self.at(RequestFault::HeaderTwice { name }, entry));
             }
             names.push(name);
@@ -367,14 +367,21 @@ fn is_header(name: &str) -> bool {
     is_token(name) && name.len() <= HEADER_BYTES_MAX
 }
 
-/// Whether a field is the gateway's own.
+fn same(one: &str, other: &str) -> bool {
+    is_same_field(one.as_bytes(), other.as_bytes())
+}
+
+/// Whether a field is the gateway's own, or one that is removed or set with it.
 fn is_kept(name: &str) -> bool {
-    KEPT_HEADERS.contains(&name) || name.starts_with(KEPT_START)
+    let start = name.get(..KEPT_START.len());
+    KEPT_HEADERS.iter().any(|kept| same(kept, name))
+        || start.is_some_and(|start| same(KEPT_START, start))
 }
 
 /// Whether a field's name says that its value is a secret.
 fn is_secret(name: &str) -> bool {
-    SECRET_HEADERS.contains(&name) || SECRET_PARTS.iter().any(|part| name.contains(part))
+    SECRET_HEADERS.iter().any(|secret| same(secret, name))
+        || SECRET_PARTS.iter().any(|part| name.contains(part))
 }
 
 #[cfg(test)]

@@ -157,6 +157,7 @@ fn a_rule_asks() {
     let methods = "methods = ['GET', 'HEAD']";
     let query = "query = ['page=*', 'sort=asc', 'acl=', 'q=a+b']";
     let header = "headers = { Accept = 'application/*' }";
+    let tenant = "headers = { x-tenant = 'a' }";
     for (lines, asked, want, why) in [
         (methods, "GET /", None, "as written"),
         (methods, "get /", Some(Method), "case counts"),
@@ -185,6 +186,12 @@ fn a_rule_asks() {
         (header, "GET /", Some(Header), "missing"),
         (header, "GET /\nAccept: text/html", Some(Header), "another value"),
         (header, "GET /\nAccept: application/a\naccept: application/b", Some(Header), "twice"),
+        (tenant, "GET /\nX-TENANT: a", None, "once"),
+        (tenant, "GET /\nX_Tenant: a", Some(Header), "to some hosts only"),
+        (tenant, "GET /\nX-Tenant: a\nX_Tenant: a", Some(Header), "twice to some hosts"),
+        (tenant, "GET /\nX_Tenant: b\nX-Tenant: a", Some(Header), "in any order"),
+        (tenant, "GET /\nX-Tenant: a\nx.tenant: b", Some(Header), "every such byte"),
+        (tenant, "GET /\nX-Tenant: a\nXTenant: b\nX-Tenant-: b\nX-Tenan-: b", None, "others"),
         (methods, "GET /\nUpgrade: websocket", Some(Websocket), "not said"),
         ("inspect = 'always'", "GET /\nUpgrade: websocket", Some(Websocket), "not said"),
         ("websocket = true", "GET /\nUpgrade: websocket", None, "said"),
@@ -192,6 +199,7 @@ fn a_rule_asks() {
         ("graphql = 'query'", "PUT /", Some(Method), "GraphQL has two methods"),
         ("", "GET /\naccept: Application/DNS-Message", Some(Resolver), "a question"),
         ("", "POST /\nContent-Type: application/oblivious-dns-message", Some(Resolver), "hidden"),
+        ("", "POST /\nContent_Type: application/dns-message", Some(Resolver), "to some hosts"),
         ("", "GET /\nAccept: text/html, application/dns-json;q=1", Some(Resolver), "among others"),
         ("", "GET /dns-query?dns=AAAB", Some(Resolver), "as RFC 8484 has it"),
         ("", "GET /x/%64ns-query/?a=1&%64ns=AAAB", Some(Resolver), "the same to a careless reader"),
@@ -203,6 +211,27 @@ fn a_rule_asks() {
         ("paths = ['/a%2Fb', '/**']", "GET /x%2fb", None, "nobody judges paths"),
     ] {
         assert_eq!(decide(&one(lines), asked).err(), want, "{lines}: {asked}: {why}");
+    }
+}
+
+/// Names that some hosts take for one are one to the reader.
+#[test]
+fn names_of_headers() {
+    for (lines, want) in [
+        ("headers = { x-a = '1', x-b = '1' }", None),
+        ("headers = { x-a = '1', x_A = '1' }", Some("header-twice")),
+        ("remove_headers = ['x-a', 'x_a']", Some("header-twice")),
+        ("remove_headers = ['x-a']\nset_headers = { x_a = '1' }", Some("header-twice")),
+        ("remove_headers = ['x-a']\nset_headers = { xa = '1' }", None),
+        ("remove_headers = ['Content_Length']", Some("header-kept")),
+        ("set_headers = { transfer_encoding = 'a' }", Some("header-kept")),
+        ("set_headers = { proxy_x = 'a' }", Some("header-kept")),
+        ("set_headers = { proxies = 'a' }", None),
+        ("set_headers = { x_api_key = 'a' }", Some("header-secret")),
+    ] {
+        let text = format!("version = 1\n[[network.allow]]\nhost = 'a.test'\n{lines}\n");
+        let document = Document::parse(Source { name: "p".into(), text });
+        assert_eq!(document.err().map(|error| error.code()), want, "{lines}");
     }
 }
 

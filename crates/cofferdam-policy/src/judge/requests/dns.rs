@@ -1,7 +1,7 @@
 //! DNS within HTTP (RFC 8484, RFC 9230): a resolver behind the judge of names would be a way around it.
 
-use super::Request;
 use super::letters::{Letter, Reading, Stars, letters};
+use super::{Request, is_same_field};
 
 /// Media types of questions and answers: RFC 8484, the JSON form that two public resolvers speak, RFC 9230.
 const TYPES: [&str; 3] =
@@ -10,7 +10,8 @@ const TYPES: [&str; 3] =
 /// Whether `request` is a question to a resolver, as far as it says so.
 pub(super) fn is_question(request: &Request<'_>) -> bool {
     let says = |(name, value): &(&str, &[u8])| {
-        let field = ["accept", "content-type"].iter().any(|field| field.eq_ignore_ascii_case(name));
+        let same = |field: &&[u8]| is_same_field(field, name.as_bytes());
+        let field = [b"accept".as_slice(), b"content-type"].iter().any(same);
         let value = value.to_ascii_lowercase();
         let has = |kind: &&str| value.windows(kind.len()).any(|part| part == kind.as_bytes());
         field && TYPES.iter().any(has)
