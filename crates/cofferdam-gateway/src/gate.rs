@@ -362,6 +362,8 @@ pub(crate) struct Entry {
     placed: bool,
     /// A refusal that waits for its place: without one it is counted.
     waits: bool,
+    /// A refusal that is counted, and told with others like it.
+    counted: bool,
     /// How much went which way.
     pub(crate) tally: Tally,
 }
@@ -408,7 +410,8 @@ impl Entry {
         };
         let (gate, started) = (Rc::clone(gate), Instant::now());
         let (dial, tally) = (None, Tally::default());
-        Self { gate, ended, dial, started, placed: false, waits: false, tally }
+        let (placed, waits, counted) = (false, false, false);
+        Self { gate, ended, dial, started, placed, waits, counted, tally }
     }
 
     /// A connection from outside to a published server, on record from its beginning.
@@ -489,7 +492,11 @@ impl Entry {
         if let Some(request) = &mut self.ended.request {
             request.status = self.tally.status.get();
         }
-        if !self.placed && !self.gate.ledger.counted(&self.ended) {
+        if self.placed {
+            return denial;
+        }
+        self.counted = self.gate.ledger.counted(&self.ended);
+        if !self.counted {
             self.waits = true;
             self.placed = self.gate.ledger.place().await.is_ok();
         }
@@ -515,7 +522,11 @@ impl Drop for Entry {
                 ..self.ended.clone()
             };
             self.gate.ledger.fill(ended);
-        } else if self.waits || self.ended.request.is_some() {
+        } else if self.waits || (self.ended.request.is_some() && !self.counted) {
+            if self.ended.verdict == Went::Allowed {
+                // It was asked about, or waited for its place, when the sandbox ended.
+                self.ended.verdict = Went::Failed { code: "cut-off".into() };
+            }
             // No place within the time, or the sandbox has ended meanwhile.
             self.gate.ledger.count(&self.ended);
         }

@@ -82,6 +82,9 @@ pub(super) fn read(
         let named = format!("{}:{}", head.host, head.port);
         return Err((Some(requested(&head)), Misread::Elsewhere(named)));
     }
+    if head::is_echo(&head.method) {
+        return Err((Some(requested(&head)), HeadFault::Echo.into()));
+    }
     Ok(head)
 }
 
