@@ -21,12 +21,13 @@ fn apply(net: &Internet, file: &Path) -> Ran {
     finish(command.args(["policy", "apply"]).arg(file))
 }
 
-/// Asks on four connections and says how each path was answered.
+/// Asks on four connections until the reloads are over, and says how each path was answered.
 fn asks() -> String {
     format!(
         "import collections, concurrent.futures\nopen('ready', 'w').close()\n\
          def many(n):\n    found = collections.Counter(); k = None\n    \
-         for i in range({REQUESTS} // 4):\n        \
+         for i in range({REQUESTS} * 10):\n        \
+         if i >= {REQUESTS} // 4 and os.path.exists('stop'): break\n        \
          path = {{0: '/odd/x', 8: '/even/x', 4: '/none/x' if i % 64 == 4 else '/both/y'}}.get(i % 16, '/both/x')\n        \
          if k is None: s = open_tls(); k = Kept(s)\n        \
          s.sendall(get(path)); status, fields, body = answer(k)\n        \
@@ -62,9 +63,10 @@ fn l03_each_request_is_judged_by_old_or_new() {
         apply(&net, &files[(turn + 1) % 2]).works("a reload");
     }
     let busy = engine.try_wait().unwrap().is_none();
+    net.place.write("home/src/app/stop", "");
     let output = engine.wait_with_output().unwrap();
     assert!(output.status.success(), "{output:?}");
-    println!("{RELOADS} reloads; requests outlasted them: {busy}");
+    assert!(busy, "requests outlast the reloads");
     let said = String::from_utf8(output.stdout).unwrap();
     let (mut all, mut passed) = (0, 0);
     for line in said.lines() {
@@ -77,7 +79,9 @@ fn l03_each_request_is_judged_by_old_or_new() {
             _ => panic!("judged by neither: {said}"),
         }
     }
-    assert_eq!((all, net.targets().len()), (REQUESTS, passed), "{said}");
+    assert!(all >= REQUESTS, "{said}");
+    assert_eq!(net.targets().len(), passed, "{said}");
+    println!("{RELOADS} reloads during {all} requests");
     for both in ["/odd/x 200", "/odd/x 403", "/even/x 200", "/even/x 403"] {
         assert!(said.contains(both), "each was in force for a while: {said}");
     }
@@ -87,7 +91,7 @@ fn l03_each_request_is_judged_by_old_or_new() {
             events.iter().filter(|one| one["request"].is_object() && one["verdict"] == verdict);
         of.map(|one| usize::try_from(one["times"].as_u64().unwrap_or(1)).unwrap()).sum::<usize>()
     };
-    assert_eq!((told("allowed"), told("denied")), (passed, REQUESTS - passed));
+    assert_eq!((told("allowed"), told("denied")), (passed, all - passed));
 }
 
 #[test]
