@@ -32,7 +32,8 @@ const REQUESTS: &str = "[network]\ntrust_ca = ['ca.pem']\n\
 /// What is looked at, what stays open, and a rule that another makes idle.
 #[test]
 fn requests_that_are_judged() {
-    let plan = planned(REQUESTS, &facts(&ORDINARY, &[]), &host());
+    let authority: &[Row] = &[("/home/u/app/ca.pem", Kind::File, None)];
+    let plan = planned(REQUESTS, &facts(&ORDINARY, authority), &host());
     let of_network = |row: &&cofferdam_plan::Coverage| row.clause.name.starts_with("network");
     assert_eq!(
         plan.coverage.iter().filter(of_network).count(),
