@@ -15,7 +15,7 @@ const PATH_LETTERS_MAX: usize = 60;
 const METHOD_LETTERS_MAX: usize = 20;
 
 /// Letters of a host in the line that is answered; of a longer one the end.
-const ANSWER_LETTERS_MAX: usize = 40;
+const ANSWER_LETTERS_MAX: usize = 32;
 
 /// What is asked for at the end of a question, on a terminal. It says of whom: the last line alone
 /// tells what a yes is to, whatever stands above it.
@@ -134,7 +134,7 @@ mod tests {
         let answer = answer(asked);
         assert!(!text.contains(answer.trim()), "{why}: {text}");
         assert!(answer.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{why}: {answer:?}");
-        assert!(answer.starts_with("  allow ") && answer.len() <= 120, "{why}: {answer:?}");
+        assert!(answer.starts_with("  allow ") && answer.len() <= 99, "{why}: {answer:?}");
         assert!(answer.contains(":443 in this session? y, n"), "{why}: {answer:?}");
         text
     }
