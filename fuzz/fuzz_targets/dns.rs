@@ -8,6 +8,7 @@ use cofferdam_gateway::dns::{EDNS_BYTES, Judged, Transport, answer};
 use cofferdam_gateway::synthetic::{Synthetic, is_synthetic};
 use cofferdam_policy::Name;
 use cofferdam_policy::judge::hosts::{Allowed, Denied, HostRules, Pattern, Protocol};
+use cofferdam_policy::judge::requests::{Inspect, Requests};
 use cofferdam_policy::model::Clause;
 use hickory_proto::op::{Message, MessageType};
 use libfuzzer_sys::fuzz_target;
@@ -19,17 +20,20 @@ fn rules() -> HostRules {
         ports: vec![443],
         protocol: Protocol::Tls,
         dial: None,
+        inspect: Inspect::Auto,
+        requests: Requests::default(),
         reason: None,
         clause: Clause::built_in("allow"),
     };
     let clause = Clause::built_in("deny");
     let pattern = Pattern::Exact(name("bad.wide.test"));
+    let (ports, methods, paths) = (Vec::new(), Vec::new(), Vec::new());
     HostRules {
         allow: vec![
             allow(Pattern::Exact(name("good.test"))),
             allow(Pattern::Below(name("wide.test"))),
         ],
-        deny: vec![Denied { pattern, ports: Vec::new(), reason: None, clause }],
+        deny: vec![Denied { pattern, ports, methods, paths, reason: None, clause }],
         base: Clause::built_in("network"),
     }
 }

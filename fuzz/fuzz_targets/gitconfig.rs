@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use cofferdam_policy::judge::git::edit;
 use cofferdam_policy::judge::git::syntax::{Entry, entries};
 use cofferdam_policy::judge::hosts::{Allowed, HostRules, Net, Pattern, Protocol};
+use cofferdam_policy::judge::requests::{Inspect, Requests};
 use cofferdam_policy::model::Clause;
 use libfuzzer_sys::fuzz_target;
 
@@ -17,6 +18,8 @@ fn hosts() -> HostRules {
         ports: vec![22, 443],
         protocol: Protocol::Tcp,
         dial: None,
+        inspect: Inspect::Auto,
+        requests: Requests::default(),
         reason: None,
         clause: Clause::built_in("allow"),
     });

@@ -197,6 +197,8 @@ where
     let mut streams = JoinSet::new();
     let mut leaves = false;
     loop {
+        // Those that are done with: a client that asks all the time leaves no other moment for that.
+        while streams.try_join_next().is_some() {}
         tokio::select! {
             biased;
             accepted = connection.accept() => match accepted {
