@@ -212,7 +212,7 @@ fn a_full_disk_lets_nothing_through() {
     let disk = net.place.root.join("disk");
     std::fs::create_dir_all(&disk).unwrap();
     let disk = disk.display().to_string();
-    net.outside(&["mount", "-t", "tmpfs", "-o", "size=1m,mode=755", "none", &disk]).works("a disk");
+    net.outside(&["mount", "-t", "tmpfs", "-o", "size=2m,mode=755", "none", &disk]).works("a disk");
     let act = r"
 assert by() == 200
 sign('begun'); wait('full')
