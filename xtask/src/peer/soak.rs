@@ -1,5 +1,5 @@
 //! A client that talks by every way at once, for a while, checks every answer, and says at the end how
-//! many connections it has made: as many records must there be.
+//! many connections it has made, and requests in the clear: as many records must there be.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
@@ -37,9 +37,9 @@ const DENIED: &str = "closed.test";
 struct Made(Mutex<BTreeMap<(&'static str, &'static str), u64>>);
 
 impl Made {
-    fn add(&self, way: &'static str, verdict: &'static str) {
+    fn add(&self, way: &'static str, verdict: &'static str, count: u64) {
         let mut made = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        *made.entry((way, verdict)).or_default() += 1;
+        *made.entry((way, verdict)).or_default() += count;
     }
 }
 
@@ -88,15 +88,22 @@ fn carry(each: usize, until: Instant, made: &Made) -> io::Result<()> {
         let end = until.min(Instant::now() + HOLD + Duration::from_millis(chance.next() % more));
         let large = chance.next().is_multiple_of(LARGE_EACH);
         let (way, done) = match kind % 6 {
-            0 => ("direct", tls(connect("tls.test:443"), (end, large))),
-            1 => ("proxy", tls(through_proxy(), (end, large))),
+            0 => ("direct", tls(connect("tls.test:443"), (end, large)).map(|()| 1)),
+            1 => ("proxy", tls(through_proxy(), (end, large)).map(|()| 1)),
             2 => ("direct", requests(connect("http.test:80"), "/", end)),
             3 => ("proxy", requests(connect(PROXY), "http://http.test/", end)),
-            4 => ("socks", through_socks("raw.test").and_then(|raw| echo(raw, (end, large)))),
-            _ => ("direct", connect("raw.test:9000").and_then(|raw| echo(raw, (end, large)))),
+            4 => {
+                let raw = through_socks("raw.test").and_then(|raw| echo(raw, (end, large)));
+                ("socks", raw.map(|()| 1))
+            }
+            _ => {
+                let raw = connect("raw.test:9000").and_then(|raw| echo(raw, (end, large)));
+                ("direct", raw.map(|()| 1))
+            }
         };
-        done.map_err(|error| io::Error::new(error.kind(), format!("{way} {}: {error}", kind % 6)))?;
-        made.add(way, "allowed");
+        let named =
+            |error: io::Error| io::Error::new(error.kind(), format!("{way} {}: {error}", kind % 6));
+        made.add(way, "allowed", done.map_err(named)?);
         kind += 1;
     }
     Ok(())
@@ -139,8 +146,10 @@ fn there_and_back(stream: &mut TcpStream, bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-fn requests(stream: io::Result<TcpStream>, target: &str, end: Instant) -> io::Result<()> {
+/// How many were answered: each is on record.
+fn requests(stream: io::Result<TcpStream>, target: &str, end: Instant) -> io::Result<u64> {
     let mut stream = stream?;
+    let mut answered = 0;
     loop {
         write!(stream, "GET {target} HTTP/1.1\r\nHost: http.test\r\n\r\n")?;
         let head = read_head(&mut stream)?;
@@ -149,8 +158,9 @@ fn requests(stream: io::Result<TcpStream>, target: &str, end: Instant) -> io::Re
         if !head.starts_with("HTTP/1.1 200 ") || body != servers::BODY {
             return Err(io::Error::other(head));
         }
+        answered += 1;
         if Instant::now() >= end {
-            return Ok(());
+            return Ok(answered);
         }
         thread::sleep(PACE);
     }
@@ -205,7 +215,7 @@ fn be_refused(each: usize, until: Instant, made: &Made) -> io::Result<()> {
                 "lookup"
             }
         };
-        made.add(way, "denied");
+        made.add(way, "denied", 1);
         kind += 1;
         thread::sleep(PACE);
     }
