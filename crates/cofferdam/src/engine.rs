@@ -332,7 +332,9 @@ impl Engine {
         let preparing = self.build(prepared);
         // While init builds, too.
         let control = prepared.control(name);
-        self.trace.done("control begun");
+        if control.is_some() {
+            self.trace.done("control begun");
+        }
         // While init builds, the record is written; nothing runs before both are done.
         log.append(&start_event(prepared)?)?;
         self.trace.done("start recorded");
