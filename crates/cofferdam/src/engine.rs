@@ -393,6 +393,11 @@ impl Engine {
 
 impl Prepared {
     /// The control socket of the session `name`, where a network is open.
+    /// Without a control socket: nobody means to give this run another policy, and it leaves nothing.
+    pub(crate) fn uncontrolled(self) -> Self {
+        Self { again: None, ..self }
+    }
+
     fn control(&self, name: String) -> Option<Control> {
         let again = self.again.clone()?;
         let words = self.plan.workload.command.iter();

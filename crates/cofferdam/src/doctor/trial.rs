@@ -187,7 +187,7 @@ pub(super) fn send(
         audit: Some(place.own.join("audit.jsonl")),
         ..Options::command(command.into_iter().chain(words))
     };
-    let prepared = engine.prepare(&options)?;
+    let prepared = engine.prepare(&options)?.uncontrolled();
     let session = engine.start(&prepared)?;
     let mut said = Vec::new();
     let mut errors = Vec::new();
