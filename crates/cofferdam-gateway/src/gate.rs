@@ -11,11 +11,12 @@ use std::time::Instant;
 use cofferdam_plan::egress::{Egress, Family};
 use cofferdam_plan::message::{Ended, FromGateway, Requested, ToGateway, Way, Went};
 use cofferdam_policy::Name;
-use cofferdam_policy::judge::hosts::{Allowed, Decision, Host, HostRules, Protocol, canonical};
+use cofferdam_policy::judge::hosts::{
+    Allowed, Decision, Host, HostRules, Protocol, Unwanted, canonical,
+};
 use cofferdam_policy::judge::requests::{Request, Sight};
 use cofferdam_policy::model::Clause;
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
 
 use crate::control::{self, Ledger};
 use crate::crowd::Crowd;
@@ -47,9 +48,7 @@ pub(crate) struct Gate {
     pub(crate) opened: RefCell<BTreeSet<Name>>,
     /// One place for each connection.
     pub(crate) crowd: Rc<Crowd>,
-    /// One place for each body that is held until it is judged.
-    pub(crate) held: Semaphore,
-    /// The same of HTTP/2, and one for each stream.
+    /// Room for bodies that are held until they are judged, and for streams of HTTP/2.
     pub(crate) room: Rc<Room>,
 }
 
@@ -65,6 +64,11 @@ pub(crate) struct Asked {
 impl Asked {
     pub(crate) fn place(&self) -> String {
         format!("{}:{}", self.host, self.port)
+    }
+
+    /// What the judge said of it.
+    fn unwanted(&self, because: (&Clause, Unwanted)) -> Box<Denial> {
+        Box::new(Denial::unwanted((&self.host, self.port), self.protocol, because))
     }
 
     /// Whether both are for the same host, on the same port.
@@ -90,10 +94,12 @@ impl Deref for Granted {
 }
 
 impl Granted {
-    /// `rule` of `rules`.
-    fn of(rules: &Rc<HostRules>, rule: &Allowed) -> Option<Self> {
-        let at = rules.allow.iter().position(|one| std::ptr::eq(one, rule))?;
-        Some(Self { rules: Rc::clone(rules), at })
+    /// `rule` of `rules`; of no other, whoever says so.
+    fn of(rules: &Rc<HostRules>, rule: &Allowed) -> Result<Self, Box<Denial>> {
+        match rules.allow.iter().position(|one| std::ptr::eq(one, rule)) {
+            Some(at) => Ok(Self { rules: Rc::clone(rules), at }),
+            None => Err(Box::new(Denial::spoken("no-rule", "its rule is gone", &rules.base))),
+        }
     }
 
     /// Whether a rule of the same rules denies an address.
@@ -147,28 +153,20 @@ impl Gate {
     /// Whether a connection may be, and how it is carried.
     pub(crate) fn judge(&self, asked: &Asked) -> Result<Carried, Box<Denial>> {
         let rules = self.rules.now();
-        let carried = match rules.sight(&asked.host, asked.port, asked.protocol) {
+        match rules.sight(&asked.host, asked.port, asked.protocol) {
             Ok(Sight::Opaque(rule)) => Granted::of(&rules, rule).map(Carried::Opaque),
             Ok(Sight::Inside(rule)) => Granted::of(&rules, rule).map(Carried::Inside),
-            Err((clause, because)) => {
-                let place = (&asked.host, asked.port);
-                return Err(Box::new(Denial::unwanted(place, asked.protocol, (clause, because))));
-            }
-        };
-        carried.ok_or_else(|| Box::new(Denial::spoken("no-rule", "its rule is gone", &rules.base)))
+            Err(because) => Err(asked.unwanted(because)),
+        }
     }
 
     /// Whether a request may be.
     fn judge_request(&self, asked: &Asked, request: &Request<'_>) -> Result<Granted, Box<Denial>> {
         let rules = self.rules.now();
-        let place = (&asked.host, asked.port);
-        let granted = match rules.decide_request(place.0, place.1, asked.protocol, request) {
+        match rules.decide_request(&asked.host, asked.port, asked.protocol, request) {
             Decision::Allow(rule) => Granted::of(&rules, rule),
-            Decision::Deny(clause, because) => {
-                return Err(Box::new(Denial::unwanted(place, asked.protocol, (clause, because))));
-            }
-        };
-        granted.ok_or_else(|| Box::new(Denial::spoken("no-rule", "its rule is gone", &rules.base)))
+            Decision::Deny(clause, because) => Err(asked.unwanted((clause, because))),
+        }
     }
 
     /// The rule where no other holds.
@@ -308,15 +306,17 @@ impl Gate {
         Entry::new(self, asked).refused(denial).await
     }
 
-    /// The same of a request that could be read.
+    /// The same of a request, as far as it could be read; `entry` is that of its connection, where this is
+    /// the first.
     pub(crate) async fn refuse_request(
         self: &Rc<Self>,
         asked: &Asked,
         requested: Option<Requested>,
         (denial, status): (Denial, u16),
+        entry: Option<Entry>,
     ) {
-        let mut entry = Entry::new(self, asked);
-        entry.ended.request = requested;
+        let mut entry = entry.unwrap_or_else(|| Entry::new(self, asked));
+        entry.about(requested);
         entry.answered(status);
         drop(entry.refused(denial).await);
     }
@@ -435,12 +435,13 @@ impl Entry {
         self.ended.clause = denial.clause.clone();
     }
 
-    /// What is dialled for it, whatever the name's addresses are.
-    pub(crate) const fn dial(&self) -> Option<SocketAddr> {
-        self.dial
+    /// The same, and the client is answered with it.
+    pub(crate) fn answer(&mut self, denial: &Denial) {
+        self.set(denial);
+        self.answered(denial.status());
     }
 
-    /// The same, and whom it has reached.
+    /// What is dialled for it, whatever the name's addresses are, and whom it has reached.
     pub(crate) const fn to(&self) -> (Option<SocketAddr>, Option<SocketAddr>) {
         (self.dial, self.ended.address)
     }

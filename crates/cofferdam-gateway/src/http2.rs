@@ -58,7 +58,7 @@ const RESETS_KNOWN_MAX: usize = 50;
 /// [`crate::graphql::BODY_BYTES_MAX`].
 const WHOLE_MAX: usize = 16;
 /// How long such a body may take.
-const WHOLE_WITHIN: Duration = Duration::from_secs(30);
+pub(crate) const WHOLE_WITHIN: Duration = Duration::from_secs(30);
 /// Streams of all connections: each holds its fields, which cost a client a few bytes (RFC 7541, 7.3).
 const ALL_STREAMS_MAX: usize = 4_096;
 /// Streams of a client that are not done with here, those among them that it has reset. One that opens and
@@ -150,7 +150,8 @@ pub trait Judge {
 #[derive(Debug)]
 pub struct Room {
     streams: Arc<Semaphore>,
-    whole: Semaphore,
+    /// One place for each body, in every version of HTTP.
+    pub(crate) whole: Semaphore,
 }
 
 impl Default for Room {

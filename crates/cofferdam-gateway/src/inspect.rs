@@ -85,7 +85,7 @@ impl Inspector {
             return Ok(up);
         }
         let stream = gate.reach(asked, rule, entry).await?;
-        let address = stream.peer_addr().ok();
+        let (_, address) = entry.to();
         let name = match &asked.host {
             Host::Name(name) => ServerName::try_from(name.as_str().to_owned()).ok(),
             Host::Address(address) => Some(ServerName::IpAddress((*address).into())),

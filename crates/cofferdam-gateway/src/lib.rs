@@ -56,7 +56,6 @@ use cofferdam_plan::egress::{Door, Egress};
 use cofferdam_plan::message::{FromGateway, ToGateway};
 use cofferdam_sys::process::close_from;
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::Semaphore;
 use tokio::task::LocalSet;
 
 use crate::control::{Given, Ledger};
@@ -67,9 +66,6 @@ use crate::questions::Questions;
 use crate::rules::Rules;
 use crate::synthetic::Synthetic;
 use crate::upstream::Upstream;
-
-/// Most bodies that are held until they are judged, of all connections: each is at most a few MiB.
-const HELD_MAX: usize = 16;
 
 /// What went wrong before anything was heard.
 #[derive(Debug)]
@@ -217,7 +213,6 @@ fn run(engine: OwnedFd, prepared: Prepared) -> Result<(), Failed> {
             spares: RefCell::default(),
             opened: RefCell::new(opened),
             crowd: Rc::new(Crowd::new(connections)),
-            held: Semaphore::new(HELD_MAX),
             room: Rc::default(),
         })
     };

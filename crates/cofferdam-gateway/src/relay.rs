@@ -103,8 +103,7 @@ impl From<Asks> for Served {
             Asks::Absolute => none,
             Asks::Origin(asked) => Self { fixed: Some(asked), ..none },
             Asks::Opened(asked, entry, stream) => {
-                let address = stream.peer_addr().ok();
-                let dial = entry.dial();
+                let (dial, address) = entry.to();
                 let fixed = Some(asked.clone());
                 let up = Up::plain((asked, dial), stream, address);
                 Self { fixed, first: Some(*entry), up: Some(up), ..none }
@@ -296,15 +295,13 @@ impl Served {
             && let Some(mut entry) = self.first.take()
         {
             entry.about(Some(requested(head)));
-            entry.set(&denial);
-            entry.answered(denial.status());
+            entry.answer(&denial);
             return Err(denied(denial));
         }
         let admitted = gate.admit(asked, (request, requested(head)), self.first.take()).await;
         let (mut entry, rule) = admitted.map_err(|denial| denied(*denial))?;
         if let Some(denial) = unwanted(self.scheme, head, &rule) {
-            entry.set(&denial);
-            entry.answered(denial.status());
+            entry.answer(&denial);
             return Err(denied(denial));
         }
         Ok((entry, rule))
@@ -333,13 +330,11 @@ impl Served {
                 entry.set(&denial);
                 Err(Box::new(denial))
             }
-            (Scheme::Http, _) => match gate.reach(asked, rule, entry).await {
-                Ok(stream) => {
-                    let address = stream.peer_addr().ok();
-                    Ok(Up::plain((asked.clone(), rule.dial), stream, address))
-                }
-                Err(denial) => Err(denial),
-            },
+            (Scheme::Http, _) => {
+                let reached = gate.reach(asked, rule, entry).await;
+                let (_, address) = entry.to();
+                reached.map(|stream| Up::plain((asked.clone(), rule.dial), stream, address))
+            }
         };
         connected.map_err(|denial| {
             entry.answered(denial.status());
@@ -421,14 +416,8 @@ impl Served {
         (asked, requested): (&Asked, Option<Requested>),
         (denial, status): (&Denial, u16),
     ) {
-        match self.first.take() {
-            Some(mut unused) => {
-                unused.about(requested);
-                unused.set(denial);
-                unused.answered(status);
-            }
-            None => gate.refuse_request(asked, requested, (denial.clone(), status)).await,
-        }
+        let (refused, first) = ((denial.clone(), status), self.first.take());
+        gate.refuse_request(asked, requested, refused, first).await;
     }
 }
 

@@ -31,7 +31,16 @@ pub(super) async fn serve(
     (asked, entry): (Asked, Entry),
     reached: Result<Option<Shared>, Denial>,
 ) {
-    let scheme = Scheme::Https;
+    carry(gate, Scheme::Https, (stream, crowd), (asked, Some(entry)), reached).await;
+}
+
+async fn carry(
+    gate: &Rc<Gate>,
+    scheme: Scheme,
+    (stream, crowd): (Stream, Rc<Crowd>),
+    (asked, first): (Asked, Option<Entry>),
+    reached: Result<Option<Shared>, Denial>,
+) {
     let whom = Whom { scheme, host: asked.host.clone(), port: asked.port };
     let (up, unreached) = match reached {
         Ok(up) => (up, None),
@@ -42,7 +51,7 @@ pub(super) async fn serve(
         asked,
         scheme,
         crowd,
-        first: RefCell::new(Some(entry)),
+        first: RefCell::new(first),
         unreached: RefCell::new(unreached),
         up: RefCell::new(up),
         connects: Mutex::new(()),
@@ -63,27 +72,15 @@ pub(crate) fn may_be_clear(gate: &Gate, asked: &Asked) -> bool {
 /// needs a rule that says so.
 pub(crate) async fn serve_clear(
     gate: &Rc<Gate>,
-    (stream, crowd): (Stream, Rc<Crowd>),
-    (asked, entry): (Asked, Option<Entry>),
+    client: (Stream, Rc<Crowd>),
+    (asked, first): (Asked, Option<Entry>),
     up: Option<Up>,
 ) {
-    let scheme = Scheme::Http;
-    let whom = Whom { scheme, host: asked.host.clone(), port: asked.port };
     let up = match up {
         Some(up) => share(gate, up).await,
         None => None,
     };
-    let inner = Inner {
-        gate: Rc::clone(gate),
-        asked,
-        scheme,
-        crowd,
-        first: RefCell::new(entry),
-        unreached: RefCell::new(None),
-        up: RefCell::new(up),
-        connects: Mutex::new(()),
-    };
-    http2::serve(stream, Rc::new(inner), whom).await;
+    carry(gate, Scheme::Http, client, (asked, first), Ok(up)).await;
 }
 
 /// Begins HTTP/2 on a connection to a host that has chosen it, for this client and those that come.
@@ -142,7 +139,7 @@ impl Inner {
     async fn connection(&self, rule: &Granted, entry: &mut Entry) -> Result<Shared, Box<Denial>> {
         if self.scheme == Scheme::Http {
             let stream = self.gate.reach(&self.asked, rule, entry).await?;
-            let address = stream.peer_addr().ok();
+            let (_, address) = entry.to();
             let up = Up::plain((self.asked.clone(), rule.dial), stream, address);
             let shared = share(&self.gate, up).await;
             return shared.ok_or_else(|| Box::new(Denial::unanswered(&rule.clause)));
@@ -177,8 +174,7 @@ impl Judge for Inner {
             && let Some(mut entry) = first
         {
             entry.about(Some(requested));
-            entry.set(&denial);
-            entry.answered(denial.status());
+            entry.answer(&denial);
             return Err(self.refusal(&denial, denial.status()));
         }
         let admitted = self.gate.admit(&self.asked, (request, requested), first).await;
@@ -188,8 +184,7 @@ impl Judge for Inner {
             let why = "the rule does not let HTTP/2 be spoken in the clear";
             let fix = "in that rule: h2c = true".into();
             let denial = Denial { fix, ..Denial::spoken("h2c", why, &rule.clause) };
-            entry.set(&denial);
-            entry.answered(denial.status());
+            entry.answer(&denial);
             return Err(self.refusal(&denial, denial.status()));
         }
         Ok(Carried { entry: RefCell::new(entry), rule, place: self.asked.place() })
@@ -208,18 +203,8 @@ impl Judge for Inner {
             Some(denial) => (denial.clone(), denial.status()),
             None => (Denial::unreadable(misread.code(), why, &base), misread.status()),
         };
-        let first = self.first.take();
-        match first {
-            Some(mut unused) => {
-                unused.about(requested);
-                unused.set(&denial);
-                unused.answered(status);
-            }
-            None => {
-                let refused = (denial.clone(), status);
-                self.gate.refuse_request(&self.asked, requested, refused).await;
-            }
-        }
+        let (refused, first) = ((denial.clone(), status), self.first.take());
+        self.gate.refuse_request(&self.asked, requested, refused, first).await;
         self.refusal(&denial, status)
     }
 
@@ -234,8 +219,7 @@ impl Judge for Inner {
                 match self.connection(rule, entry).await {
                     Ok(made) => kept = Some(made),
                     Err(denial) => {
-                        entry.set(&denial);
-                        entry.answered(denial.status());
+                        entry.answer(&denial);
                         return Err(self.refusal(&denial, denial.status()));
                     }
                 }

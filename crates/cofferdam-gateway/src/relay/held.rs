@@ -1,9 +1,8 @@
 //! What a rule asks of a request's body, and the body itself where it is held until that is known.
 
-use std::time::Duration;
-
 use cofferdam_policy::judge::requests::Request;
 use tokio::io::AsyncWriteExt;
+use tokio::sync::SemaphorePermit;
 use tokio::time::timeout;
 
 use super::exchange::{Broken, Fault};
@@ -13,20 +12,18 @@ use crate::fields::lists;
 use crate::gate::{Gate, Granted};
 use crate::graphql::BODY_BYTES_MAX;
 use crate::head::Head;
+use crate::http2::WHOLE_WITHIN;
 use crate::inside::Inside;
 
 /// Longest body that is held with what frames it: chunks of a byte each are no request of anybody's.
 const HELD_BYTES_MAX: usize = 2 * BODY_BYTES_MAX;
 
-/// How long a body that is held may take.
-const HELD_WITHIN: Duration = Duration::from_secs(30);
-
 /// One request's body.
 pub(super) struct Held<'a> {
     content: Content,
     request: Request<'a>,
-    /// All of it, as it came, where it was held.
-    whole: Option<Vec<u8>>,
+    /// All of it, as it came, where it was held, and its place until it has gone.
+    whole: Option<(Vec<u8>, SemaphorePermit<'a>)>,
 }
 
 impl<'a> Held<'a> {
@@ -38,7 +35,7 @@ impl<'a> Held<'a> {
     /// Takes all of it where it is held: nothing of the request goes on before.
     pub(super) async fn take(
         &mut self,
-        gate: &Gate,
+        gate: &'a Gate,
         inside: &mut Inside,
         head: &Head,
     ) -> Result<(), Broken> {
@@ -46,13 +43,13 @@ impl<'a> Held<'a> {
             return Ok(());
         }
         let held = async {
-            let _one = gate.held.acquire().await.map_err(|_| Broken::Quiet)?;
-            self.take_all(inside, head).await
+            let place = gate.room.whole.acquire().await.map_err(|_| Broken::Quiet)?;
+            self.take_all(inside, head).await.map(|whole| self.whole = Some((whole, place)))
         };
-        timeout(HELD_WITHIN, held).await.unwrap_or(Err(Broken::Quiet))
+        timeout(WHOLE_WITHIN, held).await.unwrap_or(Err(Broken::Quiet))
     }
 
-    async fn take_all(&mut self, inside: &mut Inside, head: &Head) -> Result<(), Broken> {
+    async fn take_all(&mut self, inside: &mut Inside, head: &Head) -> Result<Vec<u8>, Broken> {
         if lists(&head.headers, "expect", "100-continue") && head.framing != Framing::None {
             // It waits for a word that the host cannot give yet, and need not any more.
             let go_on = b"HTTP/1.1 100 Continue\r\n\r\n";
@@ -74,13 +71,12 @@ impl<'a> Held<'a> {
         self.content
             .end(&self.request)
             .map_err(|(code, why)| Broken::Before(Fault::Content(code, why)))?;
-        self.whole = Some(whole);
-        Ok(())
+        Ok(whole)
     }
 
     /// All of it, where it was held.
     pub(super) fn whole(&self) -> Option<&[u8]> {
-        self.whole.as_deref()
+        self.whole.as_ref().map(|(whole, _)| whole.as_slice())
     }
 
     /// How many of the bytes that come next belong to it, and may go on.
