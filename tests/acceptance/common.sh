@@ -97,3 +97,30 @@ make_account() {
     chown -R "$account": "$home/.cargo"
     chown "$account": "$home/.rustup" "$home/.rustup/toolchains"
 }
+
+# fuzz_and_soak FUZZ_LINE FUZZ_FLAG FUZZ_TEXT SOAK_LINE SOAK_FLAGS SOAK_TEXT ACCOUNT
+#
+# The targets of libFuzzer and, as root, a soak beside them: nothing of either is timed. Then, as root,
+# `person` for an ordinary user. FUZZ_SECS (20) and SOAK_SECS (60) are for who has less time, or more.
+fuzz_and_soak() {
+    if [ "$(id -u)" = 0 ]; then
+        cargo xtask soak $5 --seconds "${SOAK_SECS:-60}" >"$stage/soak" 2>&1 &
+        soak=$!
+    fi
+    cargo xtask fuzz-targets "$2" --secs "${FUZZ_SECS:-20}" >"$stage/fuzz" 2>&1
+    status=$?
+    grep -E ' runs$' "$stage/fuzz" | sed 's/^/    /'
+    [ $status = 0 ] || tail -n 40 "$stage/fuzz" | sed 's/^/    /'
+    say "$1" "$(id -un)" $status "$(grep -cE ' runs$' "$stage/fuzz") $3"
+    if [ "$(id -u)" = 0 ]; then
+        wait "$soak"
+        status=$?
+        tail -n 12 "$stage/soak" | sed 's/^/    /'
+        say "$4" "$(id -un)" $status "$6"
+        make_account "$7"
+        person "$account"
+    else
+        echo "not run: the soak, which reads the gateway's memory: only root can"
+        echo "not run: the same as another, ordinary user: only root can make one (this was one)"
+    fi
+}

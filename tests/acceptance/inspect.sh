@@ -25,25 +25,7 @@ person() {
 }
 
 person "$(id -un)"
-if [ "$(id -u)" = 0 ]; then
-    cargo xtask soak --inspected --seconds "${SOAK_SECS:-60}" >"$stage/soak" 2>&1 &
-    soak=$!
-fi
-# Nothing of either is timed, so they run together.
-cargo xtask fuzz-targets --inside --secs "${FUZZ_SECS:-20}" >"$stage/fuzz" 2>&1
-status=$?
-grep -E ' runs$' "$stage/fuzz" | sed 's/^/    /'
-[ $status = 0 ] || tail -n 40 "$stage/fuzz" | sed 's/^/    /'
-say 3 "$(id -un)" $status "$(grep -cE ' runs$' "$stage/fuzz") fuzz targets of what is read inside, ${FUZZ_SECS:-20} s each; the differential of requests is a unit test"
-if [ "$(id -u)" = 0 ]; then
-    wait "$soak"
-    status=$?
-    tail -n 12 "$stage/soak" | sed 's/^/    /'
-    say 5 "$(id -un)" $status "mixed requests, looked into, for ${SOAK_SECS:-60} s: memory and descriptors stay, no event is lost"
-    make_account cofferdam-inspect
-    person "$account"
-else
-    echo "not run: the soak, which reads the gateway's memory: only root can"
-    echo "not run: the same as another, ordinary user: only root can make one (this was one)"
-fi
+fuzz_and_soak 3 --inside \
+    "fuzz targets of what is read inside, ${FUZZ_SECS:-20} s each; the differential of requests is a unit test" \
+    5 --inspected "mixed requests, looked into, for ${SOAK_SECS:-60} s: memory and descriptors stay, no event is lost" cofferdam-inspect
 exit $broken

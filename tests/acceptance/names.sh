@@ -31,25 +31,7 @@ person() {
 }
 
 person "$(id -un)"
-# Nothing of either is timed, so they run together.
-if [ "$(id -u)" = 0 ]; then
-    cargo xtask soak --seconds "${SOAK_SECS:-60}" >"$stage/soak" 2>&1 &
-    soak=$!
-fi
-cargo xtask fuzz-targets --outside --secs "${FUZZ_SECS:-20}" >"$stage/fuzz" 2>&1
-status=$?
-grep -E ' runs$' "$stage/fuzz" | sed 's/^/    /'
-[ $status = 0 ] || tail -n 40 "$stage/fuzz" | sed 's/^/    /'
-say 4 "$(id -un)" $status "$(grep -cE ' runs$' "$stage/fuzz") fuzz targets, ${FUZZ_SECS:-20} s each: bytes judged are bytes sent; the differential of authorities is a unit test"
-if [ "$(id -u)" = 0 ]; then
-    wait "$soak"
-    status=$?
-    tail -n 12 "$stage/soak" | sed 's/^/    /'
-    say 5 "$(id -un)" $status "200 connections for ${SOAK_SECS:-60} s: memory and descriptors stay, no event is lost"
-    make_account cofferdam-names
-    person "$account"
-else
-    echo "not run: the soak, which reads the gateway's memory: only root can"
-    echo "not run: the same as another, ordinary user: only root can make one (this was one)"
-fi
+fuzz_and_soak 4 --outside \
+    "fuzz targets, ${FUZZ_SECS:-20} s each: bytes judged are bytes sent; the differential of authorities is a unit test" \
+    5 "" "200 connections for ${SOAK_SECS:-60} s: memory and descriptors stay, no event is lost" cofferdam-names
 exit $broken

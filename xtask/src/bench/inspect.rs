@@ -4,12 +4,11 @@
 mod peers;
 
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use super::names::{Goal, Others, end, figure, gateway_of};
-use super::{Figure, Scratch, installed, pairs_of, pss, report, told};
+use super::names::{Goal, Others, figure, memory_of};
+use super::{Figure, Scratch, installed, pairs_of, report, told};
 use crate::web::Web;
 use peers::Peer;
 
@@ -146,27 +145,8 @@ impl Bench {
     fn memory(&self) -> Result<Figure, String> {
         let client = self.client();
         let words = [PYTHON, "-I", &client, "held", "web.test", "443", "web.test", HELD];
-        let mut command = self.inside("looks", &words);
-        let mut engine = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .map_err(|error| format!("{command:?}: {error}"))?;
-        let mut line = String::new();
-        let out = engine.stdout.take().ok_or("no output")?;
-        BufReader::new(out).read_line(&mut line).map_err(|error| error.to_string())?;
-        let size = gateway_of(engine.id()).and_then(|pid| pss(&pid.to_string()));
-        end(&mut engine)?;
-        if line.trim() != "held" {
-            return Err("the gateway's connections were not made".into());
-        }
-        let (held, found) = match size {
-            Ok(size) => (size <= 16 << 10, format!("{size} KiB")),
-            Err(why) => (false, format!("not seen, which takes root: {why}")),
-        };
-        let what =
-            "memory of the gateway with 200 idle connections that it looks into (PSS)".into();
-        Ok(Figure { what, goal: "at most 16 MiB".into(), held, found })
+        let what = "memory of the gateway with 200 idle connections that it looks into (PSS)";
+        memory_of(self.inside("looks", &words), 16, what)
     }
 
     /// The same gigabyte through somebody else's program.

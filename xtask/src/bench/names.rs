@@ -8,7 +8,7 @@ mod peers;
 mod side;
 
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use super::stat::Ratios;
 use super::{Figure, Scratch, installed, pairs_of, pss, report, time, told};
@@ -169,10 +169,15 @@ fn requests(side: &Side, sites: &Sites, pairs: usize) -> Result<Vec<Figure>, Str
     Ok(figures)
 }
 
-/// Proportional set size of the gateway while it has connections (`/proc/PID/smaps_rollup`, `proc(5)`),
-/// which root alone may read: the gateway lets nobody look into it.
 fn memory(side: &Side) -> Result<Figure, String> {
-    let mut command = side.inside(&["held", "held.test:443", "held.test", HELD]);
+    let command = side.inside(&["held", "held.test:443", "held.test", HELD]);
+    memory_of(command, 8, "memory of the gateway with 50 connections (PSS)")
+}
+
+/// Proportional set size of the gateway while the client of `command` says that it holds connections
+/// (`/proc/PID/smaps_rollup`, `proc(5)`), which root alone may read: the gateway lets nobody look into it.
+/// At most so many MiB.
+pub(super) fn memory_of(mut command: Command, most: u64, what: &str) -> Result<Figure, String> {
     let mut engine = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -187,11 +192,10 @@ fn memory(side: &Side) -> Result<Figure, String> {
         return Err("the gateway's connections were not made".into());
     }
     let (held, found) = match size {
-        Ok(size) => (size <= 8 << 10, format!("{size} KiB")),
+        Ok(size) => (size <= most << 10, format!("{size} KiB")),
         Err(why) => (false, format!("not seen, which takes root: {why}")),
     };
-    let what = "memory of the gateway with 50 connections (PSS)".into();
-    Ok(Figure { what, goal: "at most 8 MiB".into(), held, found })
+    Ok(Figure { what: what.into(), goal: format!("at most {most} MiB"), held, found })
 }
 
 /// Ends a client's input, on which it ends.
