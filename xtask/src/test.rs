@@ -66,12 +66,15 @@ pub(crate) fn run() -> Result<(), String> {
     )?;
     // Containment, kernel, crash, agreement and broken policies run from there, as the caller and
     // as an ordinary user.
-    step("acceptance: wall", &mut Command::new("tests/acceptance/wall.sh"))?;
-    step("acceptance: daily", &mut Command::new("tests/acceptance/daily.sh"))?;
-    step("acceptance: names", &mut Command::new("tests/acceptance/names.sh"))?;
-    step("acceptance: inspect", &mut Command::new("tests/acceptance/inspect.sh"))?;
-    // Three minutes; the repository of 300,000 files is for who asks for it.
-    step("acceptance: broker", &mut Command::new("tests/acceptance/broker.sh"))
+    // Each says what it found even where another has failed: one run tells everything.
+    let failed: Vec<_> = ["wall", "daily", "names", "inspect", "broker"]
+        .into_iter()
+        .filter_map(|name| {
+            let mut script = Command::new(format!("tests/acceptance/{name}.sh"));
+            step(&format!("acceptance: {name}"), &mut script).err()
+        })
+        .collect();
+    if failed.is_empty() { Ok(()) } else { Err(failed.join("; ")) }
 }
 
 /// The first command of the README, in a tree where only `cofferdam` itself was built.
