@@ -16,6 +16,8 @@ const WATCHDOG: &str = "60";
 /// Nobody asks for a host that exists, so a client that is let through by mistake finds nothing.
 const ALLOWED: &str = "good.test";
 const DENIED: &str = "evil.test";
+/// How a way is told whose requests were seen.
+const LOOKED: &str = ", looked into";
 /// What every client prints of what came back.
 const GREETING: &str = "hello from ";
 
@@ -30,8 +32,12 @@ const CLIENTS: &[Client] = &[
     Client("curl", "curl", "curl -sSf --cacert $CA https://$HOST/"),
     Client("wget", "wget", "wget -T 20 -t 1 -nv -O- --ca-certificate=$CA https://$HOST/"),
     Client("Go, net/http", "go", "SSL_CERT_FILE=$CA ./goclient https://$HOST/"),
-    Client("Java, HttpClient", "javac", "java -cp . Main HttpClient $CA https://$HOST/"),
-    Client("Java, HttpURLConnection", "javac", "java -cp . Main URLConnection $CA https://$HOST/"),
+    Client("Java, HttpClient", "javac", "java -cp . Main HttpClient \"$JAVA_CA\" https://$HOST/"),
+    Client(
+        "Java, HttpURLConnection",
+        "javac",
+        "java -cp . Main URLConnection \"$JAVA_CA\" https://$HOST/",
+    ),
     Client(
         "cargo fetch",
         "cargo",
@@ -100,6 +106,15 @@ const CLIENTS: &[Client] = &[
     ),
 ];
 
+/// What the gateway sees of TLS.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sees {
+    /// Nothing: a tunnel.
+    Nothing,
+    /// Each request.
+    Requests,
+}
+
 /// With which variables a client runs.
 #[derive(Clone, Copy)]
 enum Variables {
@@ -112,6 +127,7 @@ struct Bench {
     cofferdam: PathBuf,
     scratch: PathBuf,
     servers: Servers,
+    sees: Sees,
 }
 
 /// How one run of a client went.
@@ -123,15 +139,15 @@ struct Went {
     denied: bool,
 }
 
-pub(crate) fn run() -> Result<(), String> {
+pub(crate) fn run(sees: Sees) -> Result<(), String> {
     let mut build = Command::new("cargo");
     step("build", build.args(["build", "--profile", "ci", "--locked", "-q"]))?;
     let this = std::env::current_exe().map_err(|error| error.to_string())?;
     let scratch = Scratch::new()?;
     let servers = Servers::up(&scratch.0)?;
-    let bench =
-        Bench { cofferdam: this.with_file_name("cofferdam"), scratch: scratch.0.clone(), servers };
-    let policy = bench.servers.policy();
+    let (cofferdam, scratch_path) = (this.with_file_name("cofferdam"), scratch.0.clone());
+    let bench = Bench { cofferdam, scratch: scratch_path, servers, sees };
+    let policy = bench.servers.policy(sees);
     fs::write(scratch.0.join("clients.toml"), policy).map_err(|error| error.to_string())?;
     println!(
         "\n| client | with proxy variables | without | a host that is not allowed |\n|---|---|---|---|"
@@ -188,7 +204,7 @@ impl Bench {
         let script = format!(
             "{unset}export HOST={host} SSH='{}' {}\n{}\n",
             SSH.replace("$KEY", &self.servers.key()),
-            self.servers.variables(),
+            self.servers.variables(self.sees),
             client.2
         );
         let mut command = Command::new("timeout");
@@ -198,9 +214,17 @@ impl Bench {
         command.args(["--", "sh", "-c", &script]).stdin(Stdio::null());
         let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        let works = output.status.success() && said.contains(GREETING);
-        let said = format!("{}\n{said}{}", output.status, String::from_utf8_lossy(&output.stderr));
         let (ways, denied) = of_log(&log)?;
+        let encrypted = ["https://", "wss://"].iter().any(|scheme| client.2.contains(scheme));
+        let unseen = self.sees == Sees::Requests
+            && encrypted
+            && !ways.iter().all(|way| way.ends_with(LOOKED));
+        let works = output.status.success() && said.contains(GREETING) && !unseen;
+        let said = format!(
+            "{}, by {ways:?}\n{said}{}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
         Ok(Went { works, said, ways, denied })
     }
 }
@@ -212,9 +236,11 @@ fn of_log(log: &Path) -> Result<(Vec<String>, bool), String> {
     for line in text.lines().filter(|line| line.contains("\"kind\":\"connection\"")) {
         let has = |key: &str, value: &str| line.contains(&format!("\"{key}\":\"{value}\""));
         denied |= has("verdict", "denied") && has("host", DENIED);
+        let looked = if line.contains("\"request\":{") { LOOKED } else { "" };
         for way in ["direct", "proxy", "socks"] {
-            if has("verdict", "allowed") && has("way", way) && !ways.iter().any(|had| had == way) {
-                ways.push(way.to_owned());
+            let said = format!("{way}{looked}");
+            if has("verdict", "allowed") && has("way", way) && !ways.contains(&said) {
+                ways.push(said);
             }
         }
     }

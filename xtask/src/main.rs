@@ -22,6 +22,7 @@ use std::process::ExitCode;
 use std::str::FromStr;
 
 use bench::Others;
+use clients::Sees;
 use soak::Traffic;
 use targets::Which;
 
@@ -46,7 +47,9 @@ tasks:
   soak [--inspected] [--seconds N | --minutes N]
                        200 connections through a gateway, as root: no growth, nothing lost (60 s);
                        --inspected: requests of every kind, each looked into
-  clients              programs of many languages through a gateway, with and without proxy variables
+  clients [--inspected]
+                       programs of many languages through a gateway, with and without proxy variables;
+                       --inspected: each request is looked into
   presets              every toolchain and agent that a preset is for, from Debian, npm and PyPI
                        into target/presets, and the tests of presets with them (1.5 GB)
   agents               a whole turn of each agent, as npm installs it, against a server that plays its
@@ -97,7 +100,8 @@ fn main() -> ExitCode {
                 let which = if *which == "--inside" { Which::Inside } else { Which::Outside };
                 within(secs, 86_400, "--secs").and_then(|secs| targets::run(secs, which))
             }
-            ["clients"] => clients::run(),
+            ["clients"] => clients::run(Sees::Nothing),
+            ["clients", "--inspected"] => clients::run(Sees::Requests),
             ["presets"] => presets::run(),
             ["agents"] => presets::agents(),
             ["fuzz"] => test::fuzz(300_000),

@@ -34,7 +34,10 @@ function serve(certificate, key) {
     }
     if (request.url === "/flood") {
       for (let i = 0; i < FLOOD_PIECES && !response.destroyed; i++) {
-        if (!response.write(PIECE)) await new Promise((done) => response.once("drain", done).once("close", done));
+        if (!response.write(PIECE)) await new Promise((done) => {
+          const end = () => done(response.off("drain", end).off("close", end));
+          response.on("drain", end).on("close", end);
+        });
       }
       return response.end();
     }

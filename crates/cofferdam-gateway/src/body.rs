@@ -3,13 +3,13 @@
 //! Nothing is kept and nothing is written anew: what is taken here is sent as it is, so chunks are
 //! read as strictly as a head is.
 
-use cofferdam_policy::judge::requests::is_same_field;
+use cofferdam_policy::judge::requests::{Requests, is_same_field};
 
 use crate::fields::is_token;
 use crate::head::is_override;
 
-/// Most digits of a chunk's size: those of 64 bits.
-const SIZE_DIGITS_MAX: u8 = 16;
+/// Most digits of a chunk's size: those of 32 bits, which every reader has.
+const SIZE_DIGITS_MAX: u8 = 8;
 /// Longest extension of one chunk of an answer. Bytes. Nobody is known to use them; they are passed.
 const EXTENSION_BYTES_MAX: usize = 256;
 /// Longest trailers, with their line ends. Bytes. gRPC-Web and digests need a few hundred.
@@ -28,11 +28,21 @@ const NO_TRAILER: &[&[u8]] = &[
     b"te",
     b"content-encoding",
     b"content-range",
+    b"content-type",
 ];
 
 /// Whether a field of this name may stand behind a body.
 pub(crate) fn may_trail(name: &[u8]) -> bool {
     !is_override(name) && !NO_TRAILER.iter().any(|other| is_same_field(other, name))
+}
+
+/// Whether a rule asks for a field of this name, removes it or sets it: behind the body it would be
+/// another one.
+pub(crate) fn is_ruled(requests: &Requests, name: &[u8]) -> bool {
+    let asked = requests.headers.iter().map(|(name, _)| name);
+    let set = requests.set_headers.iter().map(|(name, _)| name);
+    let mut ruled = requests.remove_headers.iter().chain(asked).chain(set);
+    ruled.any(|ruled| is_same_field(ruled.as_bytes(), name))
 }
 
 /// How the end of a body is told.
@@ -101,7 +111,7 @@ impl BodyFault {
 impl std::fmt::Display for BodyFault {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.write_str(match self {
-            Self::Size => "a chunk's size is 1 to 16 hexadecimal digits",
+            Self::Size => "a chunk's size is 1 to 8 hexadecimal digits",
             Self::Extension => "a chunk has an extension",
             Self::LineEnd => "a line among the chunks does not end in CR LF",
             Self::ChunkEnd => "a chunk does not end where its size says",
@@ -113,8 +123,10 @@ impl std::fmt::Display for BodyFault {
 
 /// A body on its way.
 #[derive(Debug)]
-pub struct Body {
+pub struct Body<'r> {
     side: Side,
+    /// What its rule does to fields, where there is one.
+    rule: Option<&'r Requests>,
     state: State,
     /// Bytes of the trailers so far.
     trailers: usize,
@@ -156,7 +168,7 @@ enum State {
     Refused(BodyFault),
 }
 
-impl Body {
+impl<'r> Body<'r> {
     /// The body of a message of which no byte has come.
     #[must_use]
     pub fn new(framing: Framing, side: Side) -> Self {
@@ -166,7 +178,13 @@ impl Body {
             Framing::Chunked => State::Size(0, 0),
             Framing::UntilClose => State::Open,
         };
-        Self { side, state, trailers: 0, name: Vec::new() }
+        Self { side, rule: None, state, trailers: 0, name: Vec::new() }
+    }
+
+    /// The same of a request, for which there is a rule: what it removes or sets stands behind no body.
+    #[must_use]
+    pub fn ruled(framing: Framing, rule: &'r Requests) -> Self {
+        Self { rule: Some(rule), ..Self::new(framing, Side::Request) }
     }
 
     /// Whether the message has ended. One that lasts until the connection ends never has.
@@ -293,6 +311,10 @@ impl Body {
         }
     }
 
+    fn may_trail(&self) -> bool {
+        may_trail(&self.name) && !self.rule.is_some_and(|rule| is_ruled(rule, &self.name))
+    }
+
     fn trailer(&mut self, state: State, byte: u8) -> Result<State, BodyFault> {
         self.trailers += 1;
         if self.trailers > TRAILER_BYTES_MAX {
@@ -304,7 +326,7 @@ impl Body {
             (State::TrailerEnd, _) | (_, b'\n') => Err(BodyFault::LineEnd),
             (State::TrailerValue, b'\r') => Ok(State::TrailerEnd),
             (State::TrailerValue, b'\t' | 0x20..=0x7E | 0x80..) => Ok(State::TrailerValue),
-            (State::TrailerName, b':') if may_trail(&self.name) => Ok(State::TrailerValue),
+            (State::TrailerName, b':') if self.may_trail() => Ok(State::TrailerValue),
             (State::TrailerStart | State::TrailerName, _)
                 if is_token(byte) && self.name.len() < TRAILER_NAME_BYTES_MAX =>
             {
@@ -327,6 +349,8 @@ fn advance(left: u64, rest: usize) -> (usize, u64) {
 
 #[cfg(test)]
 mod tests {
+    use cofferdam_policy::judge::requests::LinePattern;
+
     use super::*;
 
     /// What of `bytes` was taken and whether it ended, fed at once and byte by byte.
@@ -377,8 +401,9 @@ mod tests {
             (b"3\r\nab", asks, Ok((5, false)), "not yet"),
             (b"0\r\n", asks, Ok((3, false)), "the empty line is missing"),
             (b"0\r\na: b\r\nC:\r\n\r\n", asks, Ok((15, true)), "trailers"),
-            (b"fffffffffffffffe\r\nab", asks, Ok((20, false)), "16 digits"),
-            (b"00000000000000001\r\n", asks, Err(Size), "17 digits"),
+            (b"fffffffe\r\nab", asks, Ok((12, false)), "8 digits"),
+            (b"000000001\r\n", asks, Err(Size), "9 digits"),
+            (b"100000003\r\nabc\r\n", asks, Err(Size), "3 to a reader of 32 bits"),
             (b"\r\n", asks, Err(Size), "no size"),
             (b"0x3\r\nabc\r\n", asks, Err(Size), "another spelling"),
             (b"-3\r\n", asks, Err(Size), "a sign"),
@@ -410,6 +435,32 @@ mod tests {
             (b"0\r\nContent-LENGTH: 5\r\n\r\n", answers, Err(Trailer), "in any case"),
         ] {
             check(bytes, side, want, why);
+        }
+    }
+
+    #[test]
+    fn what_a_rule_removes_does_not_come_back() {
+        let rule = Requests {
+            remove_headers: vec!["x-gone".into()],
+            set_headers: vec![("authorization".into(), "ours".into())],
+            headers: vec![("x-tenant".into(), LinePattern::parse("mine").unwrap())],
+            ..Requests::default()
+        };
+        for (name, want) in [
+            ("X-Tenant", Err(BodyFault::Trailer)),
+            ("x-gone", Err(BodyFault::Trailer)),
+            ("X_Gone", Err(BodyFault::Trailer)),
+            ("Authorization", Err(BodyFault::Trailer)),
+            ("x-stays", Ok(true)),
+        ] {
+            let bytes = format!("0\r\n{name}: a\r\n\r\n");
+            let feed = |mut body: Body<'_>| body.feed(bytes.as_bytes()).map(|fed| fed.done);
+            assert_eq!(feed(Body::ruled(Framing::Chunked, &rule)), want, "{name}");
+            assert_eq!(
+                feed(Body::new(Framing::Chunked, Side::Request)),
+                Ok(true),
+                "{name}: no rule"
+            );
         }
     }
 

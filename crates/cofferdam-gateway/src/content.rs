@@ -1,6 +1,6 @@
 //! What a rule asks of the body of a request, followed as it passes, in every version of HTTP.
 
-use cofferdam_policy::judge::requests::{GraphQl, Request, Requests};
+use cofferdam_policy::judge::requests::{GraphQl, Request, Requests, is_same_field};
 
 use crate::graphql::{self, BODY_BYTES_MAX};
 use crate::packets::{Fetch, Push};
@@ -24,6 +24,11 @@ pub(crate) enum Content {
 /// Why a body does not go on: a stable name, and words.
 pub(crate) type Unread = (&'static str, String);
 
+/// A body that has to be read before it goes on is not there in time.
+pub(crate) fn late() -> Unread {
+    ("body-late", "its body has to be read whole, and was not there in time".into())
+}
+
 impl Content {
     /// What `rule` asks of the body of this request, which it allows.
     pub(crate) fn of(rule: &Requests, request: &Request<'_>) -> Self {
@@ -34,7 +39,8 @@ impl Content {
             return Self::Any;
         }
         // A fetch that is coded says no less what it is by its path; a push never is.
-        let is_coded = |(name, _): &(&str, &[u8])| name.eq_ignore_ascii_case("content-encoding");
+        let is_coded =
+            |(name, _): &(&str, &[u8])| is_same_field(b"content-encoding", name.as_bytes());
         match request.path.rsplit('/').next() {
             Some("git-receive-pack") => Self::Push(Box::default()),
             Some("git-upload-pack") if !request.headers.iter().any(is_coded) => {

@@ -58,8 +58,8 @@ pub(crate) fn receive(from: &OwnedFd) -> io::Result<Given> {
 }
 
 /// The value that came along in a sealed memfd.
-pub(crate) fn written<T: Wire>(fds: Vec<OwnedFd>) -> io::Result<T> {
-    let memory = fds.into_iter().next().ok_or(io::ErrorKind::UnexpectedEof)?;
+pub(crate) fn written<T: Wire>(memory: Option<OwnedFd>) -> io::Result<T> {
+    let memory = memory.ok_or(io::ErrorKind::UnexpectedEof)?;
     let mut bytes = Vec::new();
     File::from(memory).take(MEMORY_BYTES_MAX).read_to_end(&mut bytes)?;
     wire::decode(&bytes).map_err(io::Error::other)

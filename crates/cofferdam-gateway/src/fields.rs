@@ -211,7 +211,9 @@ pub(crate) fn is_websocket(fields: &[Field]) -> bool {
 /// A `Content-Length`: digits, none before them a zero that says nothing.
 pub(crate) fn length(value: &[u8]) -> Option<u64> {
     let plain = value.iter().all(u8::is_ascii_digit) && (!value.starts_with(b"0") || value == b"0");
-    std::str::from_utf8(value).ok().filter(|_| plain)?.parse().ok()
+    let length: u64 = std::str::from_utf8(value).ok().filter(|_| plain)?.parse().ok()?;
+    // Beyond it some readers take it for less than nothing.
+    (length <= u64::MAX / 2).then_some(length)
 }
 
 /// `start` and the fields, as they go out.

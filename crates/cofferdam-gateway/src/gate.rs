@@ -262,7 +262,7 @@ impl Gate {
     pub(crate) fn obey(&self, order: ToGateway, fds: Vec<OwnedFd>) {
         match order {
             ToGateway::Rules { generation } => {
-                if let Ok(rules) = control::written::<HostRules>(fds) {
+                if let Ok(rules) = control::written::<HostRules>(fds.into_iter().next()) {
                     self.rules.replace(rules);
                     self.ledger.send(&FromGateway::Applied { generation });
                 }

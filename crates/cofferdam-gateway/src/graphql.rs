@@ -5,7 +5,7 @@
 //! document in the URL) is refused. What `operationName` picks is not asked: each operation of a
 //! document is a query, or none of it goes on.
 
-use cofferdam_policy::judge::requests::Request;
+use cofferdam_policy::judge::requests::{Request, is_same_field};
 
 mod document;
 mod fault;
@@ -28,9 +28,14 @@ const BATCH_MAX: usize = 100;
 /// # Errors
 /// It is no GraphQL, more than queries, or may be read in two ways.
 pub fn queries_only(request: &Request<'_>, body: &[u8]) -> Result<(), GraphQlFault> {
-    let mut types = request.headers.iter().filter(|(name, _)| is(name, "content-type"));
+    // Some servers take `_` for `-`: such a field counts, and is none of those that are meant.
+    let of = |wanted: &'static [u8]| {
+        request.headers.iter().filter(move |(name, _)| is_same_field(wanted, name.as_bytes()))
+    };
+    let mut types = of(b"content-type");
     let (kind, second) = (types.next(), types.next());
-    if request.headers.iter().any(|(name, _)| is(name, "content-encoding")) {
+    let kind = kind.filter(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+    if of(b"content-encoding").next().is_some() {
         return Err(GraphQlFault::Coded);
     }
     if body.len() > BODY_BYTES_MAX {
@@ -48,10 +53,6 @@ pub fn queries_only(request: &Request<'_>, body: &[u8]) -> Result<(), GraphQlFau
         ("GET", _) => Err(GraphQlFault::NoDocument),
         (_, _) => Err(GraphQlFault::Method),
     }
-}
-
-fn is(name: &str, wanted: &str) -> bool {
-    name.eq_ignore_ascii_case(wanted)
 }
 
 /// What a body is.
@@ -113,7 +114,7 @@ fn one(json: &Json) -> Result<(), GraphQlFault> {
 
 /// A hash stands for a document that only the server knows.
 fn extensions(members: &[(String, Json)]) -> Result<(), GraphQlFault> {
-    if members.iter().any(|(name, _)| is(name, "persistedQuery")) {
+    if members.iter().any(|(name, _)| name.eq_ignore_ascii_case("persistedQuery")) {
         return Err(GraphQlFault::Persisted);
     }
     Ok(())

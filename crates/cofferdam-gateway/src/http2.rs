@@ -20,7 +20,7 @@ use h2::server;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::head::Scheme;
 
@@ -41,11 +41,11 @@ pub const STREAMS_MAX: u32 = 100;
 pub const HEADERS_BYTES_MAX: u32 = 64 * 1024;
 /// How much of one stream may be under way to us: four of them that nobody reads from stop a connection,
 /// one does not. Bytes.
-pub const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
+pub const STREAM_WINDOW_BYTES: u32 = 512 * 1024;
 /// How much of a connection may be under way to us, all streams together. Bytes.
-pub const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
-/// How much of one stream waits here to be written: two frames. Bytes.
-const SEND_BYTES: usize = 32 * 1024;
+pub const CONNECTION_WINDOW_BYTES: u32 = 2048 * 1024;
+/// How much of one stream waits here to be written: eight frames. Bytes.
+const SEND_BYTES: usize = 128 * 1024;
 /// Streams that a client opens and resets before anybody has seen them; beyond it the connection ends
 /// (rapid reset, CVE-2023-44487). The crate's own number.
 const RESETS_UNSEEN_MAX: usize = 20;
@@ -60,10 +60,12 @@ const WHOLE_MAX: usize = 16;
 /// How long such a body may take.
 pub(crate) const WHOLE_WITHIN: Duration = Duration::from_secs(30);
 /// Streams of all connections: each holds its fields, which cost a client a few bytes (RFC 7541, 7.3).
-const ALL_STREAMS_MAX: usize = 4_096;
+const ALL_STREAMS_MAX: usize = 1_024;
 /// Streams of a client that are not done with here, those among them that it has reset. One that opens and
 /// resets without end is shut out, however fast we look at them.
 const UNDONE_MAX: usize = 200;
+/// How long a client may take to go that was asked to.
+const LEAVES_WITHIN: Duration = Duration::from_secs(10);
 /// How long the preface may take.
 const PREFACE_WITHIN: Duration = Duration::from_secs(10);
 
@@ -204,12 +206,14 @@ where
             biased;
             accepted = connection.accept() => match accepted {
                 Some(Ok(_)) if streams.len() >= UNDONE_MAX => {
+                    judge.refuse(None, &Misread::TooMany).await;
                     connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
                 }
                 Some(Ok((request, mut respond))) => {
                     let Ok(place) = Arc::clone(&room.streams).try_acquire_owned() else {
                         // Nothing of it was done: the client may ask again (RFC 9113, 8.7).
                         respond.send_reset(Reason::REFUSED_STREAM);
+                        judge.refuse(None, &Misread::TooMany).await;
                         continue;
                     };
                     let served = Rc::clone(&served);
@@ -225,6 +229,8 @@ where
                 connection.graceful_shutdown();
                 leaves = true;
             }
+            // The client was told, and does not answer.
+            () = sleep(LEAVES_WITHIN), if streams.is_empty() && leaves => break,
         }
     }
     // Each stream has its event, whatever happened to the connection: it ends by itself.

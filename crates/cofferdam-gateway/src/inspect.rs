@@ -9,8 +9,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cofferdam_plan::message::Believed;
 use cofferdam_policy::judge::hosts::{Host, Pattern};
-use cofferdam_policy::network::TrustedFile;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::ServerName;
 use rustls::server::Acceptor;
@@ -59,13 +59,13 @@ pub(crate) fn issuer(patterns: &[&Pattern]) -> Result<Issuer, (String, i32)> {
 }
 
 impl Inspector {
-    /// With this authority, and whom hosts are believed by. Reads files.
+    /// With this authority, and whom hosts are believed by.
     ///
     /// # Errors
     /// What could not be done, and its `errno(3)`.
-    pub(crate) fn new(issuer: Issuer, trusted: &[TrustedFile]) -> Result<Self, (String, i32)> {
-        let beginning = roots::beginning(trusted, provider());
-        let beginning = beginning.map_err(|fault| (fault.to_string(), fault.errno()))?;
+    pub(crate) fn new(issuer: Issuer, believed: Believed) -> Result<Self, (String, i32)> {
+        let beginning = roots::beginning(believed, provider());
+        let beginning = beginning.map_err(|fault| (fault.to_string(), 0))?;
         Ok(Self { issuer, beginning: Arc::new(beginning), pool: Pool::default() })
     }
 

@@ -53,7 +53,7 @@ use std::rc::Rc;
 
 use cofferdam_plan::BUILD;
 use cofferdam_plan::egress::{Door, Egress};
-use cofferdam_plan::message::{FromGateway, ToGateway};
+use cofferdam_plan::message::{Believed, FromGateway, ToGateway};
 use cofferdam_sys::process::close_from;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::LocalSet;
@@ -126,10 +126,10 @@ fn prepare(engine: &OwnedFd) -> Result<Prepared, Failed> {
     rustix::process::chdir("/").doing("leave the caller's directory")?;
     let connections = doors::connections(confine::descriptors());
     let tokio = Builder::new_current_thread().enable_all().build().doing("make a reactor")?;
-    let (egress, user) = egress(engine)?;
+    let Begin { egress, believed, user } = begin(engine)?;
     let upstream = Upstream::read(egress.upstream_proxy.clone(), &egress.rules);
     let upstream = upstream.doing("read the resolver's configuration")?;
-    let inspector = inspector(&egress, engine)?;
+    let inspector = inspector(&egress, believed, engine)?;
     let published = published::listeners(&egress.publish).map_err(|(at, error)| Failed {
         doing: format!("publish a port at {at}"),
         errno: error.raw_os_error().unwrap_or(0),
@@ -147,29 +147,44 @@ fn prepare(engine: &OwnedFd) -> Result<Prepared, Failed> {
     Ok(Prepared { egress, names, upstream, inspector, doors, published, tokio, connections })
 }
 
-/// The gateway's part of the plan.
-fn egress(engine: &OwnedFd) -> Result<(Egress, Option<(u32, u32)>), Failed> {
+/// What the engine gives first.
+struct Begin {
+    /// The gateway's part of the plan.
+    egress: Egress,
+    /// Where it looks into TLS.
+    believed: Option<Believed>,
+    user: Option<(u32, u32)>,
+}
+
+fn begin(engine: &OwnedFd) -> Result<Begin, Failed> {
     let Given { order, fds } = control::receive(engine).doing("receive a plan")?;
     let ToGateway::Egress { user } = order else {
         return Err(Failed { doing: "be given a plan first".into(), errno: 0 });
     };
-    let egress = control::written(fds).doing("read a plan of this build: reinstall cofferdam")?;
-    Ok((egress, user))
+    let mut fds = fds.into_iter();
+    let doing = "read a plan of this build: reinstall cofferdam";
+    let egress = control::written(fds.next()).doing(doing)?;
+    let believed = fds.next().map(|fd| control::written(Some(fd))).transpose().doing(doing)?;
+    Ok(Begin { egress, believed, user })
 }
 
 /// Where a rule looks into TLS: the session's authority, of which the engine is told, and whom hosts are
 /// believed by. Without either nothing is let through.
-fn inspector(egress: &Egress, engine: &OwnedFd) -> Result<Option<Inspector>, Failed> {
+fn inspector(
+    egress: &Egress,
+    believed: Option<Believed>,
+    engine: &OwnedFd,
+) -> Result<Option<Inspector>, Failed> {
     if !egress.rules.inspects() {
         return Ok(None);
     }
     let failed = |(doing, errno)| Failed { doing, errno };
     let issuer = inspect::issuer(&egress.rules.inspected_patterns()).map_err(failed)?;
-    // At once: init waits for it, and reading the machine's authorities takes a while.
+    // At once: init waits for it, and reading hundreds of certificates takes a while.
     let certificate = issuer.certificate().to_vec();
     let told = control::say(engine, &FromGateway::Authority { certificate });
     told.doing("tell the engine of the authority")?;
-    Ok(Some(Inspector::new(issuer, &egress.trust_ca).map_err(failed)?))
+    Ok(Some(Inspector::new(issuer, believed.unwrap_or_default()).map_err(failed)?))
 }
 
 /// The sockets that init made, each with what it is for.

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::body::Framing;
 use crate::denial::Denial;
-use crate::fields::lists;
+use crate::fields::{Field, lists};
 use crate::gate::{Asked, Entry, Gate, Granted};
 use crate::head::{self, After, Head, Scheme, Target, Version};
 use crate::inside::{Inside, NotRead};
@@ -232,8 +232,13 @@ impl Served {
                 return Ok(After::Close);
             }
         }
-        let head = self.read_head(gate, inside).await?;
+        let mut head = self.read_head(gate, inside).await?;
         let asked = self.whom(gate, &head).await?;
+        // A host that reads no body of this method would take it for the next request.
+        let is_last = AGAIN.contains(&head.method.as_str()) && head.framing != Framing::None;
+        if is_last {
+            head.headers.push(Field::new("Connection", "close"));
+        }
         // What goes on is what is judged: a field that `Connection` takes away never counts.
         let outgoing = head.outgoing(&asked.host, asked.port);
         let fields = listed(&outgoing);
@@ -243,6 +248,9 @@ impl Served {
         if rule.requests.graphql.is_some() {
             // Its body is held here, so nobody waits for the host's word.
             sent.headers.retain(|field| !field.is("expect"));
+        }
+        if is_last {
+            sent.headers.push(Field::new("Connection", "close"));
         }
         let fields = listed(&sent);
         let mut held = Held::new(&rule, view(&sent, &fields));
@@ -277,7 +285,8 @@ impl Served {
                 Err(broken) => break Err(broken),
             }
         };
-        if let (Ok(_), Some(words)) = (&done, held.shown()) {
+        if let Some(words) = held.shown() {
+            // A host may have done what its client did not wait for.
             entry.note(words);
         }
         done.map_err(|broken| told(broken, &rule, (&mut entry, &asked)))

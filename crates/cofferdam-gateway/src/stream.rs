@@ -1,7 +1,8 @@
 //! A connection in the clear, or one whose TLS ends here.
 
+use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -11,14 +12,15 @@ use tokio_rustls::TlsStream;
 /// A connection whose first bytes have been read already: they come again.
 #[derive(Debug)]
 pub(crate) struct Rewound {
-    /// What comes first.
+    /// What comes first, and how much of it was taken since.
     ahead: Vec<u8>,
+    taken: usize,
     stream: TcpStream,
 }
 
 impl Rewound {
     pub(crate) const fn new(ahead: Vec<u8>, stream: TcpStream) -> Self {
-        Self { ahead, stream }
+        Self { ahead, taken: 0, stream }
     }
 
     /// The connection itself.
@@ -36,9 +38,13 @@ impl AsyncRead for Rewound {
         if self.ahead.is_empty() {
             return Pin::new(&mut self.stream).poll_read(task, into);
         }
-        let length = self.ahead.len().min(into.remaining());
-        let rest = self.ahead.split_off(length);
-        into.put_slice(&std::mem::replace(&mut self.ahead, rest));
+        let rest = self.ahead.get(self.taken..).unwrap_or_default();
+        let piece = rest.get(..into.remaining()).unwrap_or(rest);
+        into.put_slice(piece);
+        self.taken += piece.len();
+        if self.taken == self.ahead.len() {
+            (self.ahead, self.taken) = (Vec::new(), 0);
+        }
         Poll::Ready(Ok(()))
     }
 }
@@ -50,6 +56,19 @@ impl AsyncWrite for Rewound {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(task, bytes)
+    }
+
+    // Records of TLS come four at a time: in one call, where they are asked to.
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        task: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(task, pieces)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -87,8 +106,11 @@ impl Stream {
     pub(crate) fn is_quiet(&mut self) -> bool {
         let mut byte = [0];
         let mut into = ReadBuf::new(&mut byte);
-        let mut nobody = Context::from_waker(Waker::noop());
-        Pin::new(self).poll_read(&mut nobody, &mut into).is_pending()
+        // The task's budget says nothing about the other side.
+        let read = tokio::task::unconstrained(poll_fn(|task| {
+            Pin::new(&mut *self).poll_read(task, &mut into)
+        }));
+        pin!(read).poll(&mut Context::from_waker(Waker::noop())).is_pending()
     }
 }
 
@@ -116,6 +138,26 @@ impl AsyncWrite for Stream {
             Self::Plain(stream) => Pin::new(stream).poll_write(task, bytes),
             Self::Again(stream) => Pin::new(stream.as_mut()).poll_write(task, bytes),
             Self::Tls(stream) => Pin::new(stream.as_mut()).poll_write(task, bytes),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        task: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(task, pieces),
+            Self::Again(stream) => Pin::new(stream.as_mut()).poll_write_vectored(task, pieces),
+            Self::Tls(stream) => Pin::new(stream.as_mut()).poll_write_vectored(task, pieces),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Plain(stream) => stream.is_write_vectored(),
+            Self::Again(stream) => stream.is_write_vectored(),
+            Self::Tls(stream) => stream.is_write_vectored(),
         }
     }
 

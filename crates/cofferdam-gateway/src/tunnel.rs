@@ -24,7 +24,7 @@ const PIPE_BYTES: usize = 1 << 20;
 
 /// How long a connection may be silent of which one side has ended: a host that never ends its own keeps
 /// no place.
-const HALF_OPEN: Duration = Duration::from_secs(60);
+pub(crate) const HALF_OPEN: Duration = Duration::from_secs(60);
 
 /// Carries both directions until both have ended, or one of them failed: then neither goes on.
 ///

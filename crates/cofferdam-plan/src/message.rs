@@ -180,10 +180,21 @@ pub enum Order {
     },
 }
 
+/// Certificates of the authorities by which the gateway believes hosts (X.509, DER), as the engine read
+/// them: inside the same ones are believed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Believed {
+    /// The system's: one that is none is passed over.
+    pub system: Vec<Vec<u8>>,
+    /// Those of `network.trust_ca`: one that is none is refused.
+    pub named: Vec<Vec<u8>>,
+}
+
 /// From the engine to the gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ToGateway {
-    /// The gateway's half of the plan comes with this packet, in a sealed memfd.
+    /// The gateway's half of the plan comes with this packet, in a sealed memfd; where it looks into
+    /// TLS, [`Believed`] in a second one.
     Egress {
         /// User and group to become, where root starts it.
         user: Option<(u32, u32)>,

@@ -11,7 +11,7 @@ use cofferdam_policy::model::{Clause, Shown, Variable};
 
 use crate::content::Content;
 use crate::coverage::{Coverage, Extent};
-use crate::message::{Ended, FromGateway, Order, Report, ToGateway, Way, Went};
+use crate::message::{Believed, Ended, FromGateway, Order, Report, ToGateway, Way, Went};
 use crate::plan::{
     Access, Argument, Aside, Bounds, Carrier, Expect, Guard, Idmap, Opening, Plan, Resource,
     Spaces, Step, Streams, Workload,
@@ -348,6 +348,7 @@ wire_enum!(FromGateway {
     8 => Asks(question),
     9 => AsksNoMore { id },
 });
+wire_struct!(Believed { system, named });
 wire_enum!(ToGateway {
     0 => Egress { user },
     1 => Sockets,

@@ -141,6 +141,8 @@ fn beside(old: &Policy, new: &Policy) -> Vec<Restart> {
         own,
         hidden,
         replaced,
+        // The file was read at the start.
+        authorities: _,
         root_links,
         left_out,
         // What a preset brings is compared where it is.

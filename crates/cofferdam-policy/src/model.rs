@@ -365,6 +365,9 @@ pub struct Policy {
     /// Entries of `/etc` that cofferdam writes itself, those of one kind in the order in which they are
     /// looked for; they exist on this host.
     pub replaced: Vec<Replaced>,
+    /// The system's list of authorities, in view or not, where the gateway looks into TLS and there is
+    /// one that the workload cannot write.
+    pub authorities: Option<PathBuf>,
     /// Names at the root that are symbolic links on this host (`/bin` -> `usr/bin`).
     pub root_links: Vec<(PathBuf, PathBuf)>,
     /// Toolchains that are not in the view, because a symbolic link leads to them.

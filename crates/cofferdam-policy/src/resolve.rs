@@ -141,6 +141,7 @@ pub fn resolve(document: &Document, facts: &Facts) -> Result<Policy, PolicyError
     let (network, network_clause) = resolver.network();
     resolver.no_trusted_file_lacks(&network)?;
     let seeds = resolver.seeds(&grants, &workspace);
+    let authorities = resolver.system_authorities(&grants, &workspace);
     let withheld = resolver.withheld(&environment);
     Ok(Policy {
         isolation: document.isolation.value,
@@ -157,6 +158,7 @@ pub fn resolve(document: &Document, facts: &Facts) -> Result<Policy, PolicyError
         own: kept.own,
         hidden: kept.hidden,
         replaced: kept.replaced,
+        authorities,
         root_links,
         left_out,
         presets: document.presets.iter().map(preset::extended).collect(),

@@ -24,7 +24,7 @@ use rustix::net::{
 use crate::launch::{Programs, sealed};
 use crate::refusal::StartRefusal;
 use crate::terminal::ready;
-use crate::trust::is_one;
+use crate::trust::{Trust, is_one};
 
 /// A message names a host, a rule and a reason; or is a certificate that names the policy's hosts.
 const MESSAGE_BYTES_MAX: usize = 64 << 10;
@@ -131,14 +131,16 @@ impl Gateway {
         Ok(Self { socket: ours, child, places: 0, owed: 0, open: 0, gone: false })
     }
 
-    /// Gives it its half of the plan.
-    pub(crate) fn give(&self, egress: &Egress, ids: Ids) -> io::Result<()> {
-        let memory = sealed(&wire::encode(egress))?;
+    /// Gives it its half of the plan, and whom hosts are believed by.
+    pub(crate) fn give(&self, egress: &Egress, ids: Ids, trust: Option<&Trust>) -> io::Result<()> {
+        let plan = sealed(&wire::encode(egress))?;
+        let believed = trust.map(|trust| sealed(&wire::encode(trust.believed()))).transpose()?;
         let user = match ids {
             Ids::Caller { .. } => None,
             Ids::Owner { .. } | Ids::StandIn { .. } => Some(ids.pair()),
         };
-        self.send(&ToGateway::Egress { user }, &[memory.as_fd()])
+        let fds: Vec<_> = [&plan].into_iter().chain(&believed).map(AsFd::as_fd).collect();
+        self.send(&ToGateway::Egress { user }, &fds)
     }
 
     /// Passes sockets on, which init made.

@@ -202,7 +202,7 @@ impl Waiting {
         running.gateway = match (&plan.egress, gateway) {
             (None, _) => None,
             (Some(egress), Some(mut gateway)) => {
-                let given = gateway.give(egress, ids);
+                let given = gateway.give(egress, ids, trust);
                 // One that is gone has said why, or that it is gone is the better reason.
                 if given.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
                     gateway.ready()?;

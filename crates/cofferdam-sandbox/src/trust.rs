@@ -10,6 +10,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use cofferdam_plan::message::Believed;
 use cofferdam_plan::model::{Clause, Ours, Policy};
 use cofferdam_plan::plan::Trusted;
 use rustix::fs::{FileType, Mode, OFlags, fstat};
@@ -70,19 +71,19 @@ impl TrustError {
 /// Authorities that are believed inside, but for the session's own.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Trust {
-    /// Each once (X.509, DER).
-    certificates: Vec<Vec<u8>>,
+    believed: Believed,
+    /// Whether the system's are in view inside.
+    shown: bool,
 }
 
 impl std::fmt::Debug for Trust {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(out, "{} certificates", self.certificates.len())
+        write!(out, "{} certificates", self.certificates().count())
     }
 }
 
 impl Trust {
-    /// Reads them; `None` where nobody looks into TLS. The system's are those that the workload would
-    /// see anyway.
+    /// Reads them; `None` where nobody looks into TLS.
     ///
     /// # Errors
     /// A file cannot be read, or is too long; or one that a person names has no certificate.
@@ -91,11 +92,11 @@ impl Trust {
         if !network.rules.inspects() {
             return Ok(None);
         }
-        let (mut certificates, mut left) = (Vec::new(), BYTES_MAX);
-        let system = policy.replaced.iter().find(|ours| ours.by == Ours::Authorities);
-        if let Some(system) = system {
-            let text = read(&system.at, &Clause::built_in("network.inspect"), &mut left)?;
-            certificates.extend(pem::certificates(&text));
+        let (mut believed, mut left) = (Believed::default(), BYTES_MAX);
+        let shown = policy.replaced.iter().any(|ours| ours.by == Ours::Authorities);
+        if let Some(system) = &policy.authorities {
+            let text = read(system, &Clause::built_in("network.inspect"), &mut left)?;
+            believed.system = pem::certificates(&text).collect();
         }
         for file in &network.trust_ca {
             let (path, clause) = (&file.path, &file.clause);
@@ -103,15 +104,31 @@ impl Trust {
             if more.is_empty() {
                 return Err(TrustError::Empty { path: path.clone(), clause: clause.clone() });
             }
-            certificates.extend(more);
+            believed.named.extend(more);
         }
-        Ok(Some(Self { certificates: once(certificates) }))
+        let mut seen = std::collections::BTreeSet::new();
+        for list in [&mut believed.named, &mut believed.system] {
+            // Java's store has a name for each, OpenSSL complains of none.
+            list.retain(|certificate| seen.insert(certificate.clone()));
+        }
+        Ok(Some(Self { believed, shown }))
+    }
+
+    /// The gateway's part: it believes hosts by what was read here, and by nothing else.
+    pub(crate) const fn believed(&self) -> &Believed {
+        &self.believed
+    }
+
+    /// Those that are believed inside, each once: the system's are those that would be seen anyway.
+    fn certificates(&self) -> impl Iterator<Item = &[u8]> {
+        let system = self.believed.system.iter().filter(|_| self.shown);
+        system.chain(&self.believed.named).map(Vec::as_slice)
     }
 
     /// A file for the sandbox, with `session`, its own authority, in it.
     pub(crate) fn file(&self, what: Trusted, session: &[u8]) -> Vec<u8> {
         let own = [session];
-        let all = self.certificates.iter().map(Vec::as_slice).chain(own);
+        let all = self.certificates().chain(own);
         match what {
             Trusted::Everybody => pem::text(all).into_bytes(),
             Trusted::Session => pem::text(own.into_iter()).into_bytes(),
@@ -135,13 +152,6 @@ pub(crate) fn is_one(certificate: &[u8]) -> bool {
         }
         _ => false,
     }
-}
-
-/// Without those that were there before: Java's store has a name for each, OpenSSL complains of none.
-fn once(certificates: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
-    let mut seen = std::collections::BTreeSet::new();
-    let new = |certificate: &Vec<u8>| seen.insert(certificate.clone());
-    certificates.into_iter().filter(new).collect()
 }
 
 /// A regular file, whole, of at most `left` bytes, which are fewer then. One that is none is not waited

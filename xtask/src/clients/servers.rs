@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use super::Sees;
+
 /// Who they are as, where root runs this: made for it, and removed.
 const USER: &str = "cofclients";
 /// Where PostgreSQL of Debian has its programs.
@@ -154,14 +156,20 @@ impl Servers {
     }
 
     /// Variables of the scripts, as a shell takes them.
-    pub(super) fn variables(&self) -> String {
+    ///
+    /// What is looked into is believed by what the sandbox has been given, and by nothing of ours.
+    pub(super) fn variables(&self, sees: Sees) -> String {
         let at = |name: &str| self.work.join(name).display().to_string();
         let tools = self
             .tools
             .iter()
             .map(|(name, path)| format!(" {}={}", name.to_uppercase(), path.display()));
         let tools: String = tools.collect();
-        format!("CA={} REPO={} WHO={}{tools}", at("ca.pem"), at("repository.git"), self.person.name)
+        let trusts = match sees {
+            Sees::Nothing => format!("CA={0} JAVA_CA={0}", at("ca.pem")),
+            Sees::Requests => "CA=$SSL_CERT_FILE JAVA_CA=".into(),
+        };
+        format!("{trusts} REPO={} WHO={}{tools}", at("repository.git"), self.person.name)
     }
 
     /// Why a client that needs `program` cannot run.
@@ -177,7 +185,7 @@ impl Servers {
         }
     }
 
-    pub(super) fn policy(&self) -> String {
+    pub(super) fn policy(&self, sees: Sees) -> String {
         let dial = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
         let rule = |port: u16, protocol: &str, to: u16| {
             format!(
@@ -187,7 +195,14 @@ impl Servers {
             )
         };
         let mut text = String::from("version = 1\n");
-        text += &rule(443, "tls", self.web_tls);
+        match sees {
+            Sees::Nothing => text += &rule(443, "tls", self.web_tls),
+            Sees::Requests => {
+                text += &format!("[network]\ntrust_ca = [{:?}]\n", self.work.join("ca.pem"));
+                text += &rule(443, "tls", self.web_tls);
+                text += "inspect = \"always\"\nwebsocket = true\n";
+            }
+        }
         text += &rule(80, "http", self.web.port);
         for (port, server) in [(5432, &self.postgres), (22, &self.sshd)] {
             if let Ok(server) = server {

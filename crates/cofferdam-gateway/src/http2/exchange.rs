@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use super::flow::{self, Halt, Source};
 use super::{Broken, Judge, Place, Refusal, Served, WHOLE_WITHIN, head};
 use crate::body::Framing;
-use crate::content::Content;
+use crate::content::{Content, late};
 use crate::fields::lists;
 use crate::head::Head;
 use crate::relay::split;
@@ -79,8 +79,6 @@ async fn carry<J: Judge>(
         return Err(refused(&place, &Broken::RequestTooLarge(most)));
     }
     let mut content = Content::of(place.requests(), &request);
-    // Its permits are never closed. One is held until the body has gone.
-    let _turn = if content.holds() { served.room.whole.acquire().await.ok() } else { None };
     let mut body = if content.holds() {
         if lists(&head.headers, "expect", "100-continue") && framing(&body) != Framing::None {
             // It waits for a word that the host cannot give yet, and need not any more.
@@ -89,11 +87,19 @@ async fn carry<J: Judge>(
             drop(respond.send_informational(go_on));
         }
         let mut body = body;
-        let held = timeout(WHOLE_WITHIN, flow::collect(&mut body, &mut content, most)).await;
-        let held = held.unwrap_or(Err(Halt::From(Some(Reason::CANCEL))));
+        let whole = async {
+            // Its permits are never closed.
+            let turn = served.room.whole.acquire().await.ok();
+            flow::collect(&mut body, &mut content, most).await.map(|held| (held, turn))
+        };
+        let held = tokio::select! {
+            biased;
+            reset = poll_fn(|task| respond.poll_reset(task)) => Err(Halt::From(reset.ok())),
+            held = timeout(WHOLE_WITHIN, whole) => held.unwrap_or_else(|_| Err(late().into())),
+        };
         let held = held.and_then(|held| Ok(content.end(&request).map(|()| held)?));
         match held {
-            Ok((bytes, trailers)) => Source::Whole(bytes, trailers),
+            Ok(((bytes, trailers), turn)) => Source::Whole(bytes, trailers, turn),
             Err(halt) => {
                 return stopped(of_request(halt), &place, respond, Begun::No).map(drop);
             }
@@ -102,7 +108,8 @@ async fn carry<J: Judge>(
         Source::Stream(body, content)
     };
     let end = forward(served, (head, &out), &mut body, (&mut place, respond)).await?;
-    if let (End::Well, Source::Stream(_, content)) = (end, &body)
+    // A host may have done what a client did not wait for.
+    if let (End::Well | End::Gone, Source::Stream(_, content)) = (end, &body)
         && let Some(words) = content.shown()
     {
         place.noted(words);
@@ -115,7 +122,9 @@ async fn carry<J: Judge>(
 enum End {
     /// With the whole answer of the host.
     Well,
-    /// Somebody took it back.
+    /// The client has gone.
+    Gone,
+    /// Somebody took it back; that is on record.
     Early,
 }
 
@@ -134,7 +143,7 @@ fn stopped(
     begun: Begun,
 ) -> Result<End, Refusal> {
     let broken = match stop {
-        Stop::Client(_) => return Ok(End::Early),
+        Stop::Client(_) => return Ok(End::Gone),
         Stop::Unseen => Broken::NoAnswer,
         Stop::Broken(broken) => broken,
     };
@@ -187,12 +196,12 @@ fn refused(place: &impl Place, broken: &Broken) -> Refusal {
 async fn forward<J: Judge>(
     served: &Served<J>,
     (head, out): (&Head, &Request<()>),
-    body: &mut Source,
+    body: &mut Source<'_>,
     (place, respond): (&mut J::Place, &mut SendResponse<Bytes>),
 ) -> Result<End, Refusal> {
     let is_empty = match &*body {
         Source::Stream(body, _) => body.is_end_stream(),
-        Source::Whole(bytes, trailers) => bytes.is_empty() && trailers.is_none(),
+        Source::Whole(bytes, trailers, _) => bytes.is_empty() && trailers.is_none(),
     };
     let twice = is_empty && AGAIN.contains(&head.method.as_str());
     let touched = Cell::new(false);
@@ -246,7 +255,7 @@ struct Said<'a, P> {
 /// Both directions at once: a host may answer early.
 async fn both<P: Place>(
     said: &Said<'_, P>,
-    (body, mut to, is_empty): (&mut Source, SendStream<Bytes>, bool),
+    (body, mut to, is_empty): (&mut Source<'_>, SendStream<Bytes>, bool),
     answer: ResponseFuture,
     respond: &mut SendResponse<Bytes>,
 ) -> Result<(), Stop> {
@@ -272,18 +281,24 @@ async fn both<P: Place>(
 /// Passes the request's body on; comes back where that has to end both directions.
 async fn upload<P: Place>(
     said: &Said<'_, P>,
-    body: &mut Source,
+    body: &mut Source<'_>,
     to: &mut SendStream<Bytes>,
 ) -> Result<(), Stop> {
     let count = |bytes| {
         said.touched.set(true);
         said.place.sent(bytes);
     };
-    let most = said.place.requests().max_request_bytes;
+    let rule = said.place.requests();
     let done = match body {
-        Source::Stream(from, content) => flow::pass(from, to, content, (count, most)).await,
-        Source::Whole(bytes, trailers) => {
-            flow::send_whole(to, (bytes.clone(), trailers.clone()), count).await
+        Source::Stream(from, content) => {
+            let counts = (count, rule.max_request_bytes, Some(rule));
+            flow::pass(from, to, content, counts).await
+        }
+        Source::Whole(bytes, trailers, turn) => {
+            let sent = flow::send_whole(to, (bytes.clone(), trailers.clone()), (count, rule)).await;
+            // It is not said again: the next one may be held.
+            (*bytes, *turn) = (Bytes::new(), None);
+            sent
         }
     };
     match done {
@@ -339,7 +354,7 @@ async fn answered<P: Place>(
         return Ok(());
     }
     let count = |bytes| said.place.received(bytes);
-    match flow::pass(&mut body, &mut to, &mut Content::Any, (count, most)).await {
+    match flow::pass(&mut body, &mut to, &mut Content::Any, (count, most, None)).await {
         Ok(()) => Ok(()),
         Err(Halt::To(reason)) => Err(Stop::Client(reason)),
         Err(Halt::From(Some(reason))) => Err(Stop::Broken(Broken::Reset(reason))),

@@ -4,10 +4,12 @@ use std::future::poll_fn;
 use std::task::Poll;
 
 use bytes::Bytes;
+use cofferdam_policy::judge::requests::Requests;
 use h2::{Reason, RecvStream, SendStream};
 use http::HeaderMap;
+use tokio::sync::SemaphorePermit;
 
-use crate::body::may_trail;
+use crate::body::{is_ruled, may_trail};
 use crate::content::{Content, Unread};
 
 /// Why a direction ends before its body does.
@@ -32,11 +34,11 @@ impl From<Unread> for Halt {
 }
 
 /// Where a body comes from.
-pub(super) enum Source {
+pub(super) enum Source<'a> {
     /// As it comes, and what a rule asks of it.
     Stream(RecvStream, Content),
-    /// It was read before.
-    Whole(Bytes, Option<HeaderMap>),
+    /// It was read before, in its turn.
+    Whole(Bytes, Option<HeaderMap>, Option<SemaphorePermit<'a>>),
 }
 
 /// Passes a body on, to its end. `content` sees each piece before it goes.
@@ -44,7 +46,7 @@ pub(super) async fn pass(
     from: &mut RecvStream,
     to: &mut SendStream<Bytes>,
     content: &mut Content,
-    (count, most): (impl Fn(usize), Option<u64>),
+    (count, most, rule): (impl Fn(usize), Option<u64>, Option<&Requests>),
 ) -> Result<(), Halt> {
     let (mut total, most) = (0_u64, most.unwrap_or(u64::MAX));
     while let Some(bytes) = next(from, to).await? {
@@ -64,19 +66,19 @@ pub(super) async fn pass(
         }
     }
     let trailers = poll_fn(|task| from.poll_trailers(task)).await.map_err(ended)?;
-    finish(to, trailers)
+    finish(to, trailers, rule)
 }
 
 /// Sends a body that was read before.
 pub(super) async fn send_whole(
     to: &mut SendStream<Bytes>,
     (body, trailers): (Bytes, Option<HeaderMap>),
-    count: impl Fn(usize),
+    (count, rule): (impl Fn(usize), &Requests),
 ) -> Result<(), Halt> {
     let (length, is_last) = (body.len(), trailers.is_none());
     count(length);
     give(to, body, is_last).await?;
-    if is_last { Ok(()) } else { finish(to, trailers) }
+    if is_last { Ok(()) } else { finish(to, trailers, Some(rule)) }
 }
 
 /// Reads a whole body.
@@ -127,13 +129,18 @@ async fn give(to: &mut SendStream<Bytes>, mut bytes: Bytes, is_last: bool) -> Re
             return Ok(());
         }
     }
-    if is_last { finish(to, None) } else { Ok(()) }
+    if is_last { finish(to, None, None) } else { Ok(()) }
 }
 
-/// The end of a body, with what stands behind it.
-fn finish(to: &mut SendStream<Bytes>, trailers: Option<HeaderMap>) -> Result<(), Halt> {
+/// The end of a body, with what stands behind it; of a request, what its rule removes or sets is not.
+fn finish(
+    to: &mut SendStream<Bytes>,
+    trailers: Option<HeaderMap>,
+    rule: Option<&Requests>,
+) -> Result<(), Halt> {
+    let may = |name: &[u8]| may_trail(name) && !rule.is_some_and(|rule| is_ruled(rule, name));
     let sent = match trailers {
-        Some(fields) if !fields.keys().all(|name| may_trail(name.as_str().as_bytes())) => {
+        Some(fields) if !fields.keys().all(|name| may(name.as_str().as_bytes())) => {
             return Err(Halt::Trailer);
         }
         Some(fields) => to.send_trailers(fields),

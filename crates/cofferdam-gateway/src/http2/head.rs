@@ -27,6 +27,8 @@ pub enum Misread {
     Blank,
     /// It is for another host than the connection: for whom.
     Elsewhere(String),
+    /// There are too many others already: of this connection, or of all.
+    TooMany,
 }
 
 impl Misread {
@@ -39,6 +41,7 @@ impl Misread {
             Self::Scheme => "http-scheme",
             Self::Blank => "http-blank",
             Self::Elsewhere(_) => "host-mismatch",
+            Self::TooMany => "http-streams",
         }
     }
 
@@ -49,6 +52,7 @@ impl Misread {
             Self::Head(fault) => fault.status(),
             Self::Connect | Self::Scheme | Self::Blank => 400,
             Self::Elsewhere(_) => 421,
+            Self::TooMany => 503,
         }
     }
 }
@@ -61,6 +65,7 @@ impl std::fmt::Display for Misread {
             Self::Scheme => out.write_str("`:scheme` is not the connection's"),
             Self::Blank => out.write_str("a field begins or ends with a blank"),
             Self::Elsewhere(named) => write!(out, "the request is for {named}"),
+            Self::TooMany => out.write_str("too many requests are under way"),
         }
     }
 }

@@ -90,7 +90,7 @@ pub(super) async fn share(gate: &Rc<Gate>, up: Up) -> Option<Shared> {
     let (host, driver) = http2::begin(stream).await.ok()?;
     // It ends when the host ends it, or when nobody holds it any more.
     spawn_local(async move { drop(driver.await) });
-    let shared = Shared { asked, dial, host, address };
+    let shared = Shared { asked, dial, host, address, holders: Rc::default() };
     if encrypted && let Some(inspector) = &gate.inspector {
         inspector.pool.share(shared.clone());
     }

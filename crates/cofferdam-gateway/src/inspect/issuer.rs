@@ -18,6 +18,7 @@ use rcgen::{
 use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{ServerSessionMemoryCache, StoresServerSessions};
 use time::OffsetDateTime;
 
 /// Certificates begin so long ago: clocks inside and outside are the same, those of programs that were
@@ -29,6 +30,8 @@ const AUTHORITY_FOR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 const LEAF_FOR: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// When a new one is made.
 const LEAF_USED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+/// Most sessions that are kept, so that they may be taken up again.
+const SESSIONS_MAX: usize = 1_024;
 /// Most certificates that are kept: names below a wildcard are the workload's to choose.
 const LEAVES_MAX: usize = 1_024;
 /// Bytes of a serial number: below the 20 of RFC 5280, 4.1.2.2, and never negative.
@@ -63,6 +66,11 @@ pub(crate) struct Issuer {
     /// One key for every host: it lives as long as the authority's, in the same memory.
     leaf_key: KeyPair,
     provider: Arc<CryptoProvider>,
+    /// Sessions of every host together: rustls takes one up again under its
+    /// own name alone, and addresses have none; whom a connection is for is not read from it.
+    sessions: Arc<ServerSessionMemoryCache>,
+    /// Whom it may be for.
+    patterns: Vec<Pattern>,
     leaves: RefCell<BTreeMap<(Host, Speaks), Leaf>>,
 }
 
@@ -110,7 +118,10 @@ impl Issuer {
         params.name_constraints = constraints(patterns);
         let certificate = params.self_signed(&key)?.der().clone();
         let (signs, leaf_key) = (Signs::new(params, key), KeyPair::generate()?);
-        Ok(Self { signs, certificate, leaf_key, provider, leaves: RefCell::default() })
+        let sessions = ServerSessionMemoryCache::new(SESSIONS_MAX);
+        let patterns = patterns.iter().map(|pattern| (*pattern).clone()).collect();
+        let leaves = RefCell::default();
+        Ok(Self { signs, certificate, leaf_key, provider, sessions, patterns, leaves })
     }
 
     /// The certificate, as the sandbox gets it.
@@ -129,6 +140,10 @@ impl Issuer {
             && made.elapsed() < LEAF_USED_FOR
         {
             return Ok(Arc::clone(config));
+        }
+        if !self.patterns.iter().any(|pattern| pattern.holds(host)) {
+            let why = "the session's authority is not for this host: start again";
+            return Err(NoCertificate(why.into()));
         }
         let config = Arc::new(self.leaf(host, speaks)?);
         let mut leaves = self.leaves.borrow_mut();
@@ -156,6 +171,7 @@ impl Issuer {
         let config = ServerConfig::builder_with_provider(Arc::clone(&self.provider));
         let config = config.with_safe_default_protocol_versions()?.with_no_client_auth();
         let mut config = config.with_single_cert(vec![certificate], key)?;
+        config.session_storage = Arc::clone(&self.sessions) as Arc<dyn StoresServerSessions>;
         config.alpn_protocols = vec![speaks.alpn().to_vec()];
         Ok(config)
     }
@@ -249,12 +265,10 @@ mod tests {
 
     /// Whether a client that trusts the authority believes a certificate for `leaf` to be `asked`'s.
     fn believes(issuer: &Issuer, leaf: &str, asked: &str) -> bool {
-        let host = leaf.parse().map_or_else(|_| Host::Name(name(leaf)), Host::Address);
         let mut params = CertificateParams::new(vec![leaf.to_owned()]).unwrap();
         params.not_before = lasting(LEAF_FOR).not_before;
         params.not_after = lasting(LEAF_FOR).not_after;
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        assert!(issuer.ending(&host, Speaks::Http1).is_ok());
         let signed = params.signed_by(&issuer.leaf_key, &issuer.signs).unwrap();
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from(issuer.certificate().to_vec())).unwrap();
@@ -287,6 +301,8 @@ mod tests {
             (&any, "192.0.2.1", false, "no address"),
         ] {
             assert_eq!(believes(issuer, leaf, leaf), want, "{leaf}: {why}");
+            let host = leaf.parse().map_or_else(|_| Host::Name(name(leaf)), Host::Address);
+            assert_eq!(issuer.ending(&host, Speaks::Http1).is_ok(), want, "{leaf}: nor is it made");
         }
         assert!(!believes(&exact, "good.test", "evil.test"), "a leaf is for its name");
     }

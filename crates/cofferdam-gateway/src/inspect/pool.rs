@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -19,7 +20,8 @@ const KEPT_FOR: Duration = Duration::from_secs(15);
 /// Most that are kept, the oldest goes first: each is a descriptor.
 const KEPT_MAX: usize = 32;
 
-/// A connection to a host that carries HTTP/2, and more than one request at a time.
+/// A connection to a host that carries HTTP/2, and more than one request at a time: those of one client's
+/// connection. What a host bears of one, several would have to share.
 #[derive(Clone, Debug)]
 pub(super) struct Shared {
     pub(super) asked: Asked,
@@ -28,6 +30,8 @@ pub(super) struct Shared {
     pub(super) host: SendRequest<Bytes>,
     /// Whom it is to.
     pub(super) address: Option<SocketAddr>,
+    /// Each who holds it has one.
+    pub(super) holders: Rc<()>,
 }
 
 /// Those that are there, the oldest first.
@@ -72,12 +76,14 @@ impl Pool {
         idle.push_back((Instant::now(), up));
     }
 
-    /// One that carries HTTP/2 for this host, and takes another request.
+    /// One that carries HTTP/2 for this host, takes another request, and is nobody's now.
     pub(super) fn shared(&self, asked: &Asked, dial: Option<SocketAddr>) -> Option<Shared> {
         let mut shared = self.shared.borrow_mut();
         // Who uses one holds it too: it does not end with its place here.
         shared.retain(|(since, one)| since.elapsed() < KEPT_FOR && is_there(&one.host));
-        let fits = |(_, one): &&mut (Instant, Shared)| one.asked.is_for(asked) && one.dial == dial;
+        let fits = |(_, one): &&mut (Instant, Shared)| {
+            one.asked.is_for(asked) && one.dial == dial && Rc::strong_count(&one.holders) == 1
+        };
         let (since, found) = shared.iter_mut().rev().find(fits)?;
         *since = Instant::now();
         Some(found.clone())

@@ -1,26 +1,17 @@
-//! Whom hosts are believed by: the authorities of this machine, and those that the policy adds.
+//! Whom hosts are believed by: the authorities that the engine read, of this machine and of the policy.
 
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::Path;
 use std::sync::Arc;
 
-use cofferdam_policy::network::TrustedFile;
+use cofferdam_plan::message::Believed;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
-
-/// Longest file of authorities. Bytes; the system's have about 250 KiB.
-const FILE_BYTES_MAX: u64 = 4 << 20;
 
 /// Why hosts could not be believed.
 #[derive(Debug)]
 pub(crate) enum NoRoots {
-    /// A file of `network.trust_ca` cannot be read.
-    File(String, io::Error),
-    /// It has no certificate, or one that is none.
-    NoCertificate(String),
+    /// A certificate of `network.trust_ca` is none that a host can be believed by.
+    Unfit(rustls::Error),
     /// There is no authority at all.
     Nobody,
     /// The library takes none of its own protocols.
@@ -30,10 +21,9 @@ pub(crate) enum NoRoots {
 impl std::fmt::Display for NoRoots {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::File(path, _) => write!(out, "read the authorities of {path}"),
-            Self::NoCertificate(path) => write!(
+            Self::Unfit(error) => write!(
                 out,
-                "find certificates in {path}, of network.trust_ca: it takes PEM, BEGIN CERTIFICATE"
+                "believe a certificate of network.trust_ca ({error}): it takes those of authorities"
             ),
             Self::Nobody => out.write_str(
                 "look into TLS: this machine has no certificate authorities; install \
@@ -44,26 +34,16 @@ impl std::fmt::Display for NoRoots {
     }
 }
 
-impl NoRoots {
-    /// `errno(3)`, 0 where no system call failed.
-    pub(crate) fn errno(&self) -> i32 {
-        match self {
-            Self::File(_, error) => error.raw_os_error().unwrap_or(0),
-            Self::NoCertificate(_) | Self::Nobody | Self::Library(_) => 0,
-        }
-    }
-}
-
-/// How TLS is begun with hosts. Reads files: to be called before the process is confined.
+/// How TLS is begun with hosts.
 pub(crate) fn beginning(
-    trusted: &[TrustedFile],
+    believed: Believed,
     provider: Arc<CryptoProvider>,
 ) -> Result<ClientConfig, NoRoots> {
     let mut roots = RootCertStore::empty();
     // One that cannot be read makes hosts unbelievable, never believable.
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    for file in trusted {
-        add(&mut roots, &file.path)?;
+    roots.add_parsable_certificates(believed.system.into_iter().map(CertificateDer::from));
+    for certificate in believed.named {
+        roots.add(certificate.into()).map_err(NoRoots::Unfit)?;
     }
     if roots.is_empty() {
         return Err(NoRoots::Nobody);
@@ -73,16 +53,26 @@ pub(crate) fn beginning(
     Ok(config.with_root_certificates(roots).with_no_client_auth())
 }
 
-fn add(roots: &mut RootCertStore, path: &Path) -> Result<(), NoRoots> {
-    let shown = || path.display().to_string();
-    let mut text = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(FILE_BYTES_MAX).read_to_end(&mut text));
-    read.map_err(|error| NoRoots::File(shown(), error))?;
-    let mut found = 0;
-    for certificate in CertificateDer::pem_slice_iter(&text) {
-        let certificate = certificate.map_err(|_| NoRoots::NoCertificate(shown()))?;
-        roots.add(certificate).map_err(|_| NoRoots::NoCertificate(shown()))?;
-        found += 1;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_believed() {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::default();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let good = params.self_signed(&key).unwrap().der().to_vec();
+        let none = vec![0x30, 2, 8, 9];
+        let list = |system: &[&Vec<u8>], named: &[&Vec<u8>]| {
+            let owned = |list: &[&Vec<u8>]| list.iter().map(|one| (*one).clone()).collect();
+            let believed = Believed { system: owned(system), named: owned(named) };
+            beginning(believed, super::super::provider()).map(drop)
+        };
+        assert!(list(&[&none, &good], &[]).is_ok(), "what the system has beside authorities");
+        assert!(list(&[], &[&good]).is_ok(), "the policy's alone");
+        assert!(matches!(list(&[&good], &[&none]), Err(NoRoots::Unfit(_))), "a person named it");
+        assert!(matches!(list(&[], &[]), Err(NoRoots::Nobody)));
+        assert!(matches!(list(&[&none], &[]), Err(NoRoots::Nobody)));
     }
-    if found == 0 { Err(NoRoots::NoCertificate(shown())) } else { Ok(()) }
 }

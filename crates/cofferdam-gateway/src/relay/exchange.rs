@@ -1,6 +1,10 @@
 //! One request on its way, and its answer.
 
 use std::cell::Cell;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use cofferdam_policy::model::Clause;
@@ -18,12 +22,16 @@ use crate::gate::{Entry, Granted, Tally, add};
 use crate::head::{After, Head};
 use crate::inside::Inside;
 use crate::stream::Stream;
+use crate::tunnel::HALF_OPEN;
 
 /// How long an answer may take to begin once the client has ended its side. One that has given up looks
 /// the same as one that only has no more to ask.
 const ABANDONED: Duration = Duration::from_secs(10);
-/// What is read at a time. Bytes.
+/// What is read at a time: a record of TLS. Bytes.
 const PIECE_BYTES: usize = 16 << 10;
+/// What is passed on at a time, where so much is there: the fewer calls, and the fewer times somebody is
+/// woken. Bytes.
+const GATHERED_BYTES: usize = 4 * PIECE_BYTES;
 
 pub(super) enum Exchanged {
     Answered(After),
@@ -93,16 +101,20 @@ async fn both(
 ) -> Result<Exchanged, Broken> {
     let (from_client, to_client) = tokio::io::split(&mut inside.stream);
     let (from_host, to_host) = tokio::io::split(&mut up.stream);
-    let mut request = Direction { from: from_client, ahead: &mut inside.ahead, to: to_host };
-    let mut answer = Direction { from: from_host, ahead: &mut up.ahead, to: to_client };
+    let mut request =
+        Direction { from: from_client, ahead: &mut inside.ahead, to: to_host, failed: None };
+    let mut answer =
+        Direction { from: from_host, ahead: &mut up.ahead, to: to_client, failed: None };
     let upstream = sent.write();
     let whole = Cell::new(false);
     let most = (rule.requests.max_request_bytes, rule.requests.max_response_bytes);
     let asks = async {
         request.give(&upstream, &tally.sent).await.map_err(|_| Broken::Unanswered)?;
-        request.body(Body::new(head.framing, Sender::Request), held, (&tally.sent, most.0)).await?;
+        request
+            .body(Body::ruled(head.framing, &rule.requests), held, (&tally.sent, most.0))
+            .await?;
         whole.set(true);
-        request.abandoned(status).await;
+        request.abandoned(status, &tally.received).await;
         Err(Broken::Quiet)
     };
     let answered = answer.answer(head, status, (tally, most.1));
@@ -126,18 +138,57 @@ struct Direction<'a, 'b> {
     from: ReadHalf<&'a mut Stream>,
     ahead: &'b mut Vec<u8>,
     to: WriteHalf<&'a mut Stream>,
+    /// Why nothing comes behind what is held: sockets say it once.
+    failed: Option<io::Error>,
 }
 
 impl Direction<'_, '_> {
-    /// Waits for more; 0 at the end.
-    async fn more(&mut self) -> std::io::Result<usize> {
-        self.ahead.reserve(PIECE_BYTES);
-        let mut limited = (&mut self.from).take(u64::try_from(PIECE_BYTES).unwrap_or(u64::MAX));
-        limited.read_buf(self.ahead).await
+    /// Waits for more, and takes all that is there; 0 at the end.
+    async fn more(&mut self) -> io::Result<usize> {
+        if let Some(failed) = self.failed.take() {
+            return Err(failed);
+        }
+        let mut got = 0;
+        poll_fn(|task| {
+            while got < GATHERED_BYTES {
+                self.ahead.reserve(PIECE_BYTES);
+                let mut limited =
+                    (&mut self.from).take(u64::try_from(PIECE_BYTES).unwrap_or(u64::MAX));
+                match pin!(limited.read_buf(self.ahead)).poll(task) {
+                    Poll::Ready(Ok(more @ 1..)) => got += more,
+                    Poll::Ready(Err(error)) if got > 0 => {
+                        self.failed = Some(error);
+                        break;
+                    }
+                    Poll::Ready(Ok(0)) | Poll::Pending if got > 0 => break,
+                    other @ (Poll::Ready(_) | Poll::Pending) => return other,
+                }
+            }
+            Poll::Ready(Ok(got))
+        })
+        .await
+    }
+
+    /// Passes on what has come of a message, the first so many bytes of it, and counts them.
+    async fn pass(&mut self, length: usize, count: &Cell<u64>) -> io::Result<()> {
+        let piece = self.ahead.get(..length).unwrap_or_default();
+        self.to.write_all(piece).await?;
+        self.to.flush().await?;
+        add(count, piece.len());
+        self.taken(length);
+        Ok(())
+    }
+
+    /// Forgets what was passed on. One that is quiet afterwards holds little memory.
+    fn taken(&mut self, length: usize) {
+        drop(self.ahead.drain(..length));
+        if self.ahead.is_empty() {
+            self.ahead.shrink_to(PIECE_BYTES);
+        }
     }
 
     /// Passes bytes on, and counts them.
-    async fn give(&mut self, bytes: &[u8], count: &Cell<u64>) -> std::io::Result<()> {
+    async fn give(&mut self, bytes: &[u8], count: &Cell<u64>) -> io::Result<()> {
         self.to.write_all(bytes).await?;
         // What is encrypted waits for this.
         self.to.flush().await?;
@@ -148,7 +199,7 @@ impl Direction<'_, '_> {
     /// The rest of a request; what of it is held already, first.
     async fn body(
         &mut self,
-        mut body: Body,
+        mut body: Body<'_>,
         held: &mut Held<'_>,
         (count, most): (&Cell<u64>, Option<u64>),
     ) -> Result<(), Broken> {
@@ -157,7 +208,9 @@ impl Direction<'_, '_> {
             if u64::try_from(whole.len()).unwrap_or(u64::MAX) > most {
                 return Err(Broken::Before(Fault::TooLarge("request-too-large", most)));
             }
-            return self.give(whole, count).await.map_err(|_| Broken::Unanswered);
+            self.give(whole, count).await.map_err(|_| Broken::Unanswered)?;
+            held.gone();
+            return Ok(());
         }
         while !body.is_done() {
             if self.ahead.is_empty() && !matches!(self.more().await, Ok(1..)) {
@@ -168,24 +221,27 @@ impl Direction<'_, '_> {
             if taken > most {
                 return Err(Broken::Before(Fault::TooLarge("request-too-large", most)));
             }
-            let piece: Vec<u8> = self.ahead.drain(..fed).collect();
-            self.give(&piece, count).await.map_err(|_| Broken::Unanswered)?;
+            self.pass(fed, count).await.map_err(|_| Broken::Unanswered)?;
         }
         Ok(())
     }
 
     /// Comes back when the client has ended its side, and nothing of the answer has come for a while:
     /// nobody waits for it any more.
-    async fn abandoned(&mut self, status: &Cell<Option<u16>>) {
+    async fn abandoned(&mut self, status: &Cell<Option<u16>>, received: &Cell<u64>) {
         // What it asks next is kept for then.
-        if self.ahead.is_empty() && !matches!(self.more().await, Ok(1..)) {
-            sleep(ABANDONED).await;
-            if status.get().is_none() {
-                return;
+        while matches!(self.more().await, Ok(1..)) {
+            if self.ahead.len() >= HEAD_BYTES_MAX {
+                // It has much more to ask.
+                return std::future::pending().await;
             }
         }
-        // It has more to ask, or is being answered: that ends by itself.
-        std::future::pending().await
+        sleep(ABANDONED).await;
+        let mut before = None;
+        while status.get().is_some() && before != Some(received.get()) {
+            before = Some(received.get());
+            sleep(HALF_OPEN).await;
+        }
     }
 
     /// The answer, with those before it that only announce one.
@@ -212,7 +268,7 @@ impl Direction<'_, '_> {
             {
                 return Err(Broken::Before(Fault::TooLarge("response-too-large", most)));
             }
-            let mut first = answer.downstream(after);
+            let first = answer.downstream(after);
             let gone = |_| Broken::Quiet;
             match answer.follows {
                 Follows::Answer => self.give(&first, &tally.received).await.map_err(gone)?,
@@ -222,8 +278,8 @@ impl Direction<'_, '_> {
                     return Ok(Exchanged::Tunnel(deflate(&answer)));
                 }
                 Follows::Body => {
-                    status.set(Some(answer.status));
-                    self.answer_body(&mut first, answer.framing, (tally, most)).await?;
+                    let begins = (first, answer.status, status);
+                    self.answer_body(begins, answer.framing, (tally, most)).await?;
                     return Ok(Exchanged::Answered(after));
                 }
             }
@@ -254,7 +310,7 @@ impl Direction<'_, '_> {
     /// The head and the body after it; what is there already goes in one piece.
     async fn answer_body(
         &mut self,
-        first: &mut Vec<u8>,
+        (mut first, code, status): (Vec<u8>, u16, &Cell<Option<u16>>),
         framing: Framing,
         (tally, most): (&Tally, Option<u64>),
     ) -> Result<(), Broken> {
@@ -262,14 +318,27 @@ impl Direction<'_, '_> {
         let (mut taken, most) = (0_u64, most.unwrap_or(u64::MAX));
         loop {
             // A head that has gone out cannot be taken back: the connection ends.
-            let fed = body.feed(self.ahead).map_err(|_| Broken::Quiet)?;
+            let begun = first.is_empty();
+            let broken = if begun { Broken::After } else { Broken::Before };
+            let fed = match body.feed(self.ahead) {
+                Ok(fed) => fed,
+                Err(fault) => {
+                    return Err(broken(Fault::Answer(fault.code(), fault.to_string())));
+                }
+            };
             taken = taken.saturating_add(u64::try_from(fed.taken).unwrap_or(u64::MAX));
             if taken > most {
-                return Err(Broken::After(Fault::TooLarge("response-too-large", most)));
+                return Err(broken(Fault::TooLarge("response-too-large", most)));
             }
-            first.extend(self.ahead.drain(..fed.taken));
-            self.give(first, &tally.received).await.map_err(|_| Broken::Quiet)?;
-            first.clear();
+            status.set(Some(code));
+            let passed = if begun {
+                self.pass(fed.taken, &tally.received).await
+            } else {
+                first.extend_from_slice(self.ahead.get(..fed.taken).unwrap_or_default());
+                self.taken(fed.taken);
+                self.give(&std::mem::take(&mut first), &tally.received).await
+            };
+            passed.map_err(|_| Broken::Quiet)?;
             if body.is_done() {
                 return Ok(());
             }

@@ -1,13 +1,13 @@
 //! What a rule asks of a request's body, and the body itself where it is held until that is known.
 
-use cofferdam_policy::judge::requests::Request;
+use cofferdam_policy::judge::requests::{Request, Requests};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::SemaphorePermit;
 use tokio::time::timeout;
 
 use super::exchange::{Broken, Fault};
-use crate::body::{Body, Framing, Side};
-use crate::content::Content;
+use crate::body::{Body, Framing};
+use crate::content::{Content, late};
 use crate::fields::lists;
 use crate::gate::{Gate, Granted};
 use crate::graphql::BODY_BYTES_MAX;
@@ -20,6 +20,7 @@ const HELD_BYTES_MAX: usize = 2 * BODY_BYTES_MAX;
 
 /// One request's body.
 pub(super) struct Held<'a> {
+    rule: &'a Requests,
     content: Content,
     request: Request<'a>,
     /// All of it, as it came, where it was held, and its place until it has gone.
@@ -28,8 +29,9 @@ pub(super) struct Held<'a> {
 
 impl<'a> Held<'a> {
     /// Before the first byte.
-    pub(super) fn new(rule: &Granted, request: Request<'a>) -> Self {
-        Self { content: Content::of(&rule.requests, &request), request, whole: None }
+    pub(super) fn new(rule: &'a Granted, request: Request<'a>) -> Self {
+        let rule = &rule.requests;
+        Self { rule, content: Content::of(rule, &request), request, whole: None }
     }
 
     /// Takes all of it where it is held: nothing of the request goes on before.
@@ -46,7 +48,10 @@ impl<'a> Held<'a> {
             let place = gate.room.whole.acquire().await.map_err(|_| Broken::Quiet)?;
             self.take_all(inside, head).await.map(|whole| self.whole = Some((whole, place)))
         };
-        timeout(WHOLE_WITHIN, held).await.unwrap_or(Err(Broken::Quiet))
+        timeout(WHOLE_WITHIN, held).await.unwrap_or_else(|_| {
+            let (code, why) = late();
+            Err(Broken::Before(Fault::Content(code, why)))
+        })
     }
 
     async fn take_all(&mut self, inside: &mut Inside, head: &Head) -> Result<Vec<u8>, Broken> {
@@ -56,7 +61,7 @@ impl<'a> Held<'a> {
             inside.stream.write_all(go_on).await.map_err(|_| Broken::Quiet)?;
             inside.stream.flush().await.map_err(|_| Broken::Quiet)?;
         }
-        let (mut body, mut whole) = (Body::new(head.framing, Side::Request), Vec::new());
+        let (mut body, mut whole) = (Body::ruled(head.framing, self.rule), Vec::new());
         while !body.is_done() {
             if inside.ahead.is_empty() && !matches!(inside.more().await, Ok(1..)) {
                 return Err(Broken::Quiet);
@@ -79,8 +84,13 @@ impl<'a> Held<'a> {
         self.whole.as_ref().map(|(whole, _)| whole.as_slice())
     }
 
+    /// All of it has gone on; another one may be held.
+    pub(super) fn gone(&mut self) {
+        self.whole = None;
+    }
+
     /// How many of the bytes that come next belong to it, and may go on.
-    pub(super) fn feed(&mut self, body: &mut Body, bytes: &[u8]) -> Result<usize, Broken> {
+    pub(super) fn feed(&mut self, body: &mut Body<'_>, bytes: &[u8]) -> Result<usize, Broken> {
         let mut unread = Ok(());
         let content = &mut self.content;
         let mut hears = |piece: &[u8]| {

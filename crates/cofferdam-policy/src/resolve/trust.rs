@@ -1,6 +1,6 @@
 //! Whom the sandbox believes where the gateway looks into TLS: which files of the system are replaced.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Resolver, entry_of_etc, in_view};
 use crate::document::Document;
@@ -22,6 +22,12 @@ pub(super) fn wanted(document: &Document) -> impl Iterator<Item = PathBuf> {
     lists().filter(move |_| inspects).map(|(path, _)| path)
 }
 
+/// Whether the workload may write what is at `path`.
+fn is_written(grants: &[Grant], workspace: &Grant, path: &Path) -> bool {
+    let mut written = grants.iter().chain([workspace]).filter(|tree| tree.mode.is_written());
+    written.any(|tree| path.starts_with(&tree.path))
+}
+
 /// The rules of the text, of flags and of presets, in no order.
 fn rules(document: &Document) -> HostRules {
     let mut rules = HostRules::none(document.network.base.clone());
@@ -34,6 +40,20 @@ fn rules(document: &Document) -> HostRules {
 }
 
 impl Resolver<'_> {
+    /// The system's own list, which hosts are believed by.
+    pub(super) fn system_authorities(
+        &self,
+        grants: &[Grant],
+        workspace: &Grant,
+    ) -> Option<PathBuf> {
+        let found = |(path, by): (PathBuf, Ours)| {
+            let (at, seen) = entry_of_etc(self.facts, &path)?;
+            let fits = by == Ours::Authorities && seen.kind == Kind::File;
+            (fits && !is_written(grants, workspace, &at)).then_some(at)
+        };
+        if self.network().0.rules.inspects() { lists().find_map(found) } else { None }
+    }
+
     /// The lists that are in view, each once whatever leads to it. One in a tree that is written is the
     /// workload's own to change, and stays.
     pub(super) fn authorities(&self, grants: &[Grant], workspace: &Grant) -> Vec<Replaced> {
@@ -43,9 +63,7 @@ impl Resolver<'_> {
         }
         for (path, by) in lists() {
             let Some((at, seen)) = entry_of_etc(self.facts, &path) else { continue };
-            let mut written =
-                grants.iter().chain([workspace]).filter(|tree| tree.mode.is_written());
-            let own = written.any(|tree| at.starts_with(&tree.path));
+            let own = is_written(grants, workspace, &at);
             let once = !found.iter().any(|earlier| earlier.at == at);
             if seen.kind == Kind::File && in_view(grants, &at) && !own && once {
                 found.push(Replaced { path, at, by });

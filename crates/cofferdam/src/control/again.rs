@@ -88,12 +88,13 @@ impl Again {
         if let Some(path) = files.iter().find(|path| self.is_reached(path)) {
             return Err(SessionError::Reachable { path: path.clone() }.into());
         }
-        let new = self.resolve(document.clone())?;
-        let old = self.resolve(self.document.clone())?;
-        let mut rules = egress_change(&old, &new);
-        if let Ok(rules) = &mut rules {
-            rules.allow.extend(approved.iter().cloned());
+        let mut new = self.resolve(document.clone())?;
+        let mut old = self.resolve(self.document.clone())?;
+        // Their hosts too may be ones that the session's authority is not for.
+        for policy in [&mut new, &mut old] {
+            policy.network.rules.allow.extend(approved.iter().cloned());
         }
+        let rules = egress_change(&old, &new);
         let sha256 = Sha256::digest(document.source.text.as_bytes());
         let sha256 = sha256.iter().map(|byte| format!("{byte:02x}")).collect();
         Ok(Reread { rules, document, sha256 })

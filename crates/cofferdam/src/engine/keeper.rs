@@ -57,6 +57,11 @@ impl Keeper {
         is_there
     }
 
+    /// Whether rules may hold: they are on record, and so is all that they rest on.
+    fn holds(&mut self, event: &Event) -> bool {
+        self.unrecorded.is_none() && self.append(event)
+    }
+
     /// Does what a person decided: puts it on record, and only then has something to tell the gateway.
     fn obey(&mut self, deed: Deed) {
         let answers = |questions: Vec<u64>, allowed| {
@@ -65,14 +70,14 @@ impl Keeper {
         match deed {
             Deed::Record(event) => drop(self.append(&event)),
             Deed::Apply { event, generation, rules } => {
-                if self.append(&event) {
+                if self.holds(&event) {
                     self.words.push_back(Word::Rules { generation, rules });
                 } else {
                     self.tell(Told::NotRecorded(generation));
                 }
             }
             Deed::Allow { event, generation, rules, questions } => {
-                let recorded = self.append(&event);
+                let recorded = self.holds(&event);
                 if recorded {
                     self.words.push_back(Word::Rules { generation, rules });
                 } else {

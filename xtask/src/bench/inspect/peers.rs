@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use super::kept_folder;
-use crate::test::step;
+use crate::test::{install, step};
 use crate::web::Web;
 
 /// In the versions that the settings below were written for.
@@ -105,6 +105,7 @@ fn mitmproxy(folder: &Path, scratch: &Path, web: &Web) -> Result<Peer, String> {
 }
 
 fn srt(folder: &Path, scratch: &Path, web: &Web) -> Result<Peer, String> {
+    install(&[("/usr/bin/bwrap", "bubblewrap"), ("/usr/bin/socat", "socat")])?;
     let mut npm = Command::new("npm");
     npm.args(["install", "--no-audit", "--no-fund", "--prefix"]).arg(folder).arg(SRT);
     step("install from npm", &mut npm)?;
@@ -117,7 +118,8 @@ fn srt(folder: &Path, scratch: &Path, web: &Web) -> Result<Peer, String> {
     std::fs::create_dir_all(&home)
         .and_then(|()| std::fs::write(&settings, text))
         .map_err(|error| format!("{}: {error}", settings.display()))?;
-    let words = vec!["--settings".into(), settings.display().to_string()];
+    // Without the dashes it takes curl's own options for its.
+    let words = vec!["--settings".into(), settings.display().to_string(), "--".into()];
     let variables = vec![("NODE_EXTRA_CA_CERTS", web.authority().display().to_string())];
     let program = Some(folder.join("node_modules/.bin/srt"));
     Ok(Peer { name: "srt with tlsTerminate", program, words, variables, child: None })

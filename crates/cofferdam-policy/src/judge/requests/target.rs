@@ -20,6 +20,8 @@ pub enum Trick {
     Backslash,
     /// `;`, also encoded: parameters of a word, which some take away (RFC 3986, 3.3).
     Semicolon,
+    /// `%3F`: a query begins there for who decodes first.
+    Question,
     /// `%` without two hexadecimal digits.
     Percent,
     /// `%25`: decoded twice it is another path.
@@ -51,6 +53,7 @@ impl Trick {
             Self::Fragment => "a `#`",
             Self::Backslash => "a backslash",
             Self::Semicolon => "a `;`",
+            Self::Question => "an encoded `?`",
             Self::Percent => "a `%` without two hexadecimal digits",
             Self::Twice => "an encoded `%`",
             Self::Unreserved => "a letter, digit or dot that is encoded",
@@ -121,6 +124,9 @@ pub fn trick(path: &str) -> Option<Trick> {
     let code = |byte| match byte {
         b'\\' => Some(Trick::Backslash),
         b';' => Some(Trick::Semicolon),
+        // Who decodes first and splits then reads a shorter path.
+        b'#' => Some(Trick::Fragment),
+        b'?' => Some(Trick::Question),
         _ => None,
     };
     let slash = || path.to_ascii_lowercase().contains("%2f").then_some(Trick::EncodedSlash);
