@@ -247,9 +247,22 @@ fn heads_leave_no_doubt() {
         ),
         (
             ("POST", None),
+            &[("content-type", b"application/json"), ("Content_Type", b"text/plain")],
+            Err(Type),
+            "two to some readers",
+        ),
+        (("POST", None), &[("content_type", b"application/json")], Err(Type), "none to others"),
+        (
+            ("POST", None),
             &[("content-type", b"application/json"), ("Content-Encoding", b"identity")],
             Err(Coded),
             "any coding",
+        ),
+        (
+            ("POST", None),
+            &[("content-type", b"application/json"), ("content_encoding", b"gzip")],
+            Err(Coded),
+            "a coding to some readers",
         ),
         (("POST", Some("query={a}")), JSON, Err(Parameter), "two places"),
         (("POST", Some("")), JSON, Err(Parameter), "an empty one"),

@@ -85,6 +85,23 @@ fn s15_what_is_ambiguous_is_refused() {
     }
 }
 
+/// S15: a host that reads no body of `GET` would take it for the next request: behind it there is none.
+#[test]
+fn a_body_of_a_get_is_the_end_of_its_connection() {
+    let Some(net) = Internet::take() else { return };
+    let asks = "GET /one HTTP/1.1\\r\\nHost: new.test\\r\\nContent-Length: 5\\r\\n\\r\\nhelloGET /two HTTP/1.1\\r\\nHost: new.test\\r\\n\\r\\n";
+    let act = format!("{TWICE}out, closed = say_all(b'{asks}')\n");
+    net.forget();
+    net.speaks_outside(&format!("{act}assert out.count(b'200 OK') == 2, out")).works("outside");
+    assert_eq!(net.targets(), ["/one", "/two"]);
+    for way in WAYS {
+        net.forget();
+        let once = "assert closed and out.count(b'200 OK') == 1, (closed, out)\nassert b'onnection: close' in out, out\n";
+        net.speaks(&rule("inspect = 'always'"), way, &format!("{act}{once}")).works(way.0);
+        assert_eq!(net.targets(), ["/one"], "{}", way.0);
+    }
+}
+
 /// What HTTP/2 leaves to whoever writes HTTP/1.1 (RFC 9113, 8.2.1 and 10.3).
 #[test]
 fn s15_fields_of_http_2_hide_nothing() {

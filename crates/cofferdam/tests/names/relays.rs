@@ -48,7 +48,9 @@ r = relay(('good.test', 443))
 assert tls(r, hello('good.test')) == 22
 assert tls(r, hello('evil.test')) == 21";
     net.asks_inside(POLICY, &format!("{RELAY}{act}")).works("to an address");
-    assert_eq!(net.connections("good.test").last().unwrap(), "direct 443 denied name-mismatch 1");
+    // Whichever ends first: the relay holds both.
+    let denied = "direct 443 denied name-mismatch 1";
+    assert!(net.connections("good.test").iter().any(|one| one == denied));
 }
 
 #[test]
