@@ -1,7 +1,7 @@
 # A person at a terminal: a shell with job control on a pty, what is typed, what is seen.
 import fcntl, os, pty, re, select, signal, struct, sys, termios, time
 
-WATCHDOG = 15
+WATCHDOG = 40
 
 class Person:
     def __init__(self, shell=("bash", "--norc", "-i"), size=(30, 100)):
