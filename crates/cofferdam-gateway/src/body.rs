@@ -31,14 +31,16 @@ const NO_TRAILER: &[&[u8]] = &[
     b"content-type",
 ];
 
-/// Whether a field of this name may stand behind a body.
-pub(crate) fn may_trail(name: &[u8]) -> bool {
-    !is_override(name) && !NO_TRAILER.iter().any(|other| is_same_field(other, name))
+/// Whether a field of this name may stand behind a body; of a request, by its rule too.
+pub(crate) fn may_trail(name: &[u8], rule: Option<&Requests>) -> bool {
+    !is_override(name)
+        && !NO_TRAILER.iter().any(|other| is_same_field(other, name))
+        && !rule.is_some_and(|rule| is_ruled(rule, name))
 }
 
 /// Whether a rule asks for a field of this name, removes it or sets it: behind the body it would be
 /// another one.
-pub(crate) fn is_ruled(requests: &Requests, name: &[u8]) -> bool {
+fn is_ruled(requests: &Requests, name: &[u8]) -> bool {
     let asked = requests.headers.iter().map(|(name, _)| name);
     let set = requests.set_headers.iter().map(|(name, _)| name);
     let mut ruled = requests.remove_headers.iter().chain(asked).chain(set);
@@ -311,10 +313,6 @@ impl<'r> Body<'r> {
         }
     }
 
-    fn may_trail(&self) -> bool {
-        may_trail(&self.name) && !self.rule.is_some_and(|rule| is_ruled(rule, &self.name))
-    }
-
     fn trailer(&mut self, state: State, byte: u8) -> Result<State, BodyFault> {
         self.trailers += 1;
         if self.trailers > TRAILER_BYTES_MAX {
@@ -326,7 +324,9 @@ impl<'r> Body<'r> {
             (State::TrailerEnd, _) | (_, b'\n') => Err(BodyFault::LineEnd),
             (State::TrailerValue, b'\r') => Ok(State::TrailerEnd),
             (State::TrailerValue, b'\t' | 0x20..=0x7E | 0x80..) => Ok(State::TrailerValue),
-            (State::TrailerName, b':') if self.may_trail() => Ok(State::TrailerValue),
+            (State::TrailerName, b':') if may_trail(&self.name, self.rule) => {
+                Ok(State::TrailerValue)
+            }
             (State::TrailerStart | State::TrailerName, _)
                 if is_token(byte) && self.name.len() < TRAILER_NAME_BYTES_MAX =>
             {

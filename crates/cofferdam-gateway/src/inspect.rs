@@ -53,19 +53,19 @@ fn provider() -> Arc<CryptoProvider> {
 /// A new authority for the hosts of `patterns`.
 ///
 /// # Errors
-/// What could not be done, and its `errno(3)`.
-pub(crate) fn issuer(patterns: &[&Pattern]) -> Result<Issuer, (String, i32)> {
-    Issuer::new(patterns, provider()).map_err(|fault| (fault.to_string(), 0))
+/// What could not be done.
+pub(crate) fn issuer(patterns: &[&Pattern]) -> Result<Issuer, String> {
+    Issuer::new(patterns, provider()).map_err(|fault| fault.to_string())
 }
 
 impl Inspector {
     /// With this authority, and whom hosts are believed by.
     ///
     /// # Errors
-    /// What could not be done, and its `errno(3)`.
-    pub(crate) fn new(issuer: Issuer, believed: Believed) -> Result<Self, (String, i32)> {
+    /// What could not be done.
+    pub(crate) fn new(issuer: Issuer, believed: Believed) -> Result<Self, String> {
         let beginning = roots::beginning(believed, provider());
-        let beginning = beginning.map_err(|fault| (fault.to_string(), 0))?;
+        let beginning = beginning.map_err(|fault| fault.to_string())?;
         Ok(Self { issuer, beginning: Arc::new(beginning), pool: Pool::default() })
     }
 

@@ -9,7 +9,7 @@ use h2::{Reason, RecvStream, SendStream};
 use http::HeaderMap;
 use tokio::sync::SemaphorePermit;
 
-use crate::body::{is_ruled, may_trail};
+use crate::body::may_trail;
 use crate::content::{Content, Unread};
 
 /// Why a direction ends before its body does.
@@ -138,9 +138,8 @@ fn finish(
     trailers: Option<HeaderMap>,
     rule: Option<&Requests>,
 ) -> Result<(), Halt> {
-    let may = |name: &[u8]| may_trail(name) && !rule.is_some_and(|rule| is_ruled(rule, name));
     let sent = match trailers {
-        Some(fields) if !fields.keys().all(|name| may(name.as_str().as_bytes())) => {
+        Some(fields) if !fields.keys().all(|name| may_trail(name.as_str().as_bytes(), rule)) => {
             return Err(Halt::Trailer);
         }
         Some(fields) => to.send_trailers(fields),

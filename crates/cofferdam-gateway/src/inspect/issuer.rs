@@ -66,8 +66,8 @@ pub(crate) struct Issuer {
     /// One key for every host: it lives as long as the authority's, in the same memory.
     leaf_key: KeyPair,
     provider: Arc<CryptoProvider>,
-    /// Sessions of every host together: rustls takes one up again under its
-    /// own name alone, and addresses have none; whom a connection is for is not read from it.
+    /// Sessions of every host together: rustls takes one up again under its own name alone, and addresses
+    /// have none; whom a connection is for is not read from it.
     sessions: Arc<ServerSessionMemoryCache>,
     /// Whom it may be for.
     patterns: Vec<Pattern>,

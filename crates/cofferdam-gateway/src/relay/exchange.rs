@@ -171,10 +171,7 @@ impl Direction<'_, '_> {
 
     /// Passes on what has come of a message, the first so many bytes of it, and counts them.
     async fn pass(&mut self, length: usize, count: &Cell<u64>) -> io::Result<()> {
-        let piece = self.ahead.get(..length).unwrap_or_default();
-        self.to.write_all(piece).await?;
-        self.to.flush().await?;
-        add(count, piece.len());
+        send(&mut self.to, self.ahead.get(..length).unwrap_or_default(), count).await?;
         self.taken(length);
         Ok(())
     }
@@ -189,11 +186,7 @@ impl Direction<'_, '_> {
 
     /// Passes bytes on, and counts them.
     async fn give(&mut self, bytes: &[u8], count: &Cell<u64>) -> io::Result<()> {
-        self.to.write_all(bytes).await?;
-        // What is encrypted waits for this.
-        self.to.flush().await?;
-        add(count, bytes.len());
-        Ok(())
+        send(&mut self.to, bytes, count).await
     }
 
     /// The rest of a request; what of it is held already, first.
@@ -349,6 +342,14 @@ impl Direction<'_, '_> {
             }
         }
     }
+}
+
+async fn send(to: &mut WriteHalf<&mut Stream>, bytes: &[u8], count: &Cell<u64>) -> io::Result<()> {
+    to.write_all(bytes).await?;
+    // What is encrypted waits for this.
+    to.flush().await?;
+    add(count, bytes.len());
+    Ok(())
 }
 
 /// Whether the host has agreed on compressed messages (RFC 7692, 7.1).
