@@ -12,6 +12,7 @@
 //! reader: text is read only with the feature `text`.
 
 pub mod change;
+pub mod credentials;
 #[cfg(feature = "text")]
 pub mod document;
 #[cfg(feature = "text")]
