@@ -66,6 +66,20 @@ pub enum Event {
     /// The gateway went away before the workload did, and every connection is refused from here on; or,
     /// just before the exit, it has not told of all connections.
     GatewayGone {},
+    /// A person has this credential be worth nothing for the rest of the session.
+    CredentialRevoked {
+        /// Its name.
+        credential: String,
+        /// Who said so: a user's number.
+        by: u32,
+    },
+    /// A person has the secret of this credential read again from where it comes.
+    CredentialRotated {
+        /// Its name.
+        credential: String,
+        /// Who said so: a user's number.
+        by: u32,
+    },
     /// A person has this policy hold from here on; written before the gateway gets its rules.
     PolicyApplied {
         /// The number of the rules; those of the start are 0.

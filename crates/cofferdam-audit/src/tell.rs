@@ -34,6 +34,8 @@ pub fn tell(record: &Record<'_>) -> Vec<String> {
         "name" => name(event),
         "policy-applied" => changes::applied(event),
         "policy-refused" => changes::refused(event),
+        "credential-revoked" => changes::credential(event, "is worth nothing from here on"),
+        "credential-rotated" => changes::credential(event, "is read again from where it comes"),
         "approved" => changes::approved(event),
         "refused" => changes::not_approved(event),
         "uncontrolled" => changes::uncontrolled(event),

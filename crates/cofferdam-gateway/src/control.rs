@@ -281,9 +281,13 @@ impl Ledger {
                 Ok((ToGateway::Finish, _)) | Err(_) => break,
                 // Given once, before.
                 Ok((ToGateway::Egress { .. } | ToGateway::Sockets, _)) => {}
-                Ok((order @ (ToGateway::Rules { .. } | ToGateway::Answer { .. }), fds)) => {
-                    other(order, fds);
-                }
+                Ok((
+                    order @ (ToGateway::Rules { .. }
+                    | ToGateway::Answer { .. }
+                    | ToGateway::Revoke { .. }
+                    | ToGateway::Rotate { .. }),
+                    fds,
+                )) => other(order, fds),
             }
         }
         self.places.close();

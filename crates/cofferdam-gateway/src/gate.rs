@@ -102,10 +102,24 @@ impl Granted {
         }
     }
 
+    /// What a connection for its requests is made for.
+    pub(crate) fn lane(&self) -> Lane {
+        Lane { dial: self.dial, credential: self.requests.credential.clone() }
+    }
+
     /// Whether a rule of the same rules denies an address.
     fn denies(&self, address: IpAddr, port: u16) -> bool {
         self.rules.denial(&Host::Address(address), port).is_some()
     }
+}
+
+/// What a connection to a host was made for: it carries nothing else.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Lane {
+    /// `dial` of its rule.
+    pub(crate) dial: Option<SocketAddr>,
+    /// Whose identity its requests bear: a host may take the first one for that of all.
+    pub(crate) credential: Option<String>,
 }
 
 /// How a connection is carried.
@@ -271,6 +285,8 @@ impl Gate {
             ToGateway::Egress { .. }
             | ToGateway::Sockets
             | ToGateway::Room { .. }
+            | ToGateway::Revoke { .. }
+            | ToGateway::Rotate { .. }
             | ToGateway::Finish => {}
         }
     }

@@ -78,7 +78,7 @@ impl Inspector {
         (rule, entry): (&Granted, &mut Entry),
         offers: &[Speaks],
     ) -> Result<Up, Box<Denial>> {
-        if let Some(up) = self.pool.take(asked, rule.dial, offers)
+        if let Some(up) = self.pool.take(asked, &rule.lane(), offers)
             && gate.may_go_to(rule, up.address)
         {
             entry.reached(up.address);
@@ -110,8 +110,8 @@ impl Inspector {
         match begun {
             Ok(begun) => {
                 let stream = Stream::Tls(Box::new(TlsStream::Client(begun)));
-                let (asked, dial, offers) = (asked.clone(), rule.dial, offers.to_vec());
-                Ok(Up { asked, dial, stream, ahead: Vec::new(), offers, address, used: false })
+                let (asked, lane, offers) = (asked.clone(), rule.lane(), offers.to_vec());
+                Ok(Up { asked, lane, stream, ahead: Vec::new(), offers, address, used: false })
             }
             Err((code, why, again)) => {
                 let denial = Denial::spoken(code, why, &rule.clause);
@@ -180,7 +180,7 @@ pub(crate) async fn serve(
         }
     };
     let offers = offers(&begun);
-    let shared = inspector.pool.shared(asked, rule.dial);
+    let shared = inspector.pool.shared(asked, &rule.lane());
     let shared = shared.filter(|up| gate.may_go_to(rule, up.address));
     let reached = match shared.filter(|_| offers.contains(&Speaks::Http2)) {
         Some(shared) => {

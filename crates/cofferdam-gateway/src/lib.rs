@@ -39,6 +39,7 @@ pub mod rate;
 mod relay;
 mod rules;
 pub mod socks;
+pub mod stand_in;
 mod stream;
 pub mod synthetic;
 mod tunnel;
@@ -199,6 +200,8 @@ fn doors_of(engine: &OwnedFd, egress: &Egress) -> Result<Vec<(Door, OwnedFd)>, F
             | ToGateway::Room { .. }
             | ToGateway::Rules { .. }
             | ToGateway::Answer { .. }
+            | ToGateway::Revoke { .. }
+            | ToGateway::Rotate { .. }
             | ToGateway::Finish => {
                 return Err(Failed { doing: "receive the sockets of the plan".into(), errno: 0 });
             }

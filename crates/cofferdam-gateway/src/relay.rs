@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::body::Framing;
 use crate::denial::Denial;
 use crate::fields::{Field, lists};
-use crate::gate::{Asked, Entry, Gate, Granted};
+use crate::gate::{Asked, Entry, Gate, Granted, Lane};
 use crate::head::{self, After, Head, Scheme, Target, Version};
 use crate::inside::{Inside, NotRead};
 use crate::inspect::{Speaks, h2};
@@ -52,8 +52,8 @@ pub(crate) enum Asks {
 #[derive(Debug)]
 pub(crate) struct Up {
     pub(crate) asked: Asked,
-    /// `dial` of the rule that it was made for.
-    pub(crate) dial: Option<SocketAddr>,
+    /// What it was made for; of one that has carried nothing, `dial` alone counts.
+    pub(crate) lane: Lane,
     pub(crate) stream: Stream,
     pub(crate) ahead: Vec<u8>,
     /// What the host was offered to speak.
@@ -67,19 +67,24 @@ pub(crate) struct Up {
 impl Up {
     /// One in the clear that has carried nothing yet.
     pub(crate) fn plain(
-        (asked, dial): (Asked, Option<SocketAddr>),
+        (asked, lane): (Asked, Lane),
         stream: TcpStream,
         address: Option<SocketAddr>,
     ) -> Self {
         let (stream, ahead) = (Stream::Plain(stream), Vec::new());
-        Self { asked, dial, stream, ahead, offers: vec![Speaks::Http1], address, used: false }
+        Self { asked, lane, stream, ahead, offers: vec![Speaks::Http1], address, used: false }
+    }
+
+    /// Whether it is for this host, and for such requests.
+    pub(crate) fn is_of(&self, asked: &Asked, lane: &Lane) -> bool {
+        let fits = !self.used || self.lane.credential == lane.credential;
+        fits && self.asked.is_for(asked) && self.lane.dial == lane.dial
     }
 
     /// Whether it is for this host, and there still. A server that has said something since, has ended:
     /// nobody asked it anything.
-    pub(crate) fn is_for(&mut self, asked: &Asked, dial: Option<SocketAddr>) -> bool {
-        let same = self.asked.is_for(asked) && self.dial == dial;
-        same && self.ahead.is_empty() && self.stream.is_quiet()
+    pub(crate) fn is_for(&mut self, asked: &Asked, lane: &Lane) -> bool {
+        self.is_of(asked, lane) && self.ahead.is_empty() && self.stream.is_quiet()
     }
 }
 
@@ -105,7 +110,8 @@ impl From<Asks> for Served {
             Asks::Opened(asked, entry, stream) => {
                 let (dial, address) = entry.to();
                 let fixed = Some(asked.clone());
-                let up = Up::plain((asked, dial), stream, address);
+                let lane = Lane { dial, credential: None };
+                let up = Up::plain((asked, lane), stream, address);
                 Self { fixed, first: Some(*entry), up: Some(up), ..none }
             }
             Asks::Inside(asked, entry, up) => {
@@ -262,6 +268,7 @@ impl Served {
         let done = loop {
             let mut up = self.upstream(gate, &asked, (&rule, &mut entry)).await?;
             let used = std::mem::replace(&mut up.used, true);
+            up.lane = rule.lane();
             let message = (&head, &sent, &mut held);
             let done = exchange(inside, (&mut up, &mut entry), message, &rule).await;
             match done {
@@ -324,7 +331,7 @@ impl Served {
         (rule, entry): (&Granted, &mut Entry),
     ) -> Result<Up, End> {
         if let Some(mut up) = self.up.take()
-            && up.is_for(asked, rule.dial)
+            && up.is_for(asked, &rule.lane())
             && gate.may_go_to(rule, up.address)
         {
             entry.reached(up.address);
@@ -342,7 +349,7 @@ impl Served {
             (Scheme::Http, _) => {
                 let reached = gate.reach(asked, rule, entry).await;
                 let (_, address) = entry.to();
-                reached.map(|stream| Up::plain((asked.clone(), rule.dial), stream, address))
+                reached.map(|stream| Up::plain((asked.clone(), rule.lane()), stream, address))
             }
         };
         connected.map_err(|denial| {

@@ -9,6 +9,8 @@ pub enum Content {
     Bytes(Vec<u8>),
     /// Made later: it needs the authority of the session, whose key is made in the gateway.
     Later(Trusted),
+    /// A text with `{NAME}` where what stands in for that credential goes, which the gateway makes.
+    Holds(String),
 }
 
 /// A file that says whom the workload's programs believe, where the gateway looks into TLS.
@@ -46,7 +48,7 @@ impl Content {
         match self {
             Self::Text(text) => text.as_bytes(),
             Self::Bytes(bytes) => bytes,
-            Self::Later(_) => &[],
+            Self::Later(_) | Self::Holds(_) => &[],
         }
     }
 }
@@ -64,6 +66,7 @@ impl std::fmt::Debug for Content {
             Self::Text(text) => text.fmt(out),
             Self::Bytes(bytes) => write!(out, "{} bytes", bytes.len()),
             Self::Later(what) => write!(out, "Later({what:?})"),
+            Self::Holds(text) => write!(out, "Holds({text:?})"),
         }
     }
 }
@@ -75,6 +78,7 @@ impl serde::Serialize for Content {
             Self::Text(text) => to.serialize_str(text),
             Self::Bytes(bytes) => to.serialize_str(&format!("({} bytes)", bytes.len())),
             Self::Later(what) => to.serialize_newtype_variant("Content", 2, "later", what),
+            Self::Holds(text) => to.serialize_newtype_variant("Content", 3, "holds", text),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use cofferdam_policy::credentials::Credential;
 use cofferdam_policy::hostname::Name;
 use cofferdam_policy::judge::hosts::HostRules;
 use cofferdam_policy::network::{Published, TrustedFile, UpstreamProxy};
@@ -33,6 +34,8 @@ pub struct Egress {
     pub trust_ca: Vec<TrustedFile>,
     /// Whether somebody outside is asked about what no rule allows.
     pub approve: bool,
+    /// Whose identity requests may bear: where the gateway finds each, and how it is borne.
+    pub credentials: Vec<Credential>,
 }
 
 impl Egress {

@@ -190,11 +190,61 @@ pub struct Believed {
     pub named: Vec<Vec<u8>>,
 }
 
+/// What stands in for a credential in this session.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StandIn {
+    /// The credential's name.
+    pub name: String,
+    /// What the sandbox holds: without control bytes.
+    pub value: String,
+}
+
+/// Worth nothing anywhere else, and of no use in a record.
+impl std::fmt::Debug for StandIn {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "StandIn({})", self.name)
+    }
+}
+
+/// A credential that the gateway could not get: nothing is started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lacking {
+    /// Its name.
+    pub name: String,
+    /// The rule.
+    pub clause: Clause,
+    /// Stable name of the reason.
+    pub code: String,
+    /// Why, for a person.
+    pub why: String,
+    /// The next step.
+    pub fix: String,
+}
+
+/// What the gateway finds secrets with. Values of variables are passed on as they are, and `Debug` shows
+/// nothing of them.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Lent {
+    /// Values of the caller's variables that are secrets, each by its name.
+    pub secrets: Vec<(String, Vec<u8>)>,
+    /// The caller's variables by which programs find the home and the session's bus.
+    pub variables: Vec<(String, String)>,
+    /// Where our own configuration is.
+    pub config: PathBuf,
+}
+
+impl std::fmt::Debug for Lent {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "Lent({} secrets)", self.secrets.len())
+    }
+}
+
 /// From the engine to the gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ToGateway {
     /// The gateway's half of the plan comes with this packet, in a sealed memfd; where it looks into
-    /// TLS, [`Believed`] in a second one.
+    /// TLS, [`Believed`] in a second one; where a credential is in a variable of the caller's,
+    /// [`Lent`] in a third.
     Egress {
         /// User and group to become, where root starts it.
         user: Option<(u32, u32)>,
@@ -217,6 +267,16 @@ pub enum ToGateway {
         id: u64,
         /// Whether it may be.
         allowed: bool,
+    },
+    /// A credential is worth nothing from here on.
+    Revoke {
+        /// Its name.
+        name: String,
+    },
+    /// The secret of a credential is to be read again from where it comes: it may be another one.
+    Rotate {
+        /// Its name.
+        name: String,
     },
     /// The workload is gone: tell what is left, and end.
     Finish,
@@ -254,6 +314,13 @@ pub enum FromGateway {
         /// Its certificate (X.509, DER).
         certificate: Vec<u8>,
     },
+    /// What stands in for each credential of the plan, before anything but the authority is said.
+    StandIns {
+        /// One for each, in the order of the plan.
+        made: Vec<StandIn>,
+    },
+    /// Said in the place of that.
+    Lacks(Box<Lacking>),
     /// [`ToGateway::Rules`] hold from here on.
     Applied {
         /// Their number.
@@ -353,6 +420,21 @@ pub struct Ended {
     pub times: u64,
     /// The request, where this is one and not a whole connection.
     pub request: Option<Requested>,
+}
+
+/// Stable names of what raises an alarm: somebody tries to carry an identity, or what was planted, where
+/// it has no business.
+pub const ALARMS: [&str; 3] = ["foreign-credential", "stand-in-astray", "canary"];
+
+impl Ended {
+    /// Whether it raises an alarm.
+    #[must_use]
+    pub fn is_alarm(&self) -> bool {
+        match &self.verdict {
+            Went::Denied { code } => ALARMS.contains(&code.as_str()),
+            Went::Allowed | Went::Failed { .. } => false,
+        }
+    }
 }
 
 /// How a connection came to the gateway.

@@ -18,8 +18,8 @@ use cofferdam_policy::model::{Clause, Grant, Mode, Origin, Policy, Shown, Variab
 use crate::egress::{Egress, PROXY_PORT};
 use crate::host::{DEVICES, Host, Listening, PROC_MASKED};
 use crate::plan::{
-    Access, Argument, Aside, BROKER_THREADS, Expect, Guard, Idmap, Opening, Plan, Spaces, Step,
-    Streams, Workload,
+    Access, Argument, Aside, BROKER_THREADS, Content, Expect, Guard, Idmap, Opening, Plan, Spaces,
+    Step, Streams, Workload,
 };
 use crate::refusal::Refusal;
 use crate::seccomp::Scope;
@@ -327,6 +327,11 @@ fn view(
     for seed in policy.seeds.iter().filter(|_| policy.kept_home.is_none()) {
         let (path, content) = (seed.path.clone(), seed.content.clone().into());
         mounts.push((path.clone(), 1, Step::File { path, content, mode: 0o644 }));
+    }
+    // Files of credentials, with what stands in.
+    for file in policy.credentials.iter().flat_map(|one| &one.files) {
+        let (path, content) = (file.path.clone(), Content::Holds(file.content.clone()));
+        mounts.push((path.clone(), 1, Step::File { path, content, mode: 0o600 }));
     }
     let mut pin = |path: &Path, expect| {
         if !mounts.iter().any(|(at, order, _)| at == path && *order == 2) {

@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 
 use cofferdam_policy::Rules;
-use cofferdam_policy::model::Variable;
+use cofferdam_policy::credentials::Placed;
+use cofferdam_policy::model::{Shown, Variable};
 
 pub use crate::content::{Content, Trusted};
 use crate::coverage::Coverage;
 use crate::egress::{Egress, Socket};
+use crate::message::StandIn;
 
 /// What `cofferdam-init` obeys and the person reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,19 +34,41 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The plan as init gets it: with `made` of every file that is made later. The others are as they
-    /// were decided.
+    /// The plan as init gets it: with `made` of every file that is made later, and with what stands in for
+    /// credentials. The rest is as it was decided.
     #[must_use]
-    pub fn completed(&self, made: impl Fn(Trusted) -> Vec<u8>) -> Self {
+    pub fn completed(&self, made: impl Fn(Trusted) -> Vec<u8>, stand_ins: &[StandIn]) -> Self {
+        let known = |name: &str| {
+            let found = stand_ins.iter().find(|one| one.name == name)?;
+            Some(found.value.as_bytes())
+        };
         let mut whole = self.clone();
         for step in &mut whole.setup {
-            if let Step::File { content, .. } = step
-                && let Content::Later(what) = content
-            {
-                *content = Content::Bytes(made(*what));
+            let Step::File { content, .. } = step else { continue };
+            match content {
+                Content::Later(what) => *content = Content::Bytes(made(*what)),
+                Content::Holds(text) => *content = Content::Bytes(Placed::filled(text, known)),
+                Content::Text(_) | Content::Bytes(_) => {}
+            }
+        }
+        for variable in &mut whole.workload.environment {
+            // One that is not known keeps what nobody reads.
+            let found = stand_ins.iter().find(|one| one.name == variable.value);
+            if let (Shown::StandIn, Some(found)) = (variable.shown, found) {
+                (variable.value, variable.shown) = (found.value.clone(), Shown::NameOnly);
             }
         }
         whole
+    }
+
+    /// Whether something in it is made later.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        let later = |step: &Step| {
+            matches!(step, Step::File { content: Content::Later(_) | Content::Holds(_), .. })
+        };
+        self.setup.iter().any(later)
+            || self.workload.environment.iter().any(|variable| variable.shown == Shown::StandIn)
     }
 }
 

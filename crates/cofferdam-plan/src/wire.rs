@@ -11,7 +11,7 @@ use cofferdam_policy::model::{Clause, Shown, Variable};
 
 use crate::content::Content;
 use crate::coverage::{Coverage, Extent};
-use crate::message::{Believed, Ended, FromGateway, Order, Report, ToGateway, Way, Went};
+use crate::message::{Believed, Ended, FromGateway, Lent, Order, Report, ToGateway, Way, Went};
 use crate::plan::{
     Access, Argument, Aside, Bounds, Carrier, Expect, Guard, Idmap, Opening, Plan, Resource,
     Spaces, Step, Streams, Workload,
@@ -140,7 +140,7 @@ impl Wire for Content {
                 u8::put(&1, to);
                 put_bytes(bytes, to);
             }
-            Self::Later(_) => u8::put(&2, to),
+            Self::Later(_) | Self::Holds(_) => u8::put(&2, to),
         }
     }
     fn take(from: &mut &[u8]) -> Result<Self, Malformed> {
@@ -250,7 +250,24 @@ wire_struct!(Variable { name, value, shown, clause });
 wire_struct!(Clause { name, file, line });
 wire_struct!(Coverage { clause, says, mechanisms, extent });
 wire_struct!(Opening { path, expect, access, idmap, target });
-wire_enum!(Shown { 0 => Value, 1 => NameOnly });
+/// As [`Content`]: a variable that waits for its value is not read.
+impl Wire for Shown {
+    fn put(&self, to: &mut Vec<u8>) {
+        let tag: u8 = match self {
+            Self::Value => 0,
+            Self::NameOnly => 1,
+            Self::StandIn => 2,
+        };
+        tag.put(to);
+    }
+    fn take(from: &mut &[u8]) -> Result<Self, Malformed> {
+        match u8::take(from)? {
+            0 => Ok(Self::Value),
+            1 => Ok(Self::NameOnly),
+            _ => Err(Malformed),
+        }
+    }
+}
 wire_enum!(Extent { 0 => Enforced, 1 => Partly { open } });
 wire_enum!(Access { 0 => ReadOnly, 1 => ReadWrite, 2 => Device });
 wire_enum!(Idmap { 0 => None, 1 => Required, 2 => IfPossible });
@@ -347,8 +364,11 @@ wire_enum!(FromGateway {
     7 => Applied { generation },
     8 => Asks(question),
     9 => AsksNoMore { id },
+    10 => StandIns { made },
+    11 => Lacks(lacking),
 });
 wire_struct!(Believed { system, named });
+wire_struct!(Lent { secrets, variables, config });
 wire_enum!(ToGateway {
     0 => Egress { user },
     1 => Sockets,
@@ -356,5 +376,7 @@ wire_enum!(ToGateway {
     3 => Finish,
     4 => Rules { generation },
     5 => Answer { id, allowed },
+    6 => Revoke { name },
+    7 => Rotate { name },
 });
 wire_enum!(Order { 0 => Go, 1 => Signal { number }, 2 => Foreground });

@@ -165,7 +165,7 @@ fn facts(caller: &Caller, rows: &[Row]) -> Facts {
 /// The plan of a case, after a journey over the wire.
 fn planned(text: &str, facts: &Facts, host: &Host) -> Plan {
     let plan = compiled(&document(text), facts, host);
-    let whole = plan.completed(|_| Vec::new());
+    let whole = plan.completed(|_| Vec::new(), &[]);
     assert_eq!(wire::decode(&wire::encode(&whole)), Ok(whole), "init reads what is written");
     plan
 }
@@ -351,7 +351,7 @@ fn requests_that_are_looked_at() {
         wire::decode::<Plan>(&wire::encode(&plan)).is_err(),
         "nobody obeys what is not complete"
     );
-    let whole = plan.completed(|what| format!("of {what:?}").into_bytes());
+    let whole = plan.completed(|what| format!("of {what:?}").into_bytes(), &[]);
     assert_eq!(wire::decode(&wire::encode(&whole)), Ok(whole.clone()), "init reads what is");
     let made = |what: Trusted| {
         let content = Content::Bytes(format!("of {what:?}").into_bytes());

@@ -4,6 +4,7 @@
 //! of the session's start: names that came to be since would count as changes, for what is bound and
 //! guarded is decided once.
 
+use crate::credentials::Credential;
 use crate::judge::hosts::{Allowed, HostRules};
 use crate::limits::{Limit, Limits};
 use crate::model::{Clause, Extended, Grant, Guarded, Idle, Missing, Policy, Seed, Variable};
@@ -160,6 +161,7 @@ fn beside(old: &Policy, new: &Policy) -> Vec<Restart> {
         network: _,
         network_clause: _,
         limits,
+        credentials,
         // Of rules of the network, and of variables, which are compared.
         dangers: _,
     } = &after;
@@ -190,6 +192,7 @@ fn beside(old: &Policy, new: &Policy) -> Vec<Restart> {
         (caller, "who or where the caller is", &new.workspace.clause),
         (variables, "environment", variable(old, new)),
         (*limits == before.limits, "limits", limit(old, new)),
+        (*credentials == before.credentials, "credentials", credential(old, new)),
     ];
     let changed = rows.into_iter().filter(|(same, ..)| !same);
     let restart = |(_, what, clause): (bool, &str, &Clause)| Restart {
@@ -233,6 +236,14 @@ fn limit<'p>(old: &'p Policy, new: &'p Policy) -> &'p Clause {
     added.or_else(gone).map_or(&new.workspace.clause, |(_, limit)| &limit.clause)
 }
 
+/// The clause of the first credential that only one of them has as it is.
+fn credential<'p>(old: &'p Policy, new: &'p Policy) -> &'p Clause {
+    let lacks = |policy: &Policy, one: &Credential| !policy.credentials.contains(one);
+    let added = new.credentials.iter().find(|one| lacks(old, one));
+    let gone = || old.credentials.iter().find(|one| lacks(new, one));
+    added.or_else(gone).map_or(&new.workspace.clause, |one| &one.clause)
+}
+
 /// The policy without clauses: where a rule stands makes no difference.
 fn bare(policy: &Policy) -> Policy {
     let mut bare = policy.clone();
@@ -248,6 +259,7 @@ fn bare(policy: &Policy) -> Policy {
     bare.missing.iter_mut().for_each(|Missing { clause, .. }| *clause = nowhere());
     bare.seeds.iter_mut().for_each(|Seed { clause, .. }| *clause = nowhere());
     bare.environment.iter_mut().for_each(|Variable { clause, .. }| *clause = nowhere());
+    bare.credentials.iter_mut().for_each(|Credential { clause, .. }| *clause = nowhere());
     let limits: Vec<_> = bare.limits.each().map(|(name, limit)| (name, limit.clone())).collect();
     for (name, limit) in limits {
         bare.limits.set(name, Limit { clause: nowhere(), ..limit });

@@ -4,13 +4,36 @@
 
 use std::path::PathBuf;
 
+use crate::line::in_line;
 use crate::model::Clause;
 
-/// What every stand-in holds, so that one is known wherever it turns up, whatever session made it: letters
-/// of both cases and digits, which every alphabet of tokens has.
-pub const MARK: &str = "cFd7Mx";
+/// What a stand-in holds, so that one is known wherever it turns up, whatever session made it: letters of
+/// both cases and digits, as most tokens have. Random bytes of base64 hold it once in 10^16.
+pub const MARK: &str = "cFd7MxQ2v";
+/// The same in tokens of small letters and digits.
+pub const MARK_SMALL: &str = "cfd7mxq2vk";
+/// The same in tokens of capitals and digits: those of base32 (RFC 4648, 6).
+pub const MARK_CAPITAL: &str = "CFD7MXQ2VK";
 /// The same in tokens of hexadecimal digits.
-pub const MARK_HEX: &str = "c0ffe7da3b";
+pub const MARK_HEX: &str = "c0ffe7da3b5e";
+/// All of them.
+pub const MARKS: [&str; 4] = [MARK, MARK_SMALL, MARK_CAPITAL, MARK_HEX];
+/// Shortest secret: what is shorter cannot be told from ordinary text. Bytes.
+pub const SECRET_BYTES_MIN: usize = 8;
+/// Longest name of a credential. Bytes.
+pub const NAME_BYTES_MAX: usize = 64;
+/// Most credentials of a policy.
+pub const CREDENTIALS_MAX: usize = 1_000;
+
+/// Whether this may be the name of a credential, and of a secret in the vault: small letters, digits, and
+/// `.`, `_` and `-` behind the first.
+#[must_use]
+pub fn is_name(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    name.len() <= NAME_BYTES_MAX
+        && name.bytes().next().is_some_and(plain)
+        && name.bytes().all(|byte| plain(byte) || b"._-".contains(&byte))
+}
 
 /// One `[credentials.NAME]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +74,57 @@ pub enum Source {
     Command(Vec<String>),
 }
 
+impl Source {
+    /// For a person; of a command its program alone, for its arguments may say more than they should.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        match self {
+            Self::Vault(name) => format!("the vault's `{name}`"),
+            Self::Keychain(name) => format!("the keychain's `{name}`"),
+            Self::Env(name) => format!("the caller's ${name}"),
+            Self::File(path) => format!("the file {}", in_line(path.display())),
+            Self::Command(words) => {
+                let program = words.first().map(String::as_str).unwrap_or_default();
+                format!("the command {}", in_line(program))
+            }
+        }
+    }
+}
+
+impl Inject {
+    /// For a person.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        match self {
+            Self::Header(name) => format!("as the header `{name}`"),
+            Self::Bearer => "as a bearer token".into(),
+            Self::Basic(None) => "as a password".into(),
+            Self::Basic(Some(user)) => format!("as the password of `{}`", in_line(user)),
+            Self::Query(name) => format!("as the parameter `{name}`"),
+            Self::Cookie(name) => format!("as the cookie `{name}`"),
+            Self::Json(way) => format!("as the member `{}` of a JSON body", in_line(way.join("."))),
+            Self::Form(name) => format!("as the field `{name}` of a form"),
+            Self::SigV4 { service, region } => {
+                format!("by a signature of AWS for {service} in {region}")
+            }
+        }
+    }
+
+    /// Whether a request bears it in its body, which is held for that.
+    #[must_use]
+    pub const fn is_in_body(&self) -> bool {
+        match self {
+            Self::Json(_) | Self::Form(_) => true,
+            Self::Header(_)
+            | Self::Bearer
+            | Self::Basic(_)
+            | Self::Query(_)
+            | Self::Cookie(_)
+            | Self::SigV4 { .. } => false,
+        }
+    }
+}
+
 /// How a request bears a credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
@@ -87,4 +161,69 @@ pub struct Placed {
     pub path: PathBuf,
     /// Its text; `{NAME}` is where the stand-in of the credential `NAME` goes.
     pub content: String,
+}
+
+impl Placed {
+    /// Its text with what stands in, for each credential that `known` knows.
+    #[must_use]
+    pub fn filled<'k>(content: &str, known: impl Fn(&str) -> Option<&'k [u8]>) -> Vec<u8> {
+        let (mut out, mut rest) = (Vec::new(), content);
+        while let Some((before, after)) = rest.split_once('{') {
+            out.extend_from_slice(before.as_bytes());
+            let found =
+                after.split_once('}').and_then(|(name, behind)| Some((known(name)?, behind)));
+            match found {
+                Some((value, behind)) => {
+                    out.extend_from_slice(value);
+                    rest = behind;
+                }
+                None => {
+                    out.push(b'{');
+                    rest = after;
+                }
+            }
+        }
+        out.extend_from_slice(rest.as_bytes());
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_credentials() {
+        for (name, want, why) in [
+            ("anthropic", true, "letters"),
+            ("a", true, "one"),
+            ("2fa.x_y-z", true, "signs behind the first"),
+            ("", false, "nothing"),
+            ("-a", false, "a flag"),
+            (".a", false, "a hidden file"),
+            ("A", false, "a second spelling"),
+            ("a b", false, "a blank"),
+            ("a/b", false, "a path"),
+            ("\u{e4}", false, "a letter beyond"),
+            (&"a".repeat(64), true, "as long as may be"),
+            (&"a".repeat(65), false, "longer"),
+        ] {
+            assert_eq!(is_name(name), want, "{why}: {name:?}");
+        }
+    }
+
+    #[test]
+    fn what_stands_in_is_filled_in() {
+        let known = |name: &str| (name == "npm").then_some(b"npm_X".as_slice());
+        for (text, want, why) in [
+            ("a={npm}", "a=npm_X", "at the end"),
+            ("{npm}{npm}", "npm_Xnpm_X", "twice"),
+            ("{\"a\":\"{npm}\"}", "{\"a\":\"npm_X\"}", "in JSON"),
+            ("{other} {npm", "{other} {npm", "no name of a credential, and no end"),
+            ("{{npm}}", "{npm_X}", "braces around"),
+            ("", "", "nothing"),
+        ] {
+            assert_eq!(Placed::filled(text, known), want.as_bytes(), "{why}");
+        }
+    }
 }

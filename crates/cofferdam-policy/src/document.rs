@@ -7,6 +7,7 @@ mod network;
 
 use std::ops::Range;
 
+use crate::credentials::Credential;
 use crate::error::{Fault, PolicyError};
 use crate::limits::{Limit, Limits};
 use crate::model::{Clause, Home, Isolation, Mode};
@@ -138,6 +139,8 @@ pub struct Document {
     pub presets: Vec<Preset>,
     /// `limits`, then `--limit NAME=VALUE`; the built-in ones where they are not written.
     pub limits: Limits,
+    /// `credentials`, in the order of the text; paths as they are written.
+    pub credentials: Vec<Located<Credential>>,
 }
 
 impl Document {
@@ -180,6 +183,7 @@ impl Document {
             network: NetworkText::none(default("network")),
             presets: Vec::new(),
             limits: Limits::built_in(),
+            credentials: Vec::new(),
         }
     }
 

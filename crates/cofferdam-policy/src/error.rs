@@ -1,5 +1,6 @@
 //! What can be wrong with a policy: one variant a situation, each with its next step.
 
+mod credentials;
 mod network;
 mod requests;
 
@@ -13,6 +14,7 @@ use crate::limits::Name;
 use crate::model::Clause;
 use crate::presets;
 use crate::read::{ENTRIES_MAX, limit_form, nearest};
+pub(crate) use credentials::CredentialFault;
 pub(crate) use network::NetworkFault;
 pub(crate) use requests::RequestFault;
 
@@ -91,6 +93,8 @@ pub(crate) enum Fault {
     // The network.
     #[error(transparent)]
     Network(#[from] NetworkFault),
+    #[error(transparent)]
+    Credential(#[from] CredentialFault),
     // Limits.
     #[error("`{}` is no value of `{}`", got, name.as_str())]
     LimitValue { name: Name, got: String },
@@ -213,6 +217,7 @@ impl Fault {
             Self::VariableValue { .. } => "variable-value",
             Self::VariablePattern { .. } => "variable-pattern",
             Self::Network(fault) => fault.code(),
+            Self::Credential(fault) => fault.code(),
             Self::LimitValue { .. } => "limit-value",
             Self::LimitRange { .. } => "limit-range",
             Self::LimitMax { .. } => "limit-max",
@@ -325,6 +330,7 @@ impl Fault {
                 "name each variable whose real value the command shall have".into()
             }
             Self::Network(fault) => fault.hint(),
+            Self::Credential(fault) => fault.hint(),
             Self::LimitValue { name, .. } => format!("write {}", limit_form(name.unit())),
             Self::LimitRange { name, .. } => name.bounds().2.to_owned(),
             Self::LimitMax { .. } => "write { max = …, hold = \"best-effort\" }".into(),

@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::credentials::Credential;
 use crate::facts::{Person, Seen};
 use crate::judge::names::NameRule;
 use crate::limits::Limits;
@@ -300,6 +301,8 @@ pub enum Shown {
     Value,
     /// Only the name is shown.
     NameOnly,
+    /// The value is the name of a credential, which is shown; what stands in for that is put there later.
+    StandIn,
 }
 
 impl Variable {
@@ -309,6 +312,7 @@ impl Variable {
         match self.shown {
             Shown::Value => &self.value,
             Shown::NameOnly => "(value not recorded)",
+            Shown::StandIn => "(what stands in for a credential)",
         }
     }
 }
@@ -400,6 +404,8 @@ pub struct Policy {
     pub network_clause: Clause,
     /// How much the workload may use.
     pub limits: Limits,
+    /// Whose identity requests may bear, in the order of the text; none where the network is closed.
+    pub credentials: Vec<Credential>,
     /// What the person has opened although it is dangerous: secrets inside, rules that are too wide.
     pub dangers: Vec<Danger>,
 }

@@ -6,6 +6,7 @@
 //! token. What no variable can tell a program, a preset says in a small file of the private home:
 //! those are data of this module, not of the language.
 
+use crate::credentials::Credential;
 use crate::document::{Document, GrantText, Located, NetworkText, Setting, Source};
 use crate::error::{Fault, PolicyError};
 use crate::model::Clause;
@@ -93,6 +94,8 @@ pub struct Preset {
     pub set: Vec<Located<Setting>>,
     /// Whom it lets be talked to.
     pub network: NetworkText,
+    /// Whose identity requests may bear.
+    pub credentials: Vec<Located<Credential>>,
     /// Files of the private home.
     pub seeds: &'static [SeedText],
 }
@@ -127,6 +130,7 @@ pub(crate) fn add(document: &mut Document, name: &str, clause: &Clause) -> Resul
         variables: own.variables,
         set: own.set,
         network: own.network,
+        credentials: own.credentials,
         seeds: found.seeds,
     });
     Ok(())

@@ -3,6 +3,7 @@
 //! The TOML is read as a tree with the span of every key and value; nothing is deserialised
 //! blindly, so each fault has its place.
 
+mod credentials;
 mod limits;
 mod network;
 mod requests;
@@ -39,8 +40,9 @@ const TOP: Table = Table {
         "network",
         "limits",
         "sockets",
+        "credentials",
     ],
-    later: &["oversight", "jail", "credentials", "output", "audit", "trust"],
+    later: &["oversight", "jail", "output", "audit", "trust"],
 };
 const FILESYSTEM: Table = Table {
     name: "filesystem",
@@ -73,6 +75,10 @@ const TABLES: &[&Table] = &[
     &limits::LIMITS,
     &limits::MEMORY,
     &limits::CPUS,
+    &credentials::CREDENTIAL,
+    &credentials::SOURCE,
+    &credentials::INJECT,
+    &credentials::SIGV4,
 ];
 
 /// The keys that each table has in this release, by the table's name (empty for the top).
@@ -120,6 +126,9 @@ pub(crate) fn into(document: &mut Document, source: &Source) -> Result<(), Polic
     }
     if let Some(value) = top.get("limits") {
         reader.limits(reader.table(value, &limits::LIMITS)?, document)?;
+    }
+    if let Some(value) = top.get("credentials") {
+        reader.credentials(value, document)?;
     }
     Ok(())
 }

@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 mod change_tests;
+mod credentials;
 #[cfg(test)]
 mod fixture;
 mod guard;
@@ -69,6 +70,7 @@ pub fn wanted_paths(document: &Document, home: &Path, cwd: &Path) -> BTreeSet<Pa
     paths.extend(written::wanted(document, home, cwd));
     paths.extend(trust::wanted(document));
     paths.extend(trusted_files(document, home, cwd).into_iter().map(|file| file.path));
+    paths.extend(credentials::wanted(document, home, cwd));
     for list in [view::SYSTEM, view::ETC_HIDDEN, view::ETC_OURS] {
         paths.extend(list.iter().map(PathBuf::from));
     }
@@ -139,6 +141,9 @@ pub fn resolve(document: &Document, facts: &Facts) -> Result<Policy, PolicyError
     repository.variables(&mut environment);
     let dangers = resolver.dangers(&environment);
     let (network, network_clause) = resolver.network();
+    let credentials = resolver.credentials(&network)?;
+    resolver.stand_ins(&credentials, &mut environment)?;
+    resolver.no_secret_in_view(&credentials, (&grants, &workspace), &kept.concealed)?;
     resolver.no_trusted_file_lacks(&network)?;
     let seeds = resolver.seeds(&grants, &workspace);
     let authorities = resolver.system_authorities(&grants, &workspace);
@@ -175,6 +180,7 @@ pub fn resolve(document: &Document, facts: &Facts) -> Result<Policy, PolicyError
         network,
         network_clause,
         limits: document.limits.clone(),
+        credentials,
         dangers,
     })
 }

@@ -72,6 +72,11 @@ fn write_text(out: &mut String, policy: &Policy) -> std::fmt::Result {
         writeln!(out, "  {name}={value}   {}", variable.clause)?;
     }
     writeln!(out, "  withheld: {} variables of the caller", policy.withheld.len())?;
+    for credential in &policy.credentials {
+        let (name, source) = (&credential.name, credential.source.shown());
+        let how = credential.inject.shown();
+        writeln!(out, "  credential {name}: from {source}, {how}   {}", credential.clause)?;
+    }
     writeln!(out, "\nlimits")?;
     for (name, limit) in policy.limits.each() {
         let (key, value) = (name.as_str(), name.shown(limit.value));

@@ -2,6 +2,7 @@
 //! jail does.
 
 mod git;
+mod lent;
 mod repository;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -9,9 +9,12 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use cofferdam_plan::credentials::Credential;
 use cofferdam_plan::egress::Egress;
 use cofferdam_plan::facts::Ids;
-use cofferdam_plan::message::{Denied, Ended, FromGateway, Question, SOCKETS_MAX, ToGateway};
+use cofferdam_plan::message::{
+    Denied, Ended, FromGateway, Question, SOCKETS_MAX, StandIn, ToGateway,
+};
 use cofferdam_plan::{BUILD, HostRules, wire};
 use rustix::event::PollFlags;
 use rustix::fs::{Mode, OFlags};
@@ -21,10 +24,10 @@ use rustix::net::{
     SocketType, recv, sendmsg, socketpair,
 };
 
-use crate::launch::{Programs, sealed};
+use crate::launch::{Handed, Programs, sealed};
 use crate::refusal::StartRefusal;
 use crate::terminal::ready;
-use crate::trust::{Trust, is_one};
+use crate::trust::is_one;
 
 /// A message names a host, a rule and a reason; or is a certificate that names the policy's hosts.
 const MESSAGE_BYTES_MAX: usize = 64 << 10;
@@ -41,6 +44,9 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How long it may take to be ready: it reads two small files.
 const READY_WITHIN: Duration = Duration::from_secs(10);
 
+/// How long it may take to get every secret: a keychain may ask a person.
+const SECRETS_WITHIN: Duration = Duration::from_secs(60);
+
 /// What the gateway is told while the workload runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Word {
@@ -50,6 +56,16 @@ pub enum Word {
         generation: u32,
         /// The rules.
         rules: Box<HostRules>,
+    },
+    /// A credential is worth nothing from here on.
+    Revoke {
+        /// Its name.
+        name: String,
+    },
+    /// The secret of a credential is to be read again from where it comes.
+    Rotate {
+        /// Its name.
+        name: String,
     },
     /// What a person said to a question.
     Answer {
@@ -132,14 +148,17 @@ impl Gateway {
     }
 
     /// Gives it its half of the plan, and whom hosts are believed by.
-    pub(crate) fn give(&self, egress: &Egress, ids: Ids, trust: Option<&Trust>) -> io::Result<()> {
+    pub(crate) fn give(&self, egress: &Egress, ids: Ids, handed: Handed<'_>) -> io::Result<()> {
         let plan = sealed(&wire::encode(egress))?;
+        let Handed { trust, lent } = handed;
         let believed = trust.map(|trust| sealed(&wire::encode(trust.believed()))).transpose()?;
+        let lent = lent.map(|lent| sealed(&wire::encode(lent))).transpose()?;
         let user = match ids {
             Ids::Caller { .. } => None,
             Ids::Owner { .. } | Ids::StandIn { .. } => Some(ids.pair()),
         };
-        let fds: Vec<_> = [&plan].into_iter().chain(&believed).map(AsFd::as_fd).collect();
+        let fds: Vec<_> =
+            [&plan].into_iter().chain(&believed).chain(&lent).map(AsFd::as_fd).collect();
         self.send(&ToGateway::Egress { user }, &fds)
     }
 
@@ -158,6 +177,24 @@ impl Gateway {
         }
     }
 
+    /// Waits for what stands in for `wanted`: it reads them all, and runs what they come from.
+    pub(crate) fn stand_ins(
+        &mut self,
+        wanted: &[Credential],
+    ) -> Result<Vec<StandIn>, StartRefusal> {
+        let fits = |made: &[StandIn]| {
+            made.len() == wanted.len()
+                && made.iter().zip(wanted).all(|(one, wanted)| {
+                    one.name == wanted.name && !one.value.contains(char::is_control)
+                })
+        };
+        match self.word_within(SECRETS_WITHIN)? {
+            Some(FromGateway::StandIns { made }) if fits(&made) => Ok(made),
+            Some(FromGateway::Lacks(lacking)) => Err(StartRefusal::Credential(lacking)),
+            other => Err(unfit(other)),
+        }
+    }
+
     /// Waits until it is confined and hears.
     pub(crate) fn ready(&mut self) -> Result<(), StartRefusal> {
         match self.first_word()? {
@@ -167,7 +204,11 @@ impl Gateway {
     }
 
     fn first_word(&mut self) -> Result<Option<FromGateway>, StartRefusal> {
-        let until = Instant::now() + READY_WITHIN;
+        self.word_within(READY_WITHIN)
+    }
+
+    fn word_within(&mut self, within: Duration) -> Result<Option<FromGateway>, StartRefusal> {
+        let until = Instant::now() + within;
         if !ready(self.socket.as_fd(), PollFlags::IN, until) {
             return Err(StartRefusal::GatewayDied { said: "it was not ready in time".into() });
         }
@@ -253,6 +294,8 @@ impl Gateway {
             // Said before.
             FromGateway::Ready { .. }
             | FromGateway::Failed { .. }
+            | FromGateway::StandIns { .. }
+            | FromGateway::Lacks(_)
             | FromGateway::Authority { .. } => {}
         }
     }
@@ -272,6 +315,8 @@ impl Gateway {
                 let memory = sealed(&wire::encode(rules.as_ref()))?;
                 self.send(&ToGateway::Rules { generation: *generation }, &[memory.as_fd()])
             }
+            Word::Revoke { name } => self.send(&ToGateway::Revoke { name: name.clone() }, &[]),
+            Word::Rotate { name } => self.send(&ToGateway::Rotate { name: name.clone() }, &[]),
             Word::Answer { id, allowed } => {
                 self.send(&ToGateway::Answer { id: *id, allowed: *allowed }, &[])
             }
@@ -373,6 +418,8 @@ fn unfit(message: Option<FromGateway>) -> StartRefusal {
             | FromGateway::Ended(_)
             | FromGateway::Counted(_)
             | FromGateway::Authority { .. }
+            | FromGateway::StandIns { .. }
+            | FromGateway::Lacks(_)
             | FromGateway::Applied { .. }
             | FromGateway::Asks(_)
             | FromGateway::AsksNoMore { .. },

@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 
 use cofferdam_plan::facts::Ids;
 use cofferdam_plan::host::Groups;
-use cofferdam_plan::message::{Order, Report, SOCKETS_MAX};
+use cofferdam_plan::message::{Lent, Order, Report, SOCKETS_MAX, StandIn};
 use cofferdam_plan::plan::{Bounds, Carrier, Streams};
 use cofferdam_plan::{BUILD, Host, Plan, wire};
 use cofferdam_sys::process::{SignalSet, set_blocked, unblock};
@@ -83,6 +83,15 @@ impl Programs {
         let gateway = directory.join("cofferdam-gateway");
         Ok(Self { init, gateway, paths })
     }
+}
+
+/// What is handed to a sandbox beside its plan.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Handed<'a> {
+    /// Who is believed inside, where the gateway looks into TLS.
+    pub trust: Option<&'a Trust>,
+    /// What the gateway finds secrets with, where the plan has credentials.
+    pub lent: Option<&'a Lent>,
 }
 
 /// Init, started and without a plan: it waits for one, and ends by itself when this is dropped.
@@ -183,8 +192,8 @@ impl Waiting {
     }
 
     /// Hands `plan` over, with the workload's streams, and its half of it to the gateway, if it has one.
-    /// Does not wait for what comes of it, but for the session's authority where the plan looks into TLS:
-    /// `trust` and it are believed inside.
+    /// Does not wait for what comes of it, but for the session's authority where the plan looks into TLS,
+    /// and for what stands in for credentials.
     ///
     /// # Errors
     /// Init is gone, or there are no descriptors left, or its group does not take it; the gateway is
@@ -194,7 +203,7 @@ impl Waiting {
         plan: &Plan,
         ids: Ids,
         gateway: Option<Gateway>,
-        trust: Option<&Trust>,
+        handed: Handed<'_>,
     ) -> Result<Preparing, StartRefusal> {
         let Self { mut running, entering } = self;
         let system = |doing| StartRefusal::system(doing);
@@ -202,7 +211,7 @@ impl Waiting {
         running.gateway = match (&plan.egress, gateway) {
             (None, _) => None,
             (Some(egress), Some(mut gateway)) => {
-                let given = gateway.give(egress, ids, trust);
+                let given = gateway.give(egress, ids, handed);
                 // One that is gone has said why, or that it is gone is the better reason.
                 if given.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
                     gateway.ready()?;
@@ -215,11 +224,15 @@ impl Waiting {
         // Before it has a plan, so that all it forks is inside.
         entering.done().and_then(|()| running.limit()).map_err(system(GROUP))?;
         let authority = running.authority(plan)?;
-        let whole = match (&authority, trust) {
-            (Some(session), Some(trust)) => Some(plan.completed(|what| trust.file(what, session))),
-            // Without the files such a plan cannot be read.
-            (Some(_), None) | (None, _) => None,
+        let stand_ins = running.stand_ins(plan)?;
+        // What is made later and is not there leaves a plan that cannot be read.
+        let file = |what| match (&authority, handed.trust) {
+            (Some(session), Some(trust)) => trust.file(what, session),
+            (None, _) | (Some(_), None) => Vec::new(),
         };
+        let is_whole = !plan.egress.as_ref().is_some_and(|egress| egress.rules.inspects())
+            || (authority.is_some() && handed.trust.is_some());
+        let whole = (plan.waits() && is_whole).then(|| plan.completed(file, &stand_ins));
         let bytes = wire::encode(whole.as_ref().unwrap_or(plan));
         let memory = sealed(&bytes).map_err(system("hand the plan over"))?;
         let pipes = Pipes::new(plan.workload.streams, ids).map_err(system("make pipes"))?;
@@ -233,7 +246,7 @@ impl Waiting {
         running.output = pipes.output.map(|pair| pair.ours);
         running.error = pipes.error.map(|pair| pair.ours);
         running.streams = plan.workload.streams;
-        Ok(Preparing { running, authority })
+        Ok(Preparing { running, authority, stand_ins })
     }
 }
 
@@ -242,6 +255,7 @@ impl Waiting {
 pub struct Preparing {
     running: Running,
     authority: Option<Vec<u8>>,
+    stand_ins: Vec<StandIn>,
 }
 
 impl Preparing {
@@ -266,6 +280,12 @@ impl Preparing {
     #[must_use]
     pub fn authority(&self) -> Option<&[u8]> {
         self.authority.as_deref()
+    }
+
+    /// What stands in for each credential of this session.
+    #[must_use]
+    pub fn stand_ins(&self) -> &[StandIn] {
+        &self.stand_ins
     }
 
     /// Gives the sandbox's terminal, if it has one, settings and size of the caller's. To be called
@@ -302,6 +322,15 @@ impl Running {
         match &mut self.gateway {
             Some(gateway) if inspects => gateway.authority().map(Some),
             Some(_) | None => Ok(None),
+        }
+    }
+
+    /// What stands in for each credential of the plan, where there is one.
+    fn stand_ins(&mut self, plan: &Plan) -> Result<Vec<StandIn>, StartRefusal> {
+        let wanted = plan.egress.as_ref().map_or(&[][..], |egress| &egress.credentials);
+        match &mut self.gateway {
+            Some(gateway) if !wanted.is_empty() => gateway.stand_ins(wanted),
+            Some(_) | None => Ok(Vec::new()),
         }
     }
 

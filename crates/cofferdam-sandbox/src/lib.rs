@@ -25,7 +25,7 @@ mod trust;
 pub use cgroup::Group;
 pub use facts::Caller;
 pub use gateway::{Gateway, Witness, Word};
-pub use launch::{Preparing, Programs, Waiting};
+pub use launch::{Handed, Preparing, Programs, Waiting};
 pub use limits::Hit;
 pub use monitor::Running;
 pub use outcome::Outcome;

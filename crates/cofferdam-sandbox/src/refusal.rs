@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use cofferdam_plan::message::Lacking;
 use cofferdam_plan::plan::Step;
 use cofferdam_plan::{Host, Plan};
 
@@ -58,6 +59,9 @@ pub enum StartRefusal {
         /// What it said, or what became of it.
         said: String,
     },
+    /// The gateway could not get a credential.
+    #[error("no credential `{}`: {}   {}", .0.name, .0.why, .0.clause)]
+    Credential(Box<Lacking>),
     /// Init went away without a word.
     #[error("cofferdam-init ended while {doing}")]
     InitDied {
@@ -109,6 +113,7 @@ impl StartRefusal {
             Self::GroupGone => "cgroup-gone",
             Self::InitDied { .. } => "init-died",
             Self::GatewayDied { .. } => "gateway-died",
+            Self::Credential(_) => "credential-lacking",
         }
     }
 
@@ -128,6 +133,7 @@ impl StartRefusal {
             }
             Self::NoTerminal => "give the caller's terminal as input, or use pipes".into(),
             Self::GroupGone => "run it again; something else changes this cgroup".into(),
+            Self::Credential(lacking) => lacking.fix.clone(),
             Self::InitDied { .. } | Self::GatewayDied { .. } => {
                 "run it again; report it if it happens twice".into()
             }

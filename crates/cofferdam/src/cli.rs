@@ -2,6 +2,7 @@
 
 mod approve;
 mod arguments;
+mod credentials;
 mod doctor;
 mod home;
 mod names;
@@ -64,6 +65,7 @@ fn obey(command: Command, engine: Option<Result<Engine, Refused>>) -> ExitCode {
         Command::Home(command) => home::obey(&command),
         Command::Sessions { json } => sessions::list(json),
         Command::Approve(what) => approve::obey(&what),
+        Command::Credentials(what) => credentials::obey(&what),
         Command::Audit(AuditCommand::Verify { file, json }) => verify(file.as_deref(), json),
         Command::Policy(command) => policy::obey(&command),
         Command::Doctor(what) => doctor::doctor(&what),

@@ -27,7 +27,7 @@ use cofferdam_sys::process::{SignalSet, set_blocked};
 use rustix::fs::{Mode, OFlags};
 
 pub(crate) use again::{Again, OwnVariables};
-pub use client::Questions;
+pub use client::{CredentialChange, Questions};
 use desk::Desk;
 pub use error::SessionError;
 use line::Loop;
@@ -59,6 +59,7 @@ pub(crate) struct Identity {
     pub(crate) name: String,
     pub(crate) command: Vec<String>,
     pub(crate) approval: Approval,
+    pub(crate) credentials: Vec<String>,
 }
 
 impl Control {
@@ -72,7 +73,7 @@ impl Control {
     ) -> Option<Self> {
         let (ours, theirs) = line::ends().ok()?;
         let (stand, stands) = channel();
-        let Identity { name, command, approval } = identity;
+        let Identity { name, command, approval, credentials } = identity;
         let session = Running {
             id: name.clone(),
             pid: std::process::id(),
@@ -81,6 +82,7 @@ impl Control {
             policy: again.document.source.name.clone(),
             generation: 0,
             approve: approval != Approval::Off,
+            credentials,
         };
         let serve = move || {
             // Signals are for the thread that carries the streams. A terminal that is another job's

@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use cofferdam_audit::Log;
 use cofferdam_plan::host::Groups;
-use cofferdam_plan::message;
+use cofferdam_plan::message::{self, Lent};
 use cofferdam_plan::plan::Argument;
 use cofferdam_plan::{Host, Plan, Task, compile};
 use cofferdam_policy::facts::Facts;
@@ -22,7 +22,8 @@ use cofferdam_policy::model::Policy;
 use cofferdam_policy::{document, resolve};
 use cofferdam_sandbox::facts::Own;
 use cofferdam_sandbox::{
-    Caller, Gateway, Group, Outcome, Preparing, Programs, Sink, StartRefusal, Trust, Waiting, probe,
+    Caller, Gateway, Group, Handed, Outcome, Preparing, Programs, Sink, StartRefusal, Trust,
+    Waiting, probe,
 };
 
 use crate::ahead::Ahead;
@@ -55,6 +56,8 @@ pub struct Prepared {
     state: PathBuf,
     /// Who is believed inside, where the gateway looks into TLS.
     trust: Option<Trust>,
+    /// What the gateway finds secrets with, where there are credentials.
+    lent: Option<Lent>,
     /// The kept home, which nobody may remove while this is here.
     _kept: Option<Kept>,
 }
@@ -173,8 +176,9 @@ impl Engine {
                 Some(self.ahead.gateway().unwrap_or_else(|| Gateway::start(&self.programs))?)
             }
         };
-        let (plan, trust) = (&prepared.plan, prepared.trust.as_ref());
-        let preparing = waiting.build(plan, prepared.policy.person.ids, gateway, trust)?;
+        let (plan, ids) = (&prepared.plan, prepared.policy.person.ids);
+        let handed = Handed { trust: prepared.trust.as_ref(), lent: prepared.lent.as_ref() };
+        let preparing = waiting.build(plan, ids, gateway, handed)?;
         self.trace.done("plan handed over");
         Ok(preparing)
     }
@@ -222,7 +226,14 @@ impl Engine {
             Again::new(&self.programs, options, own_variables, read).of(&policy, &plan.rules)
         });
         let trust = Trust::read(&policy)?;
-        Ok(Prepared { facts, host, policy, plan, audit, again, state, trust, _kept: kept })
+        let lent = match policy.credentials.as_slice() {
+            [] => None,
+            some => {
+                let caller = Caller::read()?;
+                caller.lent(some, Places::of(&caller).config)
+            }
+        };
+        Ok(Prepared { facts, host, policy, plan, audit, again, state, trust, lent, _kept: kept })
     }
 
     /// Reads the policy and Facts, and decides what the policy means here. Starts and makes nothing,
@@ -402,7 +413,9 @@ impl Prepared {
         let again = self.again.clone()?;
         let words = self.plan.workload.command.iter();
         let command = words.map(|word| String::from_utf8_lossy(&word.0).into_owned()).collect();
-        let identity = Identity { name, command, approval: again.options.approve };
+        let credentials = self.policy.credentials.iter().map(|one| one.name.clone()).collect();
+        let approval = again.options.approve;
+        let identity = Identity { name, command, approval, credentials };
         Control::begin(self.state.clone(), identity, again, self.policy.network.rules.clone())
     }
 }

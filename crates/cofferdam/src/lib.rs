@@ -30,7 +30,9 @@ pub use cofferdam_audit as audit;
 pub use cofferdam_plan as plan;
 pub use cofferdam_policy as policy;
 pub use cofferdam_sandbox::{Hit, Outcome, Sink, Streams};
-pub use control::{Asked, Drawn, Questions, Refusal, Reply, Running, SessionError};
+pub use control::{
+    Asked, CredentialChange, Drawn, Questions, Refusal, Reply, Running, SessionError,
+};
 pub use engine::{
     Collected, Denied, Engine, Finished, Prepared, Resolved, Session, TurnedAway, WayOut,
 };

@@ -33,6 +33,17 @@ pub(super) fn refused(event: &str) -> Option<Vec<String>> {
     Some(vec![what, format!("{} [{code}]", one_line(&why))])
 }
 
+/// What a person did to a credential.
+pub(super) fn credential(event: &str, what: &str) -> Option<Vec<String>> {
+    #[derive(Deserialize)]
+    struct Changed {
+        credential: String,
+        by: u32,
+    }
+    let Changed { credential, by } = serde_json::from_str(event).ok()?;
+    Some(vec![format!("{} {what}; by user {by}", quoted(&credential))])
+}
+
 #[derive(Deserialize)]
 struct Asked {
     host: String,
@@ -114,6 +125,16 @@ mod tests {
                 },
                 &["generation 2: \"/p q.toml\", 4 rules; by user 1000", "sha256 ab"][..],
                 "applied",
+            ),
+            (
+                Event::CredentialRevoked { credential: "npm".into(), by },
+                &["\"npm\" is worth nothing from here on; by user 1000"],
+                "revoked",
+            ),
+            (
+                Event::CredentialRotated { credential: "npm".into(), by },
+                &["\"npm\" is read again from where it comes; by user 1000"],
+                "rotated",
             ),
             (
                 Event::PolicyRefused { source, code, why, by },

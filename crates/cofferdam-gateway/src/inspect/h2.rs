@@ -1,7 +1,7 @@
 //! HTTP/2 inside of TLS that ends here, and in the clear where a rule says so: the gate as the judge of each
 //! stream.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use ::h2::client::SendRequest;
@@ -53,7 +53,7 @@ async fn carry(
         crowd,
         first: RefCell::new(first),
         unreached: RefCell::new(unreached),
-        up: RefCell::new(up),
+        up: RefCell::new(up.into_iter().collect()),
         connects: Mutex::new(()),
     };
     http2::serve(stream, Rc::new(inner), whom).await;
@@ -85,12 +85,13 @@ pub(crate) async fn serve_clear(
 
 /// Begins HTTP/2 on a connection to a host that has chosen it, for this client and those that come.
 pub(super) async fn share(gate: &Rc<Gate>, up: Up) -> Option<Shared> {
-    let Up { asked, dial, stream, address, .. } = up;
+    let Up { asked, lane, used, stream, address, .. } = up;
     let encrypted = matches!(stream, Stream::Tls(_));
     let (host, driver) = http2::begin(stream).await.ok()?;
     // It ends when the host ends it, or when nobody holds it any more.
     spawn_local(async move { drop(driver.await) });
-    let shared = Shared { asked, dial, host, address, holders: Rc::default() };
+    let (lane, used) = (Rc::new(RefCell::new(lane)), Rc::new(Cell::new(used)));
+    let shared = Shared { asked, lane, used, host, address, holders: Rc::default() };
     if encrypted && let Some(inspector) = &gate.inspector {
         inspector.pool.share(shared.clone());
     }
@@ -107,8 +108,8 @@ struct Inner {
     first: RefCell<Option<Entry>>,
     /// What the first request is answered with.
     unreached: RefCell<Option<Denial>>,
-    /// The connection to the host that was used last.
-    up: RefCell<Option<Shared>>,
+    /// Connections to the host, one for each credential, while this client holds them.
+    up: RefCell<Vec<Shared>>,
     /// One at a time makes a connection; the others use it.
     connects: Mutex<()>,
 }
@@ -121,18 +122,20 @@ impl Inner {
 
     /// A connection that is there, and made for what this rule dials.
     fn kept(&self, rule: &Granted) -> Option<Shared> {
+        let lane = rule.lane();
         let fits = |up: &&Shared| {
-            let same = up.dial == rule.dial && self.gate.may_go_to(rule, up.address);
+            let same = up.is_of(&self.asked, &lane) && self.gate.may_go_to(rule, up.address);
             same && http2::is_there(&up.host)
         };
-        if let Some(up) = self.up.borrow().as_ref().filter(fits) {
-            return Some(up.clone());
+        if let Some(up) = self.up.borrow().iter().find(fits) {
+            return Some(up.clone().taken(lane));
         }
         if self.scheme == Scheme::Http {
             return None;
         }
-        let shared = self.gate.inspector.as_ref()?.pool.shared(&self.asked, rule.dial);
-        shared.filter(|up| self.gate.may_go_to(rule, up.address))
+        let shared = self.gate.inspector.as_ref()?.pool.shared(&self.asked, &lane);
+        let shared = shared.filter(|up| self.gate.may_go_to(rule, up.address));
+        shared.map(|up| up.taken(lane))
     }
 
     /// A connection to the host. What comes of it is set in the entry.
@@ -140,7 +143,7 @@ impl Inner {
         if self.scheme == Scheme::Http {
             let stream = self.gate.reach(&self.asked, rule, entry).await?;
             let (_, address) = entry.to();
-            let up = Up::plain((self.asked.clone(), rule.dial), stream, address);
+            let up = Up::plain((self.asked.clone(), rule.lane()), stream, address);
             let shared = share(&self.gate, up).await;
             return shared.ok_or_else(|| Box::new(Denial::unanswered(&rule.clause)));
         }
@@ -217,14 +220,16 @@ impl Judge for Inner {
             kept = self.kept(rule);
             if kept.is_none() {
                 match self.connection(rule, entry).await {
-                    Ok(made) => kept = Some(made),
+                    Ok(made) => kept = Some(made.taken(rule.lane())),
                     Err(denial) => {
                         entry.answer(&denial);
                         return Err(self.refusal(&denial, denial.status()));
                     }
                 }
             }
-            self.up.borrow_mut().clone_from(&kept);
+            let mut held = self.up.borrow_mut();
+            held.retain(|up| http2::is_there(&up.host));
+            held.extend(kept.clone());
         }
         let Some(shared) = kept else { return Err(place.broken(&Broken::NoAnswer)) };
         entry.reached(shared.address);

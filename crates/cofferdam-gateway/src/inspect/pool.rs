@@ -1,7 +1,7 @@
-//! Connections to hosts that may carry another request: of this sandbox alone, each for its own host, port
-//! and `dial`.
+//! Connections to hosts that may carry another request: of this sandbox alone, each for its own host, port,
+//! `dial` and credential.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -11,7 +11,7 @@ use bytes::Bytes;
 use h2::client::SendRequest;
 
 use super::Speaks;
-use crate::gate::Asked;
+use crate::gate::{Asked, Lane};
 use crate::http2::is_there;
 use crate::relay::Up;
 
@@ -25,13 +25,31 @@ const KEPT_MAX: usize = 32;
 #[derive(Clone, Debug)]
 pub(super) struct Shared {
     pub(super) asked: Asked,
-    /// `dial` of the rule that it was made for.
-    pub(super) dial: Option<SocketAddr>,
+    /// What it was made for.
+    pub(super) lane: Rc<RefCell<Lane>>,
+    /// Whether it has carried a request: before that, any credential is as good.
+    pub(super) used: Rc<Cell<bool>>,
     pub(super) host: SendRequest<Bytes>,
     /// Whom it is to.
     pub(super) address: Option<SocketAddr>,
     /// Each who holds it has one.
     pub(super) holders: Rc<()>,
+}
+
+impl Shared {
+    /// Whether it is for this host, and for such requests.
+    pub(super) fn is_of(&self, asked: &Asked, lane: &Lane) -> bool {
+        let made = self.lane.borrow();
+        let fits = !self.used.get() || made.credential == lane.credential;
+        fits && self.asked.is_for(asked) && made.dial == lane.dial
+    }
+
+    /// The same, for such requests alone from here on.
+    pub(super) fn taken(self, lane: Lane) -> Self {
+        self.used.set(true);
+        *self.lane.borrow_mut() = lane;
+        self
+    }
 }
 
 /// Those that are there, the oldest first.
@@ -45,22 +63,15 @@ pub(crate) struct Pool {
 impl Pool {
     /// One for this host, which has not ended, and on which the host would speak as it does with a client
     /// that offers this.
-    pub(crate) fn take(
-        &self,
-        asked: &Asked,
-        dial: Option<SocketAddr>,
-        offers: &[Speaks],
-    ) -> Option<Up> {
+    pub(crate) fn take(&self, asked: &Asked, lane: &Lane, offers: &[Speaks]) -> Option<Up> {
         let mut idle = self.idle.borrow_mut();
         idle.retain(|(since, _)| since.elapsed() < KEPT_FOR);
         loop {
             // The latest is the likeliest to be there still.
-            let fits = |(_, up): &(Instant, Up)| {
-                up.asked.is_for(asked) && up.dial == dial && up.offers == offers
-            };
+            let fits = |(_, up): &(Instant, Up)| up.is_of(asked, lane) && up.offers == offers;
             let at = idle.iter().rposition(fits)?;
             let (_, mut up) = idle.remove(at)?;
-            if up.is_for(asked, dial) {
+            if up.is_for(asked, lane) {
                 return Some(up);
             }
         }
@@ -77,12 +88,12 @@ impl Pool {
     }
 
     /// One that carries HTTP/2 for this host, takes another request, and is nobody's now.
-    pub(super) fn shared(&self, asked: &Asked, dial: Option<SocketAddr>) -> Option<Shared> {
+    pub(super) fn shared(&self, asked: &Asked, lane: &Lane) -> Option<Shared> {
         let mut shared = self.shared.borrow_mut();
         // Who uses one holds it too: it does not end with its place here.
         shared.retain(|(since, one)| since.elapsed() < KEPT_FOR && is_there(&one.host));
         let fits = |(_, one): &&mut (Instant, Shared)| {
-            one.asked.is_for(asked) && one.dial == dial && Rc::strong_count(&one.holders) == 1
+            one.is_of(asked, lane) && Rc::strong_count(&one.holders) == 1
         };
         let (since, found) = shared.iter_mut().rev().find(fits)?;
         *since = Instant::now();

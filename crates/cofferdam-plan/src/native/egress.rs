@@ -61,6 +61,7 @@ pub(super) fn of(policy: &Policy, host: &Host) -> Result<Option<Egress>, Refusal
         publish: network.publish.clone(),
         trust_ca: network.trust_ca.clone(),
         approve: network.approve.is_some(),
+        credentials: policy.credentials.clone(),
     }))
 }
 

@@ -2,6 +2,7 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use cofferdam_policy::credentials::{Credential, Inject, Placed, Source};
 use cofferdam_policy::hostname::Name;
 use cofferdam_policy::judge::hosts::{Allowed, Denied, HostRules, Net, Pattern, Protocol};
 use cofferdam_policy::judge::requests::{
@@ -11,7 +12,7 @@ use cofferdam_policy::network::{ProxyHost, ProxyProtocol, Published, TrustedFile
 
 use super::{Malformed, Wire};
 use crate::egress::{Assigned, Door, Egress, Family, Serves, Socket};
-use crate::message::{HttpVersion, Question, Requested};
+use crate::message::{HttpVersion, Lacking, Question, Requested, StandIn};
 
 impl Wire for u16 {
     fn put(&self, to: &mut Vec<u8>) {
@@ -129,8 +130,18 @@ wire_struct!(Requests {
     git,
     graphql,
     websocket,
-    h2c
+    h2c,
+    credential
 });
+wire_struct!(Credential { name, source, member, inject, env, files, expires, clause });
+wire_enum!(Source {
+    0 => Vault(name),
+    1 => Keychain(name),
+    2 => Env(name),
+    3 => File(path),
+    4 => Command(words)
+});
+wire_struct!(Placed { path, content });
 wire_struct!(Rate { requests, seconds });
 wire_struct!(Repository { path, access });
 wire_enum!(GitAccess { 0 => Read, 1 => Write });
@@ -138,15 +149,60 @@ wire_enum!(GraphQl { 0 => Query });
 wire_struct!(TrustedFile { path, clause });
 wire_struct!(Requested { version, method, path, status });
 wire_enum!(HttpVersion { 0 => Http10, 1 => Http11, 2 => Http2 });
+wire_struct!(StandIn { name, value });
+wire_struct!(Lacking { name, clause, code, why, fix });
 wire_struct!(Question { id, host, port, protocol, method, path });
 wire_struct!(HostRules { allow, deny, base });
 wire_enum!(ProxyProtocol { 0 => Http, 1 => Socks5 });
 wire_enum!(ProxyHost { 0 => Name(name), 1 => Address(address) });
 wire_struct!(UpstreamProxy { speaks, host, port, clause });
 wire_struct!(Published { inside, outside, clause });
-wire_struct!(Egress { rules, upstream_proxy, names, doors, publish, trust_ca, approve });
+wire_struct!(Egress {
+    rules,
+    upstream_proxy,
+    names,
+    doors,
+    publish,
+    trust_ca,
+    approve,
+    credentials
+});
 wire_struct!(Assigned { name, v4, v6 });
 wire_struct!(Door { socket, serves });
 wire_enum!(Socket { 0 => Listen(at), 1 => Packets(at), 2 => Spare(family) });
 wire_enum!(Family { 0 => V4, 1 => V6 });
 wire_enum!(Serves { 0 => Lookups, 1 => Proxy, 2 => Socks, 3 => Destinations, 4 => Spare });
+
+impl Wire for Inject {
+    fn put(&self, to: &mut Vec<u8>) {
+        let (tag, text): (u8, String) = match self {
+            Self::Header(name) => (0, name.clone()),
+            Self::Bearer => (1, String::new()),
+            Self::Basic(user) => return (2_u8, user.clone()).put(to),
+            Self::Query(name) => (3, name.clone()),
+            Self::Cookie(name) => (4, name.clone()),
+            Self::Json(way) => return (5_u8, way.clone()).put(to),
+            Self::Form(name) => (6, name.clone()),
+            Self::SigV4 { service, region } => {
+                return (7_u8, (service.clone(), region.clone())).put(to);
+            }
+        };
+        (tag, text).put(to);
+    }
+    fn take(from: &mut &[u8]) -> Result<Self, Malformed> {
+        Ok(match u8::take(from)? {
+            0 => Self::Header(String::take(from)?),
+            1 if String::take(from)?.is_empty() => Self::Bearer,
+            2 => Self::Basic(Wire::take(from)?),
+            3 => Self::Query(String::take(from)?),
+            4 => Self::Cookie(String::take(from)?),
+            5 => Self::Json(Vec::take(from)?),
+            6 => Self::Form(String::take(from)?),
+            7 => {
+                let (service, region) = Wire::take(from)?;
+                Self::SigV4 { service, region }
+            }
+            _ => return Err(Malformed),
+        })
+    }
+}

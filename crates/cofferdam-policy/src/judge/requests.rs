@@ -60,6 +60,9 @@ pub struct Requests {
     pub websocket: bool,
     /// Whether HTTP/2 may be spoken in the clear (RFC 9113, 3.3).
     pub h2c: bool,
+    /// Only requests that bear this credential, by what stands in for it, and no other identity: the name
+    /// of a [`crate::credentials::Credential`].
+    pub credential: Option<String>,
 }
 
 /// So many requests in each such time.

@@ -152,7 +152,7 @@ pub(super) fn size(text: &str) -> Option<u64> {
 }
 
 /// Hours, minutes, seconds, in this order, each at most once.
-fn duration(text: &str) -> Option<u64> {
+pub(super) fn duration(text: &str) -> Option<u64> {
     let mut rest = text;
     let mut total = 0_u64;
     for (name, unit) in DURATIONS {

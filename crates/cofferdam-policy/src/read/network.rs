@@ -49,8 +49,9 @@ pub(super) const ALLOW: Table = Table {
         "graphql",
         "websocket",
         "h2c",
+        "credential",
     ],
-    later: &["credential", "body"],
+    later: &["body"],
 };
 pub(super) const DENY: Table = Table {
     name: "network.deny",

@@ -4,7 +4,8 @@ use toml::de::{DeTable, DeValue};
 
 use super::network::ALLOW;
 use super::{ENTRIES_MAX, Reader, Value, limits};
-use crate::error::{PolicyError, RequestFault};
+use crate::credentials::is_name;
+use crate::error::{CredentialFault, PolicyError, RequestFault};
 use crate::judge::hosts::Protocol;
 use crate::judge::requests::{
     GitAccess, GraphQl, Inspect, LinePattern, PathPattern, Rate, Repository, Requests,
@@ -26,6 +27,7 @@ const INNER: &[&str] = &[
     "graphql",
     "websocket",
     "h2c",
+    "credential",
 ];
 /// What git's requests are is known: nothing else can be asked of them by these.
 const NOT_WITH_GIT: &[&str] = &["methods", "paths", "query", "graphql", "websocket"];
@@ -91,6 +93,7 @@ impl Reader<'_> {
             graphql: self.graphql(table)?,
             websocket: self.flagged(table, "websocket")?,
             h2c: self.flagged(table, "h2c")?,
+            credential: self.borne(table, protocol)?,
         };
         let twice = |name: &&String| requests.set_headers.iter().any(|(set, _)| same(set, name));
         if let (Some(name), Some(value)) =
@@ -138,6 +141,24 @@ impl Reader<'_> {
             (Protocol::Tls | Protocol::Tcp, Some((_, span))) => refuse(RequestFault::H2c, span),
             (Protocol::Http, _) | (_, None) => Ok(()),
         }
+    }
+
+    /// Whose identity requests bear.
+    fn borne(
+        &self,
+        table: &DeTable<'_>,
+        protocol: Protocol,
+    ) -> Result<Option<String>, PolicyError> {
+        let Some(value) = table.get("credential") else { return Ok(None) };
+        let name = self.text("network.allow.credential", value)?;
+        if protocol != Protocol::Tls {
+            return Err(self.fault(CredentialFault::Carried.into(), value.span()));
+        }
+        if !is_name(name) {
+            let fault = CredentialFault::Name { got: name.into() };
+            return Err(self.fault(fault.into(), value.span()));
+        }
+        Ok(Some(name.into()))
     }
 
     /// An array with entries, where an empty one could mean none or all.
@@ -372,7 +393,7 @@ fn same(one: &str, other: &str) -> bool {
 }
 
 /// Whether a field is the gateway's own, or one that is removed or set with it.
-fn is_kept(name: &str) -> bool {
+pub(super) fn is_kept(name: &str) -> bool {
     let start = name.get(..KEPT_START.len());
     KEPT_HEADERS.iter().any(|kept| same(kept, name))
         || start.is_some_and(|start| same(KEPT_START, start))

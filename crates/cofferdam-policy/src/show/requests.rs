@@ -24,6 +24,7 @@ pub fn asked(rule: &Allowed, most: usize) -> Vec<String> {
         graphql,
         websocket,
         h2c,
+        credential,
     } = &rule.requests;
     let mut all = Vec::new();
     match rule.inspect {
@@ -51,6 +52,7 @@ pub fn asked(rule: &Allowed, most: usize) -> Vec<String> {
     all.extend(graphql.iter().map(|GraphQl::Query| "GraphQL queries".to_owned()));
     all.extend(websocket.then(|| "WebSocket too".to_owned()));
     all.extend(h2c.then(|| "HTTP/2 too".to_owned()));
+    all.extend(credential.iter().map(|name| format!("only as `{name}`")));
     all
 }
 

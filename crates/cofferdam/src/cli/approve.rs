@@ -57,6 +57,7 @@ fn answer(
         }
         Reply::Session(_)
         | Reply::Live { .. }
+        | Reply::Told { .. }
         | Reply::Restart { .. }
         | Reply::Questions { .. } => Err(SessionError::Build.into()),
     }

@@ -17,7 +17,7 @@ pub(super) use doctor::Doctor;
 pub(super) use home::HomeCommand;
 pub(super) use pages::Shell;
 pub(super) use run::{Inside, Program, What};
-pub(super) use session::Approve;
+pub(super) use session::{Approve, Credential, CredentialsCommand};
 
 /// Contains a command: it can work in the workspace and nowhere else.
 #[derive(Debug, Parser)]
@@ -88,6 +88,9 @@ pub(super) enum Command {
     /// Answer what a session asks for: one that was started with --approve
     #[command(after_help = session::AFTER_APPROVE)]
     Approve(Approve),
+    /// Revoke or rotate a credential of a session that runs
+    #[command(subcommand, after_help = session::AFTER_CREDENTIALS)]
+    Credentials(CredentialsCommand),
     /// Write, check and look at policies, and apply one to a session that runs
     #[command(subcommand, after_help = super::policy::AFTER)]
     Policy(super::policy::PolicyCommand),

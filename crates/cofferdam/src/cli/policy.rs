@@ -154,9 +154,13 @@ fn apply(session: Option<&str>, file: &Path, output: Output) -> ExitCode {
             say.told(&told);
             return refused;
         }
-        Ok((_, Reply::Session(_) | Reply::Questions { .. } | Reply::Answered { .. })) => {
-            Err(SessionError::Build.into())
-        }
+        Ok((
+            _,
+            Reply::Session(_)
+            | Reply::Questions { .. }
+            | Reply::Told { .. }
+            | Reply::Answered { .. },
+        )) => Err(SessionError::Build.into()),
         Err(error) => Err(error),
     };
     match done {

@@ -33,11 +33,16 @@ fn answer(sessions: &[Running], json: bool) -> Result<(), Refused> {
 }
 
 fn line(session: &Running) -> String {
-    let Running { id, pid, since, command, policy, generation, approve } = session;
+    let Running { id, pid, since, command, policy, generation, approve, credentials } = session;
     let asks = if *approve { ", asks" } else { "" };
     let (command, policy) = (in_line(command), in_line(policy));
     format!(
         "{id}  pid {pid}  since {since}{asks}\n  command  {command}\n  policy   {policy}, \
-         generation {generation}"
+         generation {generation}{}",
+        if credentials.is_empty() {
+            String::new()
+        } else {
+            format!("\n  bears    {}", in_line(credentials.join(", ")))
+        }
     )
 }

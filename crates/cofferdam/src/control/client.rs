@@ -130,8 +130,10 @@ fn described(sockets: &Sockets, name: &str) -> Result<Option<(Running, Link)>, R
         Ok(_) | Err(_) => {
             let (id, command) = (name.to_owned(), "(gives no answer)".to_owned());
             let (since, policy) = (String::new(), String::new());
-            let (generation, approve) = (0, false);
-            Ok(Some((Running { id, pid, since, command, policy, generation, approve }, link)))
+            let (generation, approve, credentials) = (0, false, Vec::new());
+            let running =
+                Running { id, pid, since, command, policy, generation, approve, credentials };
+            Ok(Some((running, link)))
         }
     }
 }
@@ -207,6 +209,26 @@ impl Engine {
         apply(&state()?, session, file, drawn)
     }
 
+    /// Has a credential of a session that runs be worth nothing from here on, or its secret be read
+    /// again: the session whose name begins with `session`, or the only one.
+    ///
+    /// # Errors
+    /// There is no such session, several, or it gives no answer. What it says is in the result.
+    pub fn tell_of_credential(
+        session: Option<&str>,
+        credential: &str,
+        change: CredentialChange,
+    ) -> Result<(Running, Reply), Refused> {
+        let (running, mut link) = find(&state()?, session, |_| true)?;
+        let credential = credential.to_owned();
+        let ask = match change {
+            CredentialChange::Revoke => Ask::Revoke { credential },
+            CredentialChange::Rotate => Ask::Rotate { credential },
+        };
+        let reply = link.ask(&ask, ANSWERED_WITHIN).map_err(lost)?;
+        Ok((running, reply))
+    }
+
     /// What a session asks for: the one whose name begins with `session`, or the only one that asks.
     ///
     /// # Errors
@@ -249,6 +271,15 @@ pub(super) fn questions(state: &Path, session: Option<&str>) -> Result<Questions
     Ok(Questions { running, link })
 }
 
+/// What becomes of a credential while its session runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CredentialChange {
+    /// It is worth nothing any more.
+    Revoke,
+    /// Its secret is read again.
+    Rotate,
+}
+
 /// The questions of a session.
 #[derive(Debug)]
 pub struct Questions {
@@ -274,6 +305,7 @@ impl Questions {
             | Reply::Live { .. }
             | Reply::Restart { .. }
             | Reply::Refused(_)
+            | Reply::Told { .. }
             | Reply::Answered { .. } => Err(SessionError::Build.into()),
         }
     }
@@ -313,7 +345,10 @@ impl Questions {
                     Reply::Refused(told) => {
                         desk.tell(&format!("  {}\n", super::prompt::plain(&told.message)));
                     }
-                    Reply::Session(_) | Reply::Live { .. } | Reply::Restart { .. } => {
+                    Reply::Session(_)
+                    | Reply::Live { .. }
+                    | Reply::Told { .. }
+                    | Reply::Restart { .. } => {
                         return Err(SessionError::Build.into());
                     }
                 }

@@ -90,6 +90,14 @@ pub enum SessionError {
         /// The number.
         id: u64,
     },
+    /// The session has no such credential.
+    #[error("the session has no credential `{name}`")]
+    NoCredential {
+        /// What was asked for.
+        name: String,
+        /// Those that it has.
+        known: Vec<String>,
+    },
     /// The session asks nobody.
     #[error("the session asks nobody: what no rule allows is refused")]
     NotAsking,
@@ -116,6 +124,7 @@ impl SessionError {
             Self::NotConfirmed => "rules-not-confirmed",
             Self::NotRecorded => "change-unrecorded",
             Self::NoQuestion { .. } => "no-question",
+            Self::NoCredential { .. } => "no-credential",
             Self::NotAsking => "not-asking",
             Self::NoTerminal => "no-terminal-to-ask",
         }
@@ -147,6 +156,10 @@ impl SessionError {
             }
             Self::NotRecorded => "make room where the audit log is".into(),
             Self::NoQuestion { .. } => "cofferdam approve --list names those that are open".into(),
+            Self::NoCredential { known, .. } if known.is_empty() => {
+                "its policy has no [credentials]".into()
+            }
+            Self::NoCredential { known, .. } => format!("it has: {}", known.join(", ")),
             Self::NotAsking => "start it with --approve".into(),
             Self::NoTerminal => {
                 "in a script: cofferdam approve SESSION --list, --yes ID, --no ID".into()

@@ -25,6 +25,10 @@ pub(crate) enum Deed {
     Allow { event: Event, generation: u32, rules: Box<HostRules>, questions: Vec<u64> },
     /// Say no to these questions; what there is to record is recorded.
     Deny { event: Option<Event>, questions: Vec<u64> },
+    /// Put this on record, and say that this credential is worth nothing.
+    Revoke { event: Event, name: String },
+    /// Put this on record, and have this credential's secret read again.
+    Rotate { event: Event, name: String },
     /// Say yes to one that a rule allows by now.
     Repeat { question: u64 },
 }

@@ -94,6 +94,7 @@ fn a_yes_to_a_request_keeps_what_binds_the_host() {
         graphql: Some(GraphQl::Query),
         websocket: true,
         h2c: false,
+        credential: Some("team".into()),
     };
     let base = |host: &str, port: u16, requests: &Requests| Allowed {
         dial: Some("127.0.0.1:8443".parse().unwrap()),

@@ -52,6 +52,13 @@ pub(super) struct Server {
     desk: Option<Desk>,
 }
 
+/// What is done with a credential.
+#[derive(Clone, Copy, Debug)]
+enum Verb {
+    Revoke,
+    Rotate,
+}
+
 /// A policy that was sent, and the gateway has not said that it holds.
 #[derive(Debug)]
 struct Pending {
@@ -293,12 +300,34 @@ impl Server {
                 Ok(()) => Reply::Answered { id, allowed },
                 Err(error) => refusal(&error.into(), PLAIN),
             },
+            Ask::Revoke { credential } => self.credential(credential, uid, Verb::Revoke),
+            Ask::Rotate { credential } => self.credential(credential, uid, Verb::Rotate),
             Ask::Apply { file, drawn } => match self.apply(&file, (number, uid), drawn) {
                 None => return,
                 Some(reply) => reply,
             },
         };
         self.say_to(number, &reply);
+    }
+
+    /// Has something done with a credential of the session's.
+    fn credential(&self, name: String, by: u32, verb: Verb) -> Reply {
+        if !self.session.credentials.contains(&name) {
+            let known = self.session.credentials.clone();
+            return refusal(&SessionError::NoCredential { name, known }.into(), PLAIN);
+        }
+        let credential = name.clone();
+        self.line.say(match verb {
+            Verb::Revoke => Deed::Revoke {
+                event: Event::CredentialRevoked { credential: name.clone(), by },
+                name,
+            },
+            Verb::Rotate => Deed::Rotate {
+                event: Event::CredentialRotated { credential: name.clone(), by },
+                name,
+            },
+        });
+        Reply::Told { credential }
     }
 
     /// Reads a policy and sends its rules; what can be said at once.

@@ -40,6 +40,16 @@ pub(super) enum Ask {
         /// Whether it may be.
         allowed: bool,
     },
+    /// This credential is worth nothing from here on.
+    Revoke {
+        /// Its name.
+        credential: String,
+    },
+    /// The secret of this credential is another one by now.
+    Rotate {
+        /// Its name.
+        credential: String,
+    },
 }
 
 /// How an error is drawn for the terminal of who asks.
@@ -76,6 +86,11 @@ pub enum Reply {
         /// Each of them.
         open: Vec<Asked>,
     },
+    /// The gateway is told of this credential.
+    Told {
+        /// Its name.
+        credential: String,
+    },
     /// The answer was taken.
     Answered {
         /// To which question.
@@ -102,6 +117,9 @@ pub struct Running {
     pub generation: u32,
     /// Whether it asks about what no rule allows.
     pub approve: bool,
+    /// Names of its credentials.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub credentials: Vec<String>,
 }
 
 /// A question that is open.

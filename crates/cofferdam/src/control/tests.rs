@@ -96,7 +96,8 @@ impl Fixture {
             .with_names(policy.names.clone());
         let again = Again::new(&programs, &options, &[], read).of(&policy, &rules);
         let command = vec!["make".to_owned(), "test\u{1b}[2J".to_owned()];
-        let identity = Identity { name: self.name.clone(), command, approval };
+        let (name, credentials) = (self.name.clone(), vec!["npm".to_owned()]);
+        let identity = Identity { name, command, approval, credentials };
         let rules = policy.network.rules.clone();
         let control = Control::begin(self.root.join("state"), identity, again, rules).unwrap();
         control.stands().unwrap();
@@ -122,7 +123,10 @@ impl Fixture {
                         (Stands::Obedient, Word::Rules { generation, .. }) => {
                             keeper.applied(*generation);
                         }
-                        (Stands::Obedient, Word::Answer { .. }) => {}
+                        (
+                            Stands::Obedient,
+                            Word::Answer { .. } | Word::Revoke { .. } | Word::Rotate { .. },
+                        ) => {}
                     }
                     words.lock().unwrap().push(word);
                 }
@@ -224,7 +228,7 @@ fn hosts(word: &Word) -> Vec<String> {
         Word::Rules { rules, .. } => {
             rules.allow.iter().map(|rule| rule.pattern.to_string()).collect()
         }
-        Word::Answer { .. } => Vec::new(),
+        Word::Answer { .. } | Word::Revoke { .. } | Word::Rotate { .. } => Vec::new(),
     }
 }
 

@@ -91,6 +91,16 @@ impl Keeper {
                 }
                 self.words.extend(answers(questions, false));
             }
+            // What takes away is done, recorded or not.
+            Deed::Revoke { event, name } => {
+                self.append(&event);
+                self.words.push_back(Word::Revoke { name });
+            }
+            Deed::Rotate { event, name } => {
+                if self.holds(&event) {
+                    self.words.push_back(Word::Rotate { name });
+                }
+            }
             Deed::Repeat { question } => self.words.extend(answers(vec![question], true)),
         }
     }
@@ -174,6 +184,7 @@ impl Witness for Keeper {
         for word in &mut self.words {
             match word {
                 Word::Rules { .. } => break,
+                Word::Revoke { .. } | Word::Rotate { .. } => {}
                 Word::Answer { allowed, .. } => *allowed = false,
             }
         }

@@ -1,5 +1,6 @@
 //! Coverage of the network: whom the gateway lets through, and what that still permits.
 
+use cofferdam_policy::credentials::Credential;
 use cofferdam_policy::judge::hosts::{Allowed, Denied, Pattern, Protocol};
 use cofferdam_policy::judge::requests::Inspect;
 use cofferdam_policy::model::{Clause, Policy};
@@ -28,8 +29,34 @@ pub(super) fn rows(policy: &Policy) -> Vec<Coverage> {
     rows.extend(network.rules.deny.iter().map(denied));
     rows.extend(network.approve.iter().map(asked));
     rows.extend(trusted(network));
+    rows.extend(policy.credentials.iter().map(|one| credential(one, network)));
     rows.extend(published(network));
     rows
+}
+
+fn credential(one: &Credential, network: &Network) -> Coverage {
+    let bound = network.rules.allow.iter();
+    let bound = bound.filter(|rule| rule.requests.credential.as_ref() == Some(&one.name));
+    let mut hosts: Vec<String> = bound.map(|rule| rule.pattern.to_string()).collect();
+    hosts.dedup();
+    let from = one.source.shown();
+    let says = match hosts.as_slice() {
+        [] => format!(
+            "`{}`, {from}, is used by no rule: what stands in is good for nothing",
+            one.name
+        ),
+        hosts => {
+            let how = one.inject.shown();
+            format!(
+                "`{}`, {from}, never enters: requests to {} bear it {how}",
+                one.name,
+                hosts.join(", ")
+            )
+        }
+    };
+    let holds = ["gateway: the only process that has it", "a stand-in of this session, inside"];
+    let open = "whatever may be done with it by requests that its rules allow".into();
+    row(&one.clause, &says, &holds, Extent::Partly { open })
 }
 
 /// Most entries of a list that a row repeats.

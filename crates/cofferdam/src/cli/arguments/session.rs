@@ -1,6 +1,6 @@
 //! `cofferdam sessions` and `cofferdam approve`.
 
-use clap::Args;
+use clap::{Args, Subcommand};
 
 pub(super) const AFTER_SESSIONS: &str = "Examples:
   cofferdam sessions                      those of this user
@@ -34,6 +34,37 @@ pub(in crate::cli) struct Approve {
     /// Refuse it
     #[arg(long, value_name = "ID")]
     pub(in crate::cli) no: Option<u64>,
+    /// Answer in JSON
+    #[arg(long)]
+    pub(in crate::cli) json: bool,
+}
+
+pub(super) const AFTER_CREDENTIALS: &str = "Examples:
+  cofferdam sessions                       what runs, and whose identity it bears
+  cofferdam credentials revoke npm         in the only session that runs
+  cofferdam credentials revoke 3f9a npm    in the one whose name begins so
+  cofferdam vault rotate npm && cofferdam credentials rotate npm
+
+A revoked credential is worth nothing for the rest of the session: the next request is refused, and what
+is under way is cut. What stands in for it inside stays the same when it is rotated.
+
+Exit status: 0, or 125.";
+
+/// What is done with a credential of a session that runs.
+#[derive(Clone, Debug, Subcommand)]
+pub(in crate::cli) enum CredentialsCommand {
+    /// Make it worth nothing for the rest of the session
+    Revoke(Credential),
+    /// Read its secret again from where it comes
+    Rotate(Credential),
+}
+
+/// Which session, and which credential.
+#[derive(Args, Clone, Debug)]
+pub(in crate::cli) struct Credential {
+    /// [SESSION] NAME: the beginning of the session's name, 4 letters or more, and the credential's
+    #[arg(required = true, num_args = 1..=2, value_name = "SESSION|NAME")]
+    pub(in crate::cli) words: Vec<String>,
     /// Answer in JSON
     #[arg(long)]
     pub(in crate::cli) json: bool,

@@ -78,6 +78,7 @@ fn a_name_is_a_beginning_that_one_session_has() {
                 policy: "built-in".into(),
                 generation: 0,
                 approve: false,
+                credentials: Vec::new(),
             })
             .collect(),
     };

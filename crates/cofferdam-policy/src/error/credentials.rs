@@ -1,0 +1,112 @@
+//! What can be wrong with credentials: one variant a situation. No message repeats a value that may be a
+//! secret.
+
+use std::path::PathBuf;
+
+use super::network::short;
+use crate::credentials::{CREDENTIALS_MAX, NAME_BYTES_MAX};
+
+/// One situation.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum CredentialFault {
+    #[error("`{}` is no name of a credential", short(got))]
+    Name { got: String },
+    #[error(
+        "there are {count}; at most {CREDENTIALS_MAX} credentials and 16 files of one are allowed"
+    )]
+    Many { count: usize },
+    #[error("`{key}` is missing")]
+    Missing { key: &'static str },
+    #[error("`{of}` needs one of {}", keys.join(", "))]
+    OneOf { of: &'static str, keys: &'static [&'static str] },
+    #[error("a command is an absolute path with its arguments")]
+    Command,
+    #[error("`{}` is no way to a member", short(got))]
+    Member { got: String },
+    #[error("the path `{}` depends on where somebody stands", short(path))]
+    Relative { path: String },
+    #[error("`{}` cannot carry a credential", short(got))]
+    Carrier { got: String },
+    #[error("the variable `{}` is named twice", short(name))]
+    VariableTwice { name: String },
+    #[error("the text holds no `{{{name}}}`, or more than 64 KiB")]
+    Content { name: String },
+    #[error("`{}` is no time", short(got))]
+    Expires { got: String },
+    // Rules that use one.
+    #[error("no credential is called `{name}`")]
+    Unknown { name: String },
+    #[error("a credential goes over TLS that is looked into, to hosts of one holder")]
+    Carried,
+    #[error("the real value of `{name}` is let through, and something stands in for it")]
+    Passed { name: String },
+    #[error("two credentials have the variable `{name}`")]
+    VariableShared { name: String },
+    #[error("files of a credential are in a private home")]
+    KeptHome,
+    #[error("two things are at {}", path.display())]
+    FileTwice { path: PathBuf },
+    #[error("the sandbox can read {}, where the secret is", path.display())]
+    InView { path: PathBuf },
+}
+
+impl CredentialFault {
+    pub(super) const fn code(&self) -> &'static str {
+        match self {
+            Self::Name { .. } => "credential-name",
+            Self::Many { .. } => "credential-many",
+            Self::Missing { .. } => "credential-missing-key",
+            Self::OneOf { .. } => "credential-one-of",
+            Self::Command => "credential-command",
+            Self::Member { .. } => "credential-member",
+            Self::Relative { .. } => "credential-path",
+            Self::Carrier { .. } => "credential-carrier",
+            Self::VariableTwice { .. } | Self::VariableShared { .. } => "credential-variable",
+            Self::Content { .. } => "credential-content",
+            Self::Expires { .. } => "credential-expires",
+            Self::Unknown { .. } => "credential-unknown",
+            Self::Carried => "credential-carried",
+            Self::Passed { .. } => "credential-passed",
+            Self::KeptHome => "credential-home",
+            Self::FileTwice { .. } => "credential-file",
+            Self::InView { .. } => "credential-in-view",
+        }
+    }
+
+    pub(super) fn hint(&self) -> String {
+        match self {
+            Self::Name { .. } => format!(
+                "write small letters, digits, `.`, `_` or `-`, at most {NAME_BYTES_MAX}"
+            ),
+            Self::Many { .. } => "write fewer".into(),
+            Self::Missing { key: "source" } => {
+                "say where the secret is: source = { vault = \"NAME\" }, and `cofferdam vault set NAME`".into()
+            }
+            Self::Missing { key: "inject" } => {
+                "say how requests bear it: inject = { header = \"x-api-key\" } or { bearer = true }".into()
+            }
+            Self::Missing { key } => format!("write `{key}`"),
+            Self::OneOf { .. } => "write exactly one of them".into(),
+            Self::Command => "write command = [\"/usr/bin/pass\", \"show\", \"NAME\"]; no shell reads it".into(),
+            Self::Member { .. } => "write names with a dot between: \"a.b\"".into(),
+            Self::Relative { .. } => "write it from `/` or `~/` on".into(),
+            Self::Carrier { .. } => "write a plain name; not one of a connection's own fields".into(),
+            Self::VariableTwice { .. } => "name it once".into(),
+            Self::VariableShared { .. } => "give each a variable of its own".into(),
+            Self::Content { name } => format!("write {{{name}}} where the stand-in goes"),
+            Self::Expires { .. } => "write \"30m\" or \"8h\"".into(),
+            Self::Unknown { name, .. } => format!(
+                "add [credentials.{name}] with source and inject, or remove `credential` from the rule"
+            ),
+            Self::Carried => {
+                "in that rule: protocol = \"tls\", no inspect = \"never\", and hosts below one name".into()
+            }
+            Self::Passed { .. } => {
+                "remove it from environment.dangerous_allow and environment.set, or from the credential's env".into()
+            }
+            Self::KeptHome => "write filesystem.home = \"private\", or give it by `env`".into(),
+            Self::FileTwice { .. } => "name it once".into(),
+            Self::InView { .. } => "hide it: filesystem.hide, or move the secret to the vault".into(),
+        }
+    }
+}

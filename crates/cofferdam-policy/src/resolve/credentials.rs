@@ -1,0 +1,144 @@
+//! Credentials: the text's and the presets', with the rules that use them.
+
+use std::path::{Path, PathBuf};
+
+use super::{Resolver, absolute, in_view};
+use crate::credentials::{Credential, Source};
+use crate::document::Document;
+use crate::error::{CredentialFault, PolicyError};
+use crate::hosts::is_wide;
+use crate::judge::hosts::Pattern;
+use crate::judge::requests::Inspect;
+use crate::model::{Clause, Grant, Guarded, Home, Shown, Variable, conceals};
+use crate::network::Network;
+
+/// Files that hold secrets: whether the sandbox could read them is asked by where they are in truth.
+pub(super) fn wanted(document: &Document, home: &Path, cwd: &Path) -> Vec<PathBuf> {
+    let of_presets = document.presets.iter().flat_map(|preset| &preset.credentials);
+    let all = document.credentials.iter().chain(of_presets);
+    let file = |source: &Source| match source {
+        Source::File(path) => Some(absolute(&path.display().to_string(), home, cwd)),
+        Source::Vault(_) | Source::Keychain(_) | Source::Env(_) | Source::Command(_) => None,
+    };
+    all.filter_map(|text| file(&text.value.source)).collect()
+}
+
+impl Resolver<'_> {
+    /// Those that hold, with absolute paths. Without a gateway there is none: nobody could make what
+    /// stands in.
+    pub(super) fn credentials(&self, network: &Network) -> Result<Vec<Credential>, PolicyError> {
+        let mut found: Vec<Credential> = Vec::new();
+        let of_presets = self.document.presets.iter().flat_map(|preset| &preset.credentials);
+        for text in self.document.credentials.iter().chain(of_presets) {
+            // The person's word comes before a preset's.
+            if found.iter().any(|other| other.name == text.value.name) {
+                continue;
+            }
+            let mut one = text.value.clone();
+            if let Source::File(path) = &one.source {
+                one.source = Source::File(self.whole(&path.display().to_string()));
+            }
+            for file in &mut one.files {
+                file.path = self.whole(&file.path.display().to_string());
+            }
+            found.push(one);
+        }
+        for rule in &network.rules.allow {
+            let Some(name) = &rule.requests.credential else { continue };
+            let fault = if found.iter().all(|one| one.name != *name) {
+                CredentialFault::Unknown { name: name.clone() }
+            } else if rule.pattern == Pattern::AnyName
+                || is_wide(&rule.pattern)
+                || rule.inspect == Inspect::Never
+            {
+                CredentialFault::Carried
+            } else {
+                continue;
+            };
+            return Err(self.at_clause(fault, &rule.clause));
+        }
+        if network.is_closed() {
+            found.clear();
+        }
+        Ok(found)
+    }
+
+    fn whole(&self, text: &str) -> PathBuf {
+        absolute(text, &self.facts.home, &self.facts.cwd)
+    }
+
+    /// A fault of a rule, at its line where that is in the text.
+    fn at_clause(&self, fault: CredentialFault, clause: &Clause) -> PolicyError {
+        let source = &self.document.source;
+        let line = usize::try_from(clause.line).unwrap_or(usize::MAX);
+        if line == 0 || clause.file != source.name {
+            return PolicyError::plain(fault.into());
+        }
+        let lines = source.text.split_inclusive('\n');
+        let start: usize = lines.clone().take(line - 1).map(str::len).sum();
+        let length = lines.skip(line - 1).map(|line| line.trim_end().len()).next().unwrap_or(0);
+        PolicyError::at(fault.into(), source, start..start + length)
+    }
+
+    /// Puts the variables in, in the place of whatever was there.
+    pub(super) fn stand_ins(
+        &self,
+        credentials: &[Credential],
+        environment: &mut Vec<Variable>,
+    ) -> Result<(), PolicyError> {
+        for one in credentials {
+            for name in &one.env {
+                let there = environment.iter().find(|variable| variable.name == *name);
+                let passed = self.document.dangerous.iter().any(|passed| passed.value == *name)
+                    || self.document.set.iter().any(|set| set.value.name == *name);
+                let name = name.clone();
+                if there.is_some_and(|there| there.shown == Shown::StandIn) {
+                    return Err(
+                        self.at_clause(CredentialFault::VariableShared { name }, &one.clause)
+                    );
+                }
+                if passed {
+                    return Err(self.at_clause(CredentialFault::Passed { name }, &one.clause));
+                }
+                environment.retain(|variable| variable.name != name);
+                let (value, clause) = (one.name.clone(), one.clause.clone());
+                environment.push(Variable { name, value, shown: Shown::StandIn, clause });
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses files that cannot be where they should, and secrets that the sandbox could read.
+    pub(super) fn no_secret_in_view(
+        &self,
+        credentials: &[Credential],
+        (grants, workspace): (&[Grant], &Grant),
+        hidden: &[Guarded],
+    ) -> Result<(), PolicyError> {
+        let mut paths = Vec::new();
+        for one in credentials {
+            let refuse = |fault| Err(self.at_clause(fault, &one.clause));
+            if !one.files.is_empty() && self.document.home.value != Home::Private {
+                return refuse(CredentialFault::KeptHome);
+            }
+            for file in &one.files {
+                let path = file.path.clone();
+                let mut trees = grants.iter().chain([workspace]);
+                let taken = trees.any(|tree| path.starts_with(&tree.path)) || paths.contains(&path);
+                if taken {
+                    return refuse(CredentialFault::FileTwice { path });
+                }
+                paths.push(path);
+            }
+            let Source::File(path) = &one.source else { continue };
+            let trees = || grants.iter().chain([workspace]).map(|tree| tree.path.as_path());
+            let hides = hidden.iter().map(|name| name.path.as_path());
+            let real = self.facts.seen(path).and_then(|seen| seen.real.as_ref()).unwrap_or(path);
+            let seen = in_view(grants, real) || real.starts_with(&workspace.path);
+            if seen && !conceals(hides, trees(), real) {
+                return refuse(CredentialFault::InView { path: path.clone() });
+            }
+        }
+        Ok(())
+    }
+}
