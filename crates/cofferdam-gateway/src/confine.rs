@@ -2,7 +2,7 @@
 //! other users' rights.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use cofferdam_plan::{landlock, seccomp};
 use cofferdam_sys::landlock as layer;
@@ -55,4 +55,14 @@ pub(crate) fn confine() -> io::Result<()> {
     let ruleset = layer::create_ruleset(landlock::handled(abi), landlock::scoped(abi))?;
     layer::restrict_self(ruleset.as_fd())?;
     cofferdam_sys::seccomp::set_filter(&seccomp::bytes(&seccomp::gateway()))
+}
+
+/// No file but what is at and below `at`, no signal and no abstract socket of another, and no new right by
+/// any program. For the process that writes into the vault.
+pub(crate) fn confine_to(at: BorrowedFd<'_>, abi: u32) -> io::Result<()> {
+    set_no_new_privs(true)?;
+    let handled = landlock::handled(abi);
+    let ruleset = layer::create_ruleset(handled, landlock::scoped(abi))?;
+    layer::allow_beneath(ruleset.as_fd(), at, handled)?;
+    layer::restrict_self(ruleset.as_fd())
 }

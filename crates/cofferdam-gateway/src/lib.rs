@@ -44,6 +44,7 @@ mod stream;
 pub mod synthetic;
 mod tunnel;
 pub mod upstream;
+pub mod vault;
 
 use std::cell::RefCell;
 use std::fmt;
@@ -88,9 +89,16 @@ impl<T, E: Into<io::Error>> Doing<T> for Result<T, E> {
     }
 }
 
-/// The whole program. Descriptor 1 is the socketpair with the engine.
+/// The whole program. Descriptor 1 is the socketpair with the engine. A first word makes it one of the
+/// processes that the gateway starts for its secrets.
 #[must_use]
 pub fn main() -> ExitCode {
+    let mut words = std::env::args_os().skip(1);
+    match words.next() {
+        Some(word) if word == vault::writer::WORD => return vault::writer::main(),
+        Some(word) if word == vault::keychain::WORD => return vault::keychain::main(words.next()),
+        Some(_) | None => {}
+    }
     // Before anything is opened here: what cofferdam's caller left open is not the gateway's.
     let closed = close_from(3).doing("close what was left open");
     let Ok(engine) = io::stdout().as_fd().try_clone_to_owned() else {

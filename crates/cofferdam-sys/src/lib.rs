@@ -6,6 +6,7 @@
 
 pub mod landlock;
 pub mod look;
+pub mod memory;
 pub mod mount;
 pub mod net;
 pub mod notify;

@@ -1,0 +1,119 @@
+//! Objects of JSON, read so that every reader sees the same: no name is there twice.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+use zeroize::Zeroizing;
+
+use super::error::MemberFault;
+use super::secret::{Secret, SecretFault};
+
+/// Most members of one object.
+const MEMBERS_MAX: usize = 4_096;
+/// How an error of ours is told from those of the parser.
+const TWICE: &str = "a name is there twice";
+
+/// The members of an object, in their order.
+pub(super) struct Members<'a, V>(pub(super) Vec<(Cow<'a, str>, V)>);
+
+impl<'de: 'a, 'a, V: Deserialize<'de>> Deserialize<'de> for Members<'a, V> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_map(Reader(PhantomData)).map(Members)
+    }
+}
+
+struct Reader<V>(PhantomData<V>);
+
+impl<'de, V: Deserialize<'de>> Visitor<'de> for Reader<V> {
+    type Value = Vec<(Cow<'static, str>, V)>;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut members: Vec<(Cow<'static, str>, V)> = Vec::new();
+        let mut names = std::collections::BTreeSet::new();
+        while let Some((name, value)) = map.next_entry::<String, V>()? {
+            if !names.insert(name.clone()) {
+                return Err(A::Error::custom(TWICE));
+            }
+            if members.len() >= MEMBERS_MAX {
+                return Err(A::Error::custom("too many members"));
+            }
+            members.push((name.into(), value));
+        }
+        Ok(members)
+    }
+}
+
+/// The string at the end of the way `member` into an object of JSON.
+pub(super) fn string_of(
+    json: &[u8],
+    member: &[String],
+) -> Result<Result<Secret, SecretFault>, MemberFault> {
+    let mut at: &RawValue = serde_json::from_slice(json).map_err(|_| MemberFault::NotJson)?;
+    for name in member {
+        if !at.get().starts_with('{') {
+            return Err(MemberFault::OtherType);
+        }
+        let members: Members<'_, &RawValue> = serde_json::from_str(at.get()).map_err(|error| {
+            let twice = error.to_string().starts_with(TWICE);
+            if twice { MemberFault::Twice } else { MemberFault::NotJson }
+        })?;
+        let mut found = members.0.into_iter().filter(|row| row.0 == *name);
+        at = found.next().ok_or(MemberFault::Missing)?.1;
+    }
+    let value: String = serde_json::from_str(at.get()).map_err(|_| MemberFault::OtherType)?;
+    Ok(Secret::of(Zeroizing::new(value).as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_way_to_a_string() {
+        use MemberFault::{Missing, NotJson, OtherType, Twice};
+        let deep = format!("{}1{}", "[".repeat(4_000), "]".repeat(4_000));
+        for (json, member, want, why) in [
+            (r#"{"a":"x"}"#, &["a"][..], Ok("x"), "a member"),
+            (r#" {"o":{"t":"x y"},"n":[1,{}]} "#, &["o", "t"], Ok("x y"), "a member of a member"),
+            (r#"{"a":"\u0078\n"}"#, &["a"], Ok("x\n"), "escaped"),
+            (r#"{"\u0061":"x"}"#, &["a"], Ok("x"), "an escaped name"),
+            (r#"{"a.b":"x"}"#, &["a.b"], Ok("x"), "a dot is a letter"),
+            (r#"{"b":"x"}"#, &["a"], Err(Missing), "another name"),
+            (r#"{"a":{}}"#, &["a", "b"], Err(Missing), "an empty object"),
+            (r#"{"a":"x","a":"y"}"#, &["a"], Err(Twice), "readers take either"),
+            (r#"{"a":"x","\u0061":"y"}"#, &["a"], Err(Twice), "the same in other letters"),
+            (r#"{"b":1,"b":2,"a":"x"}"#, &["a"], Err(Twice), "another name twice"),
+            (r#"{"a":1}"#, &["a"], Err(OtherType), "a number"),
+            (r#"{"a":null}"#, &["a"], Err(OtherType), "nothing"),
+            (r#"{"a":["x"]}"#, &["a", "0"], Err(OtherType), "a list"),
+            (r#"["x"]"#, &["a"], Err(OtherType), "no object"),
+            (r#"{"a":"x"} {"a":"y"}"#, &["a"], Err(NotJson), "two of them"),
+            (r#"{"a":"x""#, &["a"], Err(NotJson), "cut"),
+            (r#"{a:"x"}"#, &["a"], Err(NotJson), "no JSON"),
+            ("", &["a"], Err(NotJson), "nothing"),
+            (&deep, &["a"], Err(OtherType), "however deep"),
+        ] {
+            let member: Vec<String> = member.iter().map(|&name| name.to_owned()).collect();
+            let got = string_of(json.as_bytes(), &member);
+            let got =
+                got.map(|secret| String::from_utf8(secret.unwrap().expose().to_vec()).unwrap());
+            assert_eq!(got, want.map(str::to_owned), "{why}");
+        }
+        let member = ["a".to_owned()];
+        for (json, want) in [
+            (r#"{"a":""}"#, SecretFault::Empty),
+            (r#"{"a":"x\u0000"}"#, SecretFault::Control),
+            (r#"{"a":"x\r\ny"}"#, SecretFault::Control),
+        ] {
+            assert_eq!(string_of(json.as_bytes(), &member).unwrap().err(), Some(want), "{json}");
+        }
+    }
+}
