@@ -10,6 +10,7 @@ use std::ops::Range;
 use crate::error::{Fault, PolicyError};
 use crate::limits::{Limit, Limits};
 use crate::model::{Clause, Home, Isolation, Mode};
+use crate::output::{Canary, Output};
 use crate::presets::{self, Preset};
 use crate::read;
 use crate::view;
@@ -138,6 +139,10 @@ pub struct Document {
     pub presets: Vec<Preset>,
     /// `limits`, then `--limit NAME=VALUE`; the built-in ones where they are not written.
     pub limits: Limits,
+    /// `output`, then `--output`; the built-in values where they are not written.
+    pub output: Output,
+    /// `canary`, in the order of the text.
+    pub canaries: Vec<Canary>,
 }
 
 impl Document {
@@ -180,6 +185,8 @@ impl Document {
             network: NetworkText::none(default("network")),
             presets: Vec::new(),
             limits: Limits::built_in(),
+            output: Output::built_in(),
+            canaries: Vec::new(),
         }
     }
 
@@ -282,6 +289,19 @@ impl Document {
         let (name, value, hold) = read::limit_flag(words).map_err(|fault| flag.fault(fault))?;
         let clause = Clause::flag(&format!("--limit {}", name.as_str()));
         self.limits.set(name, Limit { value, hold, clause });
+        Ok(())
+    }
+
+    /// `--output safe|raw`, in place of the text's.
+    ///
+    /// # Errors
+    /// The word is none of these.
+    pub fn set_output(&mut self, word: &str) -> Result<(), PolicyError> {
+        let flag = Flag::new("--output", word);
+        let (escapes, redaction) = read::output_flag(word).map_err(|fault| flag.fault(fault))?;
+        let clause = Clause::flag(&flag.text);
+        (self.output.escapes, self.output.escapes_clause) = (escapes, clause.clone());
+        (self.output.redaction, self.output.redaction_clause) = (redaction, clause);
         Ok(())
     }
 }

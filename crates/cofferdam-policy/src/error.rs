@@ -1,6 +1,7 @@
 //! What can be wrong with a policy: one variant a situation, each with its next step.
 
 mod network;
+mod output;
 mod requests;
 
 use std::fmt;
@@ -14,6 +15,7 @@ use crate::model::Clause;
 use crate::presets;
 use crate::read::{ENTRIES_MAX, limit_form, nearest};
 pub(crate) use network::NetworkFault;
+pub(crate) use output::OutputFault;
 pub(crate) use requests::RequestFault;
 
 /// One situation.
@@ -91,6 +93,9 @@ pub(crate) enum Fault {
     // The network.
     #[error(transparent)]
     Network(#[from] NetworkFault),
+    // The streams.
+    #[error(transparent)]
+    Output(#[from] OutputFault),
     // Limits.
     #[error("`{}` is no value of `{}`", got, name.as_str())]
     LimitValue { name: Name, got: String },
@@ -213,6 +218,7 @@ impl Fault {
             Self::VariableValue { .. } => "variable-value",
             Self::VariablePattern { .. } => "variable-pattern",
             Self::Network(fault) => fault.code(),
+            Self::Output(fault) => fault.code(),
             Self::LimitValue { .. } => "limit-value",
             Self::LimitRange { .. } => "limit-range",
             Self::LimitMax { .. } => "limit-max",
@@ -325,6 +331,7 @@ impl Fault {
                 "name each variable whose real value the command shall have".into()
             }
             Self::Network(fault) => fault.hint(),
+            Self::Output(fault) => fault.hint(),
             Self::LimitValue { name, .. } => format!("write {}", limit_form(name.unit())),
             Self::LimitRange { name, .. } => name.bounds().2.to_owned(),
             Self::LimitMax { .. } => "write { max = …, hold = \"best-effort\" }".into(),

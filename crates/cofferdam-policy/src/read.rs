@@ -5,6 +5,7 @@
 
 mod limits;
 mod network;
+mod output;
 mod requests;
 
 use std::ops::Range;
@@ -39,8 +40,10 @@ const TOP: Table = Table {
         "network",
         "limits",
         "sockets",
+        "output",
+        "canary",
     ],
-    later: &["oversight", "jail", "credentials", "output", "audit", "trust"],
+    later: &["oversight", "jail", "credentials", "audit", "trust"],
 };
 const FILESYSTEM: Table = Table {
     name: "filesystem",
@@ -73,6 +76,7 @@ const TABLES: &[&Table] = &[
     &limits::LIMITS,
     &limits::MEMORY,
     &limits::CPUS,
+    &output::OUTPUT,
 ];
 
 /// The keys that each table has in this release, by the table's name (empty for the top).
@@ -121,11 +125,18 @@ pub(crate) fn into(document: &mut Document, source: &Source) -> Result<(), Polic
     if let Some(value) = top.get("limits") {
         reader.limits(reader.table(value, &limits::LIMITS)?, document)?;
     }
+    if let Some(value) = top.get("output") {
+        reader.output(reader.table(value, &output::OUTPUT)?, &mut document.output)?;
+    }
+    if let Some(value) = top.get("canary") {
+        reader.canaries(value, document)?;
+    }
     Ok(())
 }
 
 pub(crate) use limits::{flag as limit_flag, form as limit_form};
 pub(crate) use network::{PORTS_MAX, REASON_LETTERS_MAX, allow_flag, published};
+pub(crate) use output::flag as output_flag;
 
 struct Reader<'a> {
     source: &'a Source,

@@ -137,7 +137,8 @@ pub fn resolve(document: &Document, facts: &Facts) -> Result<Policy, PolicyError
     let kept_home = resolver.kept_home()?;
     let mut environment = resolver.environment(&grants, &workspace);
     repository.variables(&mut environment);
-    let dangers = resolver.dangers(&environment);
+    let mut dangers = resolver.dangers(&environment);
+    dangers.extend(document.output.dangers());
     let (network, network_clause) = resolver.network();
     resolver.no_trusted_file_lacks(&network)?;
     let seeds = resolver.seeds(&grants, &workspace);
@@ -175,6 +176,8 @@ pub fn resolve(document: &Document, facts: &Facts) -> Result<Policy, PolicyError
         network,
         network_clause,
         limits: document.limits.clone(),
+        output: document.output.clone(),
+        canaries: document.canaries.clone(),
         dangers,
     })
 }

@@ -6,6 +6,7 @@
 
 mod answers;
 pub mod cgroup;
+pub mod escapes;
 pub mod facts;
 mod gateway;
 pub mod gitconfig;
