@@ -4,6 +4,7 @@ mod approve;
 mod arguments;
 mod doctor;
 mod home;
+mod kept;
 mod names;
 mod pages;
 mod policy;
@@ -121,6 +122,7 @@ fn options(what: &What) -> Result<Options, Refused> {
         allow: what.allow.clone(),
         publish: what.publish.clone(),
         approve: approval(what),
+        output: what.shown.clone(),
         audit: what.audit.clone(),
         streams: terminal::streams(io::stdin().as_fd(), io::stdout().as_fd(), io::stderr().as_fd()),
     })
@@ -234,10 +236,12 @@ fn run(what: &What, engine: Option<Result<Engine, Refused>>) -> ExitCode {
     );
     drop(signals);
     match outcome {
-        Ok(Finished { outcome, turned_away, denied_names, way_out }) => {
+        Ok(Finished { outcome, turned_away, denied_names, way_out, output }) => {
+            say.alarms(&output.alarms);
             say.turned_away(&turned_away);
             say.denied_names(&denied_names);
             say.way_out(way_out);
+            say.kept(&output, &prepared.policy.output);
             say.ended(&outcome, &prepared);
             ExitCode::from(outcome.status())
         }

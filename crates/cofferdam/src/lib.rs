@@ -32,7 +32,8 @@ pub use cofferdam_policy as policy;
 pub use cofferdam_sandbox::{Hit, Outcome, Sink, Streams};
 pub use control::{Asked, Drawn, Questions, Refusal, Reply, Running, SessionError};
 pub use engine::{
-    Collected, Denied, Engine, Finished, Prepared, Resolved, Session, TurnedAway, WayOut,
+    Alarmed, Collected, Denied, Engine, Finished, Prepared, Resolved, Session, Shown, TurnedAway,
+    WayOut,
 };
 pub use homes::{HomeError, KeptHome};
 pub use options::{Approval, NetworkFrom, Options, PolicyFrom};

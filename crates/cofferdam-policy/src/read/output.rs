@@ -110,9 +110,9 @@ fn is_name(text: &str) -> bool {
 /// One line that a person can read, and no space around it.
 fn is_canary(text: &str) -> bool {
     let (least, most) = CANARY_BYTES;
-    (least..=most).contains(&text.len())
-        && !text.chars().any(char::is_control)
-        && text.trim() == text
+    let letters = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).count();
+    let bounded = letters >= least && text.len() <= most;
+    bounded && !text.chars().any(char::is_control) && text.trim() == text
 }
 
 fn escapes(text: &str) -> Result<Escapes, Fault> {
@@ -182,6 +182,7 @@ mod tests {
             ("[canary]\nA = 123456", "wrong-type", "no string"),
             ("[canary]\nA = \"short\"", "canary-text", "any text may hold it"),
             ("[canary]\nA = \"two\\nlines\"", "canary-text", "two lines"),
+            ("[canary]\nA = \"a b c d\"", "canary-text", "few letters"),
             ("[canary]\nA = \" planted\"", "canary-text", "a space at its beginning"),
             (&long, "canary-text", "too long"),
             ("[canary]\n\"a b\" = \"planted\"", "canary-name", "a space in the name"),

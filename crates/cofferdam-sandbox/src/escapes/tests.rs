@@ -62,7 +62,7 @@ fn what_passes_does_so_unchanged() {
 #[test]
 fn what_is_refused_is_taken_out_whole() {
     use Kind::{
-        Clipboard, Command, Control, Direction, Hidden, Link, Mode, Question, Device, Title,
+        Clipboard, Command, Control, Device, Direction, Hidden, Link, Mode, Question, Title,
         Unfinished,
     };
     let long_link = [b"\x1b]8;;https://", b"a".repeat(5_000).as_slice(), b"\x07"].concat();
