@@ -1,5 +1,7 @@
 //! What is put on record.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -113,9 +115,13 @@ pub enum Event {
         /// Why.
         why: String,
     },
+    /// What must not leave was on its way out: what stands in for a credential, or a planted string.
+    Alarm(Box<Alarm>),
+    /// What was taken out of a stream that a person may read, once, before the exit.
+    Output(OutputKept),
     /// A limit was met.
     Limit {
-        /// Its name in `[limits]`.
+        /// Its name in `[limits]`, or `output.max_bytes`.
         limit: String,
         /// Its value, as the language writes it.
         value: String,
@@ -148,6 +154,33 @@ pub struct NameDenied {
     pub errno: i32,
     /// How many like it this stands for, from 1.
     pub times: u64,
+}
+
+/// Something that must not leave, on its way out.
+#[derive(Clone, Debug, Serialize)]
+pub struct Alarm {
+    /// `stand-in` or `canary`.
+    pub what: &'static str,
+    /// Its name in the policy, where it has one.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// Where it was on its way to: a stream.
+    pub place: String,
+    /// In which form it stood first: `plain`, `base64` and so on.
+    pub encoding: &'static str,
+    /// The rule.
+    pub clause: String,
+    /// How many like it this stands for, from 1.
+    pub times: u64,
+}
+
+/// What was taken out of one stream.
+#[derive(Clone, Debug, Serialize)]
+pub struct OutputKept {
+    /// `standard output`, `standard error` or `the terminal`.
+    pub stream: &'static str,
+    /// Escape sequences: how many of each kind.
+    pub refused: BTreeMap<&'static str, u64>,
 }
 
 /// What a person was asked, or would have been.

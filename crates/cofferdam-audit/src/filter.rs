@@ -62,7 +62,7 @@ fn failed(record: &Record<'_>) -> bool {
         verdict: std::borrow::Cow<'e, str>,
     }
     match record.kind.as_str() {
-        "refusal" | "mount-fell" | "torn" | "limit" | "name" | "gateway-gone"
+        "refusal" | "alarm" | "mount-fell" | "torn" | "limit" | "name" | "gateway-gone"
         | "policy-refused" | "refused" | "uncontrolled" => true,
         "connection" => serde_json::from_str(record.event.get())
             .map_or(true, |connection: Connection<'_>| connection.verdict != "allowed"),

@@ -15,7 +15,9 @@ mod record;
 mod tell;
 mod verify;
 
-pub use event::{Asked, Connection, Event, ExitKind, NameDenied, Request, RuleCount};
+pub use event::{
+    Alarm, Asked, Connection, Event, ExitKind, NameDenied, OutputKept, Request, RuleCount,
+};
 pub use filter::{Filter, Moment};
 pub use log::{Log, LogError, now, system_words};
 pub use read::{Line, Reading};

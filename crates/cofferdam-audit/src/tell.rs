@@ -5,6 +5,7 @@
 
 mod changes;
 mod network;
+mod output;
 
 use std::borrow::Cow;
 
@@ -32,6 +33,8 @@ pub fn tell(record: &Record<'_>) -> Vec<String> {
         "connection" => network::connection(event),
         "rules" => network::rules(event),
         "name" => name(event),
+        "alarm" => output::alarm(event),
+        "output" => output::kept(event),
         "policy-applied" => changes::applied(event),
         "policy-refused" => changes::refused(event),
         "credential-revoked" => changes::credential(event, "is worth nothing from here on"),

@@ -7,6 +7,7 @@ mod egress;
 pub mod landlock;
 mod limits;
 mod names;
+mod output;
 mod trust;
 
 use std::path::{Path, PathBuf};
@@ -88,6 +89,7 @@ pub fn compile(policy: &Policy, host: &Host, task: impl Into<Task>) -> Result<Pl
     setup.extend(confinement(policy, host, &rules, held.steps));
     let mut coverage = cover::rows(policy, &rules, host);
     coverage.extend(held.rows);
+    coverage.extend(output::rows(policy));
     Ok(Plan {
         build: BUILD.into(),
         wall: "process/native".into(),
@@ -103,6 +105,7 @@ pub fn compile(policy: &Policy, host: &Host, task: impl Into<Task>) -> Result<Pl
         rules,
         bounds: held.bounds,
         egress,
+        output: output::of(policy),
     })
 }
 

@@ -240,8 +240,9 @@ macro_rules! wire_enum {
 
 mod egress;
 mod names;
+mod output;
 
-wire_struct!(Plan { build, wall, setup, workload, coverage, rules, bounds, egress });
+wire_struct!(Plan { build, wall, setup, workload, coverage, rules, bounds, egress, output });
 wire_struct!(Bounds { memory, processes, cpus, file_size, wall_time, grace });
 wire_struct!(Workload { command, search, environment, directory, streams });
 wire_struct!(Streams { input, output, error });

@@ -5,10 +5,13 @@
 //! guarded is decided once.
 
 use crate::credentials::Credential;
+use std::collections::BTreeSet;
+
 use crate::judge::hosts::{Allowed, HostRules};
 use crate::limits::{Limit, Limits};
 use crate::model::{Clause, Extended, Grant, Guarded, Idle, Missing, Policy, Seed, Variable};
 use crate::network::Network;
+use crate::output::Canary;
 
 /// Ports on which every destination is heard.
 const HEARD: [u16; 2] = [80, 443];
@@ -162,7 +165,9 @@ fn beside(old: &Policy, new: &Policy) -> Vec<Restart> {
         network_clause: _,
         limits,
         credentials,
-        // Of rules of the network, and of variables, which are compared.
+        output,
+        canaries,
+        // Of rules of the network, of variables and of the output, which are compared.
         dangers: _,
     } = &after;
     let trees = *workspace == before.workspace
@@ -193,6 +198,8 @@ fn beside(old: &Policy, new: &Policy) -> Vec<Restart> {
         (variables, "environment", variable(old, new)),
         (*limits == before.limits, "limits", limit(old, new)),
         (*credentials == before.credentials, "credentials", credential(old, new)),
+        (output.is_as(&before.output), "output", &new.output.escapes_clause),
+        (plants(canaries, &before.canaries), "canary", canary(old, new)),
     ];
     let changed = rows.into_iter().filter(|(same, ..)| !same);
     let restart = |(_, what, clause): (bool, &str, &Clause)| Restart {
@@ -223,6 +230,24 @@ fn variable<'p>(old: &'p Policy, new: &'p Policy) -> &'p Clause {
     let added = new.environment.iter().find(|variable| lacks(old, variable));
     let gone = || old.environment.iter().find(|variable| lacks(new, variable));
     added.or_else(gone).map_or(&new.workspace.clause, |variable| &variable.clause)
+}
+
+/// Whether these are the same strings under the same names.
+fn plants(new: &[Canary], old: &[Canary]) -> bool {
+    let rows = |canaries: &[Canary]| -> BTreeSet<(String, String)> {
+        canaries.iter().map(|canary| (canary.name.clone(), canary.text.clone())).collect()
+    };
+    rows(new) == rows(old)
+}
+
+/// The clause of the first canary that only one of them has.
+fn canary<'p>(old: &'p Policy, new: &'p Policy) -> &'p Clause {
+    let lacks = |policy: &Policy, canary: &Canary| {
+        !policy.canaries.iter().any(|one| one.name == canary.name && one.text == canary.text)
+    };
+    let added = new.canaries.iter().find(|canary| lacks(old, canary));
+    let gone = || old.canaries.iter().find(|canary| lacks(new, canary));
+    added.or_else(gone).map_or(&new.workspace.clause, |canary| &canary.clause)
 }
 
 /// The clause of the first limit that is another.

@@ -11,6 +11,7 @@ use crate::credentials::Credential;
 use crate::error::{Fault, PolicyError};
 use crate::limits::{Limit, Limits};
 use crate::model::{Clause, Home, Isolation, Mode};
+use crate::output::{Canary, Output};
 use crate::presets::{self, Preset};
 use crate::read;
 use crate::view;
@@ -141,6 +142,10 @@ pub struct Document {
     pub limits: Limits,
     /// `credentials`, in the order of the text; paths as they are written.
     pub credentials: Vec<Located<Credential>>,
+    /// `output`, then `--output`; the built-in values where they are not written.
+    pub output: Output,
+    /// `canary`, in the order of the text.
+    pub canaries: Vec<Canary>,
 }
 
 impl Document {
@@ -184,6 +189,8 @@ impl Document {
             presets: Vec::new(),
             limits: Limits::built_in(),
             credentials: Vec::new(),
+            output: Output::built_in(),
+            canaries: Vec::new(),
         }
     }
 
@@ -286,6 +293,19 @@ impl Document {
         let (name, value, hold) = read::limit_flag(words).map_err(|fault| flag.fault(fault))?;
         let clause = Clause::flag(&format!("--limit {}", name.as_str()));
         self.limits.set(name, Limit { value, hold, clause });
+        Ok(())
+    }
+
+    /// `--output safe|raw`, in place of the text's.
+    ///
+    /// # Errors
+    /// The word is none of these.
+    pub fn set_output(&mut self, word: &str) -> Result<(), PolicyError> {
+        let flag = Flag::new("--output", word);
+        let (escapes, redaction) = read::output_flag(word).map_err(|fault| flag.fault(fault))?;
+        let clause = Clause::flag(&flag.text);
+        (self.output.escapes, self.output.escapes_clause) = (escapes, clause.clone());
+        (self.output.redaction, self.output.redaction_clause) = (redaction, clause);
         Ok(())
     }
 }

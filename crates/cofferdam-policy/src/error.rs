@@ -2,6 +2,7 @@
 
 mod credentials;
 mod network;
+mod output;
 mod requests;
 
 use std::fmt;
@@ -16,6 +17,7 @@ use crate::presets;
 use crate::read::{ENTRIES_MAX, limit_form, nearest};
 pub(crate) use credentials::CredentialFault;
 pub(crate) use network::NetworkFault;
+pub(crate) use output::OutputFault;
 pub(crate) use requests::RequestFault;
 
 /// One situation.
@@ -95,6 +97,9 @@ pub(crate) enum Fault {
     Network(#[from] NetworkFault),
     #[error(transparent)]
     Credential(#[from] CredentialFault),
+    // The streams.
+    #[error(transparent)]
+    Output(#[from] OutputFault),
     // Limits.
     #[error("`{}` is no value of `{}`", got, name.as_str())]
     LimitValue { name: Name, got: String },
@@ -218,6 +223,7 @@ impl Fault {
             Self::VariablePattern { .. } => "variable-pattern",
             Self::Network(fault) => fault.code(),
             Self::Credential(fault) => fault.code(),
+            Self::Output(fault) => fault.code(),
             Self::LimitValue { .. } => "limit-value",
             Self::LimitRange { .. } => "limit-range",
             Self::LimitMax { .. } => "limit-max",
@@ -331,6 +337,7 @@ impl Fault {
             }
             Self::Network(fault) => fault.hint(),
             Self::Credential(fault) => fault.hint(),
+            Self::Output(fault) => fault.hint(),
             Self::LimitValue { name, .. } => format!("write {}", limit_form(name.unit())),
             Self::LimitRange { name, .. } => name.bounds().2.to_owned(),
             Self::LimitMax { .. } => "write { max = …, hold = \"best-effort\" }".into(),

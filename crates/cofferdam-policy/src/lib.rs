@@ -28,6 +28,7 @@ mod line;
 mod message;
 pub mod model;
 pub mod network;
+pub mod output;
 #[cfg(feature = "text")]
 pub mod presets;
 #[cfg(feature = "text")]

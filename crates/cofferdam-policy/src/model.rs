@@ -9,6 +9,7 @@ use crate::facts::{Person, Seen};
 use crate::judge::names::NameRule;
 use crate::limits::Limits;
 use crate::network::Network;
+use crate::output::{Canary, Output};
 
 /// One rule with the place where a person wrote it; the unit of coverage, verdicts and events.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -406,6 +407,10 @@ pub struct Policy {
     pub limits: Limits,
     /// Whose identity requests may bear, in the order of the text; none where the network is closed.
     pub credentials: Vec<Credential>,
+    /// What becomes of what it writes to its streams.
+    pub output: Output,
+    /// Strings that must never leave.
+    pub canaries: Vec<Canary>,
     /// What the person has opened although it is dangerous: secrets inside, rules that are too wide.
     pub dangers: Vec<Danger>,
 }

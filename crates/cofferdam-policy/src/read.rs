@@ -6,6 +6,7 @@
 mod credentials;
 mod limits;
 mod network;
+mod output;
 mod requests;
 
 use std::ops::Range;
@@ -41,8 +42,10 @@ const TOP: Table = Table {
         "limits",
         "sockets",
         "credentials",
+        "output",
+        "canary",
     ],
-    later: &["oversight", "jail", "output", "audit", "trust"],
+    later: &["oversight", "jail", "audit", "trust"],
 };
 const FILESYSTEM: Table = Table {
     name: "filesystem",
@@ -79,6 +82,7 @@ const TABLES: &[&Table] = &[
     &credentials::SOURCE,
     &credentials::INJECT,
     &credentials::SIGV4,
+    &output::OUTPUT,
 ];
 
 /// The keys that each table has in this release, by the table's name (empty for the top).
@@ -130,11 +134,18 @@ pub(crate) fn into(document: &mut Document, source: &Source) -> Result<(), Polic
     if let Some(value) = top.get("credentials") {
         reader.credentials(value, document)?;
     }
+    if let Some(value) = top.get("output") {
+        reader.output(reader.table(value, &output::OUTPUT)?, &mut document.output)?;
+    }
+    if let Some(value) = top.get("canary") {
+        reader.canaries(value, document)?;
+    }
     Ok(())
 }
 
 pub(crate) use limits::{flag as limit_flag, form as limit_form};
 pub(crate) use network::{PORTS_MAX, REASON_LETTERS_MAX, allow_flag, published};
+pub(crate) use output::flag as output_flag;
 
 struct Reader<'a> {
     source: &'a Source,

@@ -139,7 +139,8 @@ pub fn resolve(document: &Document, facts: &Facts) -> Result<Policy, PolicyError
     let kept_home = resolver.kept_home()?;
     let mut environment = resolver.environment(&grants, &workspace);
     repository.variables(&mut environment);
-    let dangers = resolver.dangers(&environment);
+    let mut dangers = resolver.dangers(&environment);
+    dangers.extend(document.output.dangers());
     let (network, network_clause) = resolver.network();
     let credentials = resolver.credentials(&network)?;
     resolver.stand_ins(&credentials, &mut environment)?;
@@ -181,6 +182,8 @@ pub fn resolve(document: &Document, facts: &Facts) -> Result<Policy, PolicyError
         network_clause,
         limits: document.limits.clone(),
         credentials,
+        output: document.output.clone(),
+        canaries: document.canaries.clone(),
         dangers,
     })
 }

@@ -11,6 +11,7 @@ use crate::limits::Hold;
 use crate::line::in_line;
 use crate::model::Policy;
 use crate::network::Network;
+use crate::output::{Most, Output, Redaction};
 pub use requests::{asked, denied};
 
 /// The policy in plain text, one rule a line, each with its clause.
@@ -84,7 +85,23 @@ fn write_text(out: &mut String, policy: &Policy) -> std::fmt::Result {
         writeln!(out, "  {key} = {value}{hold}   {}", limit.clause)?;
     }
     writeln!(out, "  memory and private places, where none is named: a share of the machine's")?;
+    output(out, policy)?;
     write_network(out, policy)
+}
+
+fn output(out: &mut String, policy: &Policy) -> std::fmt::Result {
+    let Output { escapes, escapes_clause, redaction, redaction_clause, most } = &policy.output;
+    writeln!(out, "\noutput")?;
+    writeln!(out, "  escape_sequences = {}   {escapes_clause}", escapes.as_str())?;
+    let redact = *redaction == Redaction::On;
+    writeln!(out, "  redact = {redact}   {redaction_clause}")?;
+    if let Some(Most { bytes, clause }) = most {
+        writeln!(out, "  max_bytes = {bytes}   {clause}")?;
+    }
+    for canary in &policy.canaries {
+        writeln!(out, "  canary      {}   {}", canary.name, canary.clause)?;
+    }
+    Ok(())
 }
 
 /// Names that stand in no list of what exists: patterns, masked names, and what a person names and

@@ -24,6 +24,7 @@ use rustix::net::{
     SocketType, recv, sendmsg, socketpair,
 };
 
+use crate::controls::{Kept, Leak, Stream};
 use crate::launch::{Handed, Programs, sealed};
 use crate::refusal::StartRefusal;
 use crate::terminal::ready;
@@ -101,6 +102,10 @@ pub trait Witness {
     fn asks(&mut self, question: Question);
     /// Nobody waits for the answer any more.
     fn asks_no_more(&mut self, id: u64);
+    /// A string that must not leave was on its way out, and was masked.
+    fn leaks(&mut self, leak: Leak);
+    /// What was kept from whoever reads this stream, once it has ended.
+    fn kept(&mut self, stream: Stream, kept: Kept);
 }
 
 /// A gateway process.

@@ -27,6 +27,8 @@ struct Seen {
 }
 
 impl Witness for Seen {
+    fn leaks(&mut self, _: Leak) {}
+    fn kept(&mut self, _: Stream, _: Kept) {}
     fn fell(&mut self, _: &Path, _: bool) {}
     fn denied(&mut self, _: Denied) {}
     fn has_room(&mut self, _: u32) -> bool {

@@ -5,7 +5,10 @@
 #![cfg(target_os = "linux")]
 
 mod answers;
+mod carry;
 pub mod cgroup;
+mod controls;
+pub mod escapes;
 pub mod facts;
 mod gateway;
 pub mod gitconfig;
@@ -18,11 +21,13 @@ pub mod probe;
 pub mod refusal;
 pub mod scope;
 mod screen;
+mod standin;
 mod streams;
 pub mod terminal;
 mod trust;
 
 pub use cgroup::Group;
+pub use controls::{Kept, Leak, Stream};
 pub use facts::Caller;
 pub use gateway::{Gateway, Witness, Word};
 pub use launch::{Handed, Preparing, Programs, Waiting};
@@ -30,5 +35,6 @@ pub use limits::Hit;
 pub use monitor::Running;
 pub use outcome::Outcome;
 pub use refusal::StartRefusal;
+pub use standin::{Encoding, Found, Label, Needles};
 pub use streams::{Sink, Streams};
 pub use trust::{Trust, TrustError};

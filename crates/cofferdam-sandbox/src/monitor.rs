@@ -7,34 +7,32 @@ use std::time::{Duration, Instant};
 
 use cofferdam_plan::message::{Order, Report};
 use cofferdam_plan::plan::{self, Bounds};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
-use rustix::io::{Errno, read};
+use rustix::io::Errno;
 use rustix::process::{
     Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, pidfd_send_signal, waitid,
 };
-use rustix::termios::tcgetattr;
 
+use crate::carry::{Carry, Ready};
 use crate::cgroup::Group;
+use crate::controls::{Rules, Stream};
 use crate::gateway::{Gateway, Witness};
 use crate::limits::{self, Clock, Due};
 use crate::outcome::Outcome;
 use crate::streams::{Incoming, Outgoing, Sink, Streams};
-use crate::terminal::{TAKEN_WITHIN, Terminal, settle};
+use crate::terminal::Terminal;
 
 /// `SIGHUP`, `SIGINT`, `SIGTERM` (`signal(7)`): they ask for the end. `SIGQUIT` does too, but is
 /// also how programs are made to tell what they do (a Java thread dump), time and again.
 const ENDING: [u8; 3] = [1, 2, 15];
 /// `SIGHUP`, and of jobs and terminals `SIGCONT`, `SIGSTOP`, `SIGTSTP`, `SIGTTIN`, `SIGTTOU`, `SIGWINCH`.
 const SIGHUP: u8 = 1;
-const SIGCONT: u8 = 18;
+pub(crate) const SIGCONT: u8 = 18;
 const SIGSTOP: u8 = 19;
-const SIGTSTP: u8 = 20;
+pub(crate) const SIGTSTP: u8 = 20;
 const SIGTTIN: u8 = 21;
 const SIGTTOU: u8 = 22;
-const SIGWINCH: u8 = 28;
-/// How often the terminal is looked at in the background.
-const LOOK_AGAIN: Duration = Duration::from_millis(200);
+pub(crate) const SIGWINCH: u8 = 28;
 /// `SIGTERM`, for a command whose time is over.
 const SIGTERM: u8 = 15;
 /// Who asks again so soon is not content with the workload's answer.
@@ -56,6 +54,8 @@ pub struct Running {
     pub(crate) terminal: Option<OwnedFd>,
     pub(crate) streams: plan::Streams,
     pub(crate) bounds: Bounds,
+    /// What becomes of what it writes.
+    pub(crate) shows: plan::Output,
     /// Removed once every process in it is gone.
     pub(crate) group: Option<Group>,
     /// Ended when the workload is, after its last words.
@@ -128,6 +128,7 @@ impl Running {
                 };
             }
             carry.step(ready);
+            carry.tell(witness);
             if carry.hung_up() {
                 // The sandbox's terminal went with the caller's.
                 drop(self.order(&Order::Signal { number: SIGHUP }));
@@ -140,7 +141,9 @@ impl Running {
         let outcome = outcome.unwrap_or(Outcome::Lost);
         let used = self.group.as_ref().map(Group::used).unwrap_or_default();
         let outcome = limits::judged(outcome, &self.bounds, &clock, &used);
-        carry.finish(outcome, late, clock.patience(Instant::now()))
+        let outcome = carry.finish(outcome, late, clock.patience(Instant::now()));
+        carry.tell_all(witness);
+        outcome
     }
 
     /// What tells that this stage is over. The socket ends a moment before the last processes do,
@@ -187,7 +190,8 @@ impl Running {
 
     /// Ties the streams together.
     fn carry<'s>(&mut self, streams: Streams<'s>) -> io::Result<Carry<'s>> {
-        let Streams { input, output, error, signals } = streams;
+        let Streams { input, output, error, signals, needles } = streams;
+        let rules = Rules::new(&self.shows, needles);
         let tie = |(inside, fd)| Terminal::tie(fd, inside, self.streams);
         let mut terminal = self.terminal.take().zip(input).map(tie).transpose()?;
         let (mut typed, mut shown) = (self.input.take(), None);
@@ -199,11 +203,14 @@ impl Running {
             }
             terminal.take();
         }
-        let shown = terminal.as_ref().map(|t| Outgoing::new(shown, Sink::Descriptor(t.caller())));
+        let shown = terminal.as_ref().map(|terminal| {
+            let caller = Sink::Descriptor(terminal.caller());
+            Outgoing::new(shown, caller, (Stream::Terminal, &rules))
+        });
         Ok(Carry {
             input: Incoming::new(typed, input),
-            output: Outgoing::new(self.output.take(), output),
-            error: Outgoing::new(self.error.take(), error),
+            output: Outgoing::new(self.output.take(), output, (Stream::Output, &rules)),
+            error: Outgoing::new(self.error.take(), error, (Stream::Error, &rules)),
             shown,
             hears: terminal.is_none(),
             terminal,
@@ -339,212 +346,8 @@ impl Asked {
 }
 
 /// The signal, where it is one that asks for the end.
-fn ending(number: u8) -> Option<u8> {
+pub(crate) fn ending(number: u8) -> Option<u8> {
     ENDING.contains(&number).then_some(number)
-}
-
-/// Which descriptors have something; a set of the constants below.
-#[derive(Clone, Copy)]
-struct Ready(u16);
-
-impl Ready {
-    const END: u16 = 1;
-    const SIGNALS: u16 = 2;
-    const INPUT: u16 = 4;
-    const INPUT_SINK: u16 = 8;
-    const OUTPUT: u16 = 16;
-    const ERROR: u16 = 32;
-    const SHOWN: u16 = 64;
-    const GATEWAY: u16 = 128;
-    const BELL: u16 = 256;
-
-    const fn has(self, which: u16) -> bool {
-        self.0 & which != 0
-    }
-}
-
-/// What is carried for a sandbox.
-struct Carry<'a> {
-    /// The sandbox's terminal, and what is shown on it.
-    terminal: Option<Terminal<'a>>,
-    /// Whether the workload hears it already: Ctrl-C for nobody would be lost.
-    hears: bool,
-    shown: Option<Outgoing<'a>>,
-    input: Incoming<'a>,
-    output: Outgoing<'a>,
-    error: Outgoing<'a>,
-    signals: Option<BorrowedFd<'a>>,
-}
-
-impl Carry<'_> {
-    /// Waits until something can be done.
-    fn poll(
-        &self,
-        end: Option<BorrowedFd<'_>>,
-        (gateway, bell): (Option<BorrowedFd<'_>>, Option<BorrowedFd<'_>>),
-        left: Option<Duration>,
-    ) -> io::Result<Ready> {
-        let places = [
-            (Ready::END, end, PollFlags::IN),
-            (Ready::GATEWAY, gateway, PollFlags::IN),
-            (Ready::BELL, bell, PollFlags::IN),
-            (Ready::SIGNALS, self.signals, PollFlags::IN),
-            (Ready::INPUT, self.typed(), PollFlags::IN),
-            (Ready::INPUT_SINK, self.input.sink(), self.input.sink_flags()),
-            (Ready::OUTPUT, self.output.source(), PollFlags::IN),
-            (Ready::OUTPUT, self.output.sink(), PollFlags::OUT),
-            (Ready::ERROR, self.error.source(), PollFlags::IN),
-            (Ready::ERROR, self.error.sink(), PollFlags::OUT),
-            (Ready::SHOWN, self.shown.as_ref().and_then(Outgoing::source), PollFlags::IN),
-            (Ready::SHOWN, self.shown.as_ref().and_then(Outgoing::sink), PollFlags::OUT),
-        ];
-        let present: Vec<_> =
-            places.into_iter().filter_map(|(which, fd, flags)| Some((which, fd?, flags))).collect();
-        let mut fds: Vec<_> =
-            present.iter().map(|(_, fd, flags)| PollFd::from_borrowed_fd(*fd, *flags)).collect();
-        // In the background nothing tells that the terminal is this process's again, but a look.
-        let look = self.terminal_waits().then_some(LOOK_AGAIN);
-        let left = [left, look].into_iter().flatten().min();
-        let left = left.and_then(|left| Timespec::try_from(left).ok());
-        match poll(&mut fds, left.as_ref()) {
-            // The caller asks again, with the time that is left then.
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-        let hot = present.iter().zip(&fds).filter(|(_, fd)| !fd.revents().is_empty());
-        Ok(Ready(hot.fold(0, |ready, ((which, ..), _)| ready | which)))
-    }
-
-    /// Where more input comes from: a terminal only while it is this process's to read.
-    fn typed(&self) -> Option<BorrowedFd<'_>> {
-        let readable = self.terminal.as_ref().is_none_or(Terminal::taken);
-        self.input.source().filter(|_| readable && self.hears)
-    }
-
-    /// Whether the caller's terminal is gone; told once. Then the sandbox's is gone too: what is
-    /// written there fails, instead of waiting for a reader.
-    fn hung_up(&mut self) -> bool {
-        let lost = self.shown.as_ref().is_some_and(|shown| shown.lost().is_some());
-        if !(self.input.has_ended() || lost) || self.terminal.is_none() {
-            return false;
-        }
-        (self.terminal, self.shown) = (None, None);
-        self.input.close();
-        true
-    }
-
-    /// Passes on what the workload wrote before it stopped, as far as that is taken at once.
-    fn catch_up(&mut self) {
-        let outgoing = [Some(&mut self.output), Some(&mut self.error), self.shown.as_mut()];
-        let until = Instant::now() + TAKEN_WITHIN;
-        outgoing.into_iter().flatten().for_each(|outgoing| outgoing.catch_up(until));
-    }
-
-    fn terminal_waits(&self) -> bool {
-        self.terminal.as_ref().is_some_and(Terminal::waits)
-    }
-
-    /// Whether a signal is not the workload's, but tells of the terminal or the job.
-    fn is_of_terminal(&self, number: u8) -> bool {
-        [SIGCONT, SIGTSTP, SIGWINCH].contains(&number)
-    }
-
-    fn step(&mut self, ready: Ready) {
-        if ready.has(Ready::SHOWN)
-            && let Some(shown) = &mut self.shown
-        {
-            shown.step();
-        }
-        if ready.has(Ready::OUTPUT) {
-            self.output.step();
-        }
-        if ready.has(Ready::ERROR) {
-            self.error.step();
-        }
-        self.input.step(ready.has(Ready::INPUT), ready.has(Ready::INPUT_SINK));
-    }
-
-    /// The signal that arrived.
-    fn signal(&self) -> io::Result<Option<u8>> {
-        let Some(signals) = self.signals else { return Ok(None) };
-        // `struct signalfd_siginfo` (`signalfd(2)`): 128 bytes, the number first.
-        let mut record = [0_u8; 128];
-        match read(signals, &mut record[..]) {
-            Ok(128) => Ok(record.first().copied()),
-            Ok(_) | Err(Errno::INTR | Errno::AGAIN) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Leaves every terminal that the workload wrote to as it was.
-    fn settle(&mut self) {
-        if let (Some(terminal), Some(shown)) = (&mut self.terminal, &mut self.shown) {
-            if let Some((fd, screen)) = shown.screen()
-                && terminal.settle(fd, screen, self.input.answered())
-            {
-                shown.left();
-            }
-            terminal.give_back();
-        }
-        for outgoing in [&mut self.output, &mut self.error] {
-            if let Some((fd, screen)) = outgoing.screen()
-                && let Ok(found) = tcgetattr(fd)
-                && settle(fd, &found, screen, 0)
-            {
-                outgoing.left();
-            }
-        }
-    }
-
-    /// Passes on what is left in the pipes of a sandbox that is gone. Waits for a reader that is
-    /// slow until a signal ends the wait, or `until`; who has ended the sandbox waits for nobody.
-    fn finish(
-        mut self,
-        outcome: Outcome,
-        late: Option<u8>,
-        until: Option<Instant>,
-    ) -> io::Result<Outcome> {
-        let mut ended = late;
-        self.input.close();
-        self.output.gone();
-        self.error.gone();
-        if let Some(shown) = &mut self.shown {
-            shown.gone();
-        }
-        let outcome = loop {
-            let shown = self.shown.as_mut().is_none_or(Outgoing::finish);
-            if let Some(terminal) = self.terminal.as_mut().filter(|_| !shown) {
-                // Ctrl-C shall end this wait.
-                terminal.give_back();
-            }
-            let done = [self.output.finish(), self.error.finish(), shown];
-            if done == [true; 3] || matches!(outcome, Outcome::Ended(_)) {
-                break outcome;
-            }
-            if let Some(number) = ended {
-                // What went wrong matters more.
-                let plain = matches!(outcome, Outcome::Exited(_) | Outcome::Signaled(_));
-                break if plain { Outcome::Ended(number) } else { outcome };
-            }
-            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-            if left.is_some_and(|left| left.is_zero()) {
-                break outcome;
-            }
-            if self.poll(None, (None, None), left)?.has(Ready::SIGNALS) {
-                ended = self.signal()?.and_then(ending);
-            }
-        };
-        self.settle();
-        let lost = |stream: &'static str, outgoing: &Outgoing<'_>| Some((stream, outgoing.lost()?));
-        let lost = lost("standard output", &self.output).or(lost("standard error", &self.error));
-        Ok(match lost {
-            Some((stream, errno)) => {
-                let (status, hits) = (outcome.status(), outcome.hits().to_vec());
-                Outcome::OutputLost { stream, errno, status, hits }
-            }
-            None => outcome,
-        })
-    }
 }
 
 #[cfg(test)]

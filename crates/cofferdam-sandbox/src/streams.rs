@@ -16,11 +16,13 @@ use rustix::net::{SendFlags, send};
 use rustix::termios::{InputModes, isatty, tcgetattr};
 
 use crate::answers::Answers;
+use crate::controls::{Controls, Kept, Leads, Leak, Passed, Rules, Stream};
 use crate::screen::Screen;
+use crate::standin::Needles;
 use crate::terminal::ready;
 
 /// As much as a pipe takes at once by default. Bytes.
-const CHUNK: usize = 64 << 10;
+pub(crate) const CHUNK: usize = 64 << 10;
 /// More than a terminal holds of a workload that is gone. Bytes.
 const TERMINAL_BYTES_MAX: u64 = 1 << 20;
 /// More steps than what a stopped workload has left takes: a terminal gives 4 KiB at a time.
@@ -42,6 +44,8 @@ pub struct Streams<'a> {
     /// A `signalfd(2)`: what arrives there goes to the workload. `SIGHUP`, `SIGINT` or `SIGTERM`
     /// for the second time within two seconds ends the sandbox.
     pub signals: Option<BorrowedFd<'a>>,
+    /// Strings that must not leave; `None` where nobody looks for any.
+    pub needles: Option<&'a Needles>,
 }
 
 /// What takes a stream of the workload.
@@ -174,16 +178,23 @@ pub(crate) struct Outgoing<'a> {
     lost: Option<Errno>,
     /// What it has made of the terminal that it goes to.
     screen: Option<Screen>,
+    controls: Option<Controls<'a>>,
 }
 
 impl<'a> Outgoing<'a> {
     /// `pipe` is the read end, and `O_NONBLOCK`.
-    pub(crate) fn new(pipe: Option<OwnedFd>, sink: Sink<'a>) -> Self {
+    pub(crate) fn new(
+        pipe: Option<OwnedFd>,
+        sink: Sink<'a>,
+        (stream, rules): (Stream, &Rules<'a>),
+    ) -> Self {
         let way = Way::of(sink);
         let utf8 =
             |fd| tcgetattr(fd).is_ok_and(|seen| seen.input_modes.contains(InputModes::IUTF8));
         let screen = way.terminal().map(|fd| Screen::new(utf8(fd)));
-        Self { pipe, chunk: Chunk::new(), way, left: None, lost: None, screen }
+        let leads = if screen.is_some() { Leads::ToTerminal } else { Leads::Elsewhere };
+        let controls = rules.of(stream, leads);
+        Self { pipe, chunk: Chunk::new(), way, left: None, lost: None, screen, controls }
     }
 
     /// What to wait for to read more; nothing while there is something to write.
@@ -234,9 +245,34 @@ impl<'a> Outgoing<'a> {
                 (None, None) => false,
             };
             if !goes_on {
-                return;
+                break;
             }
         }
+        self.pause();
+    }
+
+    /// When what is kept back goes on without its rest; it may be nothing.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        self.controls.as_ref().filter(|_| self.chunk.is_empty())?.due()
+    }
+
+    /// Passes on what was kept back: nothing more came.
+    pub(crate) fn pause(&mut self) {
+        if let Some(controls) = self.controls.as_mut().filter(|_| self.chunk.is_empty()) {
+            let passed = controls.pause(&mut self.chunk.bytes);
+            self.filled(passed);
+            self.pass();
+        }
+    }
+
+    /// What must not leave and was on its way since this was asked last.
+    pub(crate) fn leaks(&mut self) -> impl Iterator<Item = Leak> + use<> {
+        self.controls.as_mut().map(Controls::leaks).into_iter().flatten()
+    }
+
+    /// What was kept from whoever reads it.
+    pub(crate) fn kept(&self) -> Option<(Stream, Kept)> {
+        self.controls.as_ref().map(|controls| (controls.stream(), controls.kept()))
     }
 
     /// The workload is gone: what is in the pipe now is the last of it. Somebody else may hold the
@@ -264,12 +300,15 @@ impl<'a> Outgoing<'a> {
 
     fn fill(&mut self) {
         let Some(pipe) = self.pipe.as_ref().filter(|_| self.chunk.is_empty()) else { return };
-        let goes_on = match self.chunk.fill(pipe.as_fd(), self.left.unwrap_or(CHUNK)) {
-            Ok(0) => false,
-            Ok(length) => {
-                if let Some(screen) = &mut self.screen {
-                    screen.follow(self.chunk.pending());
-                }
+        let most = self.left.unwrap_or(CHUNK);
+        let read = match &mut self.controls {
+            None => self.chunk.fill(pipe.as_fd(), most).map(|length| (length, Passed::On)),
+            Some(controls) => controls.read(pipe.as_fd(), most, &mut self.chunk.bytes),
+        };
+        let goes_on = match read {
+            Ok((0, _)) => false,
+            Ok((length, passed)) => {
+                self.filled(passed);
                 self.left = self.left.map(|left| left.saturating_sub(length));
                 true
             }
@@ -280,6 +319,36 @@ impl<'a> Outgoing<'a> {
         };
         if !goes_on {
             self.pipe = None;
+            if let Some(controls) = &mut self.controls {
+                let passed = controls.finish(&mut self.chunk.bytes);
+                self.filled(passed);
+            }
+        }
+    }
+
+    /// What the controls have let through is the chunk now; where it is the last, it says so.
+    fn filled(&mut self, passed: Passed) {
+        let Self { chunk, controls, screen, .. } = self;
+        if let Some(controls) = controls {
+            if passed == Passed::Cut {
+                if let Some(screen) = screen.as_mut() {
+                    screen.follow(&chunk.bytes);
+                    // What comes is for a person: on the screen that was there before, in plain letters.
+                    let leave = screen.leave();
+                    chunk.bytes.extend_from_slice(&leave);
+                    screen.follow(&leave);
+                }
+                let at = chunk.bytes.len();
+                controls.mark(&mut chunk.bytes);
+                chunk.pending = 0..chunk.bytes.len();
+                return if let Some(screen) = screen {
+                    screen.follow(chunk.bytes.get(at..).unwrap_or_default())
+                };
+            }
+            chunk.pending = 0..chunk.bytes.len();
+        }
+        if let Some(screen) = screen {
+            screen.follow(chunk.pending());
         }
     }
 

@@ -5,6 +5,7 @@ mod arguments;
 mod credentials;
 mod doctor;
 mod home;
+mod kept;
 mod names;
 mod pages;
 mod policy;
@@ -123,6 +124,7 @@ fn options(what: &What) -> Result<Options, Refused> {
         allow: what.allow.clone(),
         publish: what.publish.clone(),
         approve: approval(what),
+        output: what.shown.clone(),
         audit: what.audit.clone(),
         streams: terminal::streams(io::stdin().as_fd(), io::stdout().as_fd(), io::stderr().as_fd()),
     })
@@ -236,10 +238,12 @@ fn run(what: &What, engine: Option<Result<Engine, Refused>>) -> ExitCode {
     );
     drop(signals);
     match outcome {
-        Ok(Finished { outcome, turned_away, denied_names, way_out }) => {
+        Ok(Finished { outcome, turned_away, denied_names, way_out, output }) => {
+            say.alarms(&output.alarms);
             say.turned_away(&turned_away);
             say.denied_names(&denied_names);
             say.way_out(way_out);
+            say.kept(&output, &prepared.policy.output);
             say.ended(&outcome, &prepared);
             ExitCode::from(outcome.status())
         }

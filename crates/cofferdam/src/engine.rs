@@ -6,6 +6,7 @@ pub(crate) mod keeper;
 mod names;
 mod session;
 mod turned;
+mod watched;
 
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
@@ -29,8 +30,9 @@ use cofferdam_sandbox::{
 use crate::ahead::Ahead;
 use crate::control::{Again, Control, Identity, OwnVariables};
 use crate::engine::events::{recorded, refusal_event, start_event};
-pub use crate::engine::session::{Finished, Session, WayOut};
+pub use crate::engine::session::{Finished, Session, Shown, WayOut};
 pub use crate::engine::turned::{Denied, TurnedAway};
+pub use crate::engine::watched::Alarmed;
 use crate::homes::{self, Kept};
 use crate::options::Options;
 use crate::places::{Places, Read, ways_to};
@@ -105,6 +107,8 @@ pub struct Collected {
     pub denied_names: Vec<message::Denied>,
     /// Whether the way out was there until the end.
     pub way_out: WayOut,
+    /// What of its output was kept back.
+    pub output: Shown,
 }
 
 /// cofferdam as a library.
@@ -396,9 +400,9 @@ impl Engine {
         let session = self.start(&prepared)?;
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         let (output, error) = (Sink::Collect(&mut stdout), Sink::Collect(&mut stderr));
-        let Finished { outcome, turned_away, denied_names, way_out } =
+        let Finished { outcome, turned_away, denied_names, way_out, output } =
             session.run(None, output, error, None)?;
-        Ok(Collected { outcome, stdout, stderr, turned_away, denied_names, way_out })
+        Ok(Collected { outcome, stdout, stderr, turned_away, denied_names, way_out, output })
     }
 }
 

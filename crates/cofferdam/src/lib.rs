@@ -34,7 +34,8 @@ pub use control::{
     Asked, CredentialChange, Drawn, Questions, Refusal, Reply, Running, SessionError,
 };
 pub use engine::{
-    Collected, Denied, Engine, Finished, Prepared, Resolved, Session, TurnedAway, WayOut,
+    Alarmed, Collected, Denied, Engine, Finished, Prepared, Resolved, Session, Shown, TurnedAway,
+    WayOut,
 };
 pub use homes::{HomeError, KeptHome};
 pub use options::{Approval, NetworkFrom, Options, PolicyFrom};

@@ -78,6 +78,8 @@ pub struct Options {
     pub publish: Vec<String>,
     /// Whether a person is asked about what no rule allows.
     pub approve: Approval,
+    /// `safe` or `raw`, in place of what the policy says of the output.
+    pub output: Option<String>,
     /// The audit log, in place of the one in the state directory.
     pub audit: Option<PathBuf>,
     /// What the command's streams are: pipes, or a terminal of the sandbox's own
@@ -104,6 +106,7 @@ impl std::fmt::Debug for Options {
             .field("allow", &self.allow)
             .field("publish", &self.publish)
             .field("approve", &self.approve)
+            .field("output", &self.output)
             .field("audit", &self.audit)
             .field("streams", &self.streams)
             .finish()
@@ -150,6 +153,9 @@ impl Options {
         }
         for limit in &self.limits {
             document.set_limit(limit)?;
+        }
+        if let Some(word) = &self.output {
+            document.set_output(word)?;
         }
         for preset in &self.presets {
             document.add_preset(preset)?;

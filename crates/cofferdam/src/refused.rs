@@ -36,6 +36,12 @@ pub enum Refused {
     /// What was decided cannot be written down.
     #[error("no record, no action: what was decided cannot be written as JSON")]
     Unrecordable(#[source] serde_json::Error),
+    /// What must not leave cannot be looked for.
+    #[error("cannot look for stand-ins and canaries in the output: {why}")]
+    Needles {
+        /// Why.
+        why: String,
+    },
     /// The command ran, and how it ended could not be written down.
     #[error(
         "the command ran and ended with status {status}, but its end is not on record: {source}"
@@ -177,6 +183,7 @@ impl Refused {
             Self::Start(refusal) => refusal.code(),
             Self::Audit(error) => error.code(),
             Self::Unrecordable(_) => "audit-unrecordable",
+            Self::Needles { .. } => "output-needles",
             Self::Unrecorded { .. } => "end-unrecorded",
             Self::AuditInside { .. } => "audit-inside",
             Self::AuditPath { .. } => "audit-path",
@@ -234,6 +241,7 @@ impl Refused {
             Self::Start(refusal) => refusal.hint(),
             Self::Audit(error) => error.hint(),
             Self::Unrecordable(source) => format!("report it: {source}"),
+            Self::Needles { .. } => "remove canaries from [canary]".into(),
             Self::Unrecorded { source, .. } => source.hint(),
             Self::AuditInside { .. } => "name a log outside of the workspace and grants".into(),
             Self::AuditPath { .. } => "name a file by a path without `..`: --audit FILE".into(),

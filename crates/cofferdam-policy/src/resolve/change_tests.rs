@@ -141,6 +141,18 @@ fn what_holds_from_the_start() {
             vec!["limits changed".to_owned(), "network.publish changed".to_owned()],
             "everything is told",
         ),
+        (
+            format!("{A}[output]\nmax_bytes = '1MiB'"),
+            format!("{A}[output]\nmax_bytes = '2MiB'"),
+            vec!["output changed".to_owned()],
+            "how much is passed on",
+        ),
+        (
+            format!("{A}[canary]\nX = 'planted'"),
+            format!("{A}[canary]\nX = 'another'"),
+            vec!["canary changed".to_owned()],
+            "a planted string",
+        ),
     ] {
         assert_eq!(because(&old, &new), Err(want), "{why}: {old} -> {new}");
     }

@@ -70,6 +70,10 @@ impl Say {
         self.output == Output::Json
     }
 
+    pub(super) fn is_quiet(&self) -> bool {
+        self.output == Output::Quiet
+    }
+
     /// A refusal of a session's: it has drawn it for this terminal.
     pub(super) fn told(&self, told: &Refusal) {
         if self.output != Output::Json {
@@ -464,7 +468,7 @@ fn terminal() -> (bool, usize) {
 }
 
 /// With a stream closed there is nobody to tell.
-fn to_stderr(text: &str) {
+pub(super) fn to_stderr(text: &str) {
     write_line(std::io::stderr().as_fd(), text.trim_end()).unwrap_or(());
 }
 

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use cofferdam_audit::{Event, Log, LogError};
 use cofferdam_plan::message::{self, Ended, Question};
-use cofferdam_sandbox::{Witness, Word};
+use cofferdam_policy::output::Output;
+use cofferdam_sandbox::{Kept, Leak, Stream, Witness, Word};
 
 use crate::control::{Control, Deed, Told};
 use crate::engine::counts::Counts;
@@ -14,6 +15,7 @@ use crate::engine::events::{connection, name};
 use crate::engine::names::Names;
 use crate::engine::session::WayOut;
 use crate::engine::turned::TurnedAways;
+use crate::engine::watched::Alarms;
 
 /// Room for the event of a connection: a name, an address, a reason, a request, and the rule with its
 /// file, whose path may be long. Bytes.
@@ -28,13 +30,14 @@ pub(crate) struct Keeper {
     counts: Counts,
     pub(super) names: Names,
     pub(super) way_out: WayOut,
+    pub(super) alarms: Alarms,
     control: Option<Control>,
     /// What the gateway is to be told, in this order.
     words: VecDeque<Word>,
 }
 
 impl Keeper {
-    pub(crate) fn new(log: Log, control: Option<Control>) -> Self {
+    pub(crate) fn new(log: Log, control: Option<Control>, alarms: Alarms) -> Self {
         Self {
             log,
             unrecorded: None,
@@ -42,6 +45,7 @@ impl Keeper {
             counts: Counts::default(),
             names: Names::default(),
             way_out: WayOut::Held,
+            alarms,
             control,
             words: VecDeque::new(),
         }
@@ -110,7 +114,7 @@ impl Keeper {
     }
 
     /// Records what was only counted while the workload ran.
-    pub(crate) fn sum_up(&mut self) {
+    pub(crate) fn sum_up(&mut self, output: &Output) {
         if let Some(mut control) = self.control.take() {
             control.end();
             while let Some(deed) = control.deed() {
@@ -119,6 +123,9 @@ impl Keeper {
         }
         for denied in self.names.rest() {
             self.append(&name(denied));
+        }
+        for event in self.alarms.rest(output) {
+            self.append(&event);
         }
         let rules = self.counts.rows();
         if !rules.is_empty() {
@@ -206,6 +213,16 @@ impl Witness for Keeper {
     fn asks_no_more(&mut self, id: u64) {
         self.tell(Told::AsksNoMore(id));
     }
+
+    fn leaks(&mut self, leak: Leak) {
+        if let Some(event) = self.alarms.hear(&leak) {
+            self.append(&event);
+        }
+    }
+
+    fn kept(&mut self, stream: Stream, kept: Kept) {
+        self.alarms.keep(stream, kept);
+    }
 }
 
 #[cfg(test)]
@@ -217,12 +234,16 @@ mod tests {
 
     use super::*;
 
+    fn keeper(log: &Path) -> Keeper {
+        Keeper::new(Log::open(log, "aa".into()).unwrap(), None, Alarms::default())
+    }
+
     /// What was denied stays denied, whether or not it can be recorded; that it cannot is told.
     #[test]
     fn a_denial_that_has_no_record_is_told() {
         let folder = std::env::temp_dir().join(format!("cofferdam-keeper-{}", std::process::id()));
         let path = folder.join("audit.jsonl");
-        let mut keeper = Keeper::new(Log::open(&path, "aa".into()).unwrap(), None);
+        let mut keeper = keeper(&path);
         let denied = |path: &str| message::Denied {
             operation: Operation::Create,
             path: path.into(),
@@ -242,7 +263,7 @@ mod tests {
         for _ in 0..2 {
             keeper.denied(denied("/w/.envrc"));
         }
-        keeper.sum_up();
+        keeper.sum_up(&Output::built_in());
         let times = |record: &str| record.matches("\"times\":2").count();
         assert_eq!(times(&fs::read_to_string(&path).unwrap()), 3, "the sum too");
         fs::remove_dir_all(&folder).unwrap();
@@ -256,7 +277,7 @@ mod tests {
     fn what_rules_decided_is_summed_at_the_end() {
         let folder = std::env::temp_dir().join(format!("cofferdam-counts-{}", std::process::id()));
         let path = folder.join("audit.jsonl");
-        let mut keeper = Keeper::new(Log::open(&path, "aa".into()).unwrap(), None);
+        let mut keeper = keeper(&path);
         let request = Requested {
             version: HttpVersion::Http2,
             method: "POST".into(),
@@ -279,10 +300,10 @@ mod tests {
             times: 2,
             request: Some(request),
         };
-        keeper.sum_up();
+        keeper.sum_up(&Output::built_in());
         assert_eq!(fs::read_to_string(&path).unwrap(), "", "no rule decided");
         keeper.ended(ended);
-        keeper.sum_up();
+        keeper.sum_up(&Output::built_in());
         let record = fs::read_to_string(&path).unwrap();
         let request = "\"times\":2,\"request\":{\"version\":\"HTTP/2\",\"method\":\"POST\",\
              \"path\":\"/v1/x\",\"status\":403}}";

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use cofferdam_audit::{Event, Log};
 use cofferdam_plan::message;
+use cofferdam_sandbox::escapes::Refused as Sequences;
 use cofferdam_sandbox::{Outcome, Preparing, Sink, StartRefusal, Streams};
 
 use crate::control::{Control, SessionError};
@@ -12,6 +13,7 @@ use crate::engine::Prepared;
 use crate::engine::events::{end_event, ready_event, recorded, refusal_event};
 use crate::engine::keeper::Keeper;
 use crate::engine::turned::TurnedAway;
+use crate::engine::watched::{Alarmed, Alarms, Watched};
 use crate::refused::Refused;
 use crate::trace::Trace;
 
@@ -39,6 +41,19 @@ pub struct Finished {
     pub denied_names: Vec<message::Denied>,
     /// Whether the way out was there until the end.
     pub way_out: WayOut,
+    /// What of its output was kept back.
+    pub output: Shown,
+}
+
+/// What of the output was kept from its readers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// What must not leave and was masked, each string and stream once, in the order of the first.
+    pub alarms: Vec<Alarmed>,
+    /// Escape sequences that were taken out.
+    pub sequences: Sequences,
+    /// Dropped because of `output.max_bytes`. Bytes.
+    pub dropped: u64,
 }
 
 /// What became of the network that the policy opens.
@@ -84,6 +99,13 @@ impl Session<'_> {
         signals: Option<BorrowedFd<'_>>,
     ) -> Result<Finished, Refused> {
         let Self { prepared, mut log, control, mut preparing, started, trace } = self;
+        let watched = match Watched::of(&prepared.policy, &[]) {
+            Ok(watched) => watched,
+            Err(refused) => {
+                log.append(&refusal_event(&refused))?;
+                return Err(refused);
+            }
+        };
         if prepared.policy.network.approve.is_some()
             && let Err(error) = asks(control.as_ref())
         {
@@ -111,11 +133,14 @@ impl Session<'_> {
         trace.done("init ready");
         log.append(&ready_event(preparing.authority()))?;
         let running = preparing.into_running();
-        let mut keeper = Keeper::new(log, control);
-        let streams = Streams { input, output, error, signals };
+        let mut keeper = Keeper::new(log, control, Alarms::new(&watched));
+        let needles = watched.needles.as_ref();
+        let streams = Streams { input, output, error, signals, needles };
         let outcome = running.wait(streams, &mut keeper);
-        keeper.sum_up();
-        let Keeper { mut log, unrecorded, turned_away, names, way_out, .. } = keeper;
+        keeper.sum_up(&prepared.policy.output);
+        let Keeper { mut log, unrecorded, turned_away, names, way_out, alarms, .. } = keeper;
+        let (sequences, dropped) = (alarms.sequences(), alarms.dropped());
+        let output = Shown { alarms: alarms.rows(), sequences, dropped };
         let (denied_names, turned_away) = (names.all(), turned_away.rows());
         let outcome = outcome.unwrap_or(Outcome::Lost);
         trace.done("exit");
@@ -127,7 +152,7 @@ impl Session<'_> {
         }
         let ended = ended.and_then(|()| log.append(&end_event(&outcome, started)));
         match unrecorded.map_or(ended, Err) {
-            Ok(()) => Ok(Finished { outcome, turned_away, denied_names, way_out }),
+            Ok(()) => Ok(Finished { outcome, turned_away, denied_names, way_out, output }),
             Err(source) => Err(Refused::Unrecorded { status: outcome.status(), source }),
         }
     }

@@ -102,6 +102,10 @@ pub(in crate::cli) struct What {
     pub(in crate::cli) publish: Vec<String>,
     #[command(flatten)]
     pub(in crate::cli) asking: Asking,
+    /// What a terminal gets to read: text and escape sequences of a list (safe), or everything as it comes,
+    /// with nobody looking for stand-ins and canaries (raw)
+    #[arg(long = "output", value_name = "safe|raw")]
+    pub(in crate::cli) shown: Option<String>,
     /// Audit log in place of the one in the state directory
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) audit: Option<PathBuf>,

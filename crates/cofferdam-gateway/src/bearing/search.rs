@@ -1,0 +1,161 @@
+//! What must not go out, looked for in everything that a request carries: what stands in for credentials,
+//! of whatever session, and what a person planted.
+
+use std::rc::Rc;
+
+use cofferdam_audit::redact::{Finder, Label, NeedleFault, Needles};
+use cofferdam_policy::credentials::MARKS;
+use cofferdam_policy::output::Canary;
+
+use crate::coding::Decoder;
+use crate::content::Unread;
+use crate::fields::{Field, elements};
+
+/// What a find is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum What {
+    /// It stands in for this credential.
+    StandIn(String),
+    /// It stands in for one, of this session or of another.
+    Mark,
+    /// It was planted under this name.
+    Canary(String),
+}
+
+/// Everything that is looked for.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    needles: Needles,
+    /// What each label is.
+    whats: Vec<What>,
+}
+
+impl Wanted {
+    /// For these credentials, by name and stand-in, and these canaries; `None` where there is neither.
+    ///
+    /// # Errors
+    /// A canary that nobody could look for.
+    pub(crate) fn new<'a>(
+        stand_ins: impl Iterator<Item = (&'a str, &'a str)>,
+        canaries: &[Canary],
+    ) -> Result<Option<Self>, NeedleFault> {
+        let mut all: Vec<(What, &[u8])> = Vec::new();
+        let mut any = !canaries.is_empty();
+        for (name, stand_in) in stand_ins {
+            any = true;
+            // The others are found by their marks, however many there are.
+            if !MARKS.iter().any(|mark| stand_in.contains(mark)) {
+                all.push((What::StandIn(name.into()), stand_in.as_bytes()));
+            }
+        }
+        if !any {
+            return Ok(None);
+        }
+        all.extend(MARKS.iter().map(|mark| (What::Mark, mark.as_bytes())));
+        let planted = canaries.iter();
+        all.extend(planted.map(|one| (What::Canary(one.name.clone()), one.text.as_bytes())));
+        let labelled = all.iter().enumerate().map(|(at, (_, bytes))| (Label(at), *bytes));
+        let needles = Needles::new(labelled)?;
+        let whats = all.into_iter().map(|(what, _)| what).collect();
+        Ok(Some(Self { needles, whats }))
+    }
+
+    /// What is told of a find, in a part of the request.
+    fn told(&self, label: Label, place: &str) -> Unread {
+        match self.whats.get(label.0) {
+            Some(What::Canary(name)) => {
+                ("canary", format!("the canary `{name}` is in {place}"))
+            }
+            Some(What::StandIn(name)) => {
+                let why = format!("what stands in for `{name}` is in {place}, where it has no business");
+                ("stand-in-astray", why)
+            }
+            Some(What::Mark) | None => {
+                let why = format!("what stands in for a credential is in {place}, where it has no business");
+                ("stand-in-astray", why)
+            }
+        }
+    }
+
+    /// Looks through one whole thing.
+    ///
+    /// # Errors
+    /// It holds something that must not go out.
+    pub(crate) fn look(&self, bytes: &[u8], place: &str) -> Result<(), Unread> {
+        let mut finder = Finder::new(&self.needles);
+        match finder.feed(bytes).or_else(|| finder.finish()) {
+            Some(found) => Err(self.told(found.label, place)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// One body, while it passes.
+#[derive(Debug)]
+pub(crate) struct Search {
+    wanted: Rc<Wanted>,
+    finder: Finder<Rc<Wanted>>,
+    /// Undoes what the body is coded with.
+    decoder: Option<Box<Decoder>>,
+    decoded: Vec<u8>,
+}
+
+impl AsRef<Needles> for Wanted {
+    fn as_ref(&self) -> &Needles {
+        &self.needles
+    }
+}
+
+impl Search {
+    /// For a body with these fields in front.
+    ///
+    /// # Errors
+    /// It is coded in a way that nobody here can undo.
+    pub(crate) fn new(wanted: &Rc<Wanted>, fields: &[Field]) -> Result<Self, Unread> {
+        let codings: Vec<&[u8]> = elements(fields, "content-encoding").collect();
+        let decoder = Decoder::new(&codings).map_err(|fault| (fault.code(), fault.to_string()))?;
+        let finder = Finder::new(Rc::clone(wanted));
+        let (wanted, decoder) = (Rc::clone(wanted), decoder.map(Box::new));
+        Ok(Self { wanted, finder, decoder, decoded: Vec::new() })
+    }
+
+    /// The bytes that come next, without what frames them.
+    ///
+    /// # Errors
+    /// They hold what must not go out: none of them goes on.
+    pub(crate) fn feed(&mut self, piece: &[u8]) -> Result<(), Unread> {
+        let Some(decoder) = &mut self.decoder else {
+            return found(&self.wanted, self.finder.feed(piece));
+        };
+        let mut left = piece;
+        while !left.is_empty() {
+            self.decoded.clear();
+            let fed = decoder.feed(left, &mut self.decoded);
+            let fed = fed.map_err(|fault| (fault.code(), fault.to_string()))?;
+            left = left.get(fed.taken..).unwrap_or_default();
+            found(&self.wanted, self.finder.feed(&self.decoded))?;
+            if fed.taken == 0 && self.decoded.is_empty() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// All of it was there.
+    ///
+    /// # Errors
+    /// As of [`Search::feed`]; or what is coded has no end.
+    pub(crate) fn end(&mut self) -> Result<(), Unread> {
+        if let Some(decoder) = &mut self.decoder {
+            decoder.finish().map_err(|fault| (fault.code(), fault.to_string()))?;
+        }
+        found(&self.wanted, self.finder.finish())
+    }
+}
+
+fn found(wanted: &Wanted, found: Option<cofferdam_audit::redact::Found>) -> Result<(), Unread> {
+    match found {
+        Some(found) => Err(wanted.told(found.label, "its body")),
+        None => Ok(()),
+    }
+}

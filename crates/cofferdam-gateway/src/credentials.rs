@@ -1,0 +1,198 @@
+//! The session's credentials: the secrets, what stands in for them inside, and which are worth something.
+//!
+//! Secrets are read before the gateway is confined, and exist nowhere else. They are borne by requests of
+//! the rules that name them, over TLS that was verified, and by nothing else.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::rc::Rc;
+
+use cofferdam_plan::message::{Lacking, Lent, StandIn};
+use cofferdam_policy::credentials::Credential;
+use cofferdam_policy::model::Clause;
+use cofferdam_policy::output::Canary;
+use rustix::rand::{GetRandomFlags, getrandom};
+use tokio::sync::watch;
+use tokio::time::{Duration, Instant};
+
+use crate::bearing::search::Wanted;
+use crate::stand_in;
+use crate::vault::{self, Secret};
+
+/// All of a session.
+pub(crate) struct Credentials {
+    held: Vec<Rc<Held>>,
+    /// What must not go out, whatever carries it.
+    wanted: Option<Rc<Wanted>>,
+    changed: watch::Sender<()>,
+}
+
+/// One of them.
+pub(crate) struct Held {
+    credential: Credential,
+    secret: RefCell<Rc<Secret>>,
+    stand_in: String,
+    /// Until then it is worth something.
+    until: Option<Instant>,
+    revoked: Cell<bool>,
+}
+
+/// Why a credential is worth nothing any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Worthless {
+    /// Somebody has revoked it.
+    Revoked,
+    /// Its time is over.
+    Expired,
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{} credentials", self.held.len())
+    }
+}
+
+impl fmt::Debug for Held {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Held({})", self.credential.name)
+    }
+}
+
+impl Held {
+    pub(crate) fn name(&self) -> &str {
+        &self.credential.name
+    }
+
+    pub(crate) const fn credential(&self) -> &Credential {
+        &self.credential
+    }
+
+    pub(crate) fn stand_in(&self) -> &str {
+        &self.stand_in
+    }
+
+    /// The secret as it is now.
+    pub(crate) fn secret(&self) -> Rc<Secret> {
+        Rc::clone(&self.secret.borrow())
+    }
+
+    /// Whether it is worth nothing, and why.
+    pub(crate) fn worthless(&self) -> Option<Worthless> {
+        if self.revoked.get() {
+            return Some(Worthless::Revoked);
+        }
+        self.until.filter(|until| *until <= Instant::now()).map(|_| Worthless::Expired)
+    }
+}
+
+impl Credentials {
+    /// Gets every secret, and makes what stands in for it. To be called before the gateway is confined.
+    pub(crate) fn read(
+        wanted: &[Credential],
+        canaries: &[Canary],
+        lent: &Lent,
+    ) -> Result<Self, Box<Lacking>> {
+        let mut held = Vec::new();
+        for credential in wanted {
+            let lacks = |code: &str, why: String, fix: String| {
+                let (name, clause) = (credential.name.clone(), credential.clause.clone());
+                Box::new(Lacking { name, clause, code: code.into(), why, fix })
+            };
+            let secret = vault::read(&credential.source, &credential.member, lent);
+            let secret = secret.map_err(|fault| lacks(fault.code(), fault.what(), fault.hint()))?;
+            let made = stand_in::like(secret.expose(), below);
+            let stand_in = made.map_err(|unlike| {
+                let fix = "give it another secret: cofferdam vault set".into();
+                lacks(unlike.code(), unlike.to_string(), fix)
+            })?;
+            let until = credential.expires.map(|secs| Instant::now() + Duration::from_secs(secs));
+            held.push(Rc::new(Held {
+                credential: credential.clone(),
+                secret: RefCell::new(Rc::new(secret)),
+                stand_in,
+                until,
+                revoked: Cell::new(false),
+            }));
+        }
+        let stand_ins = held.iter().map(|one| (one.name(), one.stand_in()));
+        let wanted = Wanted::new(stand_ins, canaries).map_err(|fault| {
+            let (name, clause) = (String::new(), Clause::built_in("canary"));
+            let (code, why) = (fault.code().into(), fault.to_string());
+            Box::new(Lacking { name, clause, code, why, fix: "name fewer, or longer ones".into() })
+        })?;
+        let (wanted, changed) = (wanted.map(Rc::new), watch::Sender::new(()));
+        Ok(Self { held, wanted, changed })
+    }
+
+    /// What the sandbox gets.
+    pub(crate) fn stand_ins(&self) -> Vec<StandIn> {
+        let one = |held: &Rc<Held>| StandIn {
+            name: held.credential.name.clone(),
+            value: held.stand_in.clone(),
+        };
+        self.held.iter().map(one).collect()
+    }
+
+    pub(crate) fn named(&self, name: &str) -> Option<Rc<Held>> {
+        self.held.iter().find(|held| held.credential.name == name).cloned()
+    }
+
+    /// What must not go out; `None` where there is nothing of that kind.
+    pub(crate) fn wanted(&self) -> Option<Rc<Wanted>> {
+        self.wanted.clone()
+    }
+
+    /// From here on it is worth nothing.
+    pub(crate) fn revoke(&self, name: &str) {
+        if let Some(held) = self.named(name) {
+            held.revoked.set(true);
+            self.changed.send_replace(());
+        }
+    }
+
+    /// From here on this is the secret. What stands in for it stays.
+    pub(crate) fn rotate(&self, name: &str, secret: Secret) {
+        if let Some(held) = self.named(name) {
+            *held.secret.borrow_mut() = Rc::new(secret);
+        }
+    }
+
+    /// Comes back when this one is worth nothing any more.
+    pub(crate) async fn over(&self, held: &Held) -> Worthless {
+        let mut changes = self.changed.subscribe();
+        loop {
+            if let Some(worthless) = held.worthless() {
+                return worthless;
+            }
+            let changed = async {
+                if changes.changed().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            };
+            match held.until {
+                None => changed.await,
+                Some(until) => tokio::select! {
+                    () = changed => {}
+                    () = tokio::time::sleep_until(until) => {}
+                },
+            }
+        }
+    }
+}
+
+/// A number below `most`, as good as the kernel's generator: what is left over of its range is taken again.
+fn below(most: usize) -> usize {
+    let most = u64::try_from(most).unwrap_or(u64::MAX).max(1);
+    let limit = u64::MAX - u64::MAX % most;
+    loop {
+        let mut bytes = [0_u8; 8];
+        // It cannot fail once the machine is up (`getrandom(2)`); a short answer is asked for again.
+        if getrandom(&mut bytes[..], GetRandomFlags::empty()) != Ok(bytes.len()) {
+            continue;
+        }
+        let number = u64::from_le_bytes(bytes);
+        if number < limit {
+            return usize::try_from(number % most).unwrap_or(0);
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! What must not leave by the workload's streams, and what was found there of it.
+
+use std::collections::BTreeMap;
+
+use cofferdam_audit::{Alarm, Event, OutputKept};
+use cofferdam_policy::credentials::{MARK, MARK_HEX};
+use cofferdam_policy::model::{Clause, Policy};
+use cofferdam_policy::output::{Output, Redaction};
+use cofferdam_sandbox::escapes::Refused as Sequences;
+use cofferdam_sandbox::{Kept, Label, Leak, Needles, Stream};
+
+use crate::refused::Refused;
+
+/// Strings that are looked for.
+#[derive(Debug)]
+pub(super) struct Watched {
+    /// By their labels.
+    what: Vec<What>,
+    /// `None` where nobody looks.
+    pub(super) needles: Option<Needles>,
+}
+
+/// What a string is, for records and persons.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct What {
+    /// `stand-in` or `canary`.
+    kind: &'static str,
+    /// Its name in the policy; empty for what every stand-in holds.
+    name: String,
+    clause: Clause,
+}
+
+/// A string that must not leave was on its way out of the sandbox by a stream, and was masked there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alarmed {
+    /// `stand-in` or `canary`.
+    pub what: &'static str,
+    /// Its name in the policy, where it has one.
+    pub name: String,
+    /// In which form it stood first: `plain`, `base64` and so on.
+    pub encoding: &'static str,
+    /// Where it was written to.
+    pub stream: Stream,
+    /// The rule.
+    pub clause: Clause,
+    /// How often.
+    pub times: u64,
+}
+
+impl Watched {
+    /// What every stand-in holds, the policy's canaries, and `further` stand-ins of this session, by name.
+    pub(super) fn of(policy: &Policy, further: &[(String, Vec<u8>)]) -> Result<Self, Refused> {
+        if policy.output.redaction == Redaction::Off {
+            return Ok(Self { what: Vec::new(), needles: None });
+        }
+        let stand_in = |name: &str| What {
+            kind: "stand-in",
+            name: name.to_owned(),
+            clause: Clause::built_in("credentials"),
+        };
+        let marks = [MARK, MARK_HEX].map(|mark| (stand_in(""), mark.as_bytes()));
+        let further = further.iter().map(|(name, bytes)| (stand_in(name), bytes.as_slice()));
+        let canaries = policy.canaries.iter().map(|canary| {
+            let (name, clause) = (canary.name.clone(), canary.clause.clone());
+            (What { kind: "canary", name, clause }, canary.text.as_bytes())
+        });
+        let (what, texts): (Vec<_>, Vec<_>) =
+            marks.into_iter().chain(further).chain(canaries).unzip();
+        let texts = texts.into_iter().enumerate().map(|(label, text)| (Label(label), text));
+        let needles =
+            Needles::new(texts).map_err(|fault| Refused::Needles { why: fault.to_string() })?;
+        Ok(Self { what, needles: Some(needles) })
+    }
+}
+
+/// What was found so far, and what else was kept from the readers of the streams.
+#[derive(Debug, Default)]
+pub(super) struct Alarms {
+    what: Vec<What>,
+    rows: BTreeMap<(Label, Stream), Row>,
+    kept: Vec<(Stream, Kept)>,
+}
+
+#[derive(Debug)]
+struct Row {
+    order: usize,
+    encoding: &'static str,
+    times: u64,
+    /// How many of them are in no record.
+    untold: u64,
+}
+
+impl Alarms {
+    pub(super) fn new(watched: &Watched) -> Self {
+        Self { what: watched.what.clone(), rows: BTreeMap::new(), kept: Vec::new() }
+    }
+
+    /// Counts what was found. The first of its kind is recorded at once, what comes again in one sum.
+    pub(super) fn hear(&mut self, leak: &Leak) -> Option<Event> {
+        let key = (leak.label, leak.stream);
+        let order = self.rows.len();
+        let encoding = leak.encoding.name();
+        let row = self.rows.entry(key).or_insert(Row { order, encoding, times: 0, untold: 0 });
+        let first = row.times == 0;
+        row.times = row.times.saturating_add(leak.times);
+        row.untold = row.untold.saturating_add(leak.times);
+        if !first {
+            return None;
+        }
+        let times = std::mem::take(&mut row.untold);
+        self.event(key, times)
+    }
+
+    pub(super) fn keep(&mut self, stream: Stream, kept: Kept) {
+        self.kept.push((stream, kept));
+    }
+
+    /// What is still to be recorded once there will be no more.
+    pub(super) fn rest(&mut self, output: &Output) -> Vec<Event> {
+        let untold: Vec<_> = self
+            .rows
+            .iter_mut()
+            .map(|(key, row)| (*key, std::mem::take(&mut row.untold)))
+            .collect();
+        let again = untold.into_iter().filter(|(_, times)| *times > 0);
+        let mut events: Vec<Event> =
+            again.filter_map(|(key, times)| self.event(key, times)).collect();
+        for (stream, kept) in &self.kept {
+            let refused: BTreeMap<_, _> =
+                kept.refused.rows().map(|(kind, count)| (kind.as_str(), count)).collect();
+            if !refused.is_empty() {
+                events.push(Event::Output(OutputKept { stream: stream.as_str(), refused }));
+            }
+            if let Some(most) = output.most.as_ref().filter(|_| kept.dropped > 0) {
+                let what =
+                    format!("{} more bytes for {} were dropped", kept.dropped, stream.as_str());
+                let (limit, value) = ("output.max_bytes".to_owned(), most.bytes.to_string());
+                events.push(Event::Limit { limit, value, what });
+            }
+        }
+        events
+    }
+
+    /// Every string and stream once, in the order in which they were found.
+    pub(super) fn rows(&self) -> Vec<Alarmed> {
+        let mut rows: Vec<_> = self.rows.iter().collect();
+        rows.sort_by_key(|(_, row)| row.order);
+        let alarmed = |((label, stream), row): (&(Label, Stream), &Row)| {
+            let What { kind, name, clause } = self.what.get(label.0)?.clone();
+            let (encoding, times) = (row.encoding, row.times);
+            Some(Alarmed { what: kind, name, encoding, stream: *stream, clause, times })
+        };
+        rows.into_iter().filter_map(alarmed).collect()
+    }
+
+    /// Escape sequences that were taken out, of all streams together.
+    pub(super) fn sequences(&self) -> Sequences {
+        let mut sum = Sequences::default();
+        self.kept.iter().for_each(|(_, kept)| sum.add(&kept.refused));
+        sum
+    }
+
+    /// Bytes beyond the limit, of all streams together.
+    pub(super) fn dropped(&self) -> u64 {
+        self.kept.iter().fold(0, |sum, (_, kept)| sum.saturating_add(kept.dropped))
+    }
+
+    fn event(&self, (label, stream): (Label, Stream), times: u64) -> Option<Event> {
+        let What { kind, name, clause } = self.what.get(label.0)?;
+        let encoding = self.rows.get(&(label, stream))?.encoding;
+        Some(Event::Alarm(Box::new(Alarm {
+            what: kind,
+            name: name.clone(),
+            place: stream.as_str().to_owned(),
+            encoding,
+            clause: clause.to_string(),
+            times,
+        })))
+    }
+}
