@@ -9,14 +9,13 @@ use cofferdam_policy::judge::requests::{Request, is_same_field};
 
 mod document;
 mod fault;
-mod json;
 mod parameters;
 #[cfg(test)]
 mod tests;
 
 pub use fault::GraphQlFault;
 
-use self::json::Json;
+use crate::json::{self, Json};
 
 /// Longest body that is read. Bytes. It is held until it is judged.
 pub const BODY_BYTES_MAX: usize = 1 << 20;

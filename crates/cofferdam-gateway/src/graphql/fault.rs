@@ -1,6 +1,7 @@
 //! Why a request is no query of GraphQL.
 
 use super::BODY_BYTES_MAX;
+use crate::json::Odd;
 
 /// Why a request does not go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,5 +79,14 @@ impl std::fmt::Display for GraphQlFault {
             Self::Subscription => "the document has a subscription, and only queries are allowed",
             Self::Definition => "the document defines what nobody sends to be run",
         })
+    }
+}
+
+impl From<Odd> for GraphQlFault {
+    fn from(odd: Odd) -> Self {
+        match odd {
+            Odd::Syntax => Self::Json,
+            Odd::Twice => Self::Twice,
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! GraphQL in a URL, as `GET` has it.
 
-use super::json::{self, Json};
 use super::{GraphQlFault, document, extensions};
+use crate::json::{self, Json};
 
 /// Judges what follows the `?`.
 pub(super) fn judge(query: &str) -> Result<(), GraphQlFault> {

@@ -1,12 +1,13 @@
 //! JSON in which no member stands twice: readers differ in which of two they take.
+//!
+//! RFC 8259 and nothing beside it: no byte order mark, no comment, no number that is none, no half of a
+//! surrogate pair, nothing behind.
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use super::GraphQlFault;
-
 /// A value. What nobody asks for is not kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Json {
+pub(crate) enum Json {
     Null,
     Text(String),
     /// A number or a truth.
@@ -15,10 +16,19 @@ pub(super) enum Json {
     Object(Vec<(String, Json)>),
 }
 
-/// The one value of a text. It is at most 128 deep: `serde_json`'s own bound.
-pub(super) fn read(text: &str) -> Result<Json, GraphQlFault> {
-    let json: Json = serde_json::from_str(text).map_err(|_| GraphQlFault::Json)?;
-    if twice(&json) { Err(GraphQlFault::Twice) } else { Ok(json) }
+/// Why a text is not one value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Odd {
+    /// It is no JSON, or over 128 deep: `serde_json`'s own bound.
+    Syntax,
+    /// A member stands there twice.
+    Twice,
+}
+
+/// The one value of a text.
+pub(crate) fn read(text: &str) -> Result<Json, Odd> {
+    let json: Json = serde_json::from_str(text).map_err(|_| Odd::Syntax)?;
+    if twice(&json) { Err(Odd::Twice) } else { Ok(json) }
 }
 
 /// Whether an object has two members of one name, at any depth.

@@ -1,0 +1,96 @@
+//! Why a body in JSON is refused, and why a pattern is none.
+
+use super::PARTS_MAX;
+
+/// Why a body does not go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum JsonFault {
+    /// No JSON in UTF-8, or over 128 deep.
+    Syntax,
+    /// A member stands there twice, or twice to some reader where one is replaced.
+    Twice,
+    /// A name holds a byte 0, where some readers end it.
+    Name,
+    /// There is what a rule refuses.
+    Found {
+        /// The rule's pattern, as it is written there.
+        pattern: String,
+    },
+    /// The member that holds the stand-in is not there.
+    Absent,
+    /// It is no text.
+    Kind,
+    /// It is another text than the stand-in.
+    Other,
+    /// What is to stand there is no text in UTF-8.
+    Real,
+}
+
+impl JsonFault {
+    /// Stable name for scripts and the log.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Syntax => "json-syntax",
+            Self::Twice => "json-twice",
+            Self::Name => "json-name",
+            Self::Found { .. } => "json-refused-member",
+            Self::Absent => "json-absent",
+            Self::Kind => "json-kind",
+            Self::Other => "json-other",
+            Self::Real => "json-secret",
+        }
+    }
+}
+
+impl std::fmt::Display for JsonFault {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(match self {
+            Self::Syntax => "the body is not JSON that all readers read alike",
+            Self::Twice => "a member of the JSON stands there twice",
+            Self::Name => "a member's name in the JSON holds a byte 0",
+            Self::Found { pattern } => {
+                return write!(out, "the body has what the rule refuses: `{pattern}`");
+            }
+            Self::Absent => "the member that bears the credential is not in the body",
+            Self::Kind => "the member that bears the credential is no text",
+            Self::Other => "the member that bears the credential is not this session's stand-in",
+            Self::Real => "the secret is no text in UTF-8, so JSON cannot bear it",
+        })
+    }
+}
+
+/// Why a text is no pattern.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PatternFault {
+    /// An empty name.
+    Empty,
+    /// A `*` within a name or before the end of a value, `**` twice, or `**` at the end with no value.
+    Star,
+    /// Over [`PARTS_MAX`] parts.
+    TooLong,
+}
+
+impl PatternFault {
+    /// Stable name for scripts and the log.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Empty => "json-pattern-empty",
+            Self::Star => "json-pattern-star",
+            Self::TooLong => "json-pattern-long",
+        }
+    }
+}
+
+impl std::fmt::Display for PatternFault {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Empty => out.write_str("a name between two dots is empty"),
+            Self::Star => out.write_str(
+                "`*` stands for a whole name, or at the end of a value; `**` is followed by a name or a value",
+            ),
+            Self::TooLong => write!(out, "a pattern has at most {PARTS_MAX} parts"),
+        }
+    }
+}
