@@ -5,13 +5,13 @@ use std::rc::Rc;
 
 use cofferdam_policy::credentials::Inject;
 use cofferdam_policy::judge::requests::Requests;
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::content::Unread;
 use crate::credentials::{Credentials, Held, Worthless};
 use crate::fields::Field;
 use crate::head::{Head, Target};
-use crate::scrub::Scrubber;
+use crate::{forms, jsonrules};
 
 mod own;
 pub(crate) mod search;
@@ -23,7 +23,7 @@ use search::{Search, Wanted};
 #[derive(Debug, Default)]
 pub struct Bearing {
     all: Option<Rc<Credentials>>,
-    wanted: Option<Rc<Wanted>>,
+    wanted: Option<&'static Wanted>,
     /// That of its rule.
     held: Option<Rc<Held>>,
     /// Those whose secrets the host may know.
@@ -57,7 +57,10 @@ impl Bearing {
             match own::find(head, inject, held.stand_in()) {
                 Ok(own) => self.own = Some(own),
                 Err(Foreign::None) if matches!(inject, Inject::Basic(_)) => {
-                    return Err((WANTS_PASSWORD, format!("the rule wants `{name}`, by a password")));
+                    return Err((
+                        WANTS_PASSWORD,
+                        format!("the rule wants `{name}`, by a password"),
+                    ));
                 }
                 Err(foreign) => {
                     let why = format!("the rule lets through what bears `{name}` alone: {foreign}");
@@ -77,8 +80,10 @@ impl Bearing {
         let target = head.target.path_and_query();
         match &self.own {
             Some(Own::Query(range)) => {
-                wanted.look(target.get(..range.start).unwrap_or_default().as_bytes(), "its target")?;
-                wanted.look(target.get(range.end..).unwrap_or_default().as_bytes(), "its target")?;
+                wanted
+                    .look(target.get(..range.start).unwrap_or_default().as_bytes(), "its target")?;
+                wanted
+                    .look(target.get(range.end..).unwrap_or_default().as_bytes(), "its target")?;
             }
             Some(Own::Field(..) | Own::Basic(..) | Own::Body | Own::Signature(_)) | None => {
                 wanted.look(target.as_bytes(), "its target")?;
@@ -104,7 +109,7 @@ impl Bearing {
     /// # Errors
     /// It is coded in a way that nobody here can undo.
     pub(crate) fn search(&self, fields: &[Field]) -> Result<Option<Search>, Unread> {
-        self.wanted.as_ref().map(|wanted| Search::new(wanted, fields)).transpose()
+        self.wanted.map(|wanted| Search::new(wanted, fields)).transpose()
     }
 
     /// Puts the secret where the stand-in is. The head is overwritten when it has gone ([`Injected`]).
@@ -136,15 +141,42 @@ impl Bearing {
         Injected(head)
     }
 
-    /// What takes the secrets out of the host's answer; `None` where it can know none.
-    pub(crate) fn scrubber(&self) -> Option<Scrubber> {
-        if self.known.is_empty() {
-            return None;
-        }
-        let secrets: Vec<_> = self.known.iter().map(|held| (held.secret(), held.stand_in())).collect();
-        let pairs: Vec<(&[u8], &[u8])> =
-            secrets.iter().map(|(real, own)| (real.expose(), own.as_bytes())).collect();
-        Some(Scrubber::new(&pairs))
+    /// Whether its body bears its identity.
+    pub(crate) const fn is_in_body(&self) -> bool {
+        matches!(self.own, Some(Own::Body))
+    }
+
+    /// A body that bears its identity: without what stands in, and with the secret there.
+    ///
+    /// # Errors
+    /// What stands in for it is not there, once, in its place.
+    pub(crate) fn in_body(&self, body: &[u8]) -> Result<(Vec<u8>, Zeroizing<Vec<u8>>), Unread> {
+        let Some(held) = &self.held else { return Ok((body.to_vec(), Zeroizing::default())) };
+        let (own, secret) = (held.stand_in().as_bytes(), held.secret());
+        let both = |replaced: &dyn Fn(&[u8]) -> Result<Vec<u8>, String>| {
+            Ok((replaced(b"")?, Zeroizing::new(replaced(secret.expose())?)))
+        };
+        let replaced = match &held.credential().inject {
+            Inject::Json(way) => both(&|with| {
+                jsonrules::replace_member(body, way, own, with).map_err(|fault| fault.to_string())
+            }),
+            Inject::Form(name) => both(&|with| {
+                forms::replace_field(body, name, own, with).map_err(|fault| fault.to_string())
+            }),
+            Inject::Header(_)
+            | Inject::Bearer
+            | Inject::Basic(_)
+            | Inject::Query(_)
+            | Inject::Cookie(_)
+            | Inject::SigV4 { .. } => Err("it does not bear it in its body".into()),
+        };
+        replaced.map_err(|fault: String| {
+            let name = held.name();
+            (
+                "foreign-credential",
+                format!("the rule lets through what bears `{name}` alone: {fault}"),
+            )
+        })
     }
 
     /// Comes back when its own is worth nothing any more.
@@ -158,7 +190,9 @@ impl Bearing {
 
 fn told(worthless: Worthless, name: &str) -> Unread {
     match worthless {
-        Worthless::Revoked => ("credential-revoked", format!("`{name}` was revoked in this session")),
+        Worthless::Revoked => {
+            ("credential-revoked", format!("`{name}` was revoked in this session"))
+        }
         Worthless::Expired => ("credential-expired", format!("the time of `{name}` is over")),
     }
 }
@@ -171,6 +205,20 @@ impl std::ops::Deref for Injected {
 
     fn deref(&self) -> &Head {
         &self.0
+    }
+}
+
+impl Injected {
+    /// Its body is another one than came, of this many bytes.
+    pub(crate) fn with_length(&mut self, length: usize) {
+        let frames = ["content-length", "transfer-encoding", "trailer"];
+        self.0.headers.retain(|field| !frames.iter().any(|name| field.is(name)));
+        self.0.headers.push(Field::new("Content-Length", &length.to_string()));
+    }
+
+    /// The bytes of it.
+    pub(crate) fn written(&self) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new(self.0.write())
     }
 }
 

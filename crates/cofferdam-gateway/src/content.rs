@@ -1,7 +1,12 @@
-//! What a rule asks of the body of a request, followed as it passes, in every version of HTTP.
+//! What is asked of the body of a request, followed as it passes, in every version of HTTP: what its rule
+//! asks, and that it carries nothing which must not go out.
 
 use cofferdam_policy::judge::requests::{GraphQl, Request, Requests, is_same_field};
+use zeroize::Zeroizing;
 
+use crate::bearing::Bearing;
+use crate::bearing::search::Search;
+use crate::fields::Field;
 use crate::graphql::{self, BODY_BYTES_MAX};
 use crate::packets::{Fetch, Push};
 
@@ -10,7 +15,15 @@ const SHOWN_MAX: usize = 300;
 
 /// A body on its way.
 #[derive(Debug)]
-pub(crate) enum Content {
+pub(crate) struct Content {
+    kind: Kind,
+    /// Where something is looked for; of what is held, afterwards.
+    search: Option<Search>,
+}
+
+/// What its rule asks.
+#[derive(Debug)]
+enum Kind {
     /// Nobody asks anything of it.
     Any,
     /// Git's push: what it changes stands first.
@@ -19,6 +32,8 @@ pub(crate) enum Content {
     Fetch(Fetch),
     /// GraphQL, which is held until all of it is there.
     Document(Vec<u8>),
+    /// It bears the request's identity: held likewise.
+    Bears(Vec<u8>),
 }
 
 /// Why a body does not go on: a stable name, and words.
@@ -30,8 +45,72 @@ pub(crate) fn late() -> Unread {
 }
 
 impl Content {
-    /// What `rule` asks of the body of this request, which it allows.
-    pub(crate) fn of(rule: &Requests, request: &Request<'_>) -> Self {
+    /// One of which nobody asks anything.
+    pub(crate) const fn any() -> Self {
+        Self { kind: Kind::Any, search: None }
+    }
+
+    /// What `rule`, which allows this request, and what it bears ask of its body.
+    pub(crate) fn of(
+        rule: &Requests,
+        request: &Request<'_>,
+        (bearing, fields): (&Bearing, &[Field]),
+    ) -> Result<Self, Unread> {
+        let kind =
+            if bearing.is_in_body() { Kind::Bears(Vec::new()) } else { Kind::of(rule, request) };
+        Ok(Self { kind, search: bearing.search(fields)? })
+    }
+
+    /// Whether nothing goes on before all of it is there.
+    pub(crate) const fn holds(&self) -> bool {
+        matches!(self.kind, Kind::Document(_) | Kind::Bears(_))
+    }
+
+    /// The bytes that come next, without what frames them. None of them may go on where they are refused.
+    pub(crate) fn feed(&mut self, bytes: &[u8]) -> Result<(), Unread> {
+        // Of what bears an identity that is taken out first.
+        if let (Some(search), false) = (&mut self.search, matches!(self.kind, Kind::Bears(_))) {
+            search.feed(bytes)?;
+        }
+        self.kind.feed(bytes)
+    }
+
+    /// All of it is there; what was held, as it goes on: another one where it bears an identity.
+    pub(crate) fn end(
+        &mut self,
+        request: &Request<'_>,
+        bearing: &Bearing,
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, Unread> {
+        let borne = match &self.kind {
+            Kind::Bears(held) => {
+                let (without, with) = bearing.in_body(held)?;
+                if let Some(search) = &mut self.search {
+                    search.feed(&without)?;
+                }
+                Some(with)
+            }
+            Kind::Any | Kind::Push(_) | Kind::Fetch(_) | Kind::Document(_) => {
+                self.kind.end(request)?;
+                None
+            }
+        };
+        self.last()?;
+        Ok(borne)
+    }
+
+    /// All of what was not held has come.
+    pub(crate) fn last(&mut self) -> Result<(), Unread> {
+        self.search.as_mut().map_or(Ok(()), Search::end)
+    }
+
+    /// What is put on record of it.
+    pub(crate) fn shown(&self) -> Option<String> {
+        self.kind.shown()
+    }
+}
+
+impl Kind {
+    fn of(rule: &Requests, request: &Request<'_>) -> Self {
         if let Some(GraphQl::Query) = rule.graphql {
             return Self::Document(Vec::new());
         }
@@ -50,13 +129,7 @@ impl Content {
         }
     }
 
-    /// Whether nothing goes on before all of it is there.
-    pub(crate) const fn holds(&self) -> bool {
-        matches!(self, Self::Document(_))
-    }
-
-    /// The bytes that come next, without what frames them. None of them may go on where they are refused.
-    pub(crate) fn feed(&mut self, mut bytes: &[u8]) -> Result<(), Unread> {
+    fn feed(&mut self, mut bytes: &[u8]) -> Result<(), Unread> {
         match self {
             Self::Any => Ok(()),
             Self::Push(push) => loop {
@@ -73,28 +146,28 @@ impl Content {
                 Ok(_) => Ok(()),
                 Err(fault) => Err((fault.code(), fault.to_string())),
             },
-            Self::Document(held) if held.len().saturating_add(bytes.len()) > BODY_BYTES_MAX => {
-                let why = format!("a request of GraphQL has at most {BODY_BYTES_MAX} bytes");
+            Self::Document(held) | Self::Bears(held)
+                if held.len().saturating_add(bytes.len()) > BODY_BYTES_MAX =>
+            {
+                let why = format!("a body that is read whole has at most {BODY_BYTES_MAX} bytes");
                 Err(("graphql-long", why))
             }
-            Self::Document(held) => {
+            Self::Document(held) | Self::Bears(held) => {
                 held.extend_from_slice(bytes);
                 Ok(())
             }
         }
     }
 
-    /// All of it is there.
-    pub(crate) fn end(&self, request: &Request<'_>) -> Result<(), Unread> {
+    fn end(&self, request: &Request<'_>) -> Result<(), Unread> {
         match self {
-            Self::Any | Self::Push(_) | Self::Fetch(_) => Ok(()),
+            Self::Any | Self::Push(_) | Self::Fetch(_) | Self::Bears(_) => Ok(()),
             Self::Document(held) => graphql::queries_only(request, held)
                 .map_err(|fault| (fault.code(), fault.to_string())),
         }
     }
 
-    /// What is put on record of it.
-    pub(crate) fn shown(&self) -> Option<String> {
+    fn shown(&self) -> Option<String> {
         let Self::Push(push) = self else { return None };
         let names = push.updates().iter().map(|update| update.name.escape_ascii().to_string());
         let names = names.collect::<Vec<_>>().join(", ");

@@ -14,16 +14,17 @@ use cofferdam_policy::output::Canary;
 use rustix::rand::{GetRandomFlags, getrandom};
 use tokio::sync::watch;
 use tokio::time::{Duration, Instant};
+use zeroize::Zeroizing;
 
 use crate::bearing::search::Wanted;
 use crate::stand_in;
-use crate::vault::{self, Secret};
+use crate::vault::{Secret, Sources, Vault};
 
 /// All of a session.
 pub(crate) struct Credentials {
     held: Vec<Rc<Held>>,
     /// What must not go out, whatever carries it.
-    wanted: Option<Rc<Wanted>>,
+    wanted: Option<&'static Wanted>,
     changed: watch::Sender<()>,
 }
 
@@ -90,15 +91,24 @@ impl Credentials {
     pub(crate) fn read(
         wanted: &[Credential],
         canaries: &[Canary],
-        lent: &Lent,
+        lent: Lent,
     ) -> Result<Self, Box<Lacking>> {
         let mut held = Vec::new();
+        let Lent { secrets, variables, config } = lent;
+        let secrets: Vec<_> =
+            secrets.into_iter().map(|(name, value)| (name, Zeroizing::new(value))).collect();
+        let value = |name: &str| {
+            let (_, value) = secrets.iter().find(|(known, _)| known == name)?;
+            Secret::of(value).ok()
+        };
+        let surroundings = variables.into_iter().map(|(name, value)| (name.into(), value.into()));
+        let sources = Sources::new(Vault::at(config), None, &value, surroundings.collect());
         for credential in wanted {
             let lacks = |code: &str, why: String, fix: String| {
                 let (name, clause) = (credential.name.clone(), credential.clause.clone());
                 Box::new(Lacking { name, clause, code: code.into(), why, fix })
             };
-            let secret = vault::read(&credential.source, &credential.member, lent);
+            let secret = sources.read(&credential.source, &credential.member);
             let secret = secret.map_err(|fault| lacks(fault.code(), fault.what(), fault.hint()))?;
             let made = stand_in::like(secret.expose(), below);
             let stand_in = made.map_err(|unlike| {
@@ -120,7 +130,9 @@ impl Credentials {
             let (code, why) = (fault.code().into(), fault.to_string());
             Box::new(Lacking { name, clause, code, why, fix: "name fewer, or longer ones".into() })
         })?;
-        let (wanted, changed) = (wanted.map(Rc::new), watch::Sender::new(()));
+        // One a process: every body that is looked through holds it.
+        let wanted = wanted.map(|wanted| &*Box::leak(Box::new(wanted)));
+        let changed = watch::Sender::new(());
         Ok(Self { held, wanted, changed })
     }
 
@@ -138,8 +150,8 @@ impl Credentials {
     }
 
     /// What must not go out; `None` where there is nothing of that kind.
-    pub(crate) fn wanted(&self) -> Option<Rc<Wanted>> {
-        self.wanted.clone()
+    pub(crate) const fn wanted(&self) -> Option<&'static Wanted> {
+        self.wanted
     }
 
     /// From here on it is worth nothing.

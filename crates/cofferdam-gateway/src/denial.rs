@@ -7,9 +7,14 @@ use cofferdam_policy::judge::hosts::{Host, Protocol, Unwanted};
 use cofferdam_policy::model::Clause;
 use serde::Serialize;
 
+use crate::bearing::WANTS_PASSWORD;
+
 /// What a further rule would allow.
 const ASKABLE: &[&str] =
     &["host-not-allowed", "port-not-allowed", "method-not-allowed", "path-not-allowed"];
+
+/// What is said to who is asked for a password (RFC 7617, 2).
+pub(crate) const PASSWORD: &str = "Basic realm=\"cofferdam\"";
 
 /// A connection that does not come about, and what would change that.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -166,6 +171,8 @@ impl Denial {
         match self.side {
             Side::Rate(_) => 429,
             Side::Policy | Side::Asker if self.code == "request-too-large" => 413,
+            // Who has a password for it says it then (RFC 7617, 2).
+            Side::Policy if self.code == WANTS_PASSWORD => 401,
             Side::Policy => 403,
             Side::Asker => 400,
             // Nobody has answered; elsewhere somebody has, that there is no way.
@@ -188,7 +195,9 @@ impl Denial {
     pub(crate) fn answer_with(&self, status: u16, what: &str) -> Vec<u8> {
         let body = self.json(what);
         let phrase = phrase(status);
+        let wants = (status == 401).then(|| format!("WWW-Authenticate: {PASSWORD}\r\n"));
         let after = self.retry_after().map(|seconds| format!("Retry-After: {seconds}\r\n"));
+        let after = after.or(wants);
         let head = format!(
             "HTTP/1.1 {status} {phrase}\r\nContent-Type: application/json\r\n\
              Content-Length: {}\r\n{}X-Cofferdam: {}\r\nConnection: close\r\n\r\n",
@@ -300,6 +309,7 @@ fn rule(host: &Host, port: u16, protocol: Protocol) -> String {
 const fn phrase(status: u16) -> &'static str {
     match status {
         400 => "Bad Request",
+        401 => "Unauthorized",
         403 => "Forbidden",
         405 => "Method Not Allowed",
         413 => "Content Too Large",

@@ -18,7 +18,9 @@ use cofferdam_policy::judge::requests::{Request, Sight};
 use cofferdam_policy::model::Clause;
 use tokio::net::TcpStream;
 
+use crate::bearing::Bearing;
 use crate::control::{self, Ledger};
+use crate::credentials::{Credentials, Held};
 use crate::crowd::Crowd;
 use crate::denial::{Again, Denial, Side};
 use crate::http2::Room;
@@ -39,6 +41,7 @@ pub(crate) struct Gate {
     pub(crate) upstream: Upstream,
     /// Where a rule looks into TLS.
     pub(crate) inspector: Option<Inspector>,
+    pub(crate) credentials: Rc<Credentials>,
     pub(crate) ledger: Ledger,
     /// What a person is asked, where that is wanted.
     pub(crate) questions: Questions,
@@ -183,6 +186,17 @@ impl Gate {
         }
     }
 
+    /// What a request that `rule` lets through bears, and must not carry.
+    pub(crate) fn bearing(&self, asked: &Asked, rule: &Granted) -> Bearing {
+        let mut known: Vec<Rc<Held>> = Vec::new();
+        for name in rule.rules.bound(&asked.host) {
+            if known.iter().all(|held| held.name() != name) {
+                known.extend(self.credentials.named(name));
+            }
+        }
+        Bearing::new(&self.credentials, &rule.requests, known)
+    }
+
     /// The rule where no other holds.
     pub(crate) fn base(&self) -> Clause {
         self.rules.now().base.clone()
@@ -282,11 +296,11 @@ impl Gate {
                 }
             }
             ToGateway::Answer { id, allowed } => self.questions.answer(id, allowed),
-            ToGateway::Egress { .. }
+            ToGateway::Revoke { name } => self.credentials.revoke(&name),
+            ToGateway::Rotate { .. }
+            | ToGateway::Egress { .. }
             | ToGateway::Sockets
             | ToGateway::Room { .. }
-            | ToGateway::Revoke { .. }
-            | ToGateway::Rotate { .. }
             | ToGateway::Finish => {}
         }
     }

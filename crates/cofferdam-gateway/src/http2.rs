@@ -22,6 +22,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use crate::bearing::Bearing;
 use crate::head::Scheme;
 
 mod exchange;
@@ -168,6 +169,10 @@ impl Default for Room {
 pub trait Place {
     /// What the rule that allowed it wants.
     fn requests(&self) -> &Requests;
+    /// What it bears, and must not carry.
+    fn bearing(&self) -> Bearing {
+        Bearing::default()
+    }
     /// So many bytes of its body have gone to the host.
     fn sent(&self, bytes: usize);
     /// So many bytes of the answer's have come.

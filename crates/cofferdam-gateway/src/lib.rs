@@ -12,10 +12,12 @@
 
 pub mod answer;
 pub mod authority;
+mod bearing;
 pub mod body;
 mod confine;
 mod content;
 mod control;
+mod credentials;
 mod crowd;
 mod denial;
 mod direct;
@@ -60,12 +62,13 @@ use std::rc::Rc;
 
 use cofferdam_plan::BUILD;
 use cofferdam_plan::egress::{Door, Egress};
-use cofferdam_plan::message::{Believed, FromGateway, ToGateway};
+use cofferdam_plan::message::{Believed, FromGateway, Lent, ToGateway};
 use cofferdam_sys::process::close_from;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::LocalSet;
 
 use crate::control::{Given, Ledger};
+use crate::credentials::Credentials;
 use crate::crowd::Crowd;
 use crate::gate::Gate;
 use crate::inspect::Inspector;
@@ -129,6 +132,7 @@ struct Prepared {
     names: Synthetic,
     upstream: Upstream,
     inspector: Option<Inspector>,
+    credentials: Rc<Credentials>,
     doors: Vec<(Door, OwnedFd)>,
     published: Vec<std::net::TcpListener>,
     tokio: Runtime,
@@ -140,10 +144,11 @@ fn prepare(engine: &OwnedFd) -> Result<Prepared, Failed> {
     rustix::process::chdir("/").doing("leave the caller's directory")?;
     let connections = doors::connections(confine::descriptors());
     let tokio = Builder::new_current_thread().enable_all().build().doing("make a reactor")?;
-    let Begin { egress, believed, user } = begin(engine)?;
+    let Begin { egress, believed, lent, user } = begin(engine)?;
     let upstream = Upstream::read(egress.upstream_proxy.clone(), &egress.rules);
     let upstream = upstream.doing("read the resolver's configuration")?;
     let inspector = inspector(&egress, believed, engine)?;
+    let credentials = credentials(&egress, lent.unwrap_or_default(), engine)?;
     let published = published::listeners(&egress.publish).map_err(|(at, error)| Failed {
         doing: format!("publish a port at {at}"),
         errno: error.raw_os_error().unwrap_or(0),
@@ -158,7 +163,17 @@ fn prepare(engine: &OwnedFd) -> Result<Prepared, Failed> {
     })?;
     let doors = doors_of(engine, &egress)?;
     confine::confine().doing("confine the gateway")?;
-    Ok(Prepared { egress, names, upstream, inspector, doors, published, tokio, connections })
+    Ok(Prepared {
+        egress,
+        names,
+        upstream,
+        inspector,
+        credentials,
+        doors,
+        published,
+        tokio,
+        connections,
+    })
 }
 
 /// What the engine gives first.
@@ -167,6 +182,8 @@ struct Begin {
     egress: Egress,
     /// Where it looks into TLS.
     believed: Option<Believed>,
+    /// What secrets are found with, where there are credentials.
+    lent: Option<Lent>,
     user: Option<(u32, u32)>,
 }
 
@@ -177,9 +194,12 @@ fn begin(engine: &OwnedFd) -> Result<Begin, Failed> {
     };
     let mut fds = fds.into_iter();
     let doing = "read a plan of this build: reinstall cofferdam";
-    let egress = control::written(fds.next()).doing(doing)?;
-    let believed = fds.next().map(|fd| control::written(Some(fd))).transpose().doing(doing)?;
-    Ok(Begin { egress, believed, user })
+    let egress: Egress = control::written(fds.next()).doing(doing)?;
+    let believed = egress.rules.inspects().then(|| control::written(fds.next()));
+    let believed = believed.transpose().doing(doing)?;
+    let lent = (!egress.credentials.is_empty()).then(|| control::written(fds.next()));
+    let lent = lent.transpose().doing(doing)?;
+    Ok(Begin { egress, believed, lent, user })
 }
 
 /// Where a rule looks into TLS: the session's authority, of which the engine is told, and whom hosts are
@@ -199,6 +219,25 @@ fn inspector(
     let told = control::say(engine, &FromGateway::Authority { certificate });
     told.doing("tell the engine of the authority")?;
     Ok(Some(Inspector::new(issuer, believed.unwrap_or_default()).map_err(failed)?))
+}
+
+/// Gets the secrets, and tells the engine what stands in for each; or why one cannot be had.
+fn credentials(egress: &Egress, lent: Lent, engine: &OwnedFd) -> Result<Rc<Credentials>, Failed> {
+    let said = |message: &FromGateway| {
+        control::say(engine, message).doing("tell the engine of credentials")
+    };
+    match Credentials::read(&egress.credentials, &egress.canaries, lent) {
+        Ok(found) => {
+            if !egress.credentials.is_empty() {
+                said(&FromGateway::StandIns { made: found.stand_ins() })?;
+            }
+            Ok(Rc::new(found))
+        }
+        Err(lacking) => {
+            said(&FromGateway::Lacks(lacking))?;
+            Err(Failed { doing: "get a credential".into(), errno: 0 })
+        }
+    }
 }
 
 /// The sockets that init made, each with what it is for.
@@ -225,8 +264,17 @@ fn doors_of(engine: &OwnedFd, egress: &Egress) -> Result<Vec<(Door, OwnedFd)>, F
 
 /// Hears until the engine says that the workload is gone.
 fn run(engine: OwnedFd, prepared: Prepared) -> Result<(), Failed> {
-    let Prepared { egress, names, upstream, inspector, doors, published, tokio, connections } =
-        prepared;
+    let Prepared {
+        egress,
+        names,
+        upstream,
+        inspector,
+        credentials,
+        doors,
+        published,
+        tokio,
+        connections,
+    } = prepared;
     let said = engine.try_clone().doing("hold the socket")?;
     let local = LocalSet::new();
     let gate = {
@@ -238,6 +286,7 @@ fn run(engine: OwnedFd, prepared: Prepared) -> Result<(), Failed> {
             questions: Questions::new(egress.approve),
             egress,
             inspector,
+            credentials,
             names: RefCell::new(names),
             upstream,
             ledger,

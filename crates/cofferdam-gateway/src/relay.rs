@@ -24,7 +24,7 @@ mod exchange;
 mod held;
 mod websocket;
 
-use exchange::{Broken, Exchanged, exchange};
+use exchange::{Broken, Exchanged, Message, exchange};
 use held::Held;
 
 /// How long a kept connection may be silent: longer than clients keep one.
@@ -258,19 +258,33 @@ impl Served {
         if is_last {
             sent.headers.push(Field::new("Connection", "close"));
         }
-        let fields = listed(&sent);
-        let mut held = Held::new(&rule, view(&sent, &fields));
-        drop(inside.take(head.length));
-        if let Err(broken) = held.take(gate, inside, &head).await {
-            return Err(told(broken, &rule, (&mut entry, &asked)));
+        let mut bearing = gate.bearing(&asked, &rule);
+        if let Err((code, why)) = bearing.check(&sent) {
+            let denial = Denial::spoken(code, why, &rule.clause);
+            entry.answer(&denial);
+            return Err(End::denied(denial, asked.place()));
         }
+        let fields = listed(&sent);
+        let judged = view(&sent, &fields);
+        drop(inside.take(head.length));
+        let held = match Held::new((&rule, &bearing), &judged, &sent.headers) {
+            Ok(mut held) => held.take(gate, inside, (&head, &judged)).await.map(|()| held),
+            Err(broken) => Err(broken),
+        };
+        let mut held = held.map_err(|broken| told(broken, &rule, (&mut entry, &asked)))?;
+        let mut sent = bearing.inject(sent);
+        if let Some(length) = held.length() {
+            sent.with_length(length);
+        }
+        let written = sent.written();
+        drop(sent);
         let again = head.framing == Framing::None && AGAIN.contains(&head.method.as_str());
         let done = loop {
             let mut up = self.upstream(gate, &asked, (&rule, &mut entry)).await?;
             let used = std::mem::replace(&mut up.used, true);
             up.lane = rule.lane();
-            let message = (&head, &sent, &mut held);
-            let done = exchange(inside, (&mut up, &mut entry), message, &rule).await;
+            let message = Message { head: &head, written: &written, bearing: &bearing };
+            let done = exchange(inside, (&mut up, &mut entry), (message, &mut held), &rule).await;
             match done {
                 // It ended while it was kept, and has heard nothing that could not be said again.
                 Err(Broken::Unanswered) if used && again => {}
@@ -285,6 +299,9 @@ impl Served {
                     let revoked = tokio::select! {
                         () = exchange::tunnel(inside, up, &mut entry, frames) => None,
                         denial = gate.revoked(&asked, &request) => Some(denial),
+                        (code, why) = bearing.over() => {
+                            Some(Denial::spoken(code, why, &rule.clause))
+                        }
                     };
                     revoked.iter().for_each(|denial| entry.set(denial));
                     break Ok(After::Close);

@@ -6,6 +6,7 @@ use cofferdam_policy::credentials::Credential;
 use cofferdam_policy::hostname::Name;
 use cofferdam_policy::judge::hosts::HostRules;
 use cofferdam_policy::network::{Published, TrustedFile, UpstreamProxy};
+use cofferdam_policy::output::Canary;
 
 /// Port of the HTTP proxy on [`crate::synthetic::GATEWAY_V4`].
 pub const PROXY_PORT: u16 = 3128;
@@ -36,6 +37,8 @@ pub struct Egress {
     pub approve: bool,
     /// Whose identity requests may bear: where the gateway finds each, and how it is borne.
     pub credentials: Vec<Credential>,
+    /// Strings that must never leave.
+    pub canaries: Vec<Canary>,
 }
 
 impl Egress {

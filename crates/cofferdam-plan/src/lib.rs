@@ -22,7 +22,9 @@ pub mod wire;
 
 pub use cofferdam_policy::judge::{git, mask};
 pub use cofferdam_policy::{HostRules, Rules};
-pub use cofferdam_policy::{credentials, facts, hostname, judge, limits, model, network, view};
+pub use cofferdam_policy::{
+    credentials, facts, hostname, judge, limits, model, network, output, view,
+};
 pub use coverage::{Coverage, Extent};
 pub use egress::Egress;
 pub use host::Host;

@@ -56,7 +56,8 @@ impl std::fmt::Display for Foreign {
 }
 
 /// Fields of other names that carry an identity.
-const FIELDS: &[&str] = &["cookie", "cookie2", "dpop", "x-rapidapi-key", "x-client-cert", "client-cert"];
+const FIELDS: &[&str] =
+    &["cookie", "cookie2", "dpop", "x-rapidapi-key", "x-client-cert", "client-cert"];
 /// Words of a name that say that its value is one.
 const WORDS: &[&str] = &[
     "apikey",
@@ -77,13 +78,37 @@ const WORDS: &[&str] = &[
 ];
 /// Words before `key` that say so; a key of another kind is a place in a map.
 const KEYS: &[&str] = &[
-    "access", "account", "admin", "api", "app", "application", "auth", "functions", "license",
-    "private", "secret", "security", "service", "signing", "subscription", "user",
+    "access",
+    "account",
+    "admin",
+    "api",
+    "app",
+    "application",
+    "auth",
+    "functions",
+    "license",
+    "private",
+    "secret",
+    "security",
+    "service",
+    "signing",
+    "subscription",
+    "user",
 ];
 /// Words before `token` that say that it is none: how far somebody has read, and what guards a form.
 const NO_TOKENS: &[&str] = &[
-    "continuation", "continue", "csrf", "cursor", "max", "next", "page", "paging", "previous",
-    "start", "sync", "xsrf",
+    "continuation",
+    "continue",
+    "csrf",
+    "cursor",
+    "max",
+    "next",
+    "page",
+    "paging",
+    "previous",
+    "start",
+    "sync",
+    "xsrf",
 ];
 /// Beginnings of names in which such words say something else.
 const NO_FIELDS: &[&str] = &["sec-websocket-", "sec-fetch-", "access-control-", "x-stainless-"];
@@ -108,13 +133,18 @@ pub(crate) fn find(head: &Head, inject: &Inject, stand_in: &str) -> Result<Own, 
             let value = value(head, at);
             let token = scheme(value, "bearer").filter(|token| *token == stand_in.as_bytes());
             let from = value.len() - stand_in.len().min(value.len());
-            token.map(|_| Own::Field(at, from..value.len())).ok_or_else(|| Foreign::Other(field("authorization")))
+            token
+                .map(|_| Own::Field(at, from..value.len()))
+                .ok_or_else(|| Foreign::Other(field("authorization")))
         }
         Inject::Basic(user) => {
             let at = the_field(head, "authorization")?;
             let named = basic(value(head, at), stand_in);
-            let named = named.filter(|named| user.as_ref().is_none_or(|user| user.as_bytes() == named));
-            named.map(|named| Own::Basic(at, named)).ok_or_else(|| Foreign::Other(field("authorization")))
+            let named =
+                named.filter(|named| user.as_ref().is_none_or(|user| user.as_bytes() == named));
+            named
+                .map(|named| Own::Basic(at, named))
+                .ok_or_else(|| Foreign::Other(field("authorization")))
         }
         Inject::Query(name) => parameter(head, name, stand_in),
         Inject::Cookie(name) => {
@@ -122,7 +152,9 @@ pub(crate) fn find(head: &Head, inject: &Inject, stand_in: &str) -> Result<Own, 
             let value = value(head, at);
             let start = format!("{name}=");
             let whole = value.strip_prefix(start.as_bytes()) == Some(stand_in.as_bytes());
-            whole.then(|| Own::Field(at, start.len()..value.len())).ok_or_else(|| Foreign::Other(field("cookie")))
+            whole
+                .then(|| Own::Field(at, start.len()..value.len()))
+                .ok_or_else(|| Foreign::Other(field("cookie")))
         }
         Inject::Json(_) | Inject::Form(_) => Ok(Own::Body),
         Inject::SigV4 { .. } => the_field(head, "authorization").map(Own::Signature),
@@ -223,7 +255,8 @@ fn carries(name: &str) -> bool {
     if NO_FIELDS.iter().any(|start| small.starts_with(start)) {
         return false;
     }
-    FIELDS.iter().any(|known| is_same_field(small.as_bytes(), known.as_bytes())) || says_so(name.as_bytes())
+    FIELDS.iter().any(|known| is_same_field(small.as_bytes(), known.as_bytes()))
+        || says_so(name.as_bytes())
 }
 
 /// The same of a parameter.

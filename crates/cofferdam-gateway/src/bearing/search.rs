@@ -1,13 +1,10 @@
 //! What must not go out, looked for in everything that a request carries: what stands in for credentials,
 //! of whatever session, and what a person planted.
 
-use std::rc::Rc;
-
 use cofferdam_audit::redact::{Finder, Label, NeedleFault, Needles};
 use cofferdam_policy::credentials::MARKS;
 use cofferdam_policy::output::Canary;
 
-use crate::coding::Decoder;
 use crate::content::Unread;
 use crate::fields::{Field, elements};
 
@@ -63,15 +60,16 @@ impl Wanted {
     /// What is told of a find, in a part of the request.
     fn told(&self, label: Label, place: &str) -> Unread {
         match self.whats.get(label.0) {
-            Some(What::Canary(name)) => {
-                ("canary", format!("the canary `{name}` is in {place}"))
-            }
+            Some(What::Canary(name)) => ("canary", format!("the canary `{name}` is in {place}")),
             Some(What::StandIn(name)) => {
-                let why = format!("what stands in for `{name}` is in {place}, where it has no business");
+                let why =
+                    format!("what stands in for `{name}` is in {place}, where it has no business");
                 ("stand-in-astray", why)
             }
             Some(What::Mark) | None => {
-                let why = format!("what stands in for a credential is in {place}, where it has no business");
+                let why = format!(
+                    "what stands in for a credential is in {place}, where it has no business"
+                );
                 ("stand-in-astray", why)
             }
         }
@@ -93,17 +91,8 @@ impl Wanted {
 /// One body, while it passes.
 #[derive(Debug)]
 pub(crate) struct Search {
-    wanted: Rc<Wanted>,
-    finder: Finder<Rc<Wanted>>,
-    /// Undoes what the body is coded with.
-    decoder: Option<Box<Decoder>>,
-    decoded: Vec<u8>,
-}
-
-impl AsRef<Needles> for Wanted {
-    fn as_ref(&self) -> &Needles {
-        &self.needles
-    }
+    wanted: &'static Wanted,
+    finder: Finder<'static>,
 }
 
 impl Search {
@@ -111,12 +100,15 @@ impl Search {
     ///
     /// # Errors
     /// It is coded in a way that nobody here can undo.
-    pub(crate) fn new(wanted: &Rc<Wanted>, fields: &[Field]) -> Result<Self, Unread> {
+    pub(crate) fn new(wanted: &'static Wanted, fields: &[Field]) -> Result<Self, Unread> {
         let codings: Vec<&[u8]> = elements(fields, "content-encoding").collect();
-        let decoder = Decoder::new(&codings).map_err(|fault| (fault.code(), fault.to_string()))?;
-        let finder = Finder::new(Rc::clone(wanted));
-        let (wanted, decoder) = (Rc::clone(wanted), decoder.map(Box::new));
-        Ok(Self { wanted, finder, decoder, decoded: Vec::new() })
+        if codings.iter().any(|coding| !coding.eq_ignore_ascii_case(b"identity")) {
+            return Err((
+                "content-coding",
+                "its body is coded, and nobody here can look into it".into(),
+            ));
+        }
+        Ok(Self { wanted, finder: Finder::new(&wanted.needles) })
     }
 
     /// The bytes that come next, without what frames them.
@@ -124,21 +116,7 @@ impl Search {
     /// # Errors
     /// They hold what must not go out: none of them goes on.
     pub(crate) fn feed(&mut self, piece: &[u8]) -> Result<(), Unread> {
-        let Some(decoder) = &mut self.decoder else {
-            return found(&self.wanted, self.finder.feed(piece));
-        };
-        let mut left = piece;
-        while !left.is_empty() {
-            self.decoded.clear();
-            let fed = decoder.feed(left, &mut self.decoded);
-            let fed = fed.map_err(|fault| (fault.code(), fault.to_string()))?;
-            left = left.get(fed.taken..).unwrap_or_default();
-            found(&self.wanted, self.finder.feed(&self.decoded))?;
-            if fed.taken == 0 && self.decoded.is_empty() {
-                break;
-            }
-        }
-        Ok(())
+        found(self.wanted, self.finder.feed(piece))
     }
 
     /// All of it was there.
@@ -146,10 +124,7 @@ impl Search {
     /// # Errors
     /// As of [`Search::feed`]; or what is coded has no end.
     pub(crate) fn end(&mut self) -> Result<(), Unread> {
-        if let Some(decoder) = &mut self.decoder {
-            decoder.finish().map_err(|fault| (fault.code(), fault.to_string()))?;
-        }
-        found(&self.wanted, self.finder.finish())
+        found(self.wanted, self.finder.finish())
     }
 }
 

@@ -16,9 +16,11 @@ use tokio::time::timeout;
 
 use super::flow::{self, Halt, Source};
 use super::{Broken, Judge, Place, Refusal, Served, WHOLE_WITHIN, head};
+use crate::bearing::{Bearing, WANTS_PASSWORD};
 use crate::body::Framing;
 use crate::content::{Content, late};
-use crate::fields::lists;
+use crate::denial::PASSWORD;
+use crate::fields::{length, lists, values};
 use crate::head::Head;
 use crate::relay::split;
 
@@ -69,45 +71,43 @@ async fn carry<J: Judge>(
     let (path, query) = split(head.target.path_and_query());
     let request = Judged { method: &head.method, path, query, headers: &fields, websocket: false };
     let mut place = served.judge.admit(&request, head::requested(head)).await?;
-    let Some(mut out) = head::outgoing(head, &served.whom, place.requests()) else {
-        return Err(refused(&place, &Broken::Unsayable));
-    };
+    let mut sent = head.outgoing(&served.whom.host, served.whom.port).edited(place.requests());
     let most = place.requests().max_request_bytes;
-    if let (Some(most), Some(length)) = (most, head::told(out.headers()))
-        && length > most
-    {
+    let told = values(&sent.headers, "content-length").find_map(length);
+    if let Some((most, _)) = most.zip(told).filter(|(most, length)| length > most) {
         return Err(refused(&place, &Broken::RequestTooLarge(most)));
     }
-    let mut content = Content::of(place.requests(), &request);
-    let mut body = if content.holds() {
+    let mut bearing = place.bearing();
+    let content = bearing
+        .check(&sent)
+        .and_then(|()| Content::of(place.requests(), &request, (&bearing, &sent.headers)));
+    let content = content.map_err(|(code, why)| refused(&place, &Broken::Content(code, why)))?;
+    let asks = Asks { head, request: &request, bearing: &bearing };
+    let (mut body, length) = if content.holds() {
         if lists(&head.headers, "expect", "100-continue") && framing(&body) != Framing::None {
             // It waits for a word that the host cannot give yet, and need not any more.
-            out.headers_mut().remove(http::header::EXPECT);
+            sent.headers.retain(|field| !field.is("expect"));
             let go_on = head::answer(StatusCode::CONTINUE, &HeaderMap::new());
             drop(respond.send_informational(go_on));
         }
-        let mut body = body;
-        let whole = async {
-            // Its permits are never closed.
-            let turn = served.room.whole.acquire().await.ok();
-            flow::collect(&mut body, &mut content, most).await.map(|held| (held, turn))
-        };
-        let held = tokio::select! {
-            biased;
-            reset = poll_fn(|task| respond.poll_reset(task)) => Err(Halt::From(reset.ok())),
-            held = timeout(WHOLE_WITHIN, whole) => held.unwrap_or_else(|_| Err(late().into())),
-        };
-        let held = held.and_then(|held| Ok(content.end(&request).map(|()| held)?));
-        match held {
-            Ok(((bytes, trailers), turn)) => Source::Whole(bytes, trailers, turn),
+        match whole(served, (body, content), (asks, most), respond).await {
+            Ok(held) => held,
             Err(halt) => {
                 return stopped(of_request(halt), &place, respond, Begun::No).map(drop);
             }
         }
     } else {
-        Source::Stream(body, content)
+        (Source::Stream(body, content), None)
     };
-    let end = forward(served, (head, &out), &mut body, (&mut place, respond)).await?;
+    let mut sent = bearing.inject(sent);
+    if let Some(length) = length {
+        sent.with_length(length);
+    }
+    let Some(out) = head::outgoing((head, &sent), &served.whom, place.requests()) else {
+        return Err(refused(&place, &Broken::Unsayable));
+    };
+    drop(sent);
+    let end = forward(served, (asks, &out), &mut body, (&mut place, respond)).await?;
     // A host may have done what a client did not wait for.
     if let (End::Well | End::Gone, Source::Stream(_, content)) = (end, &body)
         && let Some(words) = content.shown()
@@ -115,6 +115,39 @@ async fn carry<J: Judge>(
         place.noted(words);
     }
     Ok(())
+}
+
+/// A request, as it is judged.
+#[derive(Clone, Copy)]
+struct Asks<'a> {
+    head: &'a Head,
+    request: &'a Judged<'a>,
+    bearing: &'a Bearing,
+}
+
+/// Reads a whole body before anything of the request goes on; its length, where it goes on as another one
+/// than came.
+async fn whole<'s, J: Judge>(
+    served: &'s Served<J>,
+    (mut body, mut content): (RecvStream, Content),
+    (asks, most): (Asks<'_>, Option<u64>),
+    respond: &mut SendResponse<Bytes>,
+) -> Result<(Source<'s>, Option<usize>), Halt> {
+    let whole = async {
+        // Its permits are never closed.
+        let turn = served.room.whole.acquire().await.ok();
+        flow::collect(&mut body, &mut content, most).await.map(|held| (held, turn))
+    };
+    let held = tokio::select! {
+        biased;
+        reset = poll_fn(|task| respond.poll_reset(task)) => Err(Halt::From(reset.ok())),
+        held = timeout(WHOLE_WITHIN, whole) => held.unwrap_or_else(|_| Err(late().into())),
+    };
+    let ((bytes, trailers), turn) = held?;
+    let other = content.end(asks.request, asks.bearing)?;
+    let length = other.as_ref().map(|other| other.len());
+    let bytes = other.map_or(bytes, |other| Bytes::copy_from_slice(&other));
+    Ok((Source::Whole(bytes, trailers, turn), length))
 }
 
 /// How a stream ended that needs no answer of ours.
@@ -195,7 +228,7 @@ fn refused(place: &impl Place, broken: &Broken) -> Refusal {
 /// Sends the request, once more where the host has not seen it, and passes the answer on.
 async fn forward<J: Judge>(
     served: &Served<J>,
-    (head, out): (&Head, &Request<()>),
+    (asks, out): (Asks<'_>, &Request<()>),
     body: &mut Source<'_>,
     (place, respond): (&mut J::Place, &mut SendResponse<Bytes>),
 ) -> Result<End, Refusal> {
@@ -203,7 +236,7 @@ async fn forward<J: Judge>(
         Source::Stream(body, _) => body.is_end_stream(),
         Source::Whole(bytes, trailers, _) => bytes.is_empty() && trailers.is_none(),
     };
-    let twice = is_empty && AGAIN.contains(&head.method.as_str());
+    let twice = is_empty && AGAIN.contains(&asks.head.method.as_str());
     let touched = Cell::new(false);
     let mut again = false;
     loop {
@@ -215,7 +248,13 @@ async fn forward<J: Judge>(
                 Err(_) => Err(Stop::Unseen),
                 Ok((answer, to)) => {
                     let said = Said { place: &*place, begun: &begun, touched: &touched };
-                    both(&said, (body, to, is_empty), answer, respond).await
+                    tokio::select! {
+                        biased;
+                        done = both(&said, (body, to, is_empty), answer, respond) => done,
+                        (code, why) = asks.bearing.over() => {
+                            Err(Stop::Broken(Broken::Content(code, why)))
+                        }
+                    }
                 }
             },
         };
@@ -354,7 +393,7 @@ async fn answered<P: Place>(
         return Ok(());
     }
     let count = |bytes| said.place.received(bytes);
-    match flow::pass(&mut body, &mut to, &mut Content::Any, (count, most, None)).await {
+    match flow::pass(&mut body, &mut to, &mut Content::any(), (count, most, None)).await {
         Ok(()) => Ok(()),
         Err(Halt::To(reason)) => Err(Stop::Client(reason)),
         Err(Halt::From(Some(reason))) => Err(Stop::Broken(Broken::Reset(reason))),
@@ -408,6 +447,9 @@ fn tell(respond: &mut SendResponse<Bytes>, refusal: &Refusal, has_body: bool) {
         .header("content-type", "application/json")
         .header("content-length", refusal.body.len())
         .header("x-cofferdam", refusal.code);
+    if refusal.code == WANTS_PASSWORD {
+        response = response.header("www-authenticate", PASSWORD);
+    }
     if let Some(seconds) = refusal.retry_after {
         response = response.header("retry-after", seconds);
     }

@@ -55,6 +55,9 @@ pub(super) async fn pass(
             return Err(Halt::TooLarge(most));
         }
         content.feed(&bytes)?;
+        if from.is_end_stream() {
+            content.last()?;
+        }
         // What was taken out cannot be taken out again: it counts, even where it does not arrive.
         let (length, is_last) = (bytes.len(), from.is_end_stream());
         count(length);
@@ -66,6 +69,7 @@ pub(super) async fn pass(
         }
     }
     let trailers = poll_fn(|task| from.poll_trailers(task)).await.map_err(ended)?;
+    content.last()?;
     finish(to, trailers, rule)
 }
 

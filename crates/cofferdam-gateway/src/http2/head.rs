@@ -138,9 +138,12 @@ pub(super) fn requested(head: &Head) -> Requested {
     Requested { version: HttpVersion::Http2, ..relay::requested(head) }
 }
 
-/// The request that goes on, to the judged host.
-pub(super) fn outgoing(head: &Head, whom: &Whom, requests: &Requests) -> Option<Request<()>> {
-    let out = head.outgoing(&whom.host, whom.port).edited(requests);
+/// The request that goes on, to the judged host: `out` is the head as its rule wants it.
+pub(super) fn outgoing(
+    (head, out): (&Head, &Head),
+    whom: &Whom,
+    requests: &Requests,
+) -> Option<Request<()>> {
     let uri = Uri::builder()
         .scheme(whom.scheme.as_str())
         .authority(place(whom.scheme, &whom.host, whom.port))
@@ -148,7 +151,10 @@ pub(super) fn outgoing(head: &Head, whom: &Whom, requests: &Requests) -> Option<
     let mut request = Request::builder().method(out.method.as_str()).uri(uri.build().ok()?);
     let headers = request.headers_mut()?;
     for field in out.headers.iter().filter(|field| !field.is("host")) {
-        headers.append(name(field)?, HeaderValue::from_bytes(&field.value).ok()?);
+        let mut value = HeaderValue::from_bytes(&field.value).ok()?;
+        // No table of a connection's keeps it (RFC 7541, 7.1.3).
+        value.set_sensitive(SENSITIVE.iter().any(|name| field.is(name)));
+        headers.append(name(field)?, value);
     }
     // Whoever can read fields behind a body says so to every server on the way (RFC 9113, 8.2.2).
     let removed = requests.remove_headers.iter().any(|name| name == "te");
@@ -157,6 +163,9 @@ pub(super) fn outgoing(head: &Head, whom: &Whom, requests: &Requests) -> Option<
     }
     request.body(()).ok()
 }
+
+/// Fields whose value may be a secret.
+const SENSITIVE: &[&str] = &["authorization", "cookie", "x-api-key"];
 
 fn name(field: &Field) -> Option<HeaderName> {
     HeaderName::from_bytes(field.name.as_bytes()).ok()

@@ -15,6 +15,7 @@ use tokio::time::sleep;
 
 use super::pool::Shared;
 use super::{Speaks, spoken};
+use crate::bearing::Bearing;
 use crate::crowd::{Crowd, PATIENCE};
 use crate::denial::{Again, Denial, Side};
 use crate::gate::{Asked, Entry, Gate, Granted, add};
@@ -190,7 +191,8 @@ impl Judge for Inner {
             entry.answer(&denial);
             return Err(self.refusal(&denial, denial.status()));
         }
-        Ok(Carried { entry: RefCell::new(entry), rule, place: self.asked.place() })
+        let bearing = Cell::new(Some(self.gate.bearing(&self.asked, &rule)));
+        Ok(Carried { entry: RefCell::new(entry), rule, bearing, place: self.asked.place() })
     }
 
     async fn refuse(&self, requested: Option<Requested>, misread: &Misread) -> Refusal {
@@ -253,6 +255,8 @@ impl Judge for Inner {
 struct Carried {
     entry: RefCell<Entry>,
     rule: Granted,
+    /// What it bears, until that is asked for.
+    bearing: Cell<Option<Bearing>>,
     /// Whom it is for, as people read it.
     place: String,
 }
@@ -260,6 +264,10 @@ struct Carried {
 impl Place for Carried {
     fn requests(&self) -> &Requests {
         &self.rule.requests
+    }
+
+    fn bearing(&self) -> Bearing {
+        self.bearing.take().unwrap_or_default()
     }
 
     fn sent(&self, bytes: usize) {

@@ -14,6 +14,7 @@ use tokio::time::sleep;
 use super::held::Held;
 use super::{Up, websocket};
 use crate::answer::{self, Answer, Follows};
+use crate::bearing::Bearing;
 use crate::body::{Body, Framing, Side as Sender};
 use crate::denial::{Again, Denial, Side};
 use crate::fields::{HEAD_BYTES_MAX, elements};
@@ -81,22 +82,40 @@ impl Broken {
     }
 }
 
+/// A request.
+#[derive(Clone, Copy)]
+pub(super) struct Message<'a> {
+    /// As it came.
+    pub(super) head: &'a Head,
+    /// As it goes on.
+    pub(super) written: &'a [u8],
+    pub(super) bearing: &'a Bearing,
+}
+
 /// Sends the request and passes the answer on. Both at once: a server may answer early.
 pub(super) async fn exchange(
     inside: &mut Inside,
     (up, entry): (&mut Up, &mut Entry),
-    message: (&Head, &Head, &mut Held<'_>),
+    (message, held): (Message<'_>, &mut Held<'_>),
     rule: &Granted,
 ) -> Result<Exchanged, Broken> {
     // Of an attempt before this one.
     entry.tally.status.set(None);
-    both(inside, (up, &entry.tally), message, (rule, &entry.tally.status)).await
+    let (tally, status) = (&entry.tally, &entry.tally.status);
+    tokio::select! {
+        biased;
+        done = both(inside, (up, tally), (message, held), (rule, status)) => done,
+        (code, why) = message.bearing.over() => {
+            let fault = Fault::Content(code, why);
+            Err(if status.get().is_some() { Broken::After(fault) } else { Broken::Before(fault) })
+        }
+    }
 }
 
 async fn both(
     inside: &mut Inside,
     (up, tally): (&mut Up, &Tally),
-    (head, sent, held): (&Head, &Head, &mut Held<'_>),
+    (message, held): (Message<'_>, &mut Held<'_>),
     (rule, status): (&Granted, &Cell<Option<u16>>),
 ) -> Result<Exchanged, Broken> {
     let (from_client, to_client) = tokio::io::split(&mut inside.stream);
@@ -105,11 +124,11 @@ async fn both(
         Direction { from: from_client, ahead: &mut inside.ahead, to: to_host, failed: None };
     let mut answer =
         Direction { from: from_host, ahead: &mut up.ahead, to: to_client, failed: None };
-    let upstream = sent.write();
+    let Message { head, written, bearing } = message;
     let whole = Cell::new(false);
     let most = (rule.requests.max_request_bytes, rule.requests.max_response_bytes);
     let asks = async {
-        request.give(&upstream, &tally.sent).await.map_err(|_| Broken::Unanswered)?;
+        request.give(written, &tally.sent).await.map_err(|_| Broken::Unanswered)?;
         request
             .body(Body::ruled(head.framing, &rule.requests), held, (&tally.sent, most.0))
             .await?;

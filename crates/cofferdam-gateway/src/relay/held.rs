@@ -4,11 +4,13 @@ use cofferdam_policy::judge::requests::{Request, Requests};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::SemaphorePermit;
 use tokio::time::timeout;
+use zeroize::Zeroizing;
 
 use super::exchange::{Broken, Fault};
+use crate::bearing::Bearing;
 use crate::body::{Body, Framing};
 use crate::content::{Content, late};
-use crate::fields::lists;
+use crate::fields::{Field, lists};
 use crate::gate::{Gate, Granted};
 use crate::graphql::BODY_BYTES_MAX;
 use crate::head::Head;
@@ -22,16 +24,24 @@ const HELD_BYTES_MAX: usize = 2 * BODY_BYTES_MAX;
 pub(super) struct Held<'a> {
     rule: &'a Requests,
     content: Content,
-    request: Request<'a>,
-    /// All of it, as it came, where it was held, and its place until it has gone.
-    whole: Option<(Vec<u8>, SemaphorePermit<'a>)>,
+    bearing: &'a Bearing,
+    /// All of it, as it goes on, where it was held, and its place until it has gone.
+    whole: Option<(Zeroizing<Vec<u8>>, SemaphorePermit<'a>)>,
+    /// Its length, where it goes on as another one than came. Bytes.
+    length: Option<usize>,
 }
 
 impl<'a> Held<'a> {
-    /// Before the first byte.
-    pub(super) fn new(rule: &'a Granted, request: Request<'a>) -> Self {
+    /// Before the first byte of a request with this head.
+    pub(super) fn new(
+        (rule, bearing): (&'a Granted, &'a Bearing),
+        request: &Request<'_>,
+        fields: &[Field],
+    ) -> Result<Self, Broken> {
         let rule = &rule.requests;
-        Self { rule, content: Content::of(rule, &request), request, whole: None }
+        let content = Content::of(rule, request, (bearing, fields));
+        let content = content.map_err(|(code, why)| Broken::Before(Fault::Content(code, why)))?;
+        Ok(Self { rule, content, bearing, whole: None, length: None })
     }
 
     /// Takes all of it where it is held: nothing of the request goes on before.
@@ -39,14 +49,16 @@ impl<'a> Held<'a> {
         &mut self,
         gate: &'a Gate,
         inside: &mut Inside,
-        head: &Head,
+        (head, request): (&Head, &Request<'_>),
     ) -> Result<(), Broken> {
         if !self.content.holds() {
             return Ok(());
         }
         let held = async {
             let place = gate.room.whole.acquire().await.map_err(|_| Broken::Quiet)?;
-            self.take_all(inside, head).await.map(|whole| self.whole = Some((whole, place)))
+            self.take_all(inside, (head, request))
+                .await
+                .map(|whole| self.whole = Some((whole, place)))
         };
         timeout(WHOLE_WITHIN, held).await.unwrap_or_else(|_| {
             let (code, why) = late();
@@ -54,7 +66,11 @@ impl<'a> Held<'a> {
         })
     }
 
-    async fn take_all(&mut self, inside: &mut Inside, head: &Head) -> Result<Vec<u8>, Broken> {
+    async fn take_all(
+        &mut self,
+        inside: &mut Inside,
+        (head, request): (&Head, &Request<'_>),
+    ) -> Result<Zeroizing<Vec<u8>>, Broken> {
         if lists(&head.headers, "expect", "100-continue") && head.framing != Framing::None {
             // It waits for a word that the host cannot give yet, and need not any more.
             let go_on = b"HTTP/1.1 100 Continue\r\n\r\n";
@@ -73,10 +89,10 @@ impl<'a> Held<'a> {
                 return Err(Broken::Before(Fault::TooLarge("request-too-large", most)));
             }
         }
-        self.content
-            .end(&self.request)
-            .map_err(|(code, why)| Broken::Before(Fault::Content(code, why)))?;
-        Ok(whole)
+        let other = self.content.end(request, self.bearing);
+        let other = other.map_err(|(code, why)| Broken::Before(Fault::Content(code, why)))?;
+        self.length = other.as_ref().map(|other| other.len());
+        Ok(other.unwrap_or_else(|| Zeroizing::new(whole)))
     }
 
     /// All of it, where it was held.
@@ -87,6 +103,11 @@ impl<'a> Held<'a> {
     /// All of it has gone on; another one may be held.
     pub(super) fn gone(&mut self) {
         self.whole = None;
+    }
+
+    /// Its length, where it goes on as another one than came. Bytes.
+    pub(super) const fn length(&self) -> Option<usize> {
+        self.length
     }
 
     /// How many of the bytes that come next belong to it, and may go on.
@@ -101,6 +122,9 @@ impl<'a> Held<'a> {
         let fed = body.feed_with(bytes, &mut hears);
         let fed =
             fed.map_err(|fault| Broken::Before(Fault::Body(fault.code(), fault.to_string())))?;
+        if unread.is_ok() && fed.done && !self.content.holds() {
+            unread = self.content.last();
+        }
         unread.map_err(|(code, why)| Broken::Before(Fault::Content(code, why)))?;
         Ok(fed.taken)
     }

@@ -62,6 +62,7 @@ pub(super) fn of(policy: &Policy, host: &Host) -> Result<Option<Egress>, Refusal
         trust_ca: network.trust_ca.clone(),
         approve: network.approve.is_some(),
         credentials: policy.credentials.clone(),
+        canaries: policy.canaries.clone(),
     }))
 }
 

@@ -165,7 +165,8 @@ wire_struct!(Egress {
     publish,
     trust_ca,
     approve,
-    credentials
+    credentials,
+    canaries
 });
 wire_struct!(Assigned { name, v4, v6 });
 wire_struct!(Door { socket, serves });

@@ -240,6 +240,13 @@ impl HostRules {
         Decision::Deny(found.1, found.2)
     }
 
+    /// Credentials that `host` may know: those of every rule for it, one name perhaps more than once.
+    pub fn bound(&self, host: &Host) -> impl Iterator<Item = &str> {
+        let rules = self.allow.iter();
+        let named = rules.filter_map(|rule| Some((rule, rule.requests.credential.as_deref()?)));
+        named.filter(|(rule, _)| rule.pattern.holds(host)).map(|(_, name)| name)
+    }
+
     /// Whether some connection of TLS may be looked into, so that an authority is needed.
     #[must_use]
     pub fn inspects(&self) -> bool {
