@@ -1,0 +1,142 @@
+//! From the start on to the end: revoked, expired, rotated, and worth nothing elsewhere.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use crate::internet::Internet;
+use crate::lodging::{SECRET, bound, credential};
+use crate::support::{Ran, finish, programs};
+
+/// Python that does what it is told, a word a line: `ask`, `stream`.
+const TOLD: &str = "
+k = os.environ['API_KEY']
+more = f'x-api-key: {k}\\r\\n'
+print('ready', flush=True)
+for line in sys.stdin:
+    if line == 'ask\\n':
+        status, fields, _ = ask(get('/v1', more=more))
+        print(status, fields.get('x-cofferdam', '-'), flush=True)
+    if line == 'stream\\n':
+        s = open_tls(); s.sendall(get('/slow/20000', more=more))
+        print('waits', flush=True)
+        began = time.time(); out, ended = say(s, quiet=15)
+        print('cut' if ended and time.time() - began < 10 else 'late', flush=True)
+";
+
+/// Runs it under rules, with a conversation.
+fn conversation(
+    net: &Internet,
+    rules: &str,
+    talk: impl FnOnce(&mut dyn FnMut(&str), &mut dyn FnMut() -> String),
+) -> Ran {
+    let script = net.speaking("told.py", TOLD);
+    let mut command = net.lent(60, rules);
+    command
+        .args(["sh", "-c", &script])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    #[allow(clippy::disallowed_methods, reason = "a conversation with what runs inside")]
+    let mut child = command.spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    let mut hear = || {
+        let mut line = String::new();
+        output.read_line(&mut line).unwrap();
+        line.trim().to_owned()
+    };
+    assert_eq!(hear(), "ready");
+    let mut say = |word: &str| input.write_all(format!("{word}\n").as_bytes()).unwrap();
+    talk(&mut say, &mut hear);
+    drop(input);
+    let done = child.wait_with_output().unwrap();
+    Ran {
+        status: done.status.code(),
+        out: String::new(),
+        err: String::from_utf8_lossy(&done.stderr).into_owned(),
+    }
+}
+
+fn cofferdam(net: &Internet, words: &[&str]) -> Ran {
+    finish(net.command(programs().join("cofferdam")).args(words))
+}
+
+#[test]
+fn a_revoked_credential_is_worth_nothing_at_once() {
+    let Some(net) = Internet::take() else { return };
+    let rules = format!("{}{}", bound(""), credential("header = 'x-api-key'"));
+    net.forget();
+    let ran = conversation(&net, &rules, |say, hear| {
+        say("ask");
+        assert_eq!(hear(), "200 -", "before");
+        say("stream");
+        assert_eq!(hear(), "waits");
+        let listed = cofferdam(&net, &["sessions"]).works("sessions");
+        assert!(listed.out.contains("bears    api"), "{listed:?}");
+        let unknown = cofferdam(&net, &["credentials", "revoke", "other"]);
+        assert_eq!(unknown.status, Some(125), "{unknown:?}");
+        assert!(
+            unknown.err.contains("no credential `other`") && unknown.err.contains("it has: api"),
+            "{unknown:?}"
+        );
+        let done = cofferdam(&net, &["credentials", "revoke", "api"]).works("revoke");
+        assert!(done.out.ends_with("api is revoked\n"), "{done:?}");
+        assert_eq!(hear(), "cut", "what was under way");
+        let began = Instant::now();
+        say("ask");
+        assert_eq!(hear(), "403 credential-revoked", "after");
+        assert!(began.elapsed() < Duration::from_secs(5));
+    });
+    assert_eq!(ran.status, Some(0), "{ran:?}");
+    net.holds_no_secret(&ran, SECRET);
+    let revoked = net.events("credential-revoked");
+    assert_eq!(revoked.len(), 1);
+    assert_eq!(revoked[0]["credential"], "api");
+}
+
+#[test]
+fn an_expired_credential_is_worth_nothing() {
+    let Some(net) = Internet::take() else { return };
+    let expires = credential("header = 'x-api-key'").replace("inject", "expires = '3s'\ninject");
+    let rules = format!("{}{expires}", bound(""));
+    let ran = conversation(&net, &rules, |say, hear| {
+        say("ask");
+        assert_eq!(hear(), "200 -", "before");
+        say("stream");
+        assert_eq!(hear(), "waits");
+        assert_eq!(hear(), "cut", "what was under way");
+        say("ask");
+        assert_eq!(hear(), "403 credential-expired", "after");
+    });
+    assert_eq!(ran.status, Some(0), "{ran:?}");
+}
+
+/// What stood in for it in one session is worth nothing in the next: it is another's, and an alarm.
+#[test]
+fn a_stand_in_of_another_session_is_foreign() {
+    let Some(net) = Internet::take() else { return };
+    let rules = format!("{}{}", bound(""), credential("header = 'x-api-key'"));
+    let first =
+        net.bears(&rules, ("proxy", ""), "print(os.environ['API_KEY'][::-1])").works("first");
+    let old: String = first.out.trim().chars().rev().collect();
+    assert_eq!((old.len(), old.starts_with("sk-ant-api03-")), (SECRET.len(), true), "{old}");
+    let act = format!(
+        "table([get('/v1', more='x-api-key: {old}\\r\\n'), get('/v1', more=f'x-api-key: {{os.environ[\"API_KEY\"]}}\\r\\n')])"
+    );
+    let ran = net.bears(&rules, ("proxy", ""), &act).works("second");
+    assert_eq!(ran.out, "403 foreign-credential\n200 -\n", "{ran:?}");
+}
+
+/// A secret that cannot be had is a refusal with its rule and the next step, and nothing is started.
+#[test]
+fn without_the_secret_nothing_starts() {
+    let Some(net) = Internet::take() else { return };
+    let rules = format!("{}{}", bound(""), credential("header = 'x-api-key'"));
+    let mut command = net.looks(30, &rules);
+    let ran = finish(command.env_remove("API_SECRET").args(["sh", "-c", "echo started"]));
+    assert_eq!((ran.status, ran.out.as_str()), (Some(125), ""), "{ran:?}");
+    for part in ["`api`", "API_SECRET", "is not set", "credentials.api", "policy.toml:"] {
+        assert!(ran.err.contains(part), "{part}: {ran:?}");
+    }
+}
