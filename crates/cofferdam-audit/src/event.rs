@@ -82,6 +82,13 @@ pub enum Event {
         /// Who said so: a user's number.
         by: u32,
     },
+    /// It could not be read: the one before it holds.
+    CredentialUnread {
+        /// Its name.
+        credential: String,
+        /// Stable name of the reason.
+        code: String,
+    },
     /// A person has this policy hold from here on; written before the gateway gets its rules.
     PolicyApplied {
         /// The number of the rules; those of the start are 0.

@@ -3,21 +3,24 @@
 //! Secrets are read before the gateway is confined, and exist nowhere else. They are borne by requests of
 //! the rules that name them, over TLS that was verified, and by nothing else.
 
-use std::cell::{Cell, RefCell};
-use std::fmt;
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
+use std::{fmt, io};
 
 use cofferdam_plan::message::{Lacking, Lent, StandIn};
-use cofferdam_policy::credentials::Credential;
+use cofferdam_policy::credentials::{Credential, Source};
 use cofferdam_policy::model::Clause;
 use cofferdam_policy::output::Canary;
 use rustix::rand::{GetRandomFlags, getrandom};
-use tokio::sync::watch;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::{Mutex, watch};
 use tokio::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 use crate::bearing::search::Wanted;
 use crate::stand_in;
+use crate::vault::reader::{self, Reader};
 use crate::vault::{Secret, Sources, Vault};
 
 /// All of a session.
@@ -26,6 +29,12 @@ pub(crate) struct Credentials {
     /// What must not go out, whatever carries it.
     wanted: Option<&'static Wanted>,
     changed: watch::Sender<()>,
+    /// Who reads them anew.
+    reader: RefCell<Option<Reader>>,
+    /// The same, once there is a reactor.
+    heard: OnceCell<AsyncFd<Reader>>,
+    /// One question at a time.
+    asks: Mutex<()>,
 }
 
 /// One of them.
@@ -94,6 +103,16 @@ impl Credentials {
         lent: Lent,
     ) -> Result<Self, Box<Lacking>> {
         let mut held = Vec::new();
+        let reads = |one: &Credential| !matches!(one.source, Source::Env(_));
+        let reader = match wanted.iter().find(|one| reads(one)) {
+            Some(first) => Some(reader::spawn(wanted, &lent).map_err(|error| {
+                let (name, clause) = (first.name.clone(), first.clause.clone());
+                let why = format!("nobody could be started who reads it anew: {error}");
+                let (code, fix) = ("no-reader".into(), "run it again".into());
+                Box::new(Lacking { name, clause, code, why, fix })
+            })?),
+            None => None,
+        };
         let Lent { secrets, variables, config } = lent;
         let secrets: Vec<_> =
             secrets.into_iter().map(|(name, value)| (name, Zeroizing::new(value))).collect();
@@ -133,7 +152,8 @@ impl Credentials {
         // One a process: every body that is looked through holds it.
         let wanted = wanted.map(|wanted| &*Box::leak(Box::new(wanted)));
         let changed = watch::Sender::new(());
-        Ok(Self { held, wanted, changed })
+        let (reader, heard, asks) = (RefCell::new(reader), OnceCell::new(), Mutex::new(()));
+        Ok(Self { held, wanted, changed, reader, heard, asks })
     }
 
     /// What the sandbox gets.
@@ -162,11 +182,36 @@ impl Credentials {
         }
     }
 
-    /// From here on this is the secret. What stands in for it stays.
-    pub(crate) fn rotate(&self, name: &str, secret: Secret) {
-        if let Some(held) = self.named(name) {
-            *held.secret.borrow_mut() = Rc::new(secret);
+    /// Hears who reads secrets anew. To be called where there is a reactor.
+    pub(crate) fn hear(&self) -> io::Result<()> {
+        if let Some(reader) = self.reader.take() {
+            let heard = AsyncFd::with_interest(reader, Interest::READABLE)?;
+            // Set once.
+            drop(self.heard.set(heard));
         }
+        Ok(())
+    }
+
+    /// Has the secret read again from where it comes. What stands in for it stays; where there is none
+    /// to be had, so does the one that was: the code says why.
+    pub(crate) async fn rotate(&self, name: &str) -> Result<(), String> {
+        let gone = |_: io::Error| "no-reader".to_owned();
+        let (Some(held), Some(reader)) = (self.named(name), self.heard.get()) else {
+            return Err("secret-in-variable".into());
+        };
+        let _one = self.asks.lock().await;
+        reader.get_ref().ask(name).map_err(gone)?;
+        let secret = loop {
+            let mut ready = reader.readable().await.map_err(gone)?;
+            match reader.get_ref().answer().map_err(gone)? {
+                Some(answer) => break answer?,
+                None => ready.clear_ready(),
+            }
+        };
+        // It has to go where the other one went, and be told from ordinary text.
+        stand_in::like(secret.expose(), below).map_err(|unlike| unlike.code().to_owned())?;
+        *held.secret.borrow_mut() = Rc::new(secret);
+        Ok(())
     }
 
     /// Comes back when this one is worth nothing any more.

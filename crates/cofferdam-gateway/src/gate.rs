@@ -17,6 +17,7 @@ use cofferdam_policy::judge::hosts::{
 use cofferdam_policy::judge::requests::{Request, Sight};
 use cofferdam_policy::model::Clause;
 use tokio::net::TcpStream;
+use tokio::task::spawn_local;
 
 use crate::bearing::Bearing;
 use crate::control::{self, Ledger};
@@ -287,7 +288,7 @@ impl Gate {
 
     /// What the engine says while connections go on. Rules that cannot be read change nothing, and are not
     /// acknowledged: the engine tells the person.
-    pub(crate) fn obey(&self, order: ToGateway, fds: Vec<OwnedFd>) {
+    pub(crate) fn obey(self: &Rc<Self>, order: ToGateway, fds: Vec<OwnedFd>) {
         match order {
             ToGateway::Rules { generation } => {
                 if let Ok(rules) = control::written::<HostRules>(fds.into_iter().next()) {
@@ -297,12 +298,22 @@ impl Gate {
             }
             ToGateway::Answer { id, allowed } => self.questions.answer(id, allowed),
             ToGateway::Revoke { name } => self.credentials.revoke(&name),
-            ToGateway::Rotate { .. }
-            | ToGateway::Egress { .. }
+            ToGateway::Rotate { name } => self.rotate(name),
+            ToGateway::Egress { .. }
             | ToGateway::Sockets
             | ToGateway::Room { .. }
             | ToGateway::Finish => {}
         }
+    }
+
+    /// Has a secret read again; where that fails the engine hears why.
+    fn rotate(self: &Rc<Self>, name: String) {
+        let gate = Rc::clone(self);
+        spawn_local(async move {
+            if let Err(code) = gate.credentials.rotate(&name).await {
+                gate.ledger.send(&FromGateway::Unread { name, code });
+            }
+        });
     }
 
     /// Whether what goes to `address` already may go on by this rule, which may be newer: an address is

@@ -104,6 +104,7 @@ pub fn main() -> ExitCode {
     let mut words = std::env::args_os().skip(1);
     match words.next() {
         Some(word) if word == vault::writer::WORD => return vault::writer::main(),
+        Some(word) if word == vault::reader::WORD => return vault::reader::main(),
         Some(word) if word == vault::keychain::WORD => return vault::keychain::main(words.next()),
         Some(_) | None => {}
     }
@@ -280,6 +281,7 @@ fn run(engine: OwnedFd, prepared: Prepared) -> Result<(), Failed> {
     let gate = {
         let _inside = tokio.enter();
         let ledger = Ledger::new(engine).doing("hear the engine")?;
+        credentials.hear().doing("hear who reads secrets")?;
         let opened = egress.names.iter().map(|row| row.name.clone()).collect();
         Rc::new(Gate {
             rules: Rules::new(egress.rules.clone()),

@@ -12,6 +12,7 @@ mod error;
 mod folder;
 pub mod keychain;
 mod members;
+pub mod reader;
 mod sealed;
 mod secret;
 mod source;

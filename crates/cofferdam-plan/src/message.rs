@@ -321,6 +321,13 @@ pub enum FromGateway {
     },
     /// Said in the place of that.
     Lacks(Box<Lacking>),
+    /// The secret of a credential could not be read again: the one before it holds.
+    Unread {
+        /// The credential's name.
+        name: String,
+        /// Stable name of the reason.
+        code: String,
+    },
     /// [`ToGateway::Rules`] hold from here on.
     Applied {
         /// Their number.

@@ -367,6 +367,7 @@ wire_enum!(FromGateway {
     9 => AsksNoMore { id },
     10 => StandIns { made },
     11 => Lacks(lacking),
+    12 => Unread { name, code },
 });
 wire_struct!(Believed { system, named });
 wire_struct!(Lent { secrets, variables, config });

@@ -98,6 +98,8 @@ pub trait Witness {
     fn not_taken(&mut self, word: &Word);
     /// It judges by the rules of this number from here on.
     fn applied(&mut self, generation: u32);
+    /// The secret of a credential could not be read again, and why not.
+    fn unread(&mut self, credential: String, code: String);
     /// It asks about what no rule allows.
     fn asks(&mut self, question: Question);
     /// Nobody waits for the answer any more.
@@ -294,6 +296,7 @@ impl Gateway {
             }
             FromGateway::Counted(ended) => witness.ended(bounded(*ended)),
             FromGateway::Applied { generation } => witness.applied(generation),
+            FromGateway::Unread { name, code } => witness.unread(name, code),
             FromGateway::Asks(question) => witness.asks(*question),
             FromGateway::AsksNoMore { id } => witness.asks_no_more(id),
             // Said before.
@@ -425,6 +428,7 @@ fn unfit(message: Option<FromGateway>) -> StartRefusal {
             | FromGateway::Authority { .. }
             | FromGateway::StandIns { .. }
             | FromGateway::Lacks(_)
+            | FromGateway::Unread { .. }
             | FromGateway::Applied { .. }
             | FromGateway::Asks(_)
             | FromGateway::AsksNoMore { .. },

@@ -53,6 +53,7 @@ impl Witness for Seen {
     fn applied(&mut self, generation: u32) {
         self.applied.push(generation);
     }
+    fn unread(&mut self, _: String, _: String) {}
     fn asks(&mut self, question: Question) {
         self.asked.push(question.host);
     }

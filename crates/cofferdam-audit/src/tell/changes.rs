@@ -44,6 +44,16 @@ pub(super) fn credential(event: &str, what: &str) -> Option<Vec<String>> {
     Some(vec![format!("{} {what}; by user {by}", quoted(&credential))])
 }
 
+pub(super) fn unread(event: &str) -> Option<Vec<String>> {
+    #[derive(Deserialize)]
+    struct Unread {
+        credential: String,
+        code: String,
+    }
+    let Unread { credential, code } = serde_json::from_str(event).ok()?;
+    Some(vec![format!("{} could not be read again [{}]", quoted(&credential), one_line(&code))])
+}
+
 #[derive(Deserialize)]
 struct Asked {
     host: String,

@@ -202,6 +202,10 @@ impl Witness for Keeper {
         self.tell(Told::Applied(generation));
     }
 
+    fn unread(&mut self, credential: String, code: String) {
+        self.append(&Event::CredentialUnread { credential, code });
+    }
+
     fn asks(&mut self, question: Question) {
         let id = question.id;
         if !self.tell(Told::Asks(question)) {
