@@ -38,6 +38,7 @@ pub mod ranges;
 pub mod rate;
 mod relay;
 mod rules;
+pub mod scrub;
 pub mod socks;
 mod stream;
 pub mod synthetic;
