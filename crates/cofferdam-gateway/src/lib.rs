@@ -13,6 +13,7 @@
 pub mod answer;
 pub mod authority;
 pub mod body;
+pub mod coding;
 mod confine;
 mod content;
 mod control;
