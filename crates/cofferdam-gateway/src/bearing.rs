@@ -11,6 +11,7 @@ use crate::content::Unread;
 use crate::credentials::{Credentials, Held, Worthless};
 use crate::fields::Field;
 use crate::head::{Head, Target};
+use crate::scrub::Pairs;
 use crate::{forms, jsonrules};
 
 mod own;
@@ -39,11 +40,6 @@ impl Bearing {
     pub(crate) fn new(all: &Rc<Credentials>, rule: &Requests, known: Vec<Rc<Held>>) -> Self {
         let held = rule.credential.as_ref().and_then(|name| all.named(name));
         Self { wanted: all.wanted(), all: Some(Rc::clone(all)), held, known, own: None }
-    }
-
-    /// Whether there is anything to ask or to do.
-    pub(crate) const fn is_idle(&self) -> bool {
-        self.wanted.is_none()
     }
 
     /// Asks the head of a request, as it would go on.
@@ -177,6 +173,16 @@ impl Bearing {
                 format!("the rule lets through what bears `{name}` alone: {fault}"),
             )
         })
+    }
+
+    /// What of the host's answers is a secret, and what stands in for it; `None` where it can know none.
+    ///
+    /// # Errors
+    /// A secret of theirs could not be found in an answer: none is passed on.
+    pub(crate) fn pairs(&self) -> Result<Option<Pairs>, Unread> {
+        let all = self.all.as_ref().filter(|_| !self.known.is_empty());
+        let pairs = all.map(|all| all.pairs(&self.known)).transpose();
+        pairs.map_err(|fault| (fault.code(), fault.to_string()))
     }
 
     /// Comes back when its own is worth nothing any more.

@@ -4,6 +4,7 @@
 //! the rules that name them, over TLS that was verified, and by nothing else.
 
 use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::{fmt, io};
 
@@ -19,6 +20,7 @@ use tokio::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 use crate::bearing::search::Wanted;
+use crate::scrub::{Pairs, ScrubFault};
 use crate::stand_in;
 use crate::vault::reader::{self, Reader};
 use crate::vault::{Secret, Sources, Vault};
@@ -29,6 +31,8 @@ pub(crate) struct Credentials {
     /// What must not go out, whatever carries it.
     wanted: Option<&'static Wanted>,
     changed: watch::Sender<()>,
+    /// Made once for each set of credentials that some host knows.
+    pairs: RefCell<BTreeMap<Vec<String>, Pairs>>,
     /// Who reads them anew.
     reader: RefCell<Option<Reader>>,
     /// The same, once there is a reactor.
@@ -129,10 +133,8 @@ impl Credentials {
             };
             let secret = sources.read(&credential.source, &credential.member);
             let secret = secret.map_err(|fault| lacks(fault.code(), fault.what(), fault.hint()))?;
-            let made = stand_in::like(secret.expose(), below);
-            let stand_in = made.map_err(|unlike| {
-                let fix = "give it another secret: cofferdam vault set".into();
-                lacks(unlike.code(), unlike.to_string(), fix)
+            let stand_in = made_for(&secret).map_err(|(code, why)| {
+                lacks(code, why, "give it another secret: cofferdam vault set".into())
             })?;
             let until = credential.expires.map(|secs| Instant::now() + Duration::from_secs(secs));
             held.push(Rc::new(Held {
@@ -152,8 +154,9 @@ impl Credentials {
         // One a process: every body that is looked through holds it.
         let wanted = wanted.map(|wanted| &*Box::leak(Box::new(wanted)));
         let changed = watch::Sender::new(());
+        let pairs = RefCell::default();
         let (reader, heard, asks) = (RefCell::new(reader), OnceCell::new(), Mutex::new(()));
-        Ok(Self { held, wanted, changed, reader, heard, asks })
+        Ok(Self { held, wanted, changed, pairs, reader, heard, asks })
     }
 
     /// What the sandbox gets.
@@ -174,6 +177,30 @@ impl Credentials {
         self.wanted
     }
 
+    /// Secrets and what stands in for them, for answers of a host that knows these.
+    ///
+    /// # Errors
+    /// One of them is nothing that could be found in an answer.
+    pub(crate) fn pairs(&self, known: &[Rc<Held>]) -> Result<Pairs, ScrubFault> {
+        let names: Vec<String> = known.iter().map(|held| held.name().to_owned()).collect();
+        if let Some(pairs) = self.pairs.borrow().get(&names) {
+            return Ok(pairs.clone());
+        }
+        let secrets: Vec<(Rc<Secret>, Vec<u8>)> = known
+            .iter()
+            .map(|held| {
+                let secret = held.secret();
+                let own = as_long(held.stand_in(), secret.expose().len());
+                (secret, own)
+            })
+            .collect();
+        let pairs: Vec<(&[u8], &[u8])> =
+            secrets.iter().map(|(real, own)| (real.expose(), own.as_slice())).collect();
+        let pairs = Pairs::new(&pairs)?;
+        self.pairs.borrow_mut().insert(names, pairs.clone());
+        Ok(pairs)
+    }
+
     /// From here on it is worth nothing.
     pub(crate) fn revoke(&self, name: &str) {
         if let Some(held) = self.named(name) {
@@ -185,7 +212,7 @@ impl Credentials {
     /// Hears who reads secrets anew. To be called where there is a reactor.
     pub(crate) fn hear(&self) -> io::Result<()> {
         if let Some(reader) = self.reader.take() {
-            let heard = AsyncFd::with_interest(reader, Interest::READABLE)?;
+            let heard = AsyncFd::register_with_interest(reader, Interest::READABLE)?;
             // Set once.
             drop(self.heard.set(heard));
         }
@@ -208,9 +235,9 @@ impl Credentials {
                 None => ready.clear_ready(),
             }
         };
-        // It has to go where the other one went, and be told from ordinary text.
-        stand_in::like(secret.expose(), below).map_err(|unlike| unlike.code().to_owned())?;
+        made_for(&secret).map_err(|(code, _)| code.to_owned())?;
         *held.secret.borrow_mut() = Rc::new(secret);
+        self.pairs.borrow_mut().clear();
         Ok(())
     }
 
@@ -235,6 +262,20 @@ impl Credentials {
             }
         }
     }
+}
+
+/// What stands in for it, which has to be told from ordinary text, in a request and in an answer.
+fn made_for(secret: &Secret) -> Result<String, (&'static str, String)> {
+    let made = stand_in::like(secret.expose(), below);
+    let made = made.map_err(|unlike| (unlike.code(), unlike.to_string()))?;
+    let pair = Pairs::new(&[(secret.expose(), made.as_bytes())]);
+    pair.map_err(|fault| (fault.code(), fault.to_string()))?;
+    Ok(made)
+}
+
+/// What stands in, for a secret that is longer or shorter by now.
+fn as_long(stand_in: &str, length: usize) -> Vec<u8> {
+    stand_in.bytes().cycle().take(length).collect()
 }
 
 /// A number below `most`, as good as the kernel's generator: what is left over of its range is taken again.

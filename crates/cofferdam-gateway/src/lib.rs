@@ -44,6 +44,7 @@ mod questions;
 pub mod ranges;
 pub mod rate;
 mod relay;
+mod reply;
 mod rules;
 pub mod scrub;
 pub mod sigv4;

@@ -5,6 +5,7 @@ use cofferdam_audit::redact::{Finder, Label, NeedleFault, Needles};
 use cofferdam_policy::credentials::MARKS;
 use cofferdam_policy::output::Canary;
 
+use crate::coding::Decoder;
 use crate::content::Unread;
 use crate::fields::{Field, elements};
 
@@ -93,6 +94,9 @@ impl Wanted {
 pub(crate) struct Search {
     wanted: &'static Wanted,
     finder: Finder<'static>,
+    /// Undoes what the body is coded with.
+    decoder: Option<Box<Decoder>>,
+    decoded: Vec<u8>,
 }
 
 impl Search {
@@ -102,13 +106,9 @@ impl Search {
     /// It is coded in a way that nobody here can undo.
     pub(crate) fn new(wanted: &'static Wanted, fields: &[Field]) -> Result<Self, Unread> {
         let codings: Vec<&[u8]> = elements(fields, "content-encoding").collect();
-        if codings.iter().any(|coding| !coding.eq_ignore_ascii_case(b"identity")) {
-            return Err((
-                "content-coding",
-                "its body is coded, and nobody here can look into it".into(),
-            ));
-        }
-        Ok(Self { wanted, finder: Finder::new(&wanted.needles) })
+        let decoder = Decoder::new(&codings).map_err(|fault| (fault.code(), fault.to_string()))?;
+        let (finder, decoder) = (Finder::new(&wanted.needles), decoder.map(Box::new));
+        Ok(Self { wanted, finder, decoder, decoded: Vec::new() })
     }
 
     /// The bytes that come next, without what frames them.
@@ -116,7 +116,20 @@ impl Search {
     /// # Errors
     /// They hold what must not go out: none of them goes on.
     pub(crate) fn feed(&mut self, piece: &[u8]) -> Result<(), Unread> {
-        found(self.wanted, self.finder.feed(piece))
+        let Some(decoder) = &mut self.decoder else {
+            return found(self.wanted, self.finder.feed(piece));
+        };
+        let mut rest = piece;
+        loop {
+            self.decoded.clear();
+            let step = decoder.feed(rest, &mut self.decoded);
+            let step = step.map_err(|fault| (fault.code(), fault.to_string()))?;
+            rest = rest.get(step.taken..).unwrap_or_default();
+            found(self.wanted, self.finder.feed(&self.decoded))?;
+            if rest.is_empty() && !step.more {
+                return Ok(());
+            }
+        }
     }
 
     /// All of it was there.
@@ -124,6 +137,9 @@ impl Search {
     /// # Errors
     /// As of [`Search::feed`]; or what is coded has no end.
     pub(crate) fn end(&mut self) -> Result<(), Unread> {
+        if let Some(decoder) = &mut self.decoder {
+            decoder.finish().map_err(|fault| (fault.code(), fault.to_string()))?;
+        }
         found(self.wanted, self.finder.finish())
     }
 }

@@ -247,7 +247,8 @@ async fn forward<J: Judge>(
             Ok(mut sender) => match sender.send_request(out.clone(), is_empty) {
                 Err(_) => Err(Stop::Unseen),
                 Ok((answer, to)) => {
-                    let said = Said { place: &*place, begun: &begun, touched: &touched };
+                    let (bearing, place) = (asks.bearing, &*place);
+                    let said = Said { place, bearing, begun: &begun, touched: &touched };
                     tokio::select! {
                         biased;
                         done = both(&said, (body, to, is_empty), answer, respond) => done,
@@ -286,6 +287,7 @@ async fn ready(
 /// What both directions of a request write down.
 struct Said<'a, P> {
     place: &'a P,
+    bearing: &'a Bearing,
     begun: &'a Cell<Begun>,
     /// Whether a part of the body has left: it cannot be said again.
     touched: &'a Cell<bool>,
@@ -364,6 +366,15 @@ async fn answered<P: Place>(
     mut answer: ResponseFuture,
     respond: &mut SendResponse<Bytes>,
 ) -> Result<(), Stop> {
+    let pairs = said.bearing.pairs();
+    let pairs = pairs.map_err(|(code, why)| Stop::Broken(Broken::Content(code, why)))?;
+    let clean = |status, headers: &HeaderMap| {
+        let mut response = head::answer(status, headers);
+        if let Some(pairs) = &pairs {
+            head::clean(pairs, response.headers_mut());
+        }
+        response
+    };
     let mut announced = 0;
     let (parts, mut body) = loop {
         match heard(&mut answer, respond).await? {
@@ -372,7 +383,7 @@ async fn answered<P: Place>(
                 announced += 1;
                 if announced <= ANNOUNCED_MAX && status != StatusCode::SWITCHING_PROTOCOLS {
                     // Where the client has gone, the next look at it tells.
-                    drop(respond.send_informational(head::answer(status, &headers)));
+                    drop(respond.send_informational(clean(status, &headers)));
                 }
             }
         }
@@ -384,7 +395,14 @@ async fn answered<P: Place>(
     {
         return Err(Stop::Broken(Broken::ResponseTooLarge(most)));
     }
-    let response = head::answer(parts.status, &parts.headers);
+    let mut response = clean(parts.status, &parts.headers);
+    let reply = match &pairs {
+        Some(pairs) if !is_last => {
+            let reply = head::reply(pairs, response.headers_mut());
+            Some(reply.map_err(|_| Stop::Broken(Broken::Answer))?)
+        }
+        Some(_) | None => None,
+    };
     let mut to =
         respond.send_response(response, is_last).map_err(|error| Stop::Client(error.reason()))?;
     said.begun.set(Begun::Yes);
@@ -393,7 +411,15 @@ async fn answered<P: Place>(
         return Ok(());
     }
     let count = |bytes| said.place.received(bytes);
-    match flow::pass(&mut body, &mut to, &mut Content::any(), (count, most, None)).await {
+    let passed = match (reply, pairs) {
+        (Some(reply), Some(pairs)) => {
+            flow::pass_clean(&mut body, &mut to, (reply, &pairs), (count, most)).await
+        }
+        (None, _) | (Some(_), None) => {
+            flow::pass(&mut body, &mut to, &mut Content::any(), (count, most, None)).await
+        }
+    };
+    match passed {
         Ok(()) => Ok(()),
         Err(Halt::To(reason)) => Err(Stop::Client(reason)),
         Err(Halt::From(Some(reason))) => Err(Stop::Broken(Broken::Reset(reason))),

@@ -10,7 +10,10 @@ use http::HeaderMap;
 use tokio::sync::SemaphorePermit;
 
 use crate::body::may_trail;
+use crate::coding::CodingFault;
 use crate::content::{Content, Unread};
+use crate::reply::Reply;
+use crate::scrub::Pairs;
 
 /// Why a direction ends before its body does.
 #[derive(Debug)]
@@ -71,6 +74,43 @@ pub(super) async fn pass(
     let trailers = poll_fn(|task| from.poll_trailers(task)).await.map_err(ended)?;
     content.last()?;
     finish(to, trailers, rule)
+}
+
+/// Passes the answer of a host that knows secrets on: plain, and without them.
+pub(super) async fn pass_clean(
+    from: &mut RecvStream,
+    to: &mut SendStream<Bytes>,
+    (mut reply, pairs): (Reply, &Pairs),
+    (count, most): (impl Fn(usize), Option<u64>),
+) -> Result<(), Halt> {
+    let broken = |fault: CodingFault| Halt::Content(fault.code(), fault.to_string());
+    let (mut total, most) = (0_u64, most.unwrap_or(u64::MAX));
+    while let Some(bytes) = next(from, to).await? {
+        total = total.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        if total > most {
+            return Err(Halt::TooLarge(most));
+        }
+        count(bytes.len());
+        let mut rest = bytes.as_ref();
+        loop {
+            let mut out = Vec::with_capacity(rest.len());
+            let step = reply.step(rest, &mut out).map_err(broken)?;
+            give(to, out.into(), false).await?;
+            rest = rest.get(step.taken..).unwrap_or_default();
+            if rest.is_empty() && !step.more {
+                break;
+            }
+        }
+        drop(from.flow_control().release_capacity(bytes.len()));
+    }
+    let mut out = Vec::new();
+    reply.finish(&mut out).map_err(broken)?;
+    give(to, out.into(), false).await?;
+    let mut trailers = poll_fn(|task| from.poll_trailers(task)).await.map_err(ended)?;
+    if let Some(fields) = &mut trailers {
+        super::head::clean(pairs, fields);
+    }
+    finish(to, trailers, None)
 }
 
 /// Sends a body that was read before.

@@ -1,6 +1,8 @@
 //! The head of a request in HTTP/2, read by the functions that read one of HTTP/1, and the head that goes
 //! on.
 
+use std::borrow::Cow;
+
 use cofferdam_plan::message::{HttpVersion, Requested};
 use cofferdam_policy::judge::hosts::Host;
 use cofferdam_policy::judge::requests::Requests;
@@ -10,8 +12,11 @@ use http::{HeaderMap, Request, Response, StatusCode, Uri};
 
 use super::Whom;
 use crate::body::Framing;
+use crate::coding::CodingFault;
 use crate::fields::{Field, HEADERS_MAX, LineFault, is_hop, length, lists, values};
 use crate::head::{self, Head, HeadFault, Scheme, Target, Version};
+use crate::reply::{self, Reply};
+use crate::scrub::Pairs;
 use crate::{authority, relay};
 
 /// Why a request in HTTP/2 is none of ours.
@@ -188,6 +193,25 @@ pub(super) fn answer(status: StatusCode, headers: &HeaderMap) -> Response<()> {
         }
     }
     response
+}
+
+/// Takes the secrets out of an answer's fields.
+pub(super) fn clean(pairs: &Pairs, headers: &mut HeaderMap) {
+    for value in headers.values_mut() {
+        let Cow::Owned(other) = pairs.scrub_whole(value.as_bytes()) else { continue };
+        // What stands in for letters of a field is letters.
+        *value = HeaderValue::from_bytes(&other).unwrap_or(HeaderValue::from_static(""));
+    }
+}
+
+/// What cleans the body behind these fields, which say nothing then that does not hold any more.
+pub(super) fn reply(pairs: &Pairs, headers: &mut HeaderMap) -> Result<Reply, CodingFault> {
+    let read = fields(headers);
+    let made = Reply::new(pairs, &read)?;
+    for field in read.iter().filter(|field| reply::is_of_body(field)) {
+        headers.remove(field.name.as_str());
+    }
+    Ok(made)
 }
 
 /// Length of a body, where the head tells it.

@@ -16,12 +16,15 @@ use super::{Up, websocket};
 use crate::answer::{self, Answer, Follows};
 use crate::bearing::Bearing;
 use crate::body::{Body, Framing, Side as Sender};
+use crate::coding::CodingFault;
 use crate::denial::{Again, Denial, Side};
-use crate::fields::{HEAD_BYTES_MAX, elements};
+use crate::fields::{Field, HEAD_BYTES_MAX, elements};
 use crate::frames::Deflate;
 use crate::gate::{Entry, Granted, Tally, add};
-use crate::head::{After, Head};
+use crate::head::{After, Head, Version};
 use crate::inside::Inside;
+use crate::reply::{self, Reply};
+use crate::scrub::Pairs;
 use crate::stream::Stream;
 use crate::tunnel::HALF_OPEN;
 
@@ -136,7 +139,9 @@ async fn both(
         request.abandoned(status, &tally.received).await;
         Err(Broken::Quiet)
     };
-    let answered = answer.answer(head, status, (tally, most.1));
+    let pairs = bearing.pairs();
+    let pairs = pairs.map_err(|(code, why)| Broken::Before(Fault::Content(code, why)))?;
+    let answered = answer.answer((head, pairs.as_ref()), status, (tally, most.1));
     tokio::select! {
         biased;
         // Whoever answers before the whole request has come wants no more of it.
@@ -259,7 +264,7 @@ impl Direction<'_, '_> {
     /// The answer, with those before it that only announce one.
     async fn answer(
         &mut self,
-        head: &Head,
+        (head, pairs): (&Head, Option<&Pairs>),
         status: &Cell<Option<u16>>,
         (tally, most): (&Tally, Option<u64>),
     ) -> Result<Exchanged, Broken> {
@@ -269,8 +274,12 @@ impl Direction<'_, '_> {
             _ => answer::Asked::Other,
         };
         loop {
-            let answer = self.answer_head(asked).await?;
+            let mut answer = self.answer_head(asked).await?;
             drop(self.ahead.drain(..answer.length));
+            if let Some(pairs) = pairs {
+                reply::clean(pairs, &mut answer.headers);
+                answer.phrase = pairs.scrub_whole(&answer.phrase).into_owned();
+            }
             let after = match (head.after(), answer.after()) {
                 (After::Stay, After::Stay) => After::Stay,
                 (After::Close, _) | (_, After::Close) => After::Close,
@@ -279,6 +288,11 @@ impl Direction<'_, '_> {
                 && length > most
             {
                 return Err(Broken::Before(Fault::TooLarge("response-too-large", most)));
+            }
+            if let (Some(pairs), Follows::Body) = (pairs, answer.follows)
+                && answer.framing != Framing::None
+            {
+                return self.cleaned((head, pairs), (answer, status, after), (tally, most)).await;
             }
             let first = answer.downstream(after);
             let gone = |_| Broken::Quiet;
@@ -296,6 +310,90 @@ impl Direction<'_, '_> {
                 }
             }
         }
+    }
+
+    /// The answer of a host that knows secrets: its body goes on plain, in chunks, or to the end of the
+    /// connection for who reads no chunks. Fields behind it do not go on.
+    async fn cleaned(
+        &mut self,
+        (head, pairs): (&Head, &Pairs),
+        (mut answer, status, after): (Answer, &Cell<Option<u16>>, After),
+        (tally, most): (&Tally, Option<u64>),
+    ) -> Result<Exchanged, Broken> {
+        let broken = |fault: CodingFault| Fault::Answer(fault.code(), fault.to_string());
+        let reply = Reply::new(pairs, &answer.headers);
+        let mut reply = reply.map_err(|fault| Broken::Before(broken(fault)))?;
+        let mut body = Body::new(answer.framing, Sender::Answer);
+        let chunks = head.version == Version::Http11;
+        let after = if chunks { after } else { After::Close };
+        answer.headers.retain(|field| !reply::is_of_body(field));
+        if chunks {
+            answer.headers.push(Field::new("Transfer-Encoding", "chunked"));
+        }
+        status.set(Some(answer.status));
+        let gone = |_| Broken::Quiet;
+        self.give(&answer.downstream(after), &tally.received).await.map_err(gone)?;
+        let (mut taken, most) = (0_u64, most.unwrap_or(u64::MAX));
+        let (mut content, mut out) = (Vec::new(), Vec::new());
+        loop {
+            content.clear();
+            let piece = self.ahead.get(..PIECE_BYTES.min(self.ahead.len())).unwrap_or_default();
+            let fed = body.feed_with(piece, &mut |part| content.extend_from_slice(part));
+            let fed =
+                fed.map_err(|fault| Broken::After(Fault::Answer(fault.code(), fault.to_string())))?;
+            self.taken(fed.taken);
+            taken = taken.saturating_add(u64::try_from(fed.taken).unwrap_or(u64::MAX));
+            if taken > most {
+                return Err(Broken::After(Fault::TooLarge("response-too-large", most)));
+            }
+            let mut rest = content.as_slice();
+            loop {
+                out.clear();
+                let step = reply.step(rest, &mut out);
+                let step = step.map_err(|fault| Broken::After(broken(fault)))?;
+                self.chunk(&out, chunks, &tally.received).await.map_err(gone)?;
+                rest = rest.get(step.taken..).unwrap_or_default();
+                if rest.is_empty() && !step.more {
+                    break;
+                }
+            }
+            let ends = body.is_done() || (self.ahead.is_empty() && self.ends(&body).await?);
+            if ends {
+                out.clear();
+                reply.finish(&mut out).map_err(|fault| Broken::After(broken(fault)))?;
+                self.chunk(&out, chunks, &tally.received).await.map_err(gone)?;
+                if chunks {
+                    self.give(b"0\r\n\r\n", &tally.received).await.map_err(gone)?;
+                }
+                return Ok(Exchanged::Answered(after));
+            }
+        }
+    }
+
+    /// Waits for more of a body; whether it has ended instead.
+    async fn ends(&mut self, body: &Body<'_>) -> Result<bool, Broken> {
+        match self.more().await {
+            Ok(1..) => Ok(false),
+            Ok(0) if body.may_end() => Ok(true),
+            Ok(_) | Err(_) => Err(Broken::Quiet),
+        }
+    }
+
+    /// Passes bytes of a body on, as a chunk where it has chunks.
+    async fn chunk(&mut self, bytes: &[u8], chunks: bool, count: &Cell<u64>) -> io::Result<()> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        if !chunks {
+            return self.give(bytes, count).await;
+        }
+        let start = format!("{:x}\r\n", bytes.len());
+        self.to.write_all(start.as_bytes()).await?;
+        self.to.write_all(bytes).await?;
+        self.to.write_all(b"\r\n").await?;
+        self.to.flush().await?;
+        add(count, bytes.len());
+        Ok(())
     }
 
     async fn answer_head(&mut self, asked: answer::Asked) -> Result<Answer, Broken> {
