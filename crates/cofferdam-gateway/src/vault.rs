@@ -26,6 +26,7 @@ use zeroize::Zeroizing;
 
 pub use error::{CommandFault, KeychainFault, MemberFault, VaultError};
 use folder::{Absent, Folder};
+pub use keychain::Keychain;
 use sealed::{Contents, Keys, Opens, SealFault, has_passphrase};
 pub use secret::{SECRET_BYTES_MAX, Secret, SecretFault, read_bounded, without_line_end};
 pub use source::{SURROUNDINGS, Sources};
@@ -62,6 +63,14 @@ impl Name {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// No other process of this user reads the memory of this one from here on, and a crash leaves none.
+///
+/// # Errors
+/// The system's.
+pub fn unreadable() -> std::io::Result<()> {
+    crate::confine::unreadable()
 }
 
 /// What a vault asks for before it opens.
@@ -141,6 +150,12 @@ impl Vault {
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn file(&self) -> PathBuf {
+        self.path(FILE)
     }
 
     /// What opens it.

@@ -4,9 +4,9 @@
 mod git;
 mod lent;
 mod repository;
+mod variables;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -20,6 +20,7 @@ use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat2, read
 use rustix::io::Errno;
 
 use crate::refusal::errno_text;
+use variables::Variables;
 
 /// Why the caller's side could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -60,21 +61,6 @@ impl FactsError {
             }
             Self::NotUtf8 { .. } => "rename it, or take it out of the environment".into(),
         }
-    }
-}
-
-/// The caller's environment. `Debug` shows how many: a value may be a secret.
-struct Variables(BTreeMap<OsString, OsString>);
-
-impl std::fmt::Debug for Variables {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(out, "{} variables", self.0.len())
-    }
-}
-
-impl Variables {
-    fn get(&self, name: &str) -> Option<&OsString> {
-        self.0.get(&OsString::from(name))
     }
 }
 

@@ -13,6 +13,7 @@ mod say;
 mod sessions;
 mod show;
 mod signals;
+mod vault;
 mod version;
 
 use std::io::{self, IsTerminal as _};
@@ -64,6 +65,7 @@ fn obey(command: Command, engine: Option<Result<Engine, Refused>>) -> ExitCode {
         Command::Inside(Inside::Plan(what)) => plan(&what, engine),
         Command::Audit(AuditCommand::Show(what)) => show::show(&what),
         Command::Home(command) => home::obey(&command),
+        Command::Vault(command) => vault::obey(&command),
         Command::Sessions { json } => sessions::list(json),
         Command::Approve(what) => approve::obey(&what),
         Command::Credentials(what) => credentials::obey(&what),

@@ -22,6 +22,7 @@ mod homes;
 mod options;
 mod places;
 pub mod project;
+mod prompt;
 mod refused;
 mod shell;
 mod trace;
@@ -39,5 +40,6 @@ pub use engine::{
 };
 pub use homes::{HomeError, KeptHome};
 pub use options::{Approval, NetworkFrom, Options, PolicyFrom};
+pub use prompt::PromptError;
 pub use refused::Refused;
 pub use shell::Input;

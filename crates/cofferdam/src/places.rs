@@ -7,6 +7,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt};
 use std::path::{Component, Path, PathBuf};
 
+use cofferdam_gateway::vault::Vault;
 use cofferdam_policy::{Document, Source};
 use cofferdam_sandbox::Caller;
 use cofferdam_sandbox::facts::real_path;
@@ -136,6 +137,14 @@ impl Places {
             }
         }
         Ok(Some(opened))
+    }
+
+    /// The caller's vault, which is never below the working directory.
+    pub(crate) fn vault(&self, caller: &Caller) -> Result<Vault, Refused> {
+        if self.below_the_work(caller) {
+            return Err(Refused::ConfigInside { path: self.config.clone() });
+        }
+        Ok(Vault::at(self.config.clone()))
     }
 
     /// Whether a variable leads our configuration into the working directory, or elsewhere into the

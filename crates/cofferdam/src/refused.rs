@@ -4,12 +4,14 @@ use std::io;
 use std::path::PathBuf;
 
 use cofferdam_audit::{LogError, system_words};
+use cofferdam_gateway::vault::VaultError;
 use cofferdam_policy::{Message, PolicyError};
 use cofferdam_sandbox::facts::FactsError;
 use cofferdam_sandbox::{StartRefusal, TrustError};
 
 use crate::control::SessionError;
 use crate::homes::HomeError;
+use crate::prompt::PromptError;
 
 /// The command was not started, and nothing is left of the attempt. Exit status 125.
 #[derive(Debug, thiserror::Error)]
@@ -127,6 +129,21 @@ pub enum Refused {
     /// A session that runs was not found, or did not do what it was asked.
     #[error(transparent)]
     Session(#[from] SessionError),
+    /// A secret cannot be had or kept.
+    #[error("{}", .0.what())]
+    Vault(#[from] VaultError),
+    /// The person gave no secret.
+    #[error(transparent)]
+    Prompt(#[from] PromptError),
+    /// A vault cannot be made anew with a passphrase.
+    #[error("there is a vault already, which a key opens")]
+    VaultHasKey,
+    /// A passphrase does not become a key that lies beside the vault without being asked to.
+    #[error("a passphrase opens the vault, and no key")]
+    VaultHasPassphrase,
+    /// Other processes could read the secret in this one.
+    #[error("cannot hide the memory of this process")]
+    Readable(#[source] io::Error),
     /// What was asked for could not be told.
     #[error("the answer cannot be written to standard output")]
     Unanswered(#[source] io::Error),
@@ -197,6 +214,11 @@ impl Refused {
             Self::OthersPolicy { .. } => "policy-of-another",
             Self::Home(error) => error.code(),
             Self::Session(error) => error.code(),
+            Self::Vault(error) => error.code(),
+            Self::Prompt(error) => error.code(),
+            Self::VaultHasKey => "vault-has-key",
+            Self::VaultHasPassphrase => "vault-has-passphrase",
+            Self::Readable(_) => "memory-readable",
             Self::Unanswered(_) => "answer-lost",
             Self::Diagnosis { .. } => "cannot-diagnose",
             Self::NoProfile { .. } => "no-profile",
@@ -279,6 +301,15 @@ impl Refused {
             }
             Self::Home(error) => error.hint(),
             Self::Session(error) => error.hint(),
+            Self::Vault(error) => error.hint(),
+            Self::Prompt(error) => error.hint(),
+            Self::VaultHasKey => {
+                "seal it to a passphrase: cofferdam vault rotate --key --passphrase".into()
+            }
+            Self::VaultHasPassphrase => {
+                "give it a new one: cofferdam vault rotate --key --passphrase".into()
+            }
+            Self::Readable(source) => format!("the system said: {}", system_words(source)),
             Self::Unanswered(source) => {
                 format!("the system said: {}; make room where it goes", system_words(source))
             }

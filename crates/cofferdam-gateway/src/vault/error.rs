@@ -155,6 +155,8 @@ pub enum KeychainFault {
     Silent,
     /// It is locked, and nobody unlocked it.
     Locked,
+    /// It is the kernel's, and this session has none of its own.
+    NoSession,
     /// It has no such entry.
     Missing,
     /// It has more than one.
@@ -169,9 +171,10 @@ pub enum KeychainFault {
 
 impl KeychainFault {
     /// All of them.
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::Silent,
         Self::Locked,
+        Self::NoSession,
         Self::Missing,
         Self::Ambiguous,
         Self::TooLong,
@@ -185,6 +188,7 @@ impl KeychainFault {
         match self {
             Self::Silent => "keychain-silent",
             Self::Locked => "keychain-locked",
+            Self::NoSession => "keychain-no-session",
             Self::Missing => "keychain-missing",
             Self::Ambiguous => "keychain-ambiguous",
             Self::TooLong => "keychain-long",
@@ -359,6 +363,7 @@ impl fmt::Display for KeychainFault {
         out.write_str(match self {
             Self::Silent => "it did not answer within 5 seconds",
             Self::Locked => "it is locked",
+            Self::NoSession => "no bus answers, and this session has no keyring of the kernel's",
             Self::Missing => "it has no such entry",
             Self::Ambiguous => "it has more than one such entry",
             Self::TooLong => "it takes no secret of this length",
@@ -374,6 +379,10 @@ impl KeychainFault {
             Self::Silent | Self::Locked => {
                 "unlock it (log in, or open its program), and try again; or keep the secret in the \
                  vault"
+            }
+            Self::NoSession => {
+                "log in through PAM (pam_keyinit), or begin one: keyctl session - sh; or keep the \
+                 secret in the vault"
             }
             Self::Missing => {
                 "store it: cofferdam vault set --keychain NAME; the kernel's keyring forgets at a \

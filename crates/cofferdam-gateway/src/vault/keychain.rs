@@ -22,6 +22,8 @@ use super::secret::{SECRET_BYTES_MAX, Secret};
 
 /// Whose entries they are.
 const SERVICE: &str = "cofferdam";
+/// No name of a secret: it begins with a dot.
+const TRIAL: &str = ".trial";
 /// How long the bus, and a person who unlocks it, may take.
 const WITHIN: Duration = Duration::from_secs(5);
 /// The same for the process that asks, with its start.
@@ -64,24 +66,37 @@ impl Store {
         if let Ok(store) = zbus_secret_service_keyring_store::Store::new() {
             return Ok(Self { which: Keychain::SecretService, store });
         }
-        let store = linux_keyutils_keyring_store::Store::new().map_err(|error| fault(&error))?;
+        let store = linux_keyutils_keyring_store::Store::new();
+        let store = store.map_err(|_| KeychainFault::NoSession)?;
         Ok(Self { which: Keychain::Kernel, store })
     }
 
-    fn entry(&self, name: &Name) -> Result<Entry, KeychainFault> {
-        Entry::new_in_store(&self.store, SERVICE, name.as_str()).map_err(|error| fault(&error))
+    fn entry(&self, name: &str) -> Result<Entry, KeychainFault> {
+        Entry::new_in_store(&self.store, SERVICE, name).map_err(|error| self.fault(&error))
     }
-}
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "the enum is open")]
-const fn fault(error: &Error) -> KeychainFault {
-    match error {
-        Error::NoStorageAccess(_) => KeychainFault::Locked,
-        Error::NoEntry => KeychainFault::Missing,
-        Error::Ambiguous(_) => KeychainFault::Ambiguous,
-        Error::TooLong(..) => KeychainFault::TooLong,
-        Error::NotSupportedByStore(_) => KeychainFault::Unlisted,
-        _ => KeychainFault::Failed,
+    /// Without a keyring of the session's own the kernel takes a key, and gives it to nobody any more.
+    /// So something that is no secret is tried first.
+    fn takes(&self) -> Result<(), KeychainFault> {
+        if self.which == Keychain::SecretService {
+            return Ok(());
+        }
+        let trial = self.entry(TRIAL)?;
+        let tried = trial.set_secret(b"trial").and_then(|()| trial.delete_credential());
+        tried.map_err(|error| self.fault(&error))
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the enum is open")]
+    fn fault(&self, error: &Error) -> KeychainFault {
+        match error {
+            Error::NoStorageAccess(_) if self.which == Keychain::Kernel => KeychainFault::NoSession,
+            Error::NoStorageAccess(_) => KeychainFault::Locked,
+            Error::NoEntry => KeychainFault::Missing,
+            Error::Ambiguous(_) => KeychainFault::Ambiguous,
+            Error::TooLong(..) => KeychainFault::TooLong,
+            Error::NotSupportedByStore(_) => KeychainFault::Unlisted,
+            _ => KeychainFault::Failed,
+        }
     }
 }
 
@@ -105,8 +120,9 @@ fn within<T: Send + 'static>(
 pub fn get(name: &Name) -> Result<Secret, VaultError> {
     let asked = name.clone();
     let bytes = within(name.as_str(), move || {
-        let bytes = Store::open()?.entry(&asked)?.get_secret();
-        bytes.map(zeroize::Zeroizing::new).map_err(|error| fault(&error))
+        let store = Store::open()?;
+        let bytes = store.entry(asked.as_str())?.get_secret();
+        bytes.map(zeroize::Zeroizing::new).map_err(|error| store.fault(&error))
     })?;
     Ok(Secret::of(&bytes)?)
 }
@@ -119,8 +135,9 @@ pub fn set(name: &Name, secret: &Secret) -> Result<Keychain, VaultError> {
     let (asked, secret) = (name.clone(), secret.copy());
     within(name.as_str(), move || {
         let store = Store::open()?;
-        let stored = store.entry(&asked)?.set_secret(secret.expose());
-        stored.map(|()| store.which).map_err(|error| fault(&error))
+        store.takes()?;
+        let stored = store.entry(asked.as_str())?.set_secret(secret.expose());
+        stored.map(|()| store.which).map_err(|error| store.fault(&error))
     })
 }
 
@@ -132,8 +149,8 @@ pub fn remove(name: &Name) -> Result<Keychain, VaultError> {
     let asked = name.clone();
     within(name.as_str(), move || {
         let store = Store::open()?;
-        let removed = store.entry(&asked)?.delete_credential();
-        removed.map(|()| store.which).map_err(|error| fault(&error))
+        let removed = store.entry(asked.as_str())?.delete_credential();
+        removed.map(|()| store.which).map_err(|error| store.fault(&error))
     })
 }
 
@@ -144,7 +161,8 @@ pub fn remove(name: &Name) -> Result<Keychain, VaultError> {
 pub fn names() -> Result<Vec<String>, VaultError> {
     within("*", || {
         let spec = HashMap::from([("service", SERVICE)]);
-        let found = Store::open()?.store.search(&spec).map_err(|error| fault(&error))?;
+        let store = Store::open()?;
+        let found = store.store.search(&spec).map_err(|error| store.fault(&error))?;
         let name = |entry: &Entry| entry.get_attributes().ok()?.remove("username");
         let mut names: Vec<String> = found.iter().take(NAMES_MAX).filter_map(name).collect();
         names.sort();

@@ -6,6 +6,7 @@ mod home;
 mod pages;
 mod run;
 mod session;
+mod vault;
 
 use std::path::PathBuf;
 
@@ -18,6 +19,8 @@ pub(super) use home::HomeCommand;
 pub(super) use pages::Shell;
 pub(super) use run::{Inside, Program, What};
 pub(super) use session::{Approve, Credential, CredentialsCommand};
+pub(super) use session::Approve;
+pub(super) use vault::{VaultCommand, Which};
 
 /// Contains a command: it can work in the workspace and nowhere else.
 #[derive(Debug, Parser)]
@@ -78,6 +81,9 @@ pub(super) enum Command {
     /// Homes that are kept for a workspace (home = "project")
     #[command(subcommand, after_help = home::AFTER)]
     Home(HomeCommand),
+    /// Keep secrets, which no sandbox ever sees
+    #[command(subcommand, after_help = vault::AFTER)]
+    Vault(VaultCommand),
     /// List the sessions that run and can be asked
     #[command(after_help = session::AFTER_SESSIONS)]
     Sessions {
