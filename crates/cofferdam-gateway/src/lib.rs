@@ -22,6 +22,7 @@ mod direct;
 pub mod dns;
 mod doors;
 pub mod fields;
+pub mod foreign;
 pub mod forms;
 pub mod frames;
 mod gate;
