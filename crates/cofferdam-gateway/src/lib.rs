@@ -10,6 +10,7 @@
 //! its record; without a place in the log nothing is let through.
 #![cfg(target_os = "linux")]
 
+pub mod agent;
 pub mod answer;
 pub mod authority;
 pub mod body;
