@@ -10,6 +10,7 @@
 //! its record; without a place in the log nothing is let through.
 #![cfg(target_os = "linux")]
 
+pub mod agent;
 pub mod answer;
 pub mod authority;
 mod bearing;
@@ -25,6 +26,7 @@ mod direct;
 pub mod dns;
 mod doors;
 pub mod fields;
+pub mod foreign;
 pub mod forms;
 pub mod frames;
 mod gate;
