@@ -5,6 +5,7 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeMap;
+use std::os::fd::AsFd as _;
 use std::rc::Rc;
 use std::{fmt, io};
 
@@ -14,7 +15,7 @@ use cofferdam_policy::model::Clause;
 use cofferdam_policy::output::Canary;
 use rustix::rand::{GetRandomFlags, getrandom};
 use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
+use tokio::net::UnixStream;
 use tokio::sync::{Mutex, watch};
 use tokio::time::{Duration, Instant};
 use zeroize::Zeroizing;
@@ -36,7 +37,7 @@ pub(crate) struct Credentials {
     /// Who reads them anew.
     reader: RefCell<Option<Reader>>,
     /// The same, once there is a reactor.
-    heard: OnceCell<AsyncFd<Reader>>,
+    heard: OnceCell<(Reader, UnixStream)>,
     /// One question at a time.
     asks: Mutex<()>,
 }
@@ -212,9 +213,11 @@ impl Credentials {
     /// Hears who reads secrets anew. To be called where there is a reactor.
     pub(crate) fn hear(&self) -> io::Result<()> {
         if let Some(reader) = self.reader.take() {
-            let heard = AsyncFd::register_with_interest(reader, Interest::READABLE)?;
+            // It tells when there is something to hear, and that is all.
+            let bell = std::os::unix::net::UnixStream::from(reader.as_fd().try_clone_to_owned()?);
+            bell.set_nonblocking(true)?;
             // Set once.
-            drop(self.heard.set(heard));
+            drop(self.heard.set((reader, UnixStream::from_std(bell)?)));
         }
         Ok(())
     }
@@ -223,17 +226,16 @@ impl Credentials {
     /// to be had, so does the one that was: the code says why.
     pub(crate) async fn rotate(&self, name: &str) -> Result<(), String> {
         let gone = |_: io::Error| "no-reader".to_owned();
-        let (Some(held), Some(reader)) = (self.named(name), self.heard.get()) else {
+        let (Some(held), Some((reader, bell))) = (self.named(name), self.heard.get()) else {
             return Err("secret-in-variable".into());
         };
         let _one = self.asks.lock().await;
-        reader.get_ref().ask(name).map_err(gone)?;
-        let secret = loop {
-            let mut ready = reader.readable().await.map_err(gone)?;
-            match reader.get_ref().answer().map_err(gone)? {
-                Some(answer) => break answer?,
-                None => ready.clear_ready(),
-            }
+        reader.ask(name).map_err(gone)?;
+        let secret = {
+            let heard = bell.async_io(Interest::READABLE, || {
+                reader.answer()?.ok_or_else(|| io::ErrorKind::WouldBlock.into())
+            });
+            heard.await.map_err(gone)??
         };
         made_for(&secret).map_err(|(code, _)| code.to_owned())?;
         *held.secret.borrow_mut() = Rc::new(secret);

@@ -19,7 +19,6 @@ pub(super) use home::HomeCommand;
 pub(super) use pages::Shell;
 pub(super) use run::{Inside, Program, What};
 pub(super) use session::{Approve, Credential, CredentialsCommand};
-pub(super) use session::Approve;
 pub(super) use vault::{VaultCommand, Which};
 
 /// Contains a command: it can work in the workspace and nowhere else.
