@@ -36,7 +36,7 @@ fn allowed(bytes: &[u8], questions: Questions) -> Option<usize> {
         }
         [0x1B, b'7' | b'8' | b'=' | b'>' | b'D' | b'E' | b'H' | b'M', ..] => Some(2),
         [0x1B, b'(' | b')', b'0' | b'B', ..] => Some(3),
-        [0x80.., ..] => {
+        [0x80..=0xFF, ..] => {
             let letter = (2..=4).find_map(|length| {
                 let text = std::str::from_utf8(bytes.get(..length)?).ok()?;
                 text.chars().next().filter(|letter| letter.len_utf8() == length)

@@ -7,6 +7,7 @@
 //!
 //! Nothing here calls `fsync(2)`: a record survives the end of every process, not a power cut.
 
+mod escaped;
 mod event;
 mod filter;
 mod log;
@@ -15,6 +16,7 @@ mod record;
 mod tell;
 mod verify;
 
+pub use escaped::escaped;
 pub use event::{
     Alarm, Asked, Connection, Event, ExitKind, NameDenied, OutputKept, Request, RuleCount,
 };

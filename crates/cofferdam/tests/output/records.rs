@@ -42,10 +42,7 @@ fn no_name_forges_a_record_or_a_note() {
             !raw.lines().any(|line| line.starts_with("{\"hash\":\"00\"")),
             "{why}: no record more"
         );
-        assert!(
-            is_plain(&raw.replace('\u{202e}', "").replace('\u{9b}', "")),
-            "{why}: JSON escapes the rest"
-        );
+        assert!(is_plain(&raw), "{why}: the file may be shown as it is");
         let verified = cofferdam::audit::verify(&place.audit_log()).unwrap();
         assert_eq!(usize::try_from(verified.records).unwrap(), raw.lines().count(), "{why}");
         let show = || place.command(programs().join("cofferdam"));
