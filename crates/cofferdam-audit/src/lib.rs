@@ -13,6 +13,7 @@ mod filter;
 mod log;
 mod read;
 mod record;
+pub mod redact;
 mod tell;
 mod verify;
 

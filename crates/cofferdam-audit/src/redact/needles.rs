@@ -1,0 +1,205 @@
+//! What is looked for, in each form that it may take.
+
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+use super::Found;
+use super::grams::{Hit, Patterns};
+use super::plain::{Splits, is_blank, plain};
+
+/// Fewest bytes of a needle, blanks not counted: what is shorter turns up by chance.
+pub const NEEDLE_BYTES_MIN: usize = 6;
+/// Most bytes of a needle: a private key of RSA with 4,096 bits has 3,300 as PEM.
+pub const NEEDLE_BYTES_MAX: usize = 4_096;
+/// Most needles: a thousand canaries, and what sessions have.
+pub const NEEDLES_MAX: usize = 2_048;
+
+/// Which needle, by a number that its giver chose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Label(pub usize);
+
+/// In which form a needle stood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Encoding {
+    /// As it is; blanks within and escapes of JSON, HTML or URLs do not count.
+    Plain,
+    /// Base64 of either alphabet (RFC 4648, 4 and 5), at any place within what was encoded.
+    Base64,
+    /// Hexadecimal digits of one case.
+    Hex,
+    /// Last byte first.
+    Reversed,
+}
+
+impl Encoding {
+    /// Stable name for scripts and the log.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Base64 => "base64",
+            Self::Hex => "hex",
+            Self::Reversed => "reversed",
+        }
+    }
+}
+
+/// Why a needle is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NeedleFault {
+    /// Fewer than [`NEEDLE_BYTES_MIN`] bytes that are no blanks.
+    Short(Label),
+    /// More than [`NEEDLE_BYTES_MAX`].
+    Long(Label),
+    /// More than [`NEEDLES_MAX`] of them.
+    Many,
+}
+
+impl NeedleFault {
+    /// Stable name for scripts and the log.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Short(_) => "needle-short",
+            Self::Long(_) => "needle-long",
+            Self::Many => "needle-many",
+        }
+    }
+}
+
+impl fmt::Display for NeedleFault {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Short(_) => write!(
+                out,
+                "what has fewer than {NEEDLE_BYTES_MIN} bytes besides blanks turns up by chance"
+            ),
+            Self::Long(_) => write!(out, "it has more than {NEEDLE_BYTES_MAX} bytes"),
+            Self::Many => write!(out, "there are more than {NEEDLES_MAX} of them"),
+        }
+    }
+}
+
+impl std::error::Error for NeedleFault {}
+
+/// What is looked for. Its copies of the needles are overwritten when it goes.
+pub struct Needles {
+    patterns: Patterns,
+    /// What each pattern tells, by its number.
+    pub(super) told: Vec<Found>,
+}
+
+impl fmt::Debug for Needles {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Needles").field("patterns", &self.told.len()).finish_non_exhaustive()
+    }
+}
+
+impl Needles {
+    /// Each needle in all its forms.
+    ///
+    /// # Errors
+    /// [`NeedleFault`] for a needle that is too short or too long, or too many of them.
+    pub fn new<'b>(
+        needles: impl IntoIterator<Item = (Label, &'b [u8])>,
+    ) -> Result<Self, NeedleFault> {
+        let (mut forms, mut told) = (Vec::new(), Vec::new());
+        for (count, (label, needle)) in needles.into_iter().enumerate() {
+            if count >= NEEDLES_MAX {
+                return Err(NeedleFault::Many);
+            }
+            if needle.len() > NEEDLE_BYTES_MAX {
+                return Err(NeedleFault::Long(label));
+            }
+            if needle.iter().filter(|&&byte| !is_blank(byte)).count() < NEEDLE_BYTES_MIN {
+                return Err(NeedleFault::Short(label));
+            }
+            let mut own: Vec<(Encoding, Zeroizing<Vec<u8>>)> = Vec::new();
+            for (encoding, form) in expand(needle) {
+                if form.len() >= NEEDLE_BYTES_MIN && !own.iter().any(|other| other.1 == form) {
+                    own.push((encoding, form));
+                }
+            }
+            for (encoding, form) in own {
+                forms.push(form);
+                told.push(Found { label, encoding });
+            }
+        }
+        Ok(Self { patterns: Patterns::new(forms), told })
+    }
+
+    /// What is searched for, each with a number.
+    #[must_use]
+    pub fn patterns(&self) -> &Patterns {
+        &self.patterns
+    }
+
+    /// What a hit tells.
+    pub(super) fn told(&self, hit: Hit) -> Option<Found> {
+        self.told.get(hit.pattern).copied()
+    }
+}
+
+/// The forms of one needle. Those that views of a stream without blanks and escapes show are among them.
+fn expand(needle: &[u8]) -> Vec<(Encoding, Zeroizing<Vec<u8>>)> {
+    let mut forms = Vec::new();
+    let bare =
+        Zeroizing::new(needle.iter().copied().filter(|&b| !is_blank(b)).collect::<Vec<u8>>());
+    let once = plain(needle, Splits::Blanks);
+    let twice = plain(&once, Splits::Blanks);
+    for plain in [Zeroizing::new(needle.to_vec()), bare, once, twice, form(needle)] {
+        let reversed = plain.iter().rev().copied().collect();
+        forms.push((Encoding::Plain, plain));
+        forms.push((Encoding::Reversed, Zeroizing::new(reversed)));
+    }
+    for skip in 0..3 {
+        for alphabet in [STANDARD, URL] {
+            forms.push((Encoding::Base64, base64(needle, skip, alphabet)));
+        }
+    }
+    for digits in [b"0123456789abcdef", b"0123456789ABCDEF"] {
+        forms.push((Encoding::Hex, hex(needle, digits)));
+    }
+    forms
+}
+
+/// As a form is sent: `+` for each space.
+fn form(needle: &[u8]) -> Zeroizing<Vec<u8>> {
+    let form = needle.iter().map(|&byte| if byte == b' ' { b'+' } else { byte });
+    Zeroizing::new(form.filter(|&byte| !is_blank(byte)).collect())
+}
+
+/// RFC 4648, 4.
+const STANDARD: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+/// RFC 4648, 5.
+const URL: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+/// The letters that `needle` alone decides where it stands `skip` bytes behind a multiple of three.
+fn base64(needle: &[u8], skip: usize, alphabet: &[u8; 64]) -> Zeroizing<Vec<u8>> {
+    let mut letters = Zeroizing::new(Vec::with_capacity(needle.len() * 4 / 3 + 1));
+    // So many bits of the first byte belong to a letter that the byte before has a part in.
+    let mut open = match skip {
+        0 => 0,
+        1 => 4,
+        _ => 2,
+    };
+    let (mut bits, mut count) = (0_u32, 0_u32);
+    for &byte in needle {
+        bits = (bits << 8) | u32::from(byte);
+        count += 8 - open;
+        open = 0;
+        while count >= 6 {
+            count -= 6;
+            let letter = usize::try_from((bits >> count) & 63).unwrap_or_default();
+            letters.extend(alphabet.get(letter));
+        }
+        bits &= 63;
+    }
+    letters
+}
+
+fn hex(needle: &[u8], digits: &[u8; 16]) -> Zeroizing<Vec<u8>> {
+    let nibbles = needle.iter().flat_map(|&byte| [byte >> 4, byte & 15]);
+    Zeroizing::new(nibbles.filter_map(|nibble| digits.get(usize::from(nibble)).copied()).collect())
+}
