@@ -35,6 +35,6 @@ pub use limits::Hit;
 pub use monitor::Running;
 pub use outcome::Outcome;
 pub use refusal::StartRefusal;
-pub use standin::{Encoding, Found, Label, Needles};
+pub use standin::Masks;
 pub use streams::{Sink, Streams};
 pub use trust::{Trust, TrustError};

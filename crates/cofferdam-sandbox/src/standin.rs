@@ -1,47 +1,44 @@
-//! A stand-in of the masker's shape until it is here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Label(pub usize);
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Encoding {
-    Plain,
-}
-impl Encoding {
+//! A masker of plain needles, of the shape of the one to come.
+
+use cofferdam_audit::redact::{Finder, Found, Needles};
+
+/// What a [`Masker`] looks for.
+#[derive(Debug)]
+pub struct Masks(Vec<(Found, Vec<u8>)>);
+
+impl Masks {
+    /// The forms of all needles.
     #[must_use]
-    pub const fn name(self) -> &'static str {
-        "plain"
+    pub fn new(needles: &Needles) -> Self {
+        let patterns = needles.patterns();
+        let forms = (0..).map(|number| patterns.get(number)).take_while(|form| !form.is_empty());
+        let told = |form: &[u8]| Some((Finder::new(needles).feed(form)?, form.to_vec()));
+        Self(forms.filter_map(told).collect())
     }
 }
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Found {
-    pub label: Label,
-    pub encoding: Encoding,
-}
+
+/// Puts `[redacted]` where a needle stands.
 #[derive(Debug)]
-pub struct Needles(Vec<(Label, Vec<u8>)>);
-impl Needles {
-    pub fn new<'b>(needles: impl IntoIterator<Item = (Label, &'b [u8])>) -> Result<Self, String> {
-        Ok(Self(needles.into_iter().map(|(label, text)| (label, text.to_vec())).collect()))
-    }
-}
-#[derive(Debug)]
-pub struct Masker<'n> {
-    needles: &'n Needles,
+pub(crate) struct Masker<'m> {
+    masks: &'m Masks,
     held: Vec<u8>,
 }
-impl<'n> Masker<'n> {
-    pub fn new(needles: &'n Needles) -> Self {
-        Self { needles, held: Vec::new() }
+
+impl<'m> Masker<'m> {
+    pub(crate) fn new(masks: &'m Masks) -> Self {
+        Self { masks, held: Vec::new() }
     }
-    pub fn feed(&mut self, piece: &[u8], out: &mut Vec<u8>, found: &mut dyn FnMut(Found)) {
+
+    pub(crate) fn feed(&mut self, piece: &[u8], out: &mut Vec<u8>, found: &mut dyn FnMut(Found)) {
         self.held.extend_from_slice(piece);
         let mut at = 0;
         while at < self.held.len() {
             let rest = self.held.get(at..).unwrap_or_default();
-            if let Some((label, needle)) = self.needles.0.iter().find(|n| rest.starts_with(&n.1)) {
-                found(Found { label: *label, encoding: Encoding::Plain });
+            if let Some((told, needle)) = self.masks.0.iter().find(|n| rest.starts_with(&n.1)) {
+                found(*told);
                 out.extend_from_slice(b"[redacted]");
                 at += needle.len();
-            } else if self.needles.0.iter().any(|n| n.1.starts_with(rest)) {
+            } else if self.masks.0.iter().any(|n| n.1.starts_with(rest)) {
                 break;
             } else {
                 out.extend(rest.first());
@@ -50,7 +47,12 @@ impl<'n> Masker<'n> {
         }
         self.held.drain(..at);
     }
-    pub fn flush(&mut self, out: &mut Vec<u8>) {
+
+    pub(crate) fn flush(&mut self, out: &mut Vec<u8>, _: &mut dyn FnMut(Found)) {
         out.append(&mut self.held);
+    }
+
+    pub(crate) fn pending(&self) -> usize {
+        self.held.len()
     }
 }
