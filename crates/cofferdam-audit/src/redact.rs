@@ -7,19 +7,26 @@
 
 mod finder;
 mod grams;
+mod mask;
 mod needles;
 mod plain;
 #[cfg(test)]
 mod slow;
+mod splice;
+#[cfg(test)]
+mod splice_tests;
 #[cfg(test)]
 mod tests;
+mod tokens;
 
 pub use finder::Finder;
 pub use grams::{Hit, Patterns};
+pub use mask::{Masker, Masks};
 pub use needles::{
-    Encoding, Label, NEEDLE_BYTES_MAX, NEEDLE_BYTES_MIN, NEEDLES_MAX, NeedleFault, Needles,
+    Encoding, Label, NEEDLE_BYTES_MAX, NEEDLE_BYTES_MIN, NEEDLES_MAX, NeedleFault, Needles, pair,
 };
 pub use plain::{Read, Splits, read};
+pub use splice::{Edge, Form, Forms, Splice};
 
 /// A needle that was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,6 +13,7 @@
 pub mod answer;
 pub mod authority;
 pub mod body;
+pub mod coding;
 mod confine;
 mod content;
 mod control;
@@ -38,6 +39,7 @@ pub mod ranges;
 pub mod rate;
 mod relay;
 mod rules;
+pub mod scrub;
 pub mod socks;
 mod stream;
 pub mod synthetic;

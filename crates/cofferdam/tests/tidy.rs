@@ -17,8 +17,8 @@ const ARROWS: &[(&str, &[&str], &str)] = &[
     ("cofferdam-audit", &[], "a log is readable without the product"),
     (
         "cofferdam-gateway",
-        &["cofferdam-plan", "cofferdam-policy", "cofferdam-sys"],
-        "asks the judge, dials, and confines itself",
+        &["cofferdam-audit", "cofferdam-plan", "cofferdam-policy", "cofferdam-sys"],
+        "asks the judge, dials, looks for secrets, and confines itself",
     ),
     ("cofferdam-init", &["cofferdam-plan", "cofferdam-sys"], "pid 1 obeys a plan, no more"),
     ("cofferdam-plan", &["cofferdam-policy"], "compiles what the policy says"),

@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 use super::Found;
 use super::grams::{Hit, Patterns};
 use super::plain::{Splits, is_blank, plain};
+use super::splice::{Edge, Form};
 
 /// Fewest bytes of a needle, blanks not counted: what is shorter turns up by chance.
 pub const NEEDLE_BYTES_MIN: usize = 6;
@@ -162,6 +163,68 @@ fn expand(needle: &[u8]) -> Vec<(Encoding, Zeroizing<Vec<u8>>)> {
         forms.push((Encoding::Hex, hex(needle, digits)));
     }
     forms
+}
+
+/// The forms of a secret, each with the same form of what is put in its place. One of a few bytes turns up
+/// by chance: that is for the caller to say.
+///
+/// # Errors
+/// `None` unless both have one length.
+#[must_use]
+pub fn pair(real: &[u8], put: &[u8]) -> Option<Vec<Form>> {
+    if real.len() != put.len() {
+        return None;
+    }
+    let solid = || real.iter().zip(put).filter(|(real, _)| !is_blank(**real));
+    let bare: Plainly = (solid().map(|row| *row.0).collect(), solid().map(|row| *row.1).collect());
+    let once = (plain(real, Splits::Blanks).to_vec(), plain(put, Splits::Blanks).to_vec());
+    let mut forms = Vec::new();
+    for (real, put) in [(real.to_vec(), put.to_vec()), bare, once] {
+        let (real, put) = (Zeroizing::new(real), Zeroizing::new(put));
+        let backwards = |bytes: &[u8]| Zeroizing::new(bytes.iter().rev().copied().collect());
+        forms.push(Form::plain(backwards(&real), backwards(&put)));
+        forms.push(Form::plain(real, put));
+    }
+    for skip in 0..3 {
+        for alphabet in [STANDARD, URL] {
+            let letters = base64(real, skip, alphabet);
+            let form = Form::plain(letters, base64(put, skip, alphabet));
+            forms.push(Form { lead: lead(real, put, skip), trail: trail(real, put, skip), ..form });
+        }
+    }
+    for digits in [b"0123456789abcdef", b"0123456789ABCDEF"] {
+        forms.push(Form::plain(hex(real, digits), hex(put, digits)));
+    }
+    forms.retain(|form| {
+        let same_length = form.put.as_ref().is_some_and(|put| put.len() == form.real.len());
+        same_length && form.real.len() >= NEEDLE_BYTES_MIN
+    });
+    Some(forms)
+}
+
+/// Bytes and what is put there.
+type Plainly = (Vec<u8>, Vec<u8>);
+
+/// Bits of the first bytes that are in the letter before.
+fn lead(real: &[u8], put: &[u8], skip: usize) -> Option<Edge> {
+    let (mask, shift) = match skip {
+        0 => return None,
+        1 => (0x0F, 4),
+        _ => (0x03, 6),
+    };
+    let (real, put) = (real.first()? >> shift, put.first()? >> shift);
+    (real != put).then_some(Edge { mask, real, put })
+}
+
+/// Bits of the last bytes that are in the letter behind.
+fn trail(real: &[u8], put: &[u8], skip: usize) -> Option<Edge> {
+    let (mask, shift) = match (skip + real.len()) % 3 {
+        0 => return None,
+        1 => (0x30, 4),
+        _ => (0x3C, 2),
+    };
+    let (real, put) = ((real.last()? << shift) & mask, (put.last()? << shift) & mask);
+    (real != put).then_some(Edge { mask, real, put })
 }
 
 /// As a form is sent: `+` for each space.

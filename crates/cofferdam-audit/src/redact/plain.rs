@@ -111,14 +111,14 @@ fn pair(rest: &[u8], high: u32) -> Read {
     }
 }
 
-/// `&#65;` and `&#x41;`, the semicolon or not (HTML, 13.2.5.80).
+/// `&#65;` and `&#x41;`, the semicolon or not (HTML, 13.2.5.80); and a few names.
 fn reference(rest: &[u8]) -> Read {
     let none = Read::Byte(1, b'&');
     let (begun, base, rest) = match rest {
         [] | [b'#'] | [b'#', b'x' | b'X'] => return Read::Short,
         [b'#', b'x' | b'X', rest @ ..] => (3, 16, rest),
         [b'#', rest @ ..] => (2, 10, rest),
-        [_, ..] => return none,
+        [_, ..] => return named(rest),
     };
     let mut code = 0_u32;
     for (count, byte) in rest.iter().take(REFERENCE_DIGITS_MAX + 1).enumerate() {
@@ -130,6 +130,20 @@ fn reference(rest: &[u8]) -> Read {
         }
     }
     Read::Short
+}
+
+/// Names of characters that markup and what is written into it need.
+const NAMED: [(&[u8], u8); 5] =
+    [(b"amp;", b'&'), (b"lt;", b'<'), (b"gt;", b'>'), (b"quot;", b'"'), (b"apos;", b'\'')];
+
+/// `&amp;`.
+fn named(rest: &[u8]) -> Read {
+    let whole = NAMED.iter().find(|(name, _)| rest.starts_with(name));
+    match whole {
+        Some((name, byte)) => Read::Byte(1 + name.len(), *byte),
+        None if NAMED.iter().any(|(name, _)| name.starts_with(rest)) => Read::Short,
+        None => Read::Byte(1, b'&'),
+    }
 }
 
 /// Behind an ESC: `[`, parameters, intermediates and one last byte (ECMA-48, 5.4); or intermediates and one
@@ -277,6 +291,11 @@ impl Plain {
     /// Whether it waits for what comes next.
     pub(super) fn is_waiting(&self) -> bool {
         self.equals || !self.held.is_empty()
+    }
+
+    /// Bytes at the end of what came that may begin an escape.
+    pub(super) fn held(&self) -> usize {
+        self.held.len()
     }
 
     /// Where the first byte stands that may begin an escape.
