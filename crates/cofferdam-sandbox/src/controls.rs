@@ -7,12 +7,11 @@ use std::os::fd::BorrowedFd;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use cofferdam_audit::redact::{Encoding, Found, Label};
+use cofferdam_audit::redact::{Encoding, Found, Label, Masker, Masks};
 use cofferdam_plan::plan::{Escapes, Most, Output};
 use rustix::io::{Errno, read};
 
 use crate::escapes::{Filter, Questions, Refused};
-use crate::standin::{Masker, Masks};
 use crate::streams::CHUNK;
 
 /// So long what may be the beginning of a string that must not leave is kept back for its rest. Nobody who

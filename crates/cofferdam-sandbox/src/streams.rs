@@ -9,6 +9,7 @@ use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
 
+use cofferdam_audit::redact::Masks;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, Mode, OFlags, fcntl_getfl, fstat, makedev, open};
 use rustix::io::{Errno, ioctl_fionread, read, write};
@@ -18,7 +19,6 @@ use rustix::termios::{InputModes, isatty, tcgetattr};
 use crate::answers::Answers;
 use crate::controls::{Controls, Kept, Leads, Leak, Passed, Rules, Stream};
 use crate::screen::Screen;
-use crate::standin::Masks;
 use crate::terminal::ready;
 
 /// As much as a pipe takes at once by default. Bytes.

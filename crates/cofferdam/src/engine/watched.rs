@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use cofferdam_audit::redact::{Label, Needles};
+use cofferdam_audit::redact::{Label, Masks, Needles};
 use cofferdam_audit::{Alarm, Event, OutputKept};
 use cofferdam_policy::credentials::{MARK, MARK_HEX};
 use cofferdam_policy::model::{Clause, Policy};
 use cofferdam_policy::output::{Output, Redaction};
 use cofferdam_sandbox::escapes::Refused as Sequences;
-use cofferdam_sandbox::{Kept, Leak, Masks, Stream};
+use cofferdam_sandbox::{Kept, Leak, Stream};
 
 use crate::refused::Refused;
 
