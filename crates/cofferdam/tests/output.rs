@@ -9,10 +9,10 @@
 
 #[path = "output/bounds.rs"]
 mod bounds;
+#[path = "output/forgery.rs"]
+mod forgery;
 #[path = "output/masks.rs"]
 mod masks;
-#[path = "output/records.rs"]
-mod records;
 #[path = "support/mod.rs"]
 mod support;
 #[path = "output/terminals.rs"]
