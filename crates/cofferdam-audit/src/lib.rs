@@ -7,6 +7,7 @@
 //!
 //! Nothing here calls `fsync(2)`: a record survives the end of every process, not a power cut.
 
+mod escaped;
 mod event;
 mod filter;
 mod log;
@@ -16,6 +17,7 @@ pub mod redact;
 mod tell;
 mod verify;
 
+pub use escaped::escaped;
 pub use event::{
     Alarm, Asked, Connection, Event, ExitKind, NameDenied, OutputKept, Request, RuleCount,
 };

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
+use crate::escaped::escaped;
 use crate::event::Event;
 
 /// Longest line, newline included; a plan is far smaller. Bytes.
@@ -120,9 +121,10 @@ pub(crate) fn line(
     event: &Event,
 ) -> serde_json::Result<(Head, Vec<u8>)> {
     let seq = last.seq + 1;
-    let object = serde_json::to_vec(&Written { prev: &last.hash, seq, session, time, event })?;
+    let object = serde_json::to_string(&Written { prev: &last.hash, seq, session, time, event })?;
+    let object = escaped(&object);
     // Without its brace, which stands before the hash.
-    let rest = object.get(1..).unwrap_or_default();
+    let rest = object.as_bytes().get(1..).unwrap_or_default();
     let hash = hex_sha256(&[rest]);
     let bytes = [BEGIN, hash.as_bytes(), AFTER, rest, b"\n"].concat();
     Ok((Head { seq, hash }, bytes))

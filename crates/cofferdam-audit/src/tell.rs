@@ -363,6 +363,76 @@ mod tests {
         }
     }
 
+    /// Whatever an event holds: no part begins a line, or ends one.
+    #[test]
+    fn nothing_forges_a_line() {
+        let evil = "x\\n2026-01-01 forged\\r\\u001b[2K\\u202e\\t\\u009b";
+        for (event, lines) in [
+            (
+                r#"{"kind":"alarm","what":"E","name":"E","place":"E","encoding":"E","clause":"E","times":1}"#,
+                2,
+            ),
+            (r#"{"kind":"output","stream":"E","refused":{"E":1}}"#, 1),
+            (
+                r#"{"kind":"name","operation":"E","path":"E","clause":"E","why":"E","fix":"E","times":1}"#,
+                3,
+            ),
+            (r#"{"kind":"limit","limit":"E","value":"E","what":"E"}"#, 1),
+            (r#"{"kind":"refusal","code":"E","message":"E","hint":"E"}"#, 2),
+            (r#"{"kind":"mount-fell","path":"E","guard":"E","action":"E"}"#, 1),
+            (r#"{"kind":"exit","outcome":{"code":0},"duration_ms":1,"note":"E"}"#, 1),
+            (
+                r#"{"kind":"connection","way":"E","host":"E","port":1,"protocol":"E","address":"E","verdict":"E","code":"E","clause":"E","why":"E","fix":"E","sent":0,"received":0,"duration_ms":0,"times":1}"#,
+                3,
+            ),
+            (
+                r#"{"kind":"rules","rules":[{"clause":"E","allowed":1,"denied":2,"failed":3,"sent":4,"received":5}]}"#,
+                2,
+            ),
+            (r#"{"kind":"policy-refused","source":"E","code":"E","why":"E","by":1}"#, 2),
+            (r#"{"kind":"uncontrolled","why":"E"}"#, 1),
+            (r#"{"kind":"E","E":"E"}"#, 1),
+        ] {
+            let event = event.replace('E', evil);
+            let line = format!(
+                r#"{{"hash":"","prev":"","seq":1,"session":"s","time":"t","event":{event}}}"#
+            );
+            let told = tell(&parse(line.as_bytes()).unwrap());
+            assert_eq!(told.len(), lines, "{event}: {told:?}");
+            let breaks = |line: &String| line.contains(['\n', '\r']);
+            assert!(!told.iter().any(breaks), "{event}: {told:?}");
+        }
+    }
+
+    #[test]
+    fn alarms_in_words() {
+        for (event, want, why) in [
+            (
+                r#"{"kind":"alarm","what":"canary","name":"invoice","place":"standard output","encoding":"base64","clause":"canary.invoice (p:4)","times":3}"#,
+                &[
+                    "canary invoice on its way to standard output (base64), 3 times: masked",
+                    "by canary.invoice (p:4)",
+                ][..],
+                "",
+            ),
+            (
+                r#"{"kind":"alarm","what":"stand-in","place":"the terminal","encoding":"plain","clause":"credentials (built-in)","times":1}"#,
+                &[
+                    "stand-in on its way to the terminal (plain): masked",
+                    "by credentials (built-in)",
+                ],
+                "without a name",
+            ),
+            (
+                r#"{"kind":"output","stream":"the terminal","refused":{"clipboard":1,"title":20}}"#,
+                &["taken out of the terminal, escape sequences by kind: clipboard 1, title 20"],
+                "",
+            ),
+        ] {
+            check(event, want, why);
+        }
+    }
+
     #[test]
     fn denied_names_in_words() {
         for (event, want, why) in [

@@ -105,7 +105,7 @@ pub fn compile(policy: &Policy, host: &Host, task: impl Into<Task>) -> Result<Pl
         rules,
         bounds: held.bounds,
         egress,
-        output: output::of(policy),
+        output: policy.output.clone(),
     })
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use cofferdam_policy::Rules;
 use cofferdam_policy::credentials::Placed;
 use cofferdam_policy::model::{Shown, Variable};
-pub use cofferdam_policy::output::{Escapes, Most, Redaction};
+pub use cofferdam_policy::output::{Escapes, Most, Output, Redaction};
 
 pub use crate::content::{Content, Trusted};
 use crate::coverage::Coverage;
@@ -32,7 +32,8 @@ pub struct Plan {
     pub bounds: Bounds,
     /// What the gateway consults; `None` where the network is closed, and then there is no gateway.
     pub egress: Option<Egress>,
-    /// What the engine does with what the workload writes to its streams.
+    /// What the engine does with what the workload writes to its streams. Canaries are not here: what init
+    /// does not know nobody reads inside.
     pub output: Output,
 }
 
@@ -97,19 +98,6 @@ pub struct Bounds {
     pub wall_time: Option<u64>,
     /// From there to the kill. Seconds.
     pub grace: u64,
-}
-
-/// What becomes of what the workload writes. Canaries are not here: init has no part in any of this, and
-/// what it does not know nobody reads inside.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "json", derive(serde::Serialize))]
-pub struct Output {
-    /// Which escape sequences pass.
-    pub escapes: Escapes,
-    /// Whether stand-ins and canaries are masked.
-    pub redaction: Redaction,
-    /// Most that is passed on.
-    pub most: Option<Most>,
 }
 
 /// The program that the sandbox is for.

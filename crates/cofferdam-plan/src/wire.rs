@@ -8,13 +8,14 @@ use std::path::PathBuf;
 
 use cofferdam_policy::judge::Access as View;
 use cofferdam_policy::model::{Clause, Shown, Variable};
+use cofferdam_policy::output::Canary;
 
 use crate::content::Content;
 use crate::coverage::{Coverage, Extent};
 use crate::message::{Believed, Ended, FromGateway, Lent, Order, Report, ToGateway, Way, Went};
 use crate::plan::{
-    Access, Argument, Aside, Bounds, Carrier, Expect, Guard, Idmap, Opening, Plan, Resource,
-    Spaces, Step, Streams, Workload,
+    Access, Argument, Aside, Bounds, Carrier, Escapes, Expect, Guard, Idmap, Most, Opening, Output,
+    Plan, Redaction, Resource, Spaces, Step, Streams, Workload,
 };
 
 /// The bytes are not what this build writes.
@@ -240,9 +241,13 @@ macro_rules! wire_enum {
 
 mod egress;
 mod names;
-mod output;
 
 wire_struct!(Plan { build, wall, setup, workload, coverage, rules, bounds, egress, output });
+wire_struct!(Output { escapes, escapes_clause, redaction, redaction_clause, most });
+wire_struct!(Most { bytes, clause });
+wire_struct!(Canary { name, text, clause });
+wire_enum!(Escapes { 0 => Safe, 1 => Always, 2 => Raw });
+wire_enum!(Redaction { 0 => On, 1 => Off });
 wire_struct!(Bounds { memory, processes, cpus, file_size, wall_time, grace });
 wire_struct!(Workload { command, search, environment, directory, streams });
 wire_struct!(Streams { input, output, error });

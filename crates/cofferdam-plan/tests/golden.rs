@@ -484,6 +484,17 @@ fn limits_by_process() {
     check("limits-process", &planned(text, &facts(&ORDINARY, &[]), &host));
 }
 
+/// What becomes of the output: bounds, planted strings, and what a person has switched off.
+#[test]
+fn output() {
+    let text = "[output]\nescape_sequences = 'always'\nmax_bytes = '64MiB'\n\
+                [canary]\ninvoice = 'no-such-invoice'\n";
+    check("output", &planned(text, &facts(&ORDINARY, &[]), &host()));
+    let text = "[output]\nescape_sequences = 'raw'\nredact = false\n\
+                [canary]\ninvoice = 'no-such-invoice'\n";
+    check("output-raw", &planned(text, &facts(&ORDINARY, &[]), &host()));
+}
+
 /// A limit for the whole sandbox that nobody holds is none: it is refused, with both remedies.
 #[test]
 fn limits_without_a_plan() {

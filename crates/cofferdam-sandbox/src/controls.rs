@@ -7,11 +7,11 @@ use std::os::fd::BorrowedFd;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use cofferdam_audit::redact::{Encoding, Found, Label, Masker, Masks};
 use cofferdam_plan::plan::{Escapes, Most, Output};
 use rustix::io::{Errno, read};
 
 use crate::escapes::{Filter, Questions, Refused};
-use crate::standin::{Encoding, Found, Label, Masker, Needles};
 use crate::streams::CHUNK;
 
 /// So long what may be the beginning of a string that must not leave is kept back for its rest. Nobody who
@@ -66,15 +66,15 @@ pub struct Kept {
 /// What holds for all streams of a workload.
 pub(crate) struct Rules<'n> {
     escapes: Escapes,
-    needles: Option<&'n Needles>,
+    masks: Option<&'n Masks>,
     most: Option<(Most, Rc<Cell<u64>>)>,
 }
 
 impl<'n> Rules<'n> {
-    pub(crate) fn new(output: &Output, needles: Option<&'n Needles>) -> Self {
+    pub(crate) fn new(output: &Output, masks: Option<&'n Masks>) -> Self {
         let most = output.most.clone().map(|most| (most.bytes, most));
         let most = most.map(|(bytes, most)| (most, Rc::new(Cell::new(bytes))));
-        Self { escapes: output.escapes, needles, most }
+        Self { escapes: output.escapes, masks, most }
     }
 
     /// What a stream goes through that leads to a terminal, or elsewhere. `None` where that is nothing.
@@ -89,13 +89,13 @@ impl<'n> Rules<'n> {
             // The workload does not read the terminal that this leads to.
             Stream::Output | Stream::Error => Questions::Refused,
         };
-        if !filtered && self.needles.is_none() && self.most.is_none() {
+        if !filtered && self.masks.is_none() && self.most.is_none() {
             return None;
         }
         Some(Controls {
             stream,
             filter: filtered.then(|| Filter::new(questions)),
-            masker: self.needles.map(Masker::new),
+            masker: self.masks.map(Masker::new),
             most: self.most.clone(),
             line_end: if leads == Leads::ToTerminal { "\r\n" } else { "\n" },
             in_line: false,
@@ -137,7 +137,7 @@ pub(crate) struct Controls<'n> {
     in_line: bool,
     /// Bytes beyond the limit; `None` where it was not met.
     dropped: Option<u64>,
-    /// Since when something may be kept back.
+    /// Since when something is kept back.
     since: Option<Instant>,
     /// What was found since this was asked last.
     leaks: BTreeMap<Label, (Encoding, u64)>,
@@ -186,7 +186,7 @@ impl Controls<'_> {
             None => out.extend_from_slice(bytes),
             Some(masker) => {
                 masker.feed(bytes, out, &mut |found| note(leaks, found));
-                *since = Some(Instant::now());
+                *since = (masker.pending() > 0).then(Instant::now);
             }
         }
         self.bound(out)
@@ -197,7 +197,8 @@ impl Controls<'_> {
         out.clear();
         self.since = None;
         if let Some(masker) = self.masker.as_mut().filter(|_| self.dropped.is_none()) {
-            masker.flush(out);
+            let leaks = &mut self.leaks;
+            masker.flush(out, &mut |found| note(leaks, found));
         }
         self.bound(out)
     }
@@ -212,7 +213,7 @@ impl Controls<'_> {
         if let Some(masker) = self.masker.as_mut().filter(|_| self.dropped.is_none()) {
             let leaks = &mut self.leaks;
             masker.feed(&last, out, &mut |found| note(leaks, found));
-            masker.flush(out);
+            masker.flush(out, &mut |found| note(leaks, found));
         } else {
             out.append(&mut last);
         }

@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 use cofferdam_plan::facts::Ids;
 use cofferdam_plan::host::Groups;
 use cofferdam_plan::message::{Lent, Order, Report, SOCKETS_MAX, StandIn};
-use cofferdam_plan::plan::{Bounds, Carrier, Escapes, Output, Redaction, Streams};
+use cofferdam_plan::plan::{Bounds, Carrier, Output, Streams};
 use cofferdam_plan::{BUILD, Host, Plan, wire};
 use cofferdam_sys::process::{SignalSet, set_blocked, unblock};
 use rustix::fs::{
@@ -176,7 +176,7 @@ impl Waiting {
             terminal: None,
             streams: Streams::default(),
             bounds: Bounds::default(),
-            shows: Output { escapes: Escapes::Safe, redaction: Redaction::On, most: None },
+            shows: Output::built_in(),
             group,
             gateway: None,
         };

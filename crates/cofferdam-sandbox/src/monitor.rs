@@ -190,8 +190,8 @@ impl Running {
 
     /// Ties the streams together.
     fn carry<'s>(&mut self, streams: Streams<'s>) -> io::Result<Carry<'s>> {
-        let Streams { input, output, error, signals, needles } = streams;
-        let rules = Rules::new(&self.shows, needles);
+        let Streams { input, output, error, signals, masks } = streams;
+        let rules = Rules::new(&self.shows, masks);
         let tie = |(inside, fd)| Terminal::tie(fd, inside, self.streams);
         let mut terminal = self.terminal.take().zip(input).map(tie).transpose()?;
         let (mut typed, mut shown) = (self.input.take(), None);

@@ -9,6 +9,7 @@ use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
 
+use cofferdam_audit::redact::Masks;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, Mode, OFlags, fcntl_getfl, fstat, makedev, open};
 use rustix::io::{Errno, ioctl_fionread, read, write};
@@ -18,7 +19,6 @@ use rustix::termios::{InputModes, isatty, tcgetattr};
 use crate::answers::Answers;
 use crate::controls::{Controls, Kept, Leads, Leak, Passed, Rules, Stream};
 use crate::screen::Screen;
-use crate::standin::Needles;
 use crate::terminal::ready;
 
 /// As much as a pipe takes at once by default. Bytes.
@@ -45,7 +45,7 @@ pub struct Streams<'a> {
     /// for the second time within two seconds ends the sandbox.
     pub signals: Option<BorrowedFd<'a>>,
     /// Strings that must not leave; `None` where nobody looks for any.
-    pub needles: Option<&'a Needles>,
+    pub masks: Option<&'a Masks>,
 }
 
 /// What takes a stream of the workload.
@@ -251,7 +251,7 @@ impl<'a> Outgoing<'a> {
         self.pause();
     }
 
-    /// When what is kept back goes on without its rest; it may be nothing.
+    /// When what is kept back goes on without its rest.
     pub(crate) fn due(&self) -> Option<Instant> {
         self.controls.as_ref().filter(|_| self.chunk.is_empty())?.due()
     }

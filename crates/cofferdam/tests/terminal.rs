@@ -150,7 +150,7 @@ p.types("fg\n"); p.sees("\n"); time.sleep(0.2); p.types(b"\x03"); p.prompt(); as
     );
 }
 
-/// T03: what a terminal answers, and what it was put into, is not the next reader's.
+/// T03: what a terminal answers, and what it was put into, is not the next reader's, whatever reaches it.
 #[test]
 fn answers_and_modes_end_with_the_command() {
     at_a_terminal(
@@ -165,19 +165,19 @@ typed = b"\necho lea''ked\n"
 p.types("printf '\\033[6n'; sleep 0.5\n"); p.sees("\x1b\\[6n"); p.types(typed); p.sees("leaked"); p.prompt()
 for name, (question, answer) in questions.items():
     for where in ("", " < /dev/null"):
-        p.types(C + f"printf '{question}'{where}; echo do''ne\n")
+        p.types(R + f"printf '{question}'{where}; echo do''ne\n")
         # The last question is our own; the terminal answers in order, late.
         p.sees(r"\x1b\[c" if name != "who" else r"\x1b\[c(.|\n)*\x1b\[c"); time.sleep(0.1); p.types(answer + typed); time.sleep(0.02); p.types(b"\x1b[?62;4c")
         shown = p.sees("done\r\n") + p.prompt() + p.runs("echo cl''ean")
         assert b"clean\r\n" in shown and b"leaked" not in shown, (name, where, shown)
 # No question, no wait and no question of ours.
-assert b"\x1b[c" not in p.runs(C + r"printf '\033[31mred\033[m'")
+assert b"\x1b[c" not in p.runs(R + r"printf '\033[31mred\033[m'")
 # A terminal that never answers holds nobody.
-p.runs(C + r"printf '\033[6n'")
+p.runs(R + r"printf '\033[6n'")
 for left, back in ((r"\033[?1049h\033[?25l", b"\x1b[?1049l\x1b[?25h"), (r"\033[?1000;1006h", b"\x1b[?1000l\x1b[?1006l"), (r"\033[31m", b"\x1b[m"), (r"\033[", b"\x18")):
-    shown = p.runs(C + f"printf '{left}'")
+    shown = p.runs(R + f"printf '{left}'")
     assert back in shown, (left, shown)
-assert b"\x1b[?1049l\x1b[?1049l" not in p.runs(C + r"printf '\033[?1049h\033[?1049l'")
+assert b"\x1b[?1049l\x1b[?1049l" not in p.runs(R + r"printf '\033[?1049h\033[?1049l'")
 "#,
         "questions",
     );
@@ -291,7 +291,7 @@ fn a_stopped_command_leaves_nothing_on_its_way() {
     at_a_terminal(
         r#"
 for where in ("", " < /dev/null"):
-    p.types(C + "sh -c 'printf \"\\033[?1049h\\033[6nasked\"; kill -STOP $$; echo went on'" + where + "\n")
+    p.types(R + "sh -c 'printf \"\\033[?1049h\\033[6nasked\"; kill -STOP $$; echo went on'" + where + "\n")
     shown = p.sees(r"\x1b\[\?1049l\x1b\[c"); assert b"asked" in shown, shown
     p.types(b"\x1b[5;5R\necho lea''ked\n"); time.sleep(0.02); p.types(b"\x1b[?62;4c")
     shown = p.sees("Stopped") + p.prompt() + p.runs("echo cl''ean")
@@ -309,7 +309,7 @@ for where in ("", " < /dev/null"):
 fn the_same_question_twice_has_two_answers() {
     at_a_terminal(
         r#"
-p.types(C + r"printf '\033[c\033[21t\033[c'; echo do''ne" + "\n"); p.sees(r"\x1b\[21t\x1b\[c\x1b\[c")
+p.types(R + r"printf '\033[c\033[21t\033[c'; echo do''ne" + "\n"); p.sees(r"\x1b\[21t\x1b\[c\x1b\[c")
 for late in (b"\x1b[?62c", b"\x1b]lecho lea''ked\x1b\\\n", b"\x1b[?62c", b"\necho lea''ked\n\x1b[?62c"):
     p.types(late); time.sleep(0.2)
 shown = p.sees("done\r\n") + p.prompt() + p.runs("echo cl''ean")

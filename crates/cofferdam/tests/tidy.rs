@@ -23,7 +23,11 @@ const ARROWS: &[(&str, &[&str], &str)] = &[
     ("cofferdam-init", &["cofferdam-plan", "cofferdam-sys"], "pid 1 obeys a plan, no more"),
     ("cofferdam-plan", &["cofferdam-policy"], "compiles what the policy says"),
     ("cofferdam-policy", &[], "the judge asks nobody"),
-    ("cofferdam-sandbox", &["cofferdam-plan", "cofferdam-sys"], "carries a plan out"),
+    (
+        "cofferdam-sandbox",
+        &["cofferdam-audit", "cofferdam-plan", "cofferdam-sys"],
+        "carries a plan out; what must not leave by a stream is found by who finds it in records",
+    ),
     ("cofferdam-sys", &[], "one call, no knowledge of the caller"),
     (
         "cofferdam",

@@ -8,12 +8,6 @@ use crate::plan::{Escapes, Most, Output, Redaction};
 
 const ENGINE: &str = "the engine, which carries the streams";
 
-pub(super) fn of(policy: &Policy) -> Output {
-    let output = &policy.output;
-    let (escapes, redaction) = (output.escapes, output.redaction);
-    Output { escapes, redaction, most: output.most.clone() }
-}
-
 /// A row for each rule of `[output]`, and for each canary.
 pub(super) fn rows(policy: &Policy) -> Vec<Coverage> {
     let output = &policy.output;
@@ -35,7 +29,7 @@ pub(super) fn rows(policy: &Policy) -> Vec<Coverage> {
     rows
 }
 
-fn escapes(output: &cofferdam_policy::output::Output) -> Coverage {
+fn escapes(output: &Output) -> Coverage {
     let says = match output.escapes {
         Escapes::Safe => {
             "a terminal gets only text and the escape sequences of a list; files and pipes get \
@@ -57,7 +51,7 @@ fn escapes(output: &cofferdam_policy::output::Output) -> Coverage {
     row(&output.escapes_clause, says, by, extent)
 }
 
-fn redaction(output: &cofferdam_policy::output::Output) -> Coverage {
+fn redaction(output: &Output) -> Coverage {
     match output.redaction {
         Redaction::On => row(
             &output.redaction_clause,

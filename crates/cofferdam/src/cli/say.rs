@@ -9,7 +9,7 @@ use std::path::Path;
 
 use clap::CommandFactory;
 use clap::error::ErrorKind;
-use cofferdam_audit::{Broken, Verified};
+use cofferdam_audit::{Broken, Verified, escaped};
 use cofferdam_plan::message;
 use cofferdam_policy::Message;
 use cofferdam_sandbox::Outcome;
@@ -469,7 +469,7 @@ fn terminal() -> (bool, usize) {
 
 /// With a stream closed there is nobody to tell.
 pub(super) fn to_stderr(text: &str) {
-    write_line(std::io::stderr().as_fd(), text.trim_end()).unwrap_or(());
+    write_line(std::io::stderr().as_fd(), &escaped(text.trim_end())).unwrap_or(());
 }
 
 /// An answer of many lines, written as it grows.
@@ -516,7 +516,7 @@ impl Answer {
 
 /// An answer that nobody got is no success; a reader that went away has enough.
 pub(super) fn to_stdout(text: &str) -> Result<(), Refused> {
-    match write_line(std::io::stdout().as_fd(), text) {
+    match write_line(std::io::stdout().as_fd(), &escaped(text)) {
         Ok(()) | Err(Errno::PIPE) => Ok(()),
         Err(error) => Err(Refused::Unanswered(error.into())),
     }

@@ -37,7 +37,7 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    pub(crate) fn new(log: Log, control: Option<Control>, alarms: Alarms) -> Self {
+    pub(super) fn new(log: Log, control: Option<Control>, alarms: Alarms) -> Self {
         Self {
             log,
             unrecorded: None,

@@ -134,8 +134,8 @@ impl Session<'_> {
         log.append(&ready_event(preparing.authority()))?;
         let running = preparing.into_running();
         let mut keeper = Keeper::new(log, control, Alarms::new(&watched));
-        let needles = watched.needles.as_ref();
-        let streams = Streams { input, output, error, signals, needles };
+        let masks = watched.masks.as_ref();
+        let streams = Streams { input, output, error, signals, masks };
         let outcome = running.wait(streams, &mut keeper);
         keeper.sum_up(&prepared.policy.output);
         let Keeper { mut log, unrecorded, turned_away, names, way_out, alarms, .. } = keeper;

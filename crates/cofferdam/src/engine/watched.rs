@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use cofferdam_audit::redact::{Label, Masks, Needles};
 use cofferdam_audit::{Alarm, Event, OutputKept};
 use cofferdam_policy::credentials::{MARK, MARK_HEX};
 use cofferdam_policy::model::{Clause, Policy};
 use cofferdam_policy::output::{Output, Redaction};
 use cofferdam_sandbox::escapes::Refused as Sequences;
-use cofferdam_sandbox::{Kept, Label, Leak, Needles, Stream};
+use cofferdam_sandbox::{Kept, Leak, Stream};
 
 use crate::refused::Refused;
 
@@ -17,7 +18,7 @@ pub(super) struct Watched {
     /// By their labels.
     what: Vec<What>,
     /// `None` where nobody looks.
-    pub(super) needles: Option<Needles>,
+    pub(super) masks: Option<Masks>,
 }
 
 /// What a string is, for records and persons.
@@ -51,7 +52,7 @@ impl Watched {
     /// What every stand-in holds, the policy's canaries, and `further` stand-ins of this session, by name.
     pub(super) fn of(policy: &Policy, further: &[(String, Vec<u8>)]) -> Result<Self, Refused> {
         if policy.output.redaction == Redaction::Off {
-            return Ok(Self { what: Vec::new(), needles: None });
+            return Ok(Self { what: Vec::new(), masks: None });
         }
         let stand_in = |name: &str| What {
             kind: "stand-in",
@@ -69,7 +70,7 @@ impl Watched {
         let texts = texts.into_iter().enumerate().map(|(label, text)| (Label(label), text));
         let needles =
             Needles::new(texts).map_err(|fault| Refused::Needles { why: fault.to_string() })?;
-        Ok(Self { what, needles: Some(needles) })
+        Ok(Self { what, masks: Some(Masks::new(&needles)) })
     }
 }
 

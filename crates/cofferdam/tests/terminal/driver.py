@@ -66,5 +66,7 @@ def wait_for(true, what):
 # Lines of a shell that begin with `C` run a command inside.
 os.environ["PATH"] = os.environ["PATH"] + ":" + os.environ["COFFERDAM_BIN"]
 C = "cofferdam run -- "
+# And one whose output comes as it is.
+R = "cofferdam run --quiet --output raw -- "
 p = Person()
 before = p.settings()
