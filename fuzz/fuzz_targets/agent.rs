@@ -86,8 +86,8 @@ fn drive(bytes: &[u8], identities: &[Identity]) {
             assert_eq!(outcome == Outcome::Bound, !is_spoiled, "the first word counts");
             is_bound = !is_spoiled;
         }
-        let is_bind = message.first() == Some(&27)
-            && message.get(1..29) == Some(strings(&[name]).as_slice());
+        let is_bind =
+            message.first() == Some(&27) && message.get(1..29) == Some(strings(&[name]).as_slice());
         let (reply, outcome) = session.answer(message);
         let length = reply.first_chunk().map(|length| u32::from_be_bytes(*length));
         assert_eq!(length, u32::try_from(reply.len() - 4).ok(), "the length of a reply");
@@ -136,9 +136,8 @@ fuzz_target!(|bytes: &[u8]| {
 fn base64(bytes: &[u8]) -> String {
     const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let group = |three: &[u8]| {
-        let whole = (0..3).fold(0_usize, |all, at| {
-            all << 8 | usize::from(three.get(at).copied().unwrap_or(0))
-        });
+        let whole = (0..3)
+            .fold(0_usize, |all, at| all << 8 | usize::from(three.get(at).copied().unwrap_or(0)));
         let letter = |at: usize| char::from(LETTERS[whole >> (18 - 6 * at) & 63]);
         (0..4).map(|at| if at <= three.len() { letter(at) } else { '=' }).collect::<String>()
     };
