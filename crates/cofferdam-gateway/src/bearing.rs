@@ -1,23 +1,28 @@
 //! What a request bears, and what must not go out with it: asked of each request of a session that has
 //! credentials or canaries, after its rule has let it through and before anything of it goes on.
 
+use std::cell::OnceCell;
+use std::ops::Range;
 use std::rc::Rc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use cofferdam_policy::credentials::Inject;
 use cofferdam_policy::judge::requests::Requests;
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::body::Framing;
 use crate::content::Unread;
 use crate::credentials::{Credentials, Held, Worthless};
 use crate::fields::Field;
+use crate::foreign::{self, Kind, Own};
 use crate::head::{Head, Target};
+use crate::relay::{listed, split, view};
 use crate::scrub::Pairs;
+use crate::sigv4::{self, Keys, Needs, Resigned, Scope, SigV4Fault, Signer};
 use crate::{forms, jsonrules};
 
-mod own;
 pub(crate) mod search;
 
-use own::{Foreign, Own};
 use search::{Search, Wanted};
 
 /// What one request bears.
@@ -25,21 +30,31 @@ use search::{Search, Wanted};
 pub struct Bearing {
     all: Option<Rc<Credentials>>,
     wanted: Option<&'static Wanted>,
+    /// The name of its rule's.
+    named: Option<String>,
     /// That of its rule.
     held: Option<Rc<Held>>,
     /// Those whose secrets the host may know.
     known: Vec<Rc<Held>>,
     own: Option<Own>,
+    /// The head whose signature waits for the body that is signed with it.
+    unsigned: Option<Head>,
+    /// What is signed with the secret.
+    resigned: OnceCell<Resigned>,
 }
 
 /// A host that takes passwords is asked without one first, and says that it wants one (RFC 7617).
 pub(crate) const WANTS_PASSWORD: &str = "credential-wanted";
+/// What a request is refused with that bears another identity, or one more.
+const FOREIGN: &str = "foreign-credential";
 
 impl Bearing {
     /// For a request that `rule` lets through, to a host that may know these.
     pub(crate) fn new(all: &Rc<Credentials>, rule: &Requests, known: Vec<Rc<Held>>) -> Self {
-        let held = rule.credential.as_ref().and_then(|name| all.named(name));
-        Self { wanted: all.wanted(), all: Some(Rc::clone(all)), held, known, own: None }
+        let named = rule.credential.clone();
+        let held = named.as_ref().and_then(|name| all.named(name));
+        let (wanted, all) = (all.wanted(), Some(Rc::clone(all)));
+        Self { all, wanted, named, held, known, ..Self::default() }
     }
 
     /// Asks the head of a request, as it would go on.
@@ -48,23 +63,16 @@ impl Bearing {
     /// It bears another identity than its rule's, or none, or one more; its own is worth nothing any more;
     /// or something else in it must not go out.
     pub(crate) fn check(&mut self, head: &Head) -> Result<(), Unread> {
-        if let Some(held) = &self.held {
-            let (inject, name) = (&held.credential().inject, held.name());
-            match own::find(head, inject, held.stand_in()) {
-                Ok(own) => self.own = Some(own),
-                Err(Foreign::None) if matches!(inject, Inject::Basic(_)) => {
-                    return Err((
-                        WANTS_PASSWORD,
-                        format!("the rule wants `{name}`, by a password"),
-                    ));
-                }
-                Err(foreign) => {
-                    let why = format!("the rule lets through what bears `{name}` alone: {foreign}");
-                    return Err(("foreign-credential", why));
-                }
-            }
+        if let Some(name) = &self.named {
+            let Some(held) = self.held.clone() else {
+                return Err((FOREIGN, format!("this session has no credential `{name}`")));
+            };
+            self.own = Some(own(head, &held)?);
             if let Some(worthless) = held.worthless() {
-                return Err(told(worthless, name));
+                return Err(told(worthless, held.name()));
+            }
+            if self.own == Some(Own::Signature) {
+                self.sign(head, &held)?;
             }
         }
         self.look(head)
@@ -72,30 +80,66 @@ impl Bearing {
 
     /// Looks through the head, but for the place where its own belongs.
     fn look(&self, head: &Head) -> Result<(), Unread> {
-        let Some(wanted) = &self.wanted else { return Ok(()) };
+        let Some(wanted) = self.wanted else { return Ok(()) };
         let target = head.target.path_and_query();
-        match &self.own {
-            Some(Own::Query(range)) => {
-                wanted
-                    .look(target.get(..range.start).unwrap_or_default().as_bytes(), "its target")?;
-                wanted
-                    .look(target.get(range.end..).unwrap_or_default().as_bytes(), "its target")?;
+        let own = match &self.own {
+            Some(Own::Parameter { bytes }) => {
+                let from = split(target).0.len() + 1;
+                from + bytes.start..from + bytes.end
             }
-            Some(Own::Field(..) | Own::Basic(..) | Own::Body | Own::Signature(_)) | None => {
-                wanted.look(target.as_bytes(), "its target")?;
-            }
-        }
+            Some(_) | None => target.len()..target.len(),
+        };
+        wanted.look(target.get(..own.start).unwrap_or_default().as_bytes(), "its target")?;
+        wanted.look(target.get(own.end..).unwrap_or_default().as_bytes(), "its target")?;
         wanted.look(head.method.as_bytes(), "its method")?;
         for (at, field) in head.headers.iter().enumerate() {
             let is_own = match &self.own {
-                Some(Own::Field(own, _) | Own::Basic(own, _) | Own::Signature(own)) => *own == at,
-                Some(Own::Query(_) | Own::Body) | None => false,
+                Some(
+                    Own::Field { at: own, .. }
+                    | Own::Cookie { at: own, .. }
+                    | Own::Basic { at: own, .. },
+                ) => *own == at,
+                Some(Own::Signature) => SIGNED.iter().any(|name| field.is(name)),
+                Some(Own::Parameter { .. } | Own::Body) | None => false,
             };
             wanted.look(field.name.as_bytes(), "the name of a header")?;
             if !is_own {
                 wanted.look(&field.value, &format!("the header `{}`", field.name))?;
             }
         }
+        Ok(())
+    }
+
+    /// Signs it with the secret, where it is signed with the stand-in; later, where the body is signed too.
+    fn sign(&mut self, head: &Head, held: &Held) -> Result<(), Unread> {
+        let fields = listed(head);
+        let needs = sigv4::needs(&view(head, &fields)).map_err(unsigned)?;
+        match (needs, head.framing) {
+            (Needs::Nothing, _) => self.resign(head, held, None),
+            (Needs::BodyHash, Framing::None) => self.resign(head, held, Some(&[])),
+            (Needs::BodyHash, Framing::Length(_) | Framing::Chunked | Framing::UntilClose) => {
+                self.unsigned = Some(head.clone());
+                Ok(())
+            }
+        }
+    }
+
+    fn resign(&self, head: &Head, held: &Held, body: Option<&[u8]>) -> Result<(), Unread> {
+        let Inject::SigV4 { service, region } = &held.credential().inject else { return Ok(()) };
+        let (fields, secret) = (listed(head), held.secret());
+        let signer = Signer {
+            stand_in: keys(held.stand_in().as_bytes()),
+            real: keys(secret.expose()),
+            scope: Scope { region, service },
+        };
+        let hash = body.map(|body| {
+            let digest = ring::digest::digest(&ring::digest::SHA256, body);
+            digest.as_ref().try_into().unwrap_or([0; 32])
+        });
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let signed = signer.resign(&view(head, &fields), hash, now).map_err(unsigned)?;
+        // Once a request.
+        drop(self.resigned.set(signed));
         Ok(())
     }
 
@@ -108,38 +152,50 @@ impl Bearing {
         self.wanted.map(|wanted| Search::new(wanted, fields)).transpose()
     }
 
-    /// Puts the secret where the stand-in is. The head is overwritten when it has gone ([`Injected`]).
-    pub(crate) fn inject(&self, mut head: Head) -> Injected {
-        let (Some(held), Some(own)) = (&self.held, &self.own) else { return Injected(head) };
+    /// Puts the secret where the stand-in is. The head is overwritten when it has gone.
+    ///
+    /// # Errors
+    /// Such a place cannot bear the secret.
+    pub(crate) fn inject(&self, mut head: Head) -> Result<Injected, Unread> {
+        let (Some(held), Some(own)) = (&self.held, &self.own) else { return Ok(Injected(head)) };
         let secret = held.secret();
+        let written = || {
+            let why = "the secret has bytes that cannot stand where the rule wants it";
+            own.written(secret.expose()).ok_or_else(|| ("credential-unsayable", why.to_owned()))
+        };
         match own {
-            Own::Field(at, range) => {
+            Own::Field { at, bytes } | Own::Cookie { at, bytes } | Own::Basic { at, bytes, .. } => {
+                let written = written()?;
                 if let Some(field) = head.headers.get_mut(*at) {
-                    own::replace(field, range.clone(), secret.expose());
+                    replace(&mut field.value, bytes.clone(), &written);
                 }
             }
-            Own::Basic(at, user) => {
-                if let Some(field) = head.headers.get_mut(*at) {
-                    let whole = 0..field.value.len();
-                    own::replace(field, whole, &own::basic_value(user, secret.expose()));
-                }
+            Own::Parameter { bytes } => {
+                let mut target = head.target.path_and_query().as_bytes().to_vec();
+                let from = split(head.target.path_and_query()).0.len() + 1;
+                replace(&mut target, from + bytes.start..from + bytes.end, &written()?);
+                // Percent signs and letters took the place of such.
+                head.target = Target::Origin(String::from_utf8(target).unwrap_or_default());
             }
-            Own::Query(range) => {
-                let target = head.target.path_and_query().to_owned();
-                let (before, after) = (target.get(..range.start), target.get(range.end..));
-                let coded = own::in_query(secret.expose());
-                let coded = std::str::from_utf8(&coded).unwrap_or_default();
-                let whole = [before.unwrap_or_default(), coded, after.unwrap_or_default()].concat();
-                head.target = Target::Origin(whole);
+            Own::Signature => {
+                let Some(signed) = self.resigned.get() else {
+                    return Err((FOREIGN, "its signature was not looked at".into()));
+                };
+                head.headers.retain(|field| !SIGNED.iter().any(|name| field.is(name)));
+                head.headers.push(Field::new("Authorization", &signed.authorization));
+                head.headers.extend(signed.token.iter().map(|token| Field {
+                    name: "X-Amz-Security-Token".into(),
+                    value: token.clone(),
+                }));
             }
-            Own::Body | Own::Signature(_) => {}
+            Own::Body => {}
         }
-        Injected(head)
+        Ok(Injected(head))
     }
 
     /// Whether its body bears its identity.
     pub(crate) const fn is_in_body(&self) -> bool {
-        matches!(self.own, Some(Own::Body))
+        matches!(self.own, Some(Own::Body)) || self.unsigned.is_some()
     }
 
     /// A body that bears its identity: without what stands in, and with the secret there.
@@ -148,6 +204,10 @@ impl Bearing {
     /// What stands in for it is not there, once, in its place.
     pub(crate) fn in_body(&self, body: &[u8]) -> Result<(Vec<u8>, Zeroizing<Vec<u8>>), Unread> {
         let Some(held) = &self.held else { return Ok((body.to_vec(), Zeroizing::default())) };
+        if let Some(head) = &self.unsigned {
+            self.resign(head, held, Some(body))?;
+            return Ok((body.to_vec(), Zeroizing::new(body.to_vec())));
+        }
         let (own, secret) = (held.stand_in().as_bytes(), held.secret());
         let both = |replaced: &dyn Fn(&[u8]) -> Result<Vec<u8>, String>| {
             Ok((replaced(b"")?, Zeroizing::new(replaced(secret.expose())?)))
@@ -168,10 +228,7 @@ impl Bearing {
         };
         replaced.map_err(|fault: String| {
             let name = held.name();
-            (
-                "foreign-credential",
-                format!("the rule lets through what bears `{name}` alone: {fault}"),
-            )
+            (FOREIGN, format!("the rule lets through what bears `{name}` alone: {fault}"))
         })
     }
 
@@ -192,6 +249,41 @@ impl Bearing {
             (None, _) | (_, None) => std::future::pending().await,
         }
     }
+}
+
+/// Fields of a signature of Amazon's.
+const SIGNED: [&str; 2] = ["authorization", "x-amz-security-token"];
+
+/// Where the request bears what stands in for it, and no other identity anywhere.
+fn own(head: &Head, held: &Held) -> Result<Own, Unread> {
+    let (inject, name, fields) = (&held.credential().inject, held.name(), listed(head));
+    let found = foreign::check(&view(head, &fields), inject, held.stand_in().as_bytes());
+    found.map_err(|foreign| match (foreign.kind, inject) {
+        (Kind::Missing, Inject::Basic(_)) => {
+            (WANTS_PASSWORD, format!("the rule wants `{name}`, by a password"))
+        }
+        _ => (FOREIGN, format!("the rule lets through what bears `{name}` alone: {foreign}")),
+    })
+}
+
+/// `ID:SECRET[:TOKEN]`.
+fn keys(secret: &[u8]) -> Keys<'_> {
+    let mut parts = secret.splitn(3, |byte| *byte == b':');
+    let mut part = || parts.next();
+    let (id, secret) = (part().unwrap_or_default(), part().unwrap_or_default());
+    Keys { id, secret, token: part() }
+}
+
+fn unsigned(fault: SigV4Fault) -> Unread {
+    (FOREIGN, format!("the rule lets through what this session has signed: {fault}"))
+}
+
+/// Replaces bytes, and overwrites what was there.
+fn replace(value: &mut Vec<u8>, range: Range<usize>, with: &[u8]) {
+    let (before, after) = (value.get(..range.start), value.get(range.end..));
+    let new = [before.unwrap_or_default(), with, after.unwrap_or_default()].concat();
+    value.zeroize();
+    *value = new;
 }
 
 fn told(worthless: Worthless, name: &str) -> Unread {

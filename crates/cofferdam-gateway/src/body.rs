@@ -6,6 +6,7 @@
 use cofferdam_policy::judge::requests::{Requests, is_same_field};
 
 use crate::fields::is_token;
+use crate::foreign::is_carrier_field;
 use crate::head::is_override;
 
 /// Most digits of a chunk's size: those of 32 bits, which every reader has.
@@ -45,6 +46,7 @@ fn is_ruled(requests: &Requests, name: &[u8]) -> bool {
     let set = requests.set_headers.iter().map(|(name, _)| name);
     let mut ruled = requests.remove_headers.iter().chain(asked).chain(set);
     ruled.any(|ruled| is_same_field(ruled.as_bytes(), name))
+        || (requests.credential.is_some() && is_carrier_field(name))
 }
 
 /// How the end of a body is told.

@@ -178,12 +178,12 @@ pub(crate) async fn serve(gate: &Rc<Gate>, mut inside: Inside, asks: Asks) {
 }
 
 /// The fields of a head, as the judge takes them.
-fn listed(head: &Head) -> Vec<(&str, &[u8])> {
+pub(crate) fn listed(head: &Head) -> Vec<(&str, &[u8])> {
     head.headers.iter().map(|field| (field.name.as_str(), field.value.as_slice())).collect()
 }
 
 /// A request, as the judge takes it.
-fn view<'a>(head: &'a Head, fields: &'a [(&'a str, &'a [u8])]) -> Request<'a> {
+pub(crate) fn view<'a>(head: &'a Head, fields: &'a [(&'a str, &'a [u8])]) -> Request<'a> {
     let (path, query) = split(head.target.path_and_query());
     let websocket = head.asks_websocket();
     Request { method: &head.method, path, query, headers: fields, websocket }
@@ -272,7 +272,11 @@ impl Served {
             Err(broken) => Err(broken),
         };
         let mut held = held.map_err(|broken| told(broken, &rule, (&mut entry, &asked)))?;
-        let mut sent = bearing.inject(sent);
+        let mut sent = bearing.inject(sent).map_err(|(code, why)| {
+            let denial = Denial::spoken(code, why, &rule.clause);
+            entry.answer(&denial);
+            End::denied(denial, asked.place())
+        })?;
         if let Some(length) = held.length() {
             sent.with_length(length);
         }

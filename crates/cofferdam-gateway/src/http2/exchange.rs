@@ -99,7 +99,8 @@ async fn carry<J: Judge>(
     } else {
         (Source::Stream(body, content), None)
     };
-    let mut sent = bearing.inject(sent);
+    let sent = bearing.inject(sent);
+    let mut sent = sent.map_err(|(code, why)| refused(&place, &Broken::Content(code, why)))?;
     if let Some(length) = length {
         sent.with_length(length);
     }
