@@ -118,7 +118,7 @@ impl Credentials {
             })?),
             None => None,
         };
-        let Lent { secrets, variables, config } = lent;
+        let Lent { secrets, variables, vault } = lent;
         let secrets: Vec<_> =
             secrets.into_iter().map(|(name, value)| (name, Zeroizing::new(value))).collect();
         let value = |name: &str| {
@@ -126,7 +126,7 @@ impl Credentials {
             Secret::of(value).ok()
         };
         let surroundings = variables.into_iter().map(|(name, value)| (name.into(), value.into()));
-        let sources = Sources::new(Vault::at(config), None, &value, surroundings.collect());
+        let sources = Sources::new(Vault::at(vault), None, &value, surroundings.collect());
         for credential in wanted {
             let lacks = |code: &str, why: String, fix: String| {
                 let (name, clause) = (credential.name.clone(), credential.clause.clone());

@@ -229,8 +229,8 @@ pub struct Lent {
     pub secrets: Vec<(String, Vec<u8>)>,
     /// The caller's variables by which programs find the home and the session's bus.
     pub variables: Vec<(String, String)>,
-    /// Where our own configuration is.
-    pub config: PathBuf,
+    /// The directory of the caller's vault.
+    pub vault: PathBuf,
 }
 
 impl std::fmt::Debug for Lent {

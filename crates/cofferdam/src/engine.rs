@@ -234,7 +234,8 @@ impl Engine {
             [] => None,
             some => {
                 let caller = Caller::read()?;
-                caller.lent(some, Places::of(&caller).config)
+                let vault = Places::of(&caller).vault(&caller)?;
+                caller.lent(some, vault.folder().to_owned())
             }
         };
         Ok(Prepared { facts, host, policy, plan, audit, again, state, trust, lent, _kept: kept })

@@ -144,7 +144,8 @@ impl Places {
         if self.below_the_work(caller) {
             return Err(Refused::ConfigInside { path: self.config.clone() });
         }
-        Ok(Vault::at(self.config.clone()))
+        // A directory of its own: nobody else reads it, and policies may be read.
+        Ok(Vault::at(self.config.join("vault")))
     }
 
     /// Whether a variable leads our configuration into the working directory, or elsewhere into the

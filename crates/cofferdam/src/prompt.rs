@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::os::fd::{AsFd, BorrowedFd};
 
+use cofferdam_audit::system_words;
 use cofferdam_gateway::vault::{
     SECRET_BYTES_MAX, Secret, SecretFault, VaultError, read_bounded, without_line_end,
 };
@@ -22,7 +23,7 @@ const ENDING: [i32; 4] = [1, 2, 3, 15];
 /// `SIGTSTP`, held back meanwhile: a shell shows what is typed after it.
 const STOP: i32 = 20;
 
-/// Why no secret was got.
+/// Why no secret was got from the person.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PromptError {
@@ -41,6 +42,15 @@ pub enum PromptError {
     /// The system refused.
     #[error("cannot ask at the terminal")]
     Terminal(#[source] io::Error),
+    /// A passphrase for a vault that is there already.
+    #[error("there is a vault already, which a key opens")]
+    HasKey,
+    /// A passphrase does not become a key that lies beside the vault without being asked to.
+    #[error("a passphrase opens the vault, and no key")]
+    HasPassphrase,
+    /// Other processes could read the secret in this one.
+    #[error("cannot hide the memory of this process")]
+    Readable(#[source] io::Error),
 }
 
 impl PromptError {
@@ -53,6 +63,9 @@ impl PromptError {
             Self::LineTooLong => "prompt-long",
             Self::Descriptor => "passphrase-fd",
             Self::Terminal(_) => "prompt-terminal",
+            Self::HasKey => "vault-has-key",
+            Self::HasPassphrase => "vault-has-passphrase",
+            Self::Readable(_) => "memory-readable",
         }
     }
 
@@ -64,8 +77,15 @@ impl PromptError {
             Self::LineTooLong => "pipe it: cofferdam vault set NAME < FILE".into(),
             Self::Descriptor => format!("open it in the shell: {VARIABLE}=3 ... 3< FILE"),
             Self::Terminal(source) => {
-                format!("the system said: {}; or pipe it", cofferdam_audit::system_words(source))
+                format!("the system said: {}; or pipe it", system_words(source))
             }
+            Self::HasKey => {
+                "seal it to a passphrase: cofferdam vault rotate --key --passphrase".into()
+            }
+            Self::HasPassphrase => {
+                "give it a new one: cofferdam vault rotate --key --passphrase".into()
+            }
+            Self::Readable(source) => format!("the system said: {}", system_words(source)),
         }
     }
 }

@@ -132,18 +132,9 @@ pub enum Refused {
     /// A secret cannot be had or kept.
     #[error("{}", .0.what())]
     Vault(#[from] VaultError),
-    /// The person gave no secret.
+    /// The person gave no secret, or asked for what the vault is not.
     #[error(transparent)]
     Prompt(#[from] PromptError),
-    /// A vault cannot be made anew with a passphrase.
-    #[error("there is a vault already, which a key opens")]
-    VaultHasKey,
-    /// A passphrase does not become a key that lies beside the vault without being asked to.
-    #[error("a passphrase opens the vault, and no key")]
-    VaultHasPassphrase,
-    /// Other processes could read the secret in this one.
-    #[error("cannot hide the memory of this process")]
-    Readable(#[source] io::Error),
     /// What was asked for could not be told.
     #[error("the answer cannot be written to standard output")]
     Unanswered(#[source] io::Error),
@@ -216,9 +207,6 @@ impl Refused {
             Self::Session(error) => error.code(),
             Self::Vault(error) => error.code(),
             Self::Prompt(error) => error.code(),
-            Self::VaultHasKey => "vault-has-key",
-            Self::VaultHasPassphrase => "vault-has-passphrase",
-            Self::Readable(_) => "memory-readable",
             Self::Unanswered(_) => "answer-lost",
             Self::Diagnosis { .. } => "cannot-diagnose",
             Self::NoProfile { .. } => "no-profile",
@@ -303,13 +291,6 @@ impl Refused {
             Self::Session(error) => error.hint(),
             Self::Vault(error) => error.hint(),
             Self::Prompt(error) => error.hint(),
-            Self::VaultHasKey => {
-                "seal it to a passphrase: cofferdam vault rotate --key --passphrase".into()
-            }
-            Self::VaultHasPassphrase => {
-                "give it a new one: cofferdam vault rotate --key --passphrase".into()
-            }
-            Self::Readable(source) => format!("the system said: {}", system_words(source)),
             Self::Unanswered(source) => {
                 format!("the system said: {}; make room where it goes", system_words(source))
             }

@@ -82,7 +82,7 @@ fn with_phrases(place: &Place, words: &[&str], value: &str, lines: &str) -> Ran 
 }
 
 fn file(place: &Place, name: &str) -> PathBuf {
-    place.home.join(".config/cofferdam").join(name)
+    place.home.join(".config/cofferdam/vault").join(name)
 }
 
 /// Every file of the vault, with its bytes.

@@ -165,6 +165,6 @@ fn read(credential: &Credential, lent: &Lent) -> Result<Secret, VaultError> {
     let none = |_: &str| None;
     let variables = lent.variables.iter();
     let surroundings = variables.map(|(name, value)| (name.into(), value.into())).collect();
-    let sources = Sources::new(Vault::at(lent.config.clone()), None, &none, surroundings);
+    let sources = Sources::new(Vault::at(lent.vault.clone()), None, &none, surroundings);
     sources.read(&credential.source, &credential.member)
 }

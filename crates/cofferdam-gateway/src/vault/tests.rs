@@ -195,69 +195,71 @@ fn two_keys_open_what_either_sealed() {
     assert_eq!(rows(&vault, None), ["a=one", "b=two"], "which the newest opens alone");
 }
 
+type Spoil = fn(&Place);
+fn write(place: &Place, file: &str, bytes: &[u8]) {
+    fs::write(place.file(file), bytes).unwrap();
+}
+fn chmod(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+/// The code, what is done to a vault of two versions, and why.
+const SPOILED: &[(&str, Spoil, &str)] = &[
+    ("vault-corrupt", |p| write(p, FILE, b""), "an empty vault"),
+    ("vault-corrupt", |p| write(p, FILE, b"age-encryption.org/v1\n"), "a cut one"),
+    (
+        "vault-corrupt",
+        |p| {
+            let mut bytes = p.bytes(FILE).unwrap();
+            *bytes.last_mut().unwrap() ^= 1;
+            write(p, FILE, &bytes);
+        },
+        "a changed one",
+    ),
+    ("vault-corrupt", |p| write(p, KEY, b"no key\n"), "no key in the key"),
+    ("vault-wrong-key", |p| write(p, KEY, &Keys::new().text()), "another key"),
+    ("vault-no-key", |p| fs::remove_file(p.file(KEY)).unwrap(), "no key"),
+    ("vault-gone", |p| fs::remove_file(p.file(FILE)).unwrap(), "no vault, but a previous"),
+    ("secret-shared", |p| chmod(&p.file(FILE), 0o640), "a group reads the vault"),
+    ("secret-shared", |p| chmod(&p.file(KEY), 0o604), "all read the key"),
+    ("secret-shared", |p| chmod(&p.file(""), 0o755), "all look into the directory"),
+    (
+        "secret-no-file",
+        |p| {
+            fs::rename(p.file(FILE), p.0.join("v")).unwrap();
+            symlink(p.0.join("v"), p.file(FILE)).unwrap();
+        },
+        "the vault is a link",
+    ),
+    (
+        "secret-no-file",
+        |p| {
+            fs::rename(p.file(KEY), p.0.join("k")).unwrap();
+            symlink(p.0.join("k"), p.file(KEY)).unwrap();
+        },
+        "the key is a link",
+    ),
+    (
+        "secret-no-file",
+        |p| {
+            fs::rename(p.file(""), p.0.join("elsewhere")).unwrap();
+            symlink(p.0.join("elsewhere"), p.file("")).unwrap();
+        },
+        "the directory is a link",
+    ),
+    (
+        "secret-no-file",
+        |p| {
+            fs::remove_file(p.file(FILE)).unwrap();
+            fs::create_dir(p.file(FILE)).unwrap();
+        },
+        "the vault is a directory",
+    ),
+];
+
 /// Whatever is wrong, every act says so, and no file changes.
 #[test]
 fn what_cannot_be_read_is_never_written_over() {
-    type Spoil = fn(&Place);
-    fn write(place: &Place, file: &str, bytes: &[u8]) {
-        fs::write(place.file(file), bytes).unwrap();
-    }
-    fn chmod(path: &Path, mode: u32) {
-        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
-    }
-    let rows: &[(&str, Spoil, &str)] = &[
-        ("vault-corrupt", |p| write(p, FILE, b""), "an empty vault"),
-        ("vault-corrupt", |p| write(p, FILE, b"age-encryption.org/v1\n"), "a cut one"),
-        (
-            "vault-corrupt",
-            |p| {
-                let mut bytes = p.bytes(FILE).unwrap();
-                *bytes.last_mut().unwrap() ^= 1;
-                write(p, FILE, &bytes);
-            },
-            "a changed one",
-        ),
-        ("vault-corrupt", |p| write(p, KEY, b"no key\n"), "no key in the key"),
-        ("vault-wrong-key", |p| write(p, KEY, &Keys::new().text()), "another key"),
-        ("vault-no-key", |p| fs::remove_file(p.file(KEY)).unwrap(), "no key"),
-        ("vault-gone", |p| fs::remove_file(p.file(FILE)).unwrap(), "no vault, but a previous"),
-        ("secret-shared", |p| chmod(&p.file(FILE), 0o640), "a group reads the vault"),
-        ("secret-shared", |p| chmod(&p.file(KEY), 0o604), "all read the key"),
-        ("secret-shared", |p| chmod(&p.file(""), 0o755), "all look into the directory"),
-        (
-            "secret-no-file",
-            |p| {
-                fs::rename(p.file(FILE), p.0.join("v")).unwrap();
-                symlink(p.0.join("v"), p.file(FILE)).unwrap();
-            },
-            "the vault is a link",
-        ),
-        (
-            "secret-no-file",
-            |p| {
-                fs::rename(p.file(KEY), p.0.join("k")).unwrap();
-                symlink(p.0.join("k"), p.file(KEY)).unwrap();
-            },
-            "the key is a link",
-        ),
-        (
-            "secret-no-file",
-            |p| {
-                fs::rename(p.file(""), p.0.join("elsewhere")).unwrap();
-                symlink(p.0.join("elsewhere"), p.file("")).unwrap();
-            },
-            "the directory is a link",
-        ),
-        (
-            "secret-no-file",
-            |p| {
-                fs::remove_file(p.file(FILE)).unwrap();
-                fs::create_dir(p.file(FILE)).unwrap();
-            },
-            "the vault is a directory",
-        ),
-    ];
-    for (want, spoil, why) in rows {
+    for (want, spoil, why) in SPOILED {
         let place = Place::new();
         let vault = place.vault();
         for value in ["one", "two"] {

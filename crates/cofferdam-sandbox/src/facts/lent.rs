@@ -14,7 +14,7 @@ const VARIABLES: &[&str] = &["USER", "LANG", "XDG_RUNTIME_DIR", "DBUS_SESSION_BU
 impl Caller {
     /// For these credentials; `None` where there is none.
     #[must_use]
-    pub fn lent(&self, credentials: &[Credential], config: PathBuf) -> Option<Lent> {
+    pub fn lent(&self, credentials: &[Credential], vault: PathBuf) -> Option<Lent> {
         let value = |name: &str| {
             let value = self.variables.get(name)?.to_str()?;
             Some((name.to_owned(), value.to_owned()))
@@ -30,6 +30,6 @@ impl Caller {
             Source::Vault(_) | Source::Keychain(_) | Source::File(_) | Source::Command(_) => None,
         };
         let secrets = credentials.iter().filter_map(secret).collect();
-        (!credentials.is_empty()).then_some(Lent { secrets, variables, config })
+        (!credentials.is_empty()).then_some(Lent { secrets, variables, vault })
     }
 }

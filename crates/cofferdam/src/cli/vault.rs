@@ -10,7 +10,7 @@ use serde_json::json;
 use super::arguments::{VaultCommand, Which};
 use super::say::{self, Output, Say};
 use crate::places::Places;
-use crate::prompt::{self, Phrase};
+use crate::prompt::{self, Phrase, PromptError};
 use crate::refused::Refused;
 
 /// Does what the person asks for.
@@ -26,7 +26,7 @@ pub(super) fn obey(command: &VaultCommand) -> ExitCode {
 }
 
 fn act(command: &VaultCommand) -> Result<(), Refused> {
-    vault::unreadable().map_err(Refused::Readable)?;
+    vault::unreadable().map_err(PromptError::Readable)?;
     let person = Person::read()?;
     match command {
         VaultCommand::Set { which, passphrase } if which.keychain => {
@@ -105,7 +105,7 @@ impl Person {
                 Some(prompt::passphrase(&self.caller, Phrase::New, self.locked())?)
             }
             (Needs::Absent, false) => None,
-            (Needs::Key, true) => return Err(Refused::VaultHasKey),
+            (Needs::Key, true) => return Err(PromptError::HasKey.into()),
             (Needs::Key, false) | (Needs::Passphrase, _) => {
                 let phrase = self.phrase()?;
                 // Nobody is asked for a value in vain.
@@ -169,7 +169,7 @@ impl Person {
     fn rekey(&self, passphrase: bool) -> Result<(), Refused> {
         let phrase = self.phrase()?;
         if phrase.is_some() && !passphrase {
-            return Err(Refused::VaultHasPassphrase);
+            return Err(PromptError::HasPassphrase.into());
         }
         let ask = || prompt::passphrase(&self.caller, Phrase::New, self.locked());
         let new = passphrase.then(ask).transpose()?;

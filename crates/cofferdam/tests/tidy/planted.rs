@@ -149,8 +149,8 @@ fn lock() {
         let lock = format!("{good}{}", package(name, ""));
         assert_eq!(files(&lock, init), format!("Cargo.lock: {name}; {why}"));
     }
-    let many: String = (0..250).map(|at| package(&format!("p{at}"), "")).collect();
-    assert!(files(&format!("{good}{many}"), init).contains("251 packages"));
+    let many: String = (0..400).map(|at| package(&format!("p{at}"), "")).collect();
+    assert!(files(&format!("{good}{many}"), init).contains("401 packages"));
     let git = package("p", "source = \"git+https://example.com/p\"");
     assert!(files(&format!("{good}{git}"), init).contains("p from git"));
     assert_eq!(faults(locked, &[]), ["Cargo.lock: absent"]);

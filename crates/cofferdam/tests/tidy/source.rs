@@ -31,6 +31,7 @@ pub(crate) const DOCUMENTS: &[&str] = &[
     "SECURITY.md",
     "SPECIFICATION.md",
     "THREATS.md",
+    "docs/credentials.md",
     "docs/names.md",
     "docs/presets.md",
     "docs/requests.md",

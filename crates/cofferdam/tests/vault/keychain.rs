@@ -26,6 +26,12 @@ fn shell(place: &Place, before: &[&str], script: &str) -> Command {
     command
 }
 
+/// Starts a Secret Service, and waits until the bus has it.
+const DAEMON: &str = "
+printf phrase | gnome-keyring-daemon --unlock --components=secrets >/dev/null
+gdbus wait --session --timeout 30 org.freedesktop.secrets || exit 3
+";
+
 const ACTS: &str = "
 set -e
 printf 'first\\n' | c set --keychain a
@@ -81,15 +87,13 @@ fn there_is(place: &Place, program: &str) -> bool {
 #[test]
 fn the_secret_service_keeps_it() {
     let place = Place::new();
-    for program in ["dbus-run-session", "gnome-keyring-daemon"] {
+    for program in ["dbus-run-session", "gdbus", "gnome-keyring-daemon"] {
         if !there_is(&place, program) {
             eprintln!("the_secret_service_keeps_it: not run: {program} is not installed");
             return;
         }
     }
-    let script = format!(
-        "printf phrase | gnome-keyring-daemon --unlock --components=secrets >/dev/null\n{ACTS}"
-    );
+    let script = format!("{DAEMON}{ACTS}");
     let ran = finish(&mut shell(&place, &["dbus-run-session", "--"], &script));
     let ran = ran.works("the Secret Service");
     assert!(ran.out.contains("stored `a` in the keychain of the session"), "{ran:?}");
@@ -101,22 +105,22 @@ fn the_secret_service_keeps_it() {
 #[test]
 fn a_locked_keychain_gives_nothing() {
     let place = Place::new();
-    for program in ["dbus-run-session", "gnome-keyring-daemon"] {
+    for program in ["dbus-run-session", "gdbus", "gnome-keyring-daemon"] {
         if !there_is(&place, program) {
             eprintln!("a_locked_keychain_gives_nothing: not run: {program} is not installed");
             return;
         }
     }
     // Nobody is there to type into its window.
-    let script = "
-printf phrase | gnome-keyring-daemon --unlock --components=secrets >/dev/null
+    let acts = "
 printf value | c set --keychain a || exit 1
 gdbus call --session --dest org.freedesktop.secrets --object-path /org/freedesktop/secrets \
     --method org.freedesktop.Secret.Service.Lock \
     \"['/org/freedesktop/secrets/collection/login']\" >/dev/null || exit 2
 c test --keychain a
 ";
-    let ran = finish(&mut shell(&place, &["dbus-run-session", "--"], script));
+    let script = format!("{DAEMON}{acts}");
+    let ran = finish(&mut shell(&place, &["dbus-run-session", "--"], &script));
     assert_eq!(ran.status, Some(125), "{ran:?}");
     let locked = ["[keychain-locked]", "[keychain-silent]"];
     assert!(locked.iter().any(|code| ran.err.contains(code)), "{ran:?}");

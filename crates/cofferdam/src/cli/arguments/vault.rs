@@ -20,7 +20,7 @@ const AFTER_SET: &str = "Examples:
   pass show github | cofferdam vault set github
   cofferdam vault set --keychain github   in the keychain of the system
   cofferdam vault set --passphrase github
-  cofferdam vault set github 3<phrase     with COFFERDAM_VAULT_PASSPHRASE_FD=3
+  COFFERDAM_VAULT_PASSPHRASE_FD=3 cofferdam vault set github < value.txt 3< phrase.txt
 
 One line end behind a piped value is cut. A name is 1 to 64 of a-z, 0-9, `.`, `_` and `-`.
 
