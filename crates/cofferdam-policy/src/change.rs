@@ -202,11 +202,11 @@ fn beside(old: &Policy, new: &Policy) -> Vec<Restart> {
         (plants(canaries, &before.canaries), "canary", canary(old, new)),
     ];
     let changed = rows.into_iter().filter(|(same, ..)| !same);
-    let restart = |(_, what, clause): (bool, &str, &Clause)| Restart {
-        because: format!("{what} changed"),
-        clause: clause.clone(),
-    };
-    changed.map(restart).collect()
+    changed.map(|(_, what, clause)| restart(what, clause)).collect()
+}
+
+fn restart(what: &str, clause: &Clause) -> Restart {
+    Restart { because: format!("{what} changed"), clause: clause.clone() }
 }
 
 /// The clause of the first tree that only one of them has, or that is not the same in both.

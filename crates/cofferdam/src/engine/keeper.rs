@@ -6,7 +6,6 @@ use std::path::Path;
 
 use cofferdam_audit::{Event, Log, LogError};
 use cofferdam_plan::message::{self, Ended, Question};
-use cofferdam_policy::output::Output;
 use cofferdam_sandbox::{Kept, Leak, Stream, Witness, Word};
 
 use crate::control::{Control, Deed, Told};
@@ -37,7 +36,7 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    pub(super) fn new(log: Log, control: Option<Control>, alarms: Alarms) -> Self {
+    pub(crate) fn new(log: Log, control: Option<Control>) -> Self {
         Self {
             log,
             unrecorded: None,
@@ -45,7 +44,7 @@ impl Keeper {
             counts: Counts::default(),
             names: Names::default(),
             way_out: WayOut::Held,
-            alarms,
+            alarms: Alarms::default(),
             control,
             words: VecDeque::new(),
         }
@@ -114,7 +113,7 @@ impl Keeper {
     }
 
     /// Records what was only counted while the workload ran.
-    pub(crate) fn sum_up(&mut self, output: &Output) {
+    pub(crate) fn sum_up(&mut self) {
         if let Some(mut control) = self.control.take() {
             control.end();
             while let Some(deed) = control.deed() {
@@ -124,7 +123,7 @@ impl Keeper {
         for denied in self.names.rest() {
             self.append(&name(denied));
         }
-        for event in self.alarms.rest(output) {
+        for event in self.alarms.rest() {
             self.append(&event);
         }
         let rules = self.counts.rows();
@@ -238,16 +237,12 @@ mod tests {
 
     use super::*;
 
-    fn keeper(log: &Path) -> Keeper {
-        Keeper::new(Log::open(log, "aa".into()).unwrap(), None, Alarms::default())
-    }
-
     /// What was denied stays denied, whether or not it can be recorded; that it cannot is told.
     #[test]
     fn a_denial_that_has_no_record_is_told() {
         let folder = std::env::temp_dir().join(format!("cofferdam-keeper-{}", std::process::id()));
         let path = folder.join("audit.jsonl");
-        let mut keeper = keeper(&path);
+        let mut keeper = Keeper::new(Log::open(&path, "aa".into()).unwrap(), None);
         let denied = |path: &str| message::Denied {
             operation: Operation::Create,
             path: path.into(),
@@ -267,7 +262,7 @@ mod tests {
         for _ in 0..2 {
             keeper.denied(denied("/w/.envrc"));
         }
-        keeper.sum_up(&Output::built_in());
+        keeper.sum_up();
         let times = |record: &str| record.matches("\"times\":2").count();
         assert_eq!(times(&fs::read_to_string(&path).unwrap()), 3, "the sum too");
         fs::remove_dir_all(&folder).unwrap();
@@ -281,7 +276,7 @@ mod tests {
     fn what_rules_decided_is_summed_at_the_end() {
         let folder = std::env::temp_dir().join(format!("cofferdam-counts-{}", std::process::id()));
         let path = folder.join("audit.jsonl");
-        let mut keeper = keeper(&path);
+        let mut keeper = Keeper::new(Log::open(&path, "aa".into()).unwrap(), None);
         let request = Requested {
             version: HttpVersion::Http2,
             method: "POST".into(),
@@ -304,10 +299,10 @@ mod tests {
             times: 2,
             request: Some(request),
         };
-        keeper.sum_up(&Output::built_in());
+        keeper.sum_up();
         assert_eq!(fs::read_to_string(&path).unwrap(), "", "no rule decided");
         keeper.ended(ended);
-        keeper.sum_up(&Output::built_in());
+        keeper.sum_up();
         let record = fs::read_to_string(&path).unwrap();
         let request = "\"times\":2,\"request\":{\"version\":\"HTTP/2\",\"method\":\"POST\",\
              \"path\":\"/v1/x\",\"status\":403}}";

@@ -133,11 +133,12 @@ impl Session<'_> {
         trace.done("init ready");
         log.append(&ready_event(preparing.authority()))?;
         let running = preparing.into_running();
-        let mut keeper = Keeper::new(log, control, Alarms::new(&watched));
+        let mut keeper = Keeper::new(log, control);
+        keeper.alarms = Alarms::new(&watched, &prepared.policy);
         let masks = watched.masks.as_ref();
         let streams = Streams { input, output, error, signals, masks };
         let outcome = running.wait(streams, &mut keeper);
-        keeper.sum_up(&prepared.policy.output);
+        keeper.sum_up();
         let Keeper { mut log, unrecorded, turned_away, names, way_out, alarms, .. } = keeper;
         let (sequences, dropped) = (alarms.sequences(), alarms.dropped());
         let output = Shown { alarms: alarms.rows(), sequences, dropped };

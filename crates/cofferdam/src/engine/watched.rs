@@ -6,7 +6,7 @@ use cofferdam_audit::redact::{Label, Masks, Needles};
 use cofferdam_audit::{Alarm, Event, OutputKept};
 use cofferdam_policy::credentials::{MARK, MARK_HEX};
 use cofferdam_policy::model::{Clause, Policy};
-use cofferdam_policy::output::{Output, Redaction};
+use cofferdam_policy::output::{Most, Redaction};
 use cofferdam_sandbox::escapes::Refused as Sequences;
 use cofferdam_sandbox::{Kept, Leak, Stream};
 
@@ -80,6 +80,7 @@ pub(super) struct Alarms {
     what: Vec<What>,
     rows: BTreeMap<(Label, Stream), Row>,
     kept: Vec<(Stream, Kept)>,
+    most: Option<Most>,
 }
 
 #[derive(Debug)]
@@ -92,8 +93,9 @@ struct Row {
 }
 
 impl Alarms {
-    pub(super) fn new(watched: &Watched) -> Self {
-        Self { what: watched.what.clone(), rows: BTreeMap::new(), kept: Vec::new() }
+    pub(super) fn new(watched: &Watched, policy: &Policy) -> Self {
+        let (what, most) = (watched.what.clone(), policy.output.most.clone());
+        Self { what, most, ..Self::default() }
     }
 
     /// Counts what was found. The first of its kind is recorded at once, what comes again in one sum.
@@ -117,7 +119,7 @@ impl Alarms {
     }
 
     /// What is still to be recorded once there will be no more.
-    pub(super) fn rest(&mut self, output: &Output) -> Vec<Event> {
+    pub(super) fn rest(&mut self) -> Vec<Event> {
         let untold: Vec<_> = self
             .rows
             .iter_mut()
@@ -132,7 +134,7 @@ impl Alarms {
             if !refused.is_empty() {
                 events.push(Event::Output(OutputKept { stream: stream.as_str(), refused }));
             }
-            if let Some(most) = output.most.as_ref().filter(|_| kept.dropped > 0) {
+            if let Some(most) = self.most.as_ref().filter(|_| kept.dropped > 0) {
                 let what =
                     format!("{} more bytes for {} were dropped", kept.dropped, stream.as_str());
                 let (limit, value) = ("output.max_bytes".to_owned(), most.bytes.to_string());
