@@ -94,8 +94,7 @@ print(status, 'in memory', count)
 #[test]
 fn what_a_phish_asks_for_is_absent_and_has_no_route() {
     let Some(net) = Internet::take() else { return };
-    net.place
-        .write("home/.aws/credentials", &format!("[default]\naws_secret_access_key = {SECRET}\n"));
+    net.place.write("home/.aws/credentials", "[default]\naws_secret_access_key = wJalrXUtnFEMI\n");
     let act = "
 import base64
 try: text = open(os.path.expanduser('~/.aws/credentials')).read()

@@ -117,9 +117,10 @@ fn an_expired_credential_is_worth_nothing() {
 fn a_stand_in_of_another_session_is_foreign() {
     let Some(net) = Internet::take() else { return };
     let rules = format!("{}{}", bound(""), credential("header = 'x-api-key'"));
-    let first =
-        net.bears(&rules, ("proxy", ""), "print(os.environ['API_KEY'][::-1])").works("first");
-    let old: String = first.out.trim().chars().rev().collect();
+    // Printed it would be masked.
+    net.bears(&rules, ("proxy", ""), "open('key.txt', 'w').write(os.environ['API_KEY'])")
+        .works("first");
+    let old = net.place.read("home/src/app/key.txt");
     assert_eq!((old.len(), old.starts_with("sk-ant-api03-")), (SECRET.len(), true), "{old}");
     let act = format!(
         "table([get('/v1', more='x-api-key: {old}\\r\\n'), get('/v1', more=f'x-api-key: {{os.environ[\"API_KEY\"]}}\\r\\n')])"
