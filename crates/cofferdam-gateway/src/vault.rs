@@ -10,6 +10,10 @@
 mod command;
 mod error;
 mod folder;
+#[cfg(feature = "keychain")]
+pub mod keychain;
+#[cfg(not(feature = "keychain"))]
+#[path = "vault/no_keychain.rs"]
 pub mod keychain;
 mod members;
 pub mod reader;

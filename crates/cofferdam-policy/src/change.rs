@@ -164,9 +164,10 @@ fn beside(old: &Policy, new: &Policy) -> Vec<Restart> {
         network: _,
         network_clause: _,
         limits,
-        credentials,
+        // Compared where the gateway's part is.
+        credentials: _,
+        canaries: _,
         output,
-        canaries,
         // Of rules of the network, of variables and of the output, which are compared.
         dangers: _,
     } = &after;
@@ -183,26 +184,37 @@ fn beside(old: &Policy, new: &Policy) -> Vec<Restart> {
         && *concealed == before.concealed
         && *idle == before.idle
         && *own == before.own;
-    let system = *hidden == before.hidden && *replaced == before.replaced;
     let homes = *home == before.home && *kept_home == before.kept_home && *seeds == before.seeds;
     let variables = *environment == before.environment && *withheld == before.withheld;
     let caller = *person == before.person && *cwd == before.cwd;
+    let of_gateway = gateway(old, new);
     let rows = [
         (*isolation == before.isolation, "isolation", &new.isolation_clause),
         (trees, "filesystem", first(old, new)),
         (held, "what is hidden, masked or protected", first(old, new)),
-        (system, "what of /etc is seen", first(old, new)),
+        (
+            *hidden == before.hidden && *replaced == before.replaced,
+            "what of /etc is seen",
+            first(old, new),
+        ),
         (*sockets == before.sockets, "sockets", first(old, new)),
         (homes, "filesystem.home", &new.home_clause),
         (caller, "who or where the caller is", &new.workspace.clause),
         (variables, "environment", variable(old, new)),
         (*limits == before.limits, "limits", limit(old, new)),
-        (*credentials == before.credentials, "credentials", credential(old, new)),
         (output.is_as(&before.output), "output", &new.output.escapes_clause),
-        (plants(canaries, &before.canaries), "canary", canary(old, new)),
     ];
-    let changed = rows.into_iter().filter(|(same, ..)| !same);
+    let changed = rows.into_iter().chain(of_gateway).filter(|(same, ..)| !same);
     changed.map(|(_, what, clause)| restart(what, clause)).collect()
+}
+
+/// What the gateway reads once.
+fn gateway<'p>(old: &'p Policy, new: &'p Policy) -> [(bool, &'static str, &'p Clause); 2] {
+    let same = bare(old).credentials == bare(new).credentials;
+    [
+        (same, "credentials", credential(old, new)),
+        (plants(&new.canaries, &old.canaries), "canary", canary(old, new)),
+    ]
 }
 
 fn restart(what: &str, clause: &Clause) -> Restart {

@@ -127,8 +127,7 @@ pub fn resolve(document: &Document, facts: &Facts) -> Result<Policy, PolicyError
         .collect();
     let (of_presets, lacking) = resolver.presets(&grants, &workspace, &built_in);
     missing.extend(lacking);
-    grants.extend(built_in);
-    grants.extend(of_presets);
+    grants.extend(built_in.into_iter().chain(of_presets));
     let (of_git, mut repository) = resolver.repository(&workspace, &grants);
     grants.extend(of_git);
     let named = resolver.names(&workspace, &grants)?;
@@ -139,12 +138,10 @@ pub fn resolve(document: &Document, facts: &Facts) -> Result<Policy, PolicyError
     let kept_home = resolver.kept_home()?;
     let mut environment = resolver.environment(&grants, &workspace);
     repository.variables(&mut environment);
-    let mut dangers = resolver.dangers(&environment);
-    dangers.extend(document.output.dangers());
+    let dangers = [resolver.dangers(&environment), document.output.dangers()].concat();
     let (network, network_clause) = resolver.network();
-    let credentials = resolver.credentials(&network)?;
-    resolver.stand_ins(&credentials, &mut environment)?;
-    resolver.no_secret_in_view(&credentials, (&grants, &workspace), &kept.concealed)?;
+    let view = (grants.as_slice(), &workspace, kept.concealed.as_slice());
+    let credentials = resolver.borne(&network, view, &mut environment)?;
     resolver.no_trusted_file_lacks(&network)?;
     let seeds = resolver.seeds(&grants, &workspace);
     let authorities = resolver.system_authorities(&grants, &workspace);

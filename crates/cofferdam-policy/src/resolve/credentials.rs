@@ -24,9 +24,22 @@ pub(super) fn wanted(document: &Document, home: &Path, cwd: &Path) -> Vec<PathBu
 }
 
 impl Resolver<'_> {
+    /// Those that hold, with their variables in the environment.
+    pub(super) fn borne(
+        &self,
+        network: &Network,
+        view: (&[Grant], &Grant, &[Guarded]),
+        environment: &mut Vec<Variable>,
+    ) -> Result<Vec<Credential>, PolicyError> {
+        let credentials = self.credentials(network)?;
+        self.stand_ins(&credentials, environment)?;
+        self.no_secret_in_view(&credentials, view)?;
+        Ok(credentials)
+    }
+
     /// Those that hold, with absolute paths. Without a gateway there is none: nobody could make what
     /// stands in.
-    pub(super) fn credentials(&self, network: &Network) -> Result<Vec<Credential>, PolicyError> {
+    fn credentials(&self, network: &Network) -> Result<Vec<Credential>, PolicyError> {
         let mut found: Vec<Credential> = Vec::new();
         let of_presets = self.document.presets.iter().flat_map(|preset| &preset.credentials);
         for text in self.document.credentials.iter().chain(of_presets) {
@@ -81,7 +94,7 @@ impl Resolver<'_> {
     }
 
     /// Puts the variables in, in the place of whatever was there.
-    pub(super) fn stand_ins(
+    fn stand_ins(
         &self,
         credentials: &[Credential],
         environment: &mut Vec<Variable>,
@@ -109,11 +122,10 @@ impl Resolver<'_> {
     }
 
     /// Refuses files that cannot be where they should, and secrets that the sandbox could read.
-    pub(super) fn no_secret_in_view(
+    fn no_secret_in_view(
         &self,
         credentials: &[Credential],
-        (grants, workspace): (&[Grant], &Grant),
-        hidden: &[Guarded],
+        (grants, workspace, hidden): (&[Grant], &Grant, &[Guarded]),
     ) -> Result<(), PolicyError> {
         let mut paths = Vec::new();
         for one in credentials {
