@@ -164,7 +164,7 @@ fn beside(old: &Policy, new: &Policy) -> Vec<Restart> {
         network: _,
         network_clause: _,
         limits,
-        // Compared where the gateway's part is.
+        // `gateway` compares these two.
         credentials: _,
         canaries: _,
         output,
@@ -184,19 +184,15 @@ fn beside(old: &Policy, new: &Policy) -> Vec<Restart> {
         && *concealed == before.concealed
         && *idle == before.idle
         && *own == before.own;
+    let system = *hidden == before.hidden && *replaced == before.replaced;
     let homes = *home == before.home && *kept_home == before.kept_home && *seeds == before.seeds;
     let variables = *environment == before.environment && *withheld == before.withheld;
     let caller = *person == before.person && *cwd == before.cwd;
-    let of_gateway = gateway(old, new);
     let rows = [
         (*isolation == before.isolation, "isolation", &new.isolation_clause),
         (trees, "filesystem", first(old, new)),
         (held, "what is hidden, masked or protected", first(old, new)),
-        (
-            *hidden == before.hidden && *replaced == before.replaced,
-            "what of /etc is seen",
-            first(old, new),
-        ),
+        (system, "what of /etc is seen", first(old, new)),
         (*sockets == before.sockets, "sockets", first(old, new)),
         (homes, "filesystem.home", &new.home_clause),
         (caller, "who or where the caller is", &new.workspace.clause),
@@ -204,7 +200,7 @@ fn beside(old: &Policy, new: &Policy) -> Vec<Restart> {
         (*limits == before.limits, "limits", limit(old, new)),
         (output.is_as(&before.output), "output", &new.output.escapes_clause),
     ];
-    let changed = rows.into_iter().chain(of_gateway).filter(|(same, ..)| !same);
+    let changed = rows.into_iter().chain(gateway(old, new)).filter(|(same, ..)| !same);
     changed.map(|(_, what, clause)| restart(what, clause)).collect()
 }
 
