@@ -1,7 +1,7 @@
 //! Whether a stream holds a needle, however it is cut, escaped or broken into lines.
 
 use super::Found;
-use super::grams::Follow;
+use super::grams::{Follow, Hit};
 use super::needles::Needles;
 use super::plain::{PIECE, Plain, Room, Splits};
 
@@ -12,16 +12,21 @@ use super::plain::{PIECE, Plain, Room, Splits};
 pub struct Finder<'n> {
     needles: &'n Needles,
     raw: Follow,
+    /// So many bytes came since anything but blanks was read as something else.
+    even: usize,
     once: View,
     twice: View,
+    /// So many bytes of the second view are those of the first, or nothing to find goes further back.
+    clean: usize,
 }
 
 impl<'n> Finder<'n> {
     /// For a stream of which nothing has come.
     #[must_use]
     pub fn new(needles: &'n Needles) -> Self {
-        let clean = needles.patterns().longest();
-        Self { needles, raw: Follow::default(), once: View::new(clean), twice: View::new(clean) }
+        let (even, clean) = (needles.patterns().longest(), needles.patterns().longest());
+        let (once, twice) = (View::new(), View::new());
+        Self { needles, raw: Follow::default(), even, once, twice, clean }
     }
 
     /// A needle that ends in `piece`, where there is one.
@@ -45,23 +50,41 @@ impl<'n> Finder<'n> {
     fn look(&mut self, piece: &[u8], once: &mut Room, twice: &mut Room) -> Option<Found> {
         let patterns = self.needles.patterns();
         once.clear();
+        let waiting = self.once.plain.is_waiting();
         self.once.plain.feed(piece, once);
         let once = once.bytes();
-        let raw = self.raw.feed(patterns, piece);
         let first = self.once.follow.feed(patterns, once);
-        // There are no blanks any more; without an escape the second reader has what the first one has.
-        let View { plain, follow, clean } = &mut self.twice;
-        let same = !plain.is_waiting() && !once.ends_with(b"=") && plain.escape(once).is_none();
-        let second = if same && *clean >= patterns.longest() {
-            follow.remember(patterns, once);
-            None
-        } else {
-            twice.clear();
-            plain.feed(once, twice);
-            follow.feed(patterns, twice.bytes())
-        };
-        *clean = if same { clean.saturating_add(once.len()) } else { 0 };
+        // Of what only lost blanks the first reader has all that there is to find.
+        let changed = self.once.plain.has_changed() || waiting || self.once.plain.is_waiting();
+        let near = changed || self.even < patterns.longest();
+        let raw =
+            if near { self.raw.feed(patterns, piece) } else { self.raw.pass(patterns, piece) };
+        self.even = if changed { 0 } else { self.even.saturating_add(piece.len()) };
+        let second = self.look_again(once, twice);
         self.needles.told(raw.or(first).or(second)?)
+    }
+
+    /// What the second reader has. The first one left no blanks.
+    fn look_again(&mut self, once: &[u8], room: &mut Room) -> Option<Hit> {
+        let patterns = self.needles.patterns();
+        let View { plain, follow } = &mut self.twice;
+        let far = self.clean >= patterns.longest();
+        let waits = plain.is_waiting() || once.ends_with(b"=");
+        if !waits && plain.escape(once).is_none() {
+            self.clean = self.clean.saturating_add(once.len());
+            return if far { follow.pass(patterns, once) } else { follow.feed(patterns, once) };
+        }
+        if !waits
+            && far
+            && let Some(rest) = self.needles.apart(once, plain)
+        {
+            follow.restart(patterns, rest);
+            return None;
+        }
+        room.clear();
+        plain.feed(once, room);
+        self.clean = 0;
+        follow.feed(patterns, room.bytes())
     }
 }
 
@@ -70,12 +93,10 @@ impl<'n> Finder<'n> {
 struct View {
     plain: Plain,
     follow: Follow,
-    /// So many bytes at the end are those that the reader was given. Bytes.
-    clean: usize,
 }
 
 impl View {
-    fn new(clean: usize) -> Self {
-        Self { plain: Plain::new(Splits::Blanks), follow: Follow::default(), clean }
+    fn new() -> Self {
+        Self { plain: Plain::new(Splits::Blanks), follow: Follow::default() }
     }
 }

@@ -101,17 +101,39 @@ impl Patterns {
         if text.len().saturating_sub(from) < self.shortest {
             return None;
         }
-        while let Some(group) = text.get(at..).and_then(|rest| rest.first_chunk::<4>()) {
-            let group = u32::from_le_bytes(*group) & self.mask;
-            if self.may_be(group)
-                && let Some(hit) = self.check(text, from, (at, group))
-            {
+        let step = self.stride;
+        while let Some(window) = text.get(at..).and_then(|rest| rest.get(..step * 3 + 4)) {
+            // Four at once: the answer is no as a rule.
+            let may = |place: usize| self.group(window, place).is_some_and(|g| self.may_be(g));
+            if may(0) | may(step) | may(step * 2) | may(step * 3) {
+                for at in [at, at + step, at + step * 2, at + step * 3] {
+                    if let Some(hit) = self.look(text, from, at) {
+                        return Some(hit);
+                    }
+                }
+            }
+            at += step * 4;
+        }
+        while at + 4 <= text.len() {
+            if let Some(hit) = self.look(text, from, at) {
                 return Some(hit);
             }
-            at += self.stride;
+            at += step;
         }
         // A group of three at the very end.
         let group = group_of(text.get(at..)?.first_chunk::<3>()?);
+        self.check(text, from, (at, group))
+    }
+
+    #[inline]
+    fn group(&self, text: &[u8], at: usize) -> Option<u32> {
+        let bytes = text.get(at..)?.first_chunk::<4>()?;
+        Some(u32::from_le_bytes(*bytes) & self.mask)
+    }
+
+    /// One sample.
+    fn look(&self, text: &[u8], from: usize, at: usize) -> Option<Hit> {
+        let group = self.group(text, at).filter(|&group| self.may_be(group))?;
         self.check(text, from, (at, group))
     }
 
@@ -173,8 +195,19 @@ impl Follow {
         hit
     }
 
-    /// Passes over `piece`, in which there is nothing new.
-    pub(super) fn remember(&mut self, patterns: &Patterns, piece: &[u8]) {
+    /// Passes over `piece`, in which there is nothing to find.
+    pub(super) fn pass(&mut self, patterns: &Patterns, piece: &[u8]) -> Option<Hit> {
+        self.remember(patterns, piece);
+        None
+    }
+
+    /// Begins with `piece`: nothing to find goes further back.
+    pub(super) fn restart(&mut self, patterns: &Patterns, piece: &[u8]) {
+        self.tail.clear();
+        self.remember(patterns, piece);
+    }
+
+    fn remember(&mut self, patterns: &Patterns, piece: &[u8]) {
         let kept = patterns.longest() - 1;
         let (_, end) = piece.split_at(piece.len().saturating_sub(kept));
         let over = (self.tail.len() + end.len()).saturating_sub(kept).min(self.tail.len());

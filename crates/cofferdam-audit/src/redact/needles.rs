@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use super::Found;
 use super::grams::{Hit, Patterns};
-use super::plain::{Splits, is_blank, plain};
+use super::plain::{Plain, Read, Splits, is_blank, plain, read};
 use super::splice::{Edge, Form};
 
 /// Fewest bytes of a needle, blanks not counted: what is shorter turns up by chance.
@@ -89,6 +89,8 @@ pub struct Needles {
     patterns: Patterns,
     /// What each pattern tells, by its number.
     pub(super) told: Vec<Found>,
+    /// A bit for each two bytes that follow each other in a pattern.
+    pairs: Zeroizing<Vec<u64>>,
 }
 
 impl fmt::Debug for Needles {
@@ -127,7 +129,50 @@ impl Needles {
                 told.push(Found { label, encoding });
             }
         }
-        Ok(Self { patterns: Patterns::new(forms), told })
+        let mut pairs = Zeroizing::new(vec![0_u64; 1 << 10]);
+        for two in forms.iter().flat_map(|form| form.windows(2)) {
+            if let &[first, second] = two
+                && let Some(word) = pairs.get_mut(word_of(first, second))
+            {
+                *word |= 1 << (second & 63);
+            }
+        }
+        Ok(Self { patterns: Patterns::new(forms), told, pairs })
+    }
+
+    /// Whether any pattern has these two bytes next to each other.
+    fn has_pair(&self, first: u8, second: u8) -> bool {
+        let word = self.pairs.get(word_of(first, second));
+        word.is_none_or(|word| word >> (second & 63) & 1 == 1)
+    }
+
+    /// What stands behind the last escape of a text, where no pattern goes over any of its escapes once they
+    /// are read; `None` also where that is not plain to see. Nothing was begun before.
+    pub(super) fn apart<'t>(&self, text: &'t [u8], plain: &Plain) -> Option<&'t [u8]> {
+        let (mut at, mut behind) = (0, 0);
+        while let Some(found) = plain.escape(text.get(at..)?) {
+            let escape = at + found;
+            let Read::Byte(taken, byte) = read(text.get(escape..)?, Splits::Blanks) else {
+                return None;
+            };
+            at = escape + taken;
+            if taken == 1 {
+                continue;
+            }
+            let before = *text.get(escape.checked_sub(1)?)?;
+            let next = *text.get(at)?;
+            let ends = byte == b'=' || before == b'=' || matches!(next, b'%' | b'\\' | b'&');
+            let joined = if is_blank(byte) {
+                self.has_pair(before, next)
+            } else {
+                self.has_pair(before, byte) || self.has_pair(byte, next)
+            };
+            if ends || joined || escape == behind {
+                return None;
+            }
+            behind = at;
+        }
+        text.get(behind..)
     }
 
     /// What is searched for, each with a number.
@@ -140,6 +185,11 @@ impl Needles {
     pub(super) fn told(&self, hit: Hit) -> Option<Found> {
         self.told.get(hit.pattern).copied()
     }
+}
+
+/// Where the bit of two bytes is.
+fn word_of(first: u8, second: u8) -> usize {
+    usize::from(first) << 2 | usize::from(second >> 6)
 }
 
 /// The forms of one needle. Those that views of a stream without blanks and escapes show are among them.
