@@ -209,16 +209,13 @@ impl Bearing {
             return Ok((body.to_vec(), Zeroizing::new(body.to_vec())));
         }
         let (own, secret) = (held.stand_in().as_bytes(), held.secret());
-        let both = |replaced: &dyn Fn(&[u8]) -> Result<Vec<u8>, String>| {
-            Ok((replaced(b"")?, Zeroizing::new(replaced(secret.expose())?)))
-        };
-        let replaced = match &held.credential().inject {
-            Inject::Json(way) => both(&|with| {
+        let replaced = |with: &[u8]| match &held.credential().inject {
+            Inject::Json(way) => {
                 jsonrules::replace_member(body, way, own, with).map_err(|fault| fault.to_string())
-            }),
-            Inject::Form(name) => both(&|with| {
+            }
+            Inject::Form(name) => {
                 forms::replace_field(body, name, own, with).map_err(|fault| fault.to_string())
-            }),
+            }
             Inject::Header(_)
             | Inject::Bearer
             | Inject::Basic(_)
@@ -226,7 +223,8 @@ impl Bearing {
             | Inject::Cookie(_)
             | Inject::SigV4 { .. } => Err("it does not bear it in its body".into()),
         };
-        replaced.map_err(|fault: String| {
+        let both = replaced(b"").and_then(|without| Ok((without, replaced(secret.expose())?)));
+        both.map(|(without, with)| (without, Zeroizing::new(with))).map_err(|fault: String| {
             let name = held.name();
             (FOREIGN, format!("the rule lets through what bears `{name}` alone: {fault}"))
         })

@@ -10,7 +10,9 @@ use cofferdam_policy::judge::hosts::Protocol;
 use cofferdam_policy::judge::requests::Request;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
+use zeroize::Zeroizing;
 
+use crate::bearing::Bearing;
 use crate::body::Framing;
 use crate::denial::Denial;
 use crate::fields::{Field, lists};
@@ -24,7 +26,7 @@ mod exchange;
 mod held;
 mod websocket;
 
-use exchange::{Broken, Exchanged, Message, exchange};
+use exchange::{Broken, Exchanged, Fault, Message, exchange};
 use held::Held;
 
 /// How long a kept connection may be silent: longer than clients keep one.
@@ -264,31 +266,32 @@ impl Served {
             entry.answer(&denial);
             return Err(End::denied(denial, asked.place()));
         }
-        let fields = listed(&sent);
-        let judged = view(&sent, &fields);
         drop(inside.take(head.length));
-        let held = match Held::new((&rule, &bearing), &judged, &sent.headers) {
-            Ok(mut held) => held.take(gate, inside, (&head, &judged)).await.map(|()| held),
-            Err(broken) => Err(broken),
+        let (held, written) = match borne(gate, inside, (&head, sent), (&rule, &bearing)).await {
+            Ok(both) => both,
+            Err(broken) => return Err(told(broken, &rule, (&mut entry, &asked))),
         };
-        let mut held = held.map_err(|broken| told(broken, &rule, (&mut entry, &asked)))?;
-        let mut sent = bearing.inject(sent).map_err(|(code, why)| {
-            let denial = Denial::spoken(code, why, &rule.clause);
-            entry.answer(&denial);
-            End::denied(denial, asked.place())
-        })?;
-        if let Some(length) = held.length() {
-            sent.with_length(length);
-        }
-        let written = sent.written();
-        drop(sent);
+        let message = Message { head: &head, written: &written, bearing: &bearing };
+        let judged = (&asked, &request, &rule, entry);
+        self.carry(gate, inside, (message, held), judged).await
+    }
+
+    /// Sends a request, on another connection where the one that was kept has ended, and passes its answer
+    /// on.
+    async fn carry(
+        &mut self,
+        gate: &Rc<Gate>,
+        inside: &mut Inside,
+        (message, mut held): (Message<'_>, Held<'_>),
+        (asked, request, rule, mut entry): (&Asked, &Request<'_>, &Granted, Entry),
+    ) -> Result<After, End> {
+        let Message { head, bearing, .. } = message;
         let again = head.framing == Framing::None && AGAIN.contains(&head.method.as_str());
         let done = loop {
-            let mut up = self.upstream(gate, &asked, (&rule, &mut entry)).await?;
+            let mut up = self.upstream(gate, asked, (rule, &mut entry)).await?;
             let used = std::mem::replace(&mut up.used, true);
             up.lane = rule.lane();
-            let message = Message { head: &head, written: &written, bearing: &bearing };
-            let done = exchange(inside, (&mut up, &mut entry), (message, &mut held), &rule).await;
+            let done = exchange(inside, (&mut up, &mut entry), (message, &mut held), rule).await;
             match done {
                 // It ended while it was kept, and has heard nothing that could not be said again.
                 Err(Broken::Unanswered) if used && again => {}
@@ -302,7 +305,7 @@ impl Served {
                     let frames = looks.then_some(deflate);
                     let revoked = tokio::select! {
                         () = exchange::tunnel(inside, up, &mut entry, frames) => None,
-                        denial = gate.revoked(&asked, &request) => Some(denial),
+                        denial = gate.revoked(asked, request) => Some(denial),
                         (code, why) = bearing.over() => {
                             Some(Denial::spoken(code, why, &rule.clause))
                         }
@@ -317,7 +320,7 @@ impl Served {
             // A host may have done what its client did not wait for.
             entry.note(words);
         }
-        done.map_err(|broken| told(broken, &rule, (&mut entry, &asked)))
+        done.map_err(|broken| told(broken, rule, (&mut entry, asked)))
     }
 
     /// Judges a request by everything in its head; it has its place in the log then.
@@ -456,6 +459,26 @@ impl Served {
         let (refused, first) = ((denial.clone(), status), self.first.take());
         gate.refuse_request(asked, requested, refused, first).await;
     }
+}
+
+/// What of a request is held until it is judged, and its head as it goes on, with what it bears.
+async fn borne<'a>(
+    gate: &'a Gate,
+    inside: &mut Inside,
+    (head, sent): (&Head, Head),
+    (rule, bearing): (&'a Granted, &'a Bearing),
+) -> Result<(Held<'a>, Zeroizing<Vec<u8>>), Broken> {
+    let fields = listed(&sent);
+    let judged = view(&sent, &fields);
+    let mut held = Held::new((rule, bearing), &judged, &sent.headers)?;
+    held.take(gate, inside, (head, &judged)).await?;
+    let injected = bearing.inject(sent);
+    let mut injected = injected.map_err(|(code, why)| Broken::Before(Fault::Content(code, why)))?;
+    if let Some(length) = held.length() {
+        injected.with_length(length);
+    }
+    let written = injected.written();
+    Ok((held, written))
 }
 
 /// Puts on record what went wrong, and says what the client hears of it.

@@ -1,11 +1,7 @@
 //! What a person's terminal, file or pipe gets of what a command writes: nothing that acts on a terminal,
 //! nothing that was planted, no more than the policy says. Each with its twin that passes.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::disallowed_methods,
-    reason = "a test that cannot go on says where, and starts programs"
-)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where, and starts programs")]
 
 #[path = "output/bounds.rs"]
 mod bounds;

@@ -228,11 +228,11 @@ impl Say {
         }
     }
 
-    /// Whom the command was not let through to, a row each.
+    /// Whom the command was not let through to, a row each; alarms come first, and are said in any case.
     pub(super) fn turned_away(&self, rows: &[TurnedAway]) {
-        if self.output == Output::Quiet {
-            return;
-        }
+        let alarms = rows.iter().take_while(|row| row.is_alarm()).count();
+        let quiet = self.output == Output::Quiet;
+        let rows = if quiet { rows.get(..alarms).unwrap_or_default() } else { rows };
         let shown = if self.output == Output::Json { rows.len() } else { TURNED_AWAY_MAX };
         for row in rows.iter().take(shown) {
             let place = match (row.host.as_str(), row.port) {
@@ -247,6 +247,7 @@ impl Say {
                 (Some(_) | None, _) => place,
             };
             let (verb, retry) = match row.denied {
+                Denied::ByPolicy if row.is_alarm() => ("alarm: refused", false),
                 Denied::ByPolicy => ("refused", false),
                 Denied::Unreached => ("not reached", true),
             };
@@ -254,7 +255,8 @@ impl Say {
                 to_stderr(
                     &json!({"event": "denial", "what": place, "code": row.code, "why": row.why,
                             "method": row.method, "path": row.path, "clause": row.clause,
-                            "fix": row.fix, "retry": retry, "times": row.times})
+                            "fix": row.fix, "retry": retry, "times": row.times,
+                            "alarm": row.is_alarm()})
                     .to_string(),
                 );
                 continue;

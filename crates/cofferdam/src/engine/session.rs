@@ -99,7 +99,7 @@ impl Session<'_> {
         signals: Option<BorrowedFd<'_>>,
     ) -> Result<Finished, Refused> {
         let Self { prepared, mut log, control, mut preparing, started, trace } = self;
-        let watched = match Watched::of(&prepared.policy, &[]) {
+        let watched = match Watched::of(&prepared.policy, preparing.stand_ins()) {
             Ok(watched) => watched,
             Err(refused) => {
                 log.append(&refusal_event(&refused))?;

@@ -1,6 +1,6 @@
 //! For the note at the end: whom the workload was not let through to.
 
-use cofferdam_plan::message::{Ended, Way, Went};
+use cofferdam_plan::message::{ALARMS, Ended, Way, Went};
 
 /// Rows that the note at the end can have; the log names all.
 const ROWS_MAX: usize = 100;
@@ -32,6 +32,14 @@ pub struct TurnedAway {
     pub denied: Denied,
     /// How often.
     pub times: u64,
+}
+
+impl TurnedAway {
+    /// Whether it tried to carry an identity, or what was planted, where it has no business.
+    #[must_use]
+    pub fn is_alarm(&self) -> bool {
+        ALARMS.contains(&self.code.as_str())
+    }
 }
 
 /// Who said no.
@@ -66,7 +74,7 @@ impl TurnedAways {
         };
         if let Some(row) = self.0.iter_mut().find(same) {
             row.times = row.times.saturating_add(ended.times);
-        } else if self.0.len() < ROWS_MAX && ended.way != Way::Published {
+        } else if ended.way != Way::Published && self.0.len() < most(ended) {
             self.0.push(TurnedAway {
                 host: ended.host.clone(),
                 port: ended.port,
@@ -82,10 +90,16 @@ impl TurnedAways {
         }
     }
 
-    /// In the order of the first attempts.
-    pub(super) fn rows(self) -> Vec<TurnedAway> {
+    /// In the order of the first attempts; alarms first.
+    pub(super) fn rows(mut self) -> Vec<TurnedAway> {
+        self.0.sort_by_key(|row| !row.is_alarm());
         self.0
     }
+}
+
+/// An alarm has room where others have none any more.
+fn most(ended: &Ended) -> usize {
+    if ended.is_alarm() { 2 * ROWS_MAX } else { ROWS_MAX }
 }
 
 /// The first words of a path.

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use cofferdam_audit::redact::{Label, Masks, Needles};
 use cofferdam_audit::{Alarm, Event, OutputKept};
-use cofferdam_policy::credentials::{MARK, MARK_HEX};
+use cofferdam_plan::message::StandIn;
+use cofferdam_policy::credentials::MARKS;
 use cofferdam_policy::model::{Clause, Policy};
 use cofferdam_policy::output::{Most, Redaction};
 use cofferdam_sandbox::escapes::Refused as Sequences;
@@ -50,7 +51,7 @@ pub struct Alarmed {
 
 impl Watched {
     /// What every stand-in holds, the policy's canaries, and `further` stand-ins of this session, by name.
-    pub(super) fn of(policy: &Policy, further: &[(String, Vec<u8>)]) -> Result<Self, Refused> {
+    pub(super) fn of(policy: &Policy, further: &[StandIn]) -> Result<Self, Refused> {
         if policy.output.redaction == Redaction::Off {
             return Ok(Self { what: Vec::new(), masks: None });
         }
@@ -59,8 +60,11 @@ impl Watched {
             name: name.to_owned(),
             clause: Clause::built_in("credentials"),
         };
-        let marks = [MARK, MARK_HEX].map(|mark| (stand_in(""), mark.as_bytes()));
-        let further = further.iter().map(|(name, bytes)| (stand_in(name), bytes.as_slice()));
+        let marks = MARKS.map(|mark| (stand_in(""), mark.as_bytes()));
+        // Those with a mark are found by it, however many there are.
+        let further =
+            further.iter().filter(|one| !MARKS.iter().any(|mark| one.value.contains(mark)));
+        let further = further.map(|one| (stand_in(&one.name), one.value.as_bytes()));
         let canaries = policy.canaries.iter().map(|canary| {
             let (name, clause) = (canary.name.clone(), canary.clause.clone());
             (What { kind: "canary", name, clause }, canary.text.as_bytes())
