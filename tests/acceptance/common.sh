@@ -60,6 +60,7 @@ as() {
             PATH="/home/$who/.rustup/toolchains/t/bin:/usr/local/bin:/usr/bin:/bin" \
             COFFERDAM_PROGRAMS="$stage/bin" COFFERDAM_SEED="${COFFERDAM_SEED:-}" \
             COFFERDAM_BIG="${COFFERDAM_BIG:-}" \
+            ${COFFERDAM_TRANSFER_BYTES:+COFFERDAM_TRANSFER_BYTES="$COFFERDAM_TRANSFER_BYTES"} \
             ${COFFERDAM_TOOLS:+COFFERDAM_TOOLS="$COFFERDAM_TOOLS"} "$@")
     fi
 }
@@ -98,6 +99,15 @@ make_account() {
     chown "$account": "$home/.rustup" "$home/.rustup/toolchains"
 }
 
+# fuzz LINE FLAG SECONDS TEXT: the targets of libFuzzer.
+fuzz() {
+    cargo xtask fuzz-targets "$2" --secs "$3" >"$stage/fuzz" 2>&1
+    status=$?
+    grep -E ' runs$' "$stage/fuzz" | sed 's/^/    /'
+    [ $status = 0 ] || tail -n 40 "$stage/fuzz" | sed 's/^/    /'
+    say "$1" "$(id -un)" $status "$(grep -cE ' runs$' "$stage/fuzz") $4"
+}
+
 # fuzz_and_soak FUZZ_LINE FUZZ_FLAG FUZZ_TEXT SOAK_LINE SOAK_FLAGS SOAK_TEXT ACCOUNT
 #
 # The targets of libFuzzer and, as root, a soak beside them: nothing of either is timed. Then, as root,
@@ -107,17 +117,15 @@ fuzz_and_soak() {
         cargo xtask soak $5 --seconds "${SOAK_SECS:-60}" >"$stage/soak" 2>&1 &
         soak=$!
     fi
-    cargo xtask fuzz-targets "$2" --secs "${FUZZ_SECS:-20}" >"$stage/fuzz" 2>&1
-    status=$?
-    grep -E ' runs$' "$stage/fuzz" | sed 's/^/    /'
-    [ $status = 0 ] || tail -n 40 "$stage/fuzz" | sed 's/^/    /'
-    say "$1" "$(id -un)" $status "$(grep -cE ' runs$' "$stage/fuzz") $3"
+    fuzz "$1" "$2" "${FUZZ_SECS:-20}" "$3"
     if [ "$(id -u)" = 0 ]; then
         wait "$soak"
         status=$?
         tail -n 12 "$stage/soak" | sed 's/^/    /'
         say "$4" "$(id -un)" $status "$6"
         make_account "$7"
+        # One whole gigabyte each way was seen.
+        export COFFERDAM_TRANSFER_BYTES=$((64 << 20))
         person "$account"
     else
         echo "not run: the soak, which reads the gateway's memory: only root can"

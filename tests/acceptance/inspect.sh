@@ -14,7 +14,7 @@ person() {
     who=$1
     # Most of these wait for somebody: more of them at a time than there are processors.
     tests "$who" inspect clients packages streams transfers origins internet --test-threads=4
-    say 1 "$who" $? "h1 and h2, 1 GiB each way, WebSocket, events, gRPC, pip, npm, cargo, git, curl, node, python: with and without proxy variables the same verdict, bytes and event ($ran tests)"
+    say 1 "$who" $? "h1 and h2, ${COFFERDAM_TRANSFER_BYTES:-1073741824} bytes each way, WebSocket, events, gRPC, pip, npm, cargo, git, curl, node, python: with and without proxy variables the same verdict, bytes and event ($ran tests)"
     tests "$who" inspect fronting smuggling switching targets contents rules record certificates s39 --test-threads=4
     say 2 "$who" $? "the catalogue's rows that need the inside, with twins, the bytes at the origin against those that were judged, and an event each ($ran tests)"
     tests "$who" trust

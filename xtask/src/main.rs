@@ -55,9 +55,10 @@ tasks:
   agents               a whole turn of each agent, as npm installs it, against a server that plays its
                        API; as root by an ordinary user too (0.7 GB)
   fuzz [--rounds N]    the test program `fuzz` for longer: N changes of each sample (300000)
-  fuzz-targets [--inside | --outside] [--secs N]
+  fuzz-targets [--inside | --secrets | --outside] [--secs N]
                        every target of libFuzzer in fuzz/, N seconds each (20); --inside: of what is read
-                       where the gateway looks inside, --outside: the others
+                       where the gateway looks inside, --secrets: of what looks for secrets, signs
+                       and makes output safe, --outside: the others
 ";
 
 fn main() -> ExitCode {
@@ -96,8 +97,12 @@ fn main() -> ExitCode {
             [bench::WALLS, plan, "--", command @ ..] => bench::under_walls(plan, command),
             ["soak", "--inspected", words @ ..] => soaks(words, Traffic::Inspected),
             ["soak", words @ ..] => soaks(words, Traffic::Opaque),
-            ["fuzz-targets", which @ ("--inside" | "--outside"), "--secs", secs] => {
-                let which = if *which == "--inside" { Which::Inside } else { Which::Outside };
+            ["fuzz-targets", which @ ("--inside" | "--secrets" | "--outside"), "--secs", secs] => {
+                let which = match *which {
+                    "--inside" => Which::Inside,
+                    "--secrets" => Which::Secrets,
+                    _ => Which::Outside,
+                };
                 within(secs, 86_400, "--secs").and_then(|secs| targets::run(secs, which))
             }
             ["clients"] => clients::run(Sees::Nothing),

@@ -32,23 +32,30 @@ const TIMEOUT: &str = "-timeout=10";
 /// Targets of what is read where the gateway looks inside.
 const INSIDE: &[&str] = &["frames", "graphql", "h2", "packets", "target"];
 
+/// Targets of what looks for secrets, signs, and makes output safe.
+const SECRETS: &[&str] = &["agent", "coding", "escapes", "find", "scrub", "sigv4"];
+
 /// Which of them run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Which {
     All,
     Inside,
+    Secrets,
     Outside,
 }
 
 pub(crate) fn run(secs: u32, which: Which) -> Result<(), String> {
     let mut targets = targets()?;
-    if let Some(gone) = INSIDE.iter().find(|name| !targets.iter().any(|one| one == *name)) {
+    if let Some(gone) = INSIDE.iter().chain(SECRETS).find(|name| !targets.iter().any(|one| one == *name)) {
         return Err(format!("{SOURCES}: no target {gone}"));
     }
     targets.retain(|name| match which {
         Which::All => true,
         Which::Inside => INSIDE.contains(&name.as_str()),
-        Which::Outside => !INSIDE.contains(&name.as_str()),
+        Which::Secrets => SECRETS.contains(&name.as_str()),
+        Which::Outside => {
+            !INSIDE.contains(&name.as_str()) && !SECRETS.contains(&name.as_str())
+        }
     });
     let host = host()?;
     let folder = std::env::var_os("CARGO_TARGET_DIR").map_or("target".into(), PathBuf::from);

@@ -34,6 +34,7 @@ const NEEDS: &[(&str, &str)] = &[
     ("/usr/bin/fish", "fish"),
     ("/usr/bin/ip", "iproute2"),
     ("/usr/bin/curl", "curl"),
+    ("/usr/sbin/sshd", "openssh-server"),
     ("/usr/bin/openssl", "openssl"),
 ];
 
@@ -67,7 +68,7 @@ pub(crate) fn run() -> Result<(), String> {
     // Containment, kernel, crash, agreement and broken policies run from there, as the caller and
     // as an ordinary user.
     // Each says what it found even where another has failed: one run tells everything.
-    let failed: Vec<_> = ["wall", "daily", "names", "inspect", "broker"]
+    let failed: Vec<_> = ["wall", "daily", "names", "inspect", "vault", "broker"]
         .into_iter()
         .filter_map(|name| {
             let mut script = Command::new(format!("tests/acceptance/{name}.sh"));

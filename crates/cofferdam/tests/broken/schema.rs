@@ -314,6 +314,10 @@ fn tables(name: &str, schema: &Value, found: &mut BTreeMap<String, BTreeSet<Stri
     for choice in schema.get("anyOf").and_then(Value::as_array).into_iter().flatten() {
         tables(name, choice, found);
     }
+    // Tables whose names a person chooses.
+    if let Some(inner) = schema.get("additionalProperties").filter(|inner| inner.is_object()) {
+        tables(&format!("{name}.NAME"), inner, found);
+    }
     let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return };
     assert_eq!(schema["additionalProperties"], false, "{name}: unknown keys are refused");
     found.insert(name.into(), properties.keys().cloned().collect());
