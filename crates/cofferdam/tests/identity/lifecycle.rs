@@ -112,6 +112,36 @@ fn an_expired_credential_is_worth_nothing() {
     assert_eq!(ran.status, Some(0), "{ran:?}");
 }
 
+/// Another secret while the session runs: the sandbox notices nothing, and the host sees the new one.
+#[test]
+fn a_secret_is_rotated_while_the_session_runs() {
+    let Some(net) = Internet::take() else { return };
+    let file = net.place.write("secrets/api", &format!("{SECRET}\n"));
+    let other = SECRET.replace("R34lS3cr3t", "N3w3rS3cr3");
+    let rules = format!("{}{}", bound(""), credential("header = 'x-api-key'"))
+        .replace("{ env = 'API_SECRET' }", &format!("{{ file = '{}' }}", file.display()));
+    net.forget();
+    let ran = conversation(&net, &rules, |say, hear| {
+        say("ask");
+        assert_eq!(hear(), "200 -", "before");
+        net.place.write("secrets/api", &other);
+        let done = cofferdam(&net, &["credentials", "rotate", "api"]).works("rotate");
+        assert!(done.out.ends_with("api is rotated\n"), "{done:?}");
+        // It is read by another process meanwhile.
+        std::thread::sleep(Duration::from_secs(1));
+        say("ask");
+        assert_eq!(hear(), "200 -", "after");
+    });
+    assert_eq!(ran.status, Some(0), "{ran:?}");
+    std::fs::remove_file(&file).unwrap();
+    net.holds_no_secret(&ran, SECRET);
+    net.holds_no_secret(&ran, &other);
+    let seen: Vec<bool> = net.asked().iter().map(|one| one.head.contains(&other)).collect();
+    assert_eq!(seen, [false, true], "the old one, then the new one");
+    assert_eq!(net.events("credential-rotated").len(), 1);
+    assert_eq!(net.events("credential-unread").len(), 0);
+}
+
 /// What stood in for it in one session is worth nothing in the next: it is another's, and an alarm.
 #[test]
 fn a_stand_in_of_another_session_is_foreign() {

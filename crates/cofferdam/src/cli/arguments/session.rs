@@ -50,12 +50,26 @@ is under way is cut. What stands in for it inside stays the same when it is rota
 
 Exit status: 0, or 125.";
 
+const AFTER_REVOKE: &str = "Examples:
+  cofferdam credentials revoke npm         in the only session that runs
+  cofferdam credentials revoke 3f9a npm    in the one whose name begins so
+
+Exit status: 0, or 125.";
+
+const AFTER_ROTATE: &str = "Examples:
+  cofferdam credentials rotate npm         after `cofferdam vault rotate npm`
+  cofferdam credentials rotate 3f9a npm --json
+
+Exit status: 0, or 125.";
+
 /// What is done with a credential of a session that runs.
 #[derive(Clone, Debug, Subcommand)]
 pub(in crate::cli) enum CredentialsCommand {
     /// Make it worth nothing for the rest of the session
+    #[command(after_help = AFTER_REVOKE)]
     Revoke(Credential),
     /// Read its secret again from where it comes
+    #[command(after_help = AFTER_ROTATE)]
     Rotate(Credential),
 }
 
