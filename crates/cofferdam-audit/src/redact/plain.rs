@@ -263,6 +263,7 @@ impl Room {
 }
 
 /// 1 for what is no blank.
+#[expect(clippy::indexing_slicing, reason = "made when this is compiled, by numbers below 256")]
 const KEPT: [usize; 256] = {
     let mut kept = [1; 256];
     kept[b' ' as usize] = 0;

@@ -90,6 +90,7 @@ fn scrubbed() {
             "6768705F51634664374D783535363637373838576B71",
             "hex in capitals",
         ),
+        ("&#xAbcdef0123456789Zz", "&#xAbcdef0123456789Zz", "a reference of more digits"),
         ("ghp_Abcdef\r\n0123456789Zz", "ghp_QcFd7M\r\nx55667788Wkq", "broken into lines"),
         ("ghp_Abcdef\n\n0123456789Zz", "ghp_Abcdef\n\n0123456789Zz", "an empty line splits"),
     ] {
@@ -128,6 +129,18 @@ fn scrubbed_base64() {
 }
 
 #[test]
+fn escapes_that_end_as_a_secret_begins() {
+    let forms = forms(&[(b"AKIAIOSFODNN7", b"AKIAcFd7MxQQ9")]);
+    for (text, want, why) in [
+        ("&#xAKIA%49OSFODNN7", "&#xAKIA%49OSFODNN7", "a line's end and the rest of it"),
+        ("&#xA;AKIA%49OSFODNN7", "&#xA;AKIA%63Fd7MxQQ9", "and all of it"),
+        ("=&#xAAKIA%49OSFODNN7", "=&#xAAKIA%49OSFODNN7", "another character"),
+    ] {
+        check_with(text.as_bytes(), want.as_bytes(), why, |pieces| scrub(&forms, pieces));
+    }
+}
+
+#[test]
 fn what_is_withheld() {
     let forms = forms(&[(REAL, STAND_IN)]);
     for (piece, want, why) in [
@@ -162,6 +175,8 @@ fn masked() {
         ("my  own\ncanary", "[redacted]", "broken into lines"),
         ("cFd\x1b[1;31m7M\x1b[0mx!", "[redacted]\x1b[1;31m\x1b[0m!", "in colours, which stay"),
         ("cFd\x1b(B7\x08Mx", "[redacted]\x1b(B", "another character set"),
+        ("\x1b[my own canary", "\x1b[[redacted]", "one that begins in a sequence, as it is"),
+        ("\x1b[my  own canary", "\x1b[my  own canary", "and as it is read: there it does not"),
         ("cFd\x1b[1;31m7My", "cFd\x1b[1;31m7My", "and none"),
         ("Y0ZkN014==", "[redacted]==", "base64"),
         ("%63Fd7Mx \\u0063Fd7Mx", "[redacted] [redacted]", "escaped"),

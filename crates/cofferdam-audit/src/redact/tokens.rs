@@ -13,6 +13,8 @@ pub(super) struct Tokens {
     /// Where each came from. Bytes of the text, from and to. Of a character of several bytes, the first has
     /// all and the others none.
     spans: Vec<(usize, usize)>,
+    /// Where escapes and sequences stand that are read as nothing. In order.
+    dropped: Vec<(usize, usize)>,
     /// Bytes before which a line was empty: nothing is broken there. In order.
     walls: Vec<usize>,
     /// Where the beginning of an escape was left, or the text's length.
@@ -40,6 +42,7 @@ impl Tokens {
             };
             match read {
                 Some(byte) if is_blank(byte) => {
+                    tokens.drop_long(at, taken);
                     lines.0 += u32::from(byte == b'\n');
                     lines.1 += u32::from(byte == b'\r');
                     if lines == (1, 0) || lines == (0, 1) {
@@ -54,7 +57,7 @@ impl Tokens {
                     tokens.bytes.push(byte);
                     tokens.spans.push((at, at + taken));
                 }
-                None => {}
+                None => tokens.drop_long(at, taken),
             }
             at += taken;
         }
@@ -72,7 +75,16 @@ impl Tokens {
     fn end_softly(&mut self) {
         if self.bytes.last() == Some(&b'=') {
             self.bytes.pop();
-            self.spans.pop();
+            let (from, to) = self.spans.pop().unwrap_or_default();
+            // What stood between was dropped before.
+            let place = self.dropped.partition_point(|span| span.0 < from);
+            self.dropped.insert(place, (from, to));
+        }
+    }
+
+    fn drop_long(&mut self, at: usize, taken: usize) {
+        if taken > 1 {
+            self.dropped.push((at, at + taken));
         }
     }
 
@@ -99,9 +111,12 @@ impl Tokens {
 
     /// Where what `at` is a part of begins.
     pub(super) fn token_at(&self, at: usize) -> usize {
-        let place = self.spans.partition_point(|span| span.0 <= at);
-        let span = place.checked_sub(1).and_then(|place| self.spans.get(place));
-        span.filter(|span| span.1 > at).map_or(at, |span| span.0)
+        let within = |spans: &[(usize, usize)]| {
+            let place = spans.partition_point(|span| span.0 <= at);
+            let span = place.checked_sub(1).and_then(|place| spans.get(place));
+            span.filter(|span| span.1 > at).map(|span| span.0)
+        };
+        within(&self.spans).or_else(|| within(&self.dropped)).unwrap_or(at)
     }
 
     /// Whether no empty line stands between these bytes.
