@@ -2,6 +2,7 @@
 //! one, and the sandbox never has it.
 
 mod git;
+mod npm;
 
 use crate::internet::{Internet, Request};
 use crate::lodging::BOTH;
@@ -42,7 +43,8 @@ impl Client<'_> {
         for (way, before) in BOTH {
             net.forget();
             let ran = self.inside(net, &format!("{before}\n{}", self.works));
-            let ran = ran.works(&format!("{name}, {way}: {:?}", net.targets()));
+            let events = net.events("connection");
+            let ran = ran.works(&format!("{name}, {way}: {:?}", events.last()));
             self.is_shown(net, way);
             net.holds_no_secret(&ran, self.secret);
             net.forget();
