@@ -72,7 +72,7 @@ const FIELDS: &[&str] = &[
     "xwebauthuser",
 ];
 /// Fields that have such a name and bear no identity: they make a request repeatable, bind it to a page,
-/// name an entry of a cache, or encrypt what is stored. [`squashed`].
+/// name an entry of a cache, encrypt what is stored, or say by which page npm signs in. [`squashed`].
 const HARMLESS_FIELDS: &[&str] = &[
     "author",
     "authority",
@@ -80,6 +80,7 @@ const HARMLESS_FIELDS: &[&str] = &[
     "csrftoken",
     "idempotencykey",
     "maxtokens",
+    "npmauthtype",
     "secwebsocketkey",
     "surrogatekey",
     "xamzcopysourceserversideencryptioncustomerkey",

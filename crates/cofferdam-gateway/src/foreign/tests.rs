@@ -56,7 +56,7 @@ const OTHER_FIELDS: &str = "Host Accept Content-Type Content-Length User-Agent O
     X-Amz-User-Agent amz-sdk-request amz-sdk-invocation-id x-amz-acl x-amz-checksum-crc32 \
     x-amz-meta-name x-amz-server-side-encryption-customer-key \
     x-amz-server-side-encryption-customer-key-MD5 X-Goog-User-Project x-goog-api-client \
-    Git-Protocol npm-command npm-session pacote-version X-GitHub-Api-Version Traceparent \
+    Git-Protocol npm-auth-type npm-command npm-session pacote-version X-GitHub-Api-Version Traceparent \
     If-None-Match Access-Control-Request-Headers Monkey Turkey";
 /// Queries with one parameter that may bear an identity.
 const BEARING_PARAMETERS: &str = "key=a KEY=a k%65y=a api_key=a apikey=a apiKey=a api-key=a access_token=a accessToken=a \

@@ -23,6 +23,7 @@ mod looking;
 
 mod astray;
 mod bearing;
+mod clients;
 mod incident;
 mod lifecycle;
 mod lodging;

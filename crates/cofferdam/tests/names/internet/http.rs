@@ -3,8 +3,9 @@
 //! `/chunked`, `/big/BYTES`, `/redirect?URL`, `/upgrade` and `/websocket` (101 and then an
 //! echo), `/alternative` (names another server), `/close` (no answer), `/status/NUMBER`, `/slow/MS`,
 //! `/git/...` (git's own server), files below `www` (`.gz` as a coding); any other path echoes the
-//! head. What streams is in streams.rs.
+//! head. What streams is in streams.rs, what a test's own program answers in played.rs.
 
+mod played;
 mod streams;
 
 use std::io::{BufRead, BufReader, Error, Read, Result, Write};
@@ -146,6 +147,9 @@ impl Origin<'_> {
     }
 
     fn answer(&self, request: &Request, to: &mut impl Write) -> Result<Then> {
+        if played::serve(self.folder, request, to)? {
+            return Ok(Then::Next);
+        }
         let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
         let size = path.strip_prefix("/big/").and_then(|size| size.parse::<u64>().ok());
         let file = path.strip_prefix('/').map(|name| self.folder.join("www").join(name));
