@@ -38,7 +38,7 @@ fn rules(requests: Requests, denied: Vec<PathPattern>) -> HostRules {
 fn decide(rules: &HostRules, path: &str, query: Option<&str>) -> Result<(), Unwanted> {
     let host = Host::Name(Name::parse(b"a.test").expect("a name"));
     let request = Request { method: "GET", path, query, headers: &[], websocket: false };
-    match rules.decide_request(&host, 443, Protocol::Tls, &request) {
+    match rules.about(&host).decide_request(443, Protocol::Tls, &request) {
         Decision::Allow(_) => Ok(()),
         Decision::Deny(_, because) => Err(because),
     }

@@ -4,8 +4,10 @@
 //! statistics: the machine's noise hits both sides alike. Nothing here passes or fails a build.
 
 mod broker;
+mod identity;
 mod inspect;
 mod names;
+mod speed;
 mod stat;
 mod subject;
 mod terminal;
@@ -18,8 +20,10 @@ use std::time::{Duration, Instant};
 
 pub(crate) use broker::broker;
 pub(crate) use broker::calls::{TASK as CALLS, run as calls};
+pub(crate) use identity::{Amount, identity};
 pub(crate) use inspect::inspect;
 pub(crate) use names::{Others, gateway_of, names};
+pub(crate) use speed::{RELEASED, in_release, released};
 use stat::Ratios;
 use subject::Subject;
 pub(crate) use terminal::terminal;

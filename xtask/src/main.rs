@@ -21,7 +21,7 @@ use std::fmt::Display;
 use std::process::ExitCode;
 use std::str::FromStr;
 
-use bench::Others;
+use bench::{Amount, Others};
 use clients::Sees;
 use soak::Traffic;
 use targets::Which;
@@ -41,6 +41,13 @@ tasks:
   bench inspect [--peers] [--pairs N]
                        what it costs that requests are looked into, against TLS without; --peers: and
                        against mitmproxy from PyPI and srt from npm
+  bench identity [--short] [--pairs N]
+                       what it costs that requests bear a credential, against requests that are looked
+                       into without one; --short: of little, to see that it works
+  bench decision [--pairs N]
+                       the judge among 10,000 rules and 1,000 credentials, against 10 rules
+  bench search [--pairs N]
+                       how fast is looked for credentials, in bytes of several kinds
   bench broker [--pairs N]
                        what it costs that names are judged: single calls, `tar x`, `npm ci`, and the start
                        in a repository of 300,000 files
@@ -64,73 +71,76 @@ tasks:
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let done =
-        match words.as_slice() {
-            ["test"] => test::run(),
-            ["bench", "start"] => bench::start(40),
-            ["bench", "start", "--pairs", pairs] => match pairs.parse() {
-                Ok(pairs @ 1..=1000) => bench::start(pairs),
-                Ok(_) | Err(_) => Err("--pairs takes a number from 1 to 1000".into()),
-            },
-            ["bench", "terminal"] => bench::terminal(30),
-            ["bench", "names"] => bench::names(40, Others::Left),
-            ["bench", "names", "--peers"] => bench::names(40, Others::Measured),
-            ["bench", "names", "--pairs", pairs] => {
-                within(pairs, 1_000, "--pairs").and_then(|pairs| bench::names(pairs, Others::Left))
-            }
-            ["bench", "names", "--peers", "--pairs", pairs] => within(pairs, 1_000, "--pairs")
-                .and_then(|pairs| bench::names(pairs, Others::Measured)),
-            ["bench", "inspect"] => bench::inspect(30, Others::Left),
-            ["bench", "inspect", "--peers"] => bench::inspect(30, Others::Measured),
-            ["bench", "inspect", "--pairs", pairs] => within(pairs, 1_000, "--pairs")
-                .and_then(|pairs| bench::inspect(pairs, Others::Left)),
-            ["bench", "inspect", "--peers", "--pairs", pairs] => within(pairs, 1_000, "--pairs")
-                .and_then(|pairs| bench::inspect(pairs, Others::Measured)),
-            ["bench", "broker"] => bench::broker(40),
-            ["bench", "broker", "--pairs", pairs] => {
-                within(pairs, 1_000, "--pairs").and_then(bench::broker)
-            }
-            // For the bench's own use, on both sides: not in the help.
-            [bench::CALLS, which] => bench::calls(which),
-            [peer::TASK, words @ ..] => peer::run(words),
-            // For the bench's own use, inside bubblewrap: not in the help.
-            [bench::WALLS, plan, "--", command @ ..] => bench::under_walls(plan, command),
-            ["soak", "--inspected", words @ ..] => soaks(words, Traffic::Inspected),
-            ["soak", words @ ..] => soaks(words, Traffic::Opaque),
-            ["fuzz-targets", which @ ("--inside" | "--secrets" | "--outside"), "--secs", secs] => {
-                let which = match *which {
-                    "--inside" => Which::Inside,
-                    "--secrets" => Which::Secrets,
-                    _ => Which::Outside,
-                };
-                within(secs, 86_400, "--secs").and_then(|secs| targets::run(secs, which))
-            }
-            ["clients"] => clients::run(Sees::Nothing),
-            ["clients", "--inspected"] => clients::run(Sees::Requests),
-            ["presets"] => presets::run(),
-            ["agents"] => presets::agents(),
-            ["fuzz"] => test::fuzz(300_000),
-            ["fuzz", "--rounds", rounds] => match rounds.parse() {
-                Ok(rounds @ 1..=1_000_000_000) => test::fuzz(rounds),
-                Ok(_) | Err(_) => Err("--rounds takes a number from 1 to 1000000000".into()),
-            },
-            ["fuzz-targets"] => targets::run(20, Which::All),
-            ["fuzz-targets", "--secs", secs] => match secs.parse() {
-                Ok(secs @ 1..=86_400) => targets::run(secs, Which::All),
-                Ok(_) | Err(_) => Err("--secs takes a number from 1 to 86400".into()),
-            },
-            ["--help" | "-h" | "help"] => {
-                println!("{HELP}");
-                Ok(())
-            }
-            _ => Err(format!("unknown task\n\n{HELP}")),
-        };
+    let done = match words.as_slice() {
+        ["test"] => test::run(),
+        ["bench", words @ ..] => benches(words),
+        // For the bench's own use, on both sides: not in the help.
+        [bench::CALLS, which] => bench::calls(which),
+        // Built for release, for `bench decision` and `bench search`: not in the help.
+        [bench::RELEASED, which, pairs] => {
+            within(pairs, 1_000, "--pairs").and_then(|pairs| bench::released(which, pairs))
+        }
+        [peer::TASK, words @ ..] => peer::run(words),
+        // For the bench's own use, inside bubblewrap: not in the help.
+        [bench::WALLS, plan, "--", command @ ..] => bench::under_walls(plan, command),
+        ["soak", "--inspected", words @ ..] => soaks(words, Traffic::Inspected),
+        ["soak", words @ ..] => soaks(words, Traffic::Opaque),
+        ["fuzz-targets", which @ ("--inside" | "--secrets" | "--outside"), "--secs", secs] => {
+            let which = match *which {
+                "--inside" => Which::Inside,
+                "--secrets" => Which::Secrets,
+                _ => Which::Outside,
+            };
+            within(secs, 86_400, "--secs").and_then(|secs| targets::run(secs, which))
+        }
+        ["clients"] => clients::run(Sees::Nothing),
+        ["clients", "--inspected"] => clients::run(Sees::Requests),
+        ["presets"] => presets::run(),
+        ["agents"] => presets::agents(),
+        ["fuzz"] => test::fuzz(300_000),
+        ["fuzz", "--rounds", rounds] => match rounds.parse() {
+            Ok(rounds @ 1..=1_000_000_000) => test::fuzz(rounds),
+            Ok(_) | Err(_) => Err("--rounds takes a number from 1 to 1000000000".into()),
+        },
+        ["fuzz-targets"] => targets::run(20, Which::All),
+        ["fuzz-targets", "--secs", secs] => match secs.parse() {
+            Ok(secs @ 1..=86_400) => targets::run(secs, Which::All),
+            Ok(_) | Err(_) => Err("--secs takes a number from 1 to 86400".into()),
+        },
+        ["--help" | "-h" | "help"] => {
+            println!("{HELP}");
+            Ok(())
+        }
+        _ => Err(format!("unknown task\n\n{HELP}")),
+    };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             eprintln!("xtask: {why}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// What is measured, in how many pairs.
+fn benches(words: &[&str]) -> Result<(), String> {
+    let (words, pairs) = match words {
+        [words @ .., "--pairs", pairs] => (words, Some(within(pairs, 1_000, "--pairs")?)),
+        words => (words, None),
+    };
+    let or = |usual: usize| pairs.unwrap_or(usual);
+    match words {
+        ["start"] => bench::start(or(40)),
+        ["terminal"] => bench::terminal(or(30)),
+        ["names"] => bench::names(or(40), Others::Left),
+        ["names", "--peers"] => bench::names(or(40), Others::Measured),
+        ["inspect"] => bench::inspect(or(30), Others::Left),
+        ["inspect", "--peers"] => bench::inspect(or(30), Others::Measured),
+        ["identity"] => bench::identity(or(30), Amount::Whole),
+        ["identity", "--short"] => bench::identity(or(30), Amount::Short),
+        ["broker"] => bench::broker(or(40)),
+        [which @ ("decision" | "search")] => bench::in_release(which, or(40)),
+        _ => Err(format!("bench of what?\n\n{HELP}")),
     }
 }
 

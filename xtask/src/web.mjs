@@ -1,7 +1,8 @@
 // Both ends of requests in TLS: HTTP/1.1 and HTTP/2 by ALPN, and WebSocket.
 //
 // server CERTIFICATE KEY: prints its port; ends when its input does. `/flood` is 1 GiB, `/big` 600 KiB,
-// `/events` five events, `/echo` the body, anything else a line.
+// `/events` five events, `/echo` the body, `/records/MIB` so much of JSON, `/swallow` how long the body was,
+// anything else a line.
 // client SECONDS: talks by every way at once, checks every answer, says when it is quiet and busy, and how
 // many requests it has made by way and verdict: as many records must there be.
 import crypto from "node:crypto";
@@ -14,7 +15,24 @@ import tls from "node:tls";
 const LARGE = Buffer.alloc(600 << 10, "x");
 const PIECE = Buffer.alloc(256 << 10, "x");
 const FLOOD_PIECES = (1 << 30) / PIECE.length;
+const RECORDS = Buffer.alloc(256 << 10);
+for (let at = 0, i = 0; at < RECORDS.length; i++) {
+  const [id, token] = [i * 7919, crypto.createHash("sha256").update(`${i}`).digest("base64")];
+  const text = `a line\nof "text" number ${i}`;
+  at += RECORDS.write(JSON.stringify({ id, token, text, url: `https://web.test/${i}?of=${id}&as=x` }) + "\n", at);
+}
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
+
+/** A piece so many times, as fast as it is taken. */
+async function pour(response, piece, times) {
+  for (let i = 0; i < times && !response.destroyed; i++) {
+    if (!response.write(piece)) await new Promise((done) => {
+      const end = () => done(response.off("drain", end).off("close", end));
+      response.on("drain", end).on("close", end);
+    });
+  }
+  response.end();
+}
 
 function serve(certificate, key) {
   const options = { cert: fs.readFileSync(certificate), key: fs.readFileSync(key), allowHTTP1: true };
@@ -22,6 +40,11 @@ function serve(certificate, key) {
     request.on("error", () => {});
     response.on("error", () => {});
     if (request.url === "/echo") return request.pipe(response);
+    if (request.url === "/swallow") {
+      let length = 0;
+      request.on("data", (piece) => (length += piece.length)).on("end", () => response.end(`${length}\n`));
+      return;
+    }
     request.resume();
     if (request.url === "/big") return response.end(LARGE);
     if (request.url === "/events") {
@@ -32,14 +55,10 @@ function serve(certificate, key) {
       }
       return response.end();
     }
-    if (request.url === "/flood") {
-      for (let i = 0; i < FLOOD_PIECES && !response.destroyed; i++) {
-        if (!response.write(PIECE)) await new Promise((done) => {
-          const end = () => done(response.off("drain", end).off("close", end));
-          response.on("drain", end).on("close", end);
-        });
-      }
-      return response.end();
+    if (request.url === "/flood") return pour(response, PIECE, FLOOD_PIECES);
+    if (request.url.startsWith("/records/")) {
+      response.setHeader("content-type", "application/json");
+      return pour(response, RECORDS, Number(request.url.slice(9)) * 4);
     }
     response.end("hello\n");
   });

@@ -28,7 +28,10 @@ use crate::vault::{Secret, Sources, Vault};
 
 /// All of a session.
 pub(crate) struct Credentials {
+    /// In the order of the policy.
     held: Vec<Rc<Held>>,
+    /// The same by name.
+    by_name: BTreeMap<String, Rc<Held>>,
     /// What must not go out, whatever carries it.
     wanted: Option<&'static Wanted>,
     changed: watch::Sender<()>,
@@ -154,10 +157,14 @@ impl Credentials {
         })?;
         // One a process: every body that is looked through holds it.
         let wanted = wanted.map(|wanted| &*Box::leak(Box::new(wanted)));
+        let mut by_name = BTreeMap::new();
+        for one in &held {
+            by_name.entry(one.name().to_owned()).or_insert_with(|| Rc::clone(one));
+        }
         let changed = watch::Sender::new(());
         let pairs = RefCell::default();
         let (reader, heard, asks) = (RefCell::new(reader), OnceCell::new(), Mutex::new(()));
-        Ok(Self { held, wanted, changed, pairs, reader, heard, asks })
+        Ok(Self { held, by_name, wanted, changed, pairs, reader, heard, asks })
     }
 
     /// What the sandbox gets.
@@ -170,7 +177,7 @@ impl Credentials {
     }
 
     pub(crate) fn named(&self, name: &str) -> Option<Rc<Held>> {
-        self.held.iter().find(|held| held.credential.name == name).cloned()
+        self.by_name.get(name).cloned()
     }
 
     /// What must not go out; `None` where there is nothing of that kind.

@@ -139,7 +139,7 @@ struct Known<'a> {
 impl Names for Known<'_> {
     fn knows(&self, name: &Name) -> Result<(), (Clause, Unwanted)> {
         let rules = self.gate.rules.now();
-        let known = rules.knows(name);
+        let known = rules.about(&Host::Name(name.clone())).known();
         // Where a person is asked, that is done for the connection.
         let asks = |because: &Unwanted| *because == Unwanted::Host && self.gate.questions.wanted();
         if known.is_err_and(|(_, because)| asks(&because)) {
@@ -164,12 +164,10 @@ impl Names for Known<'_> {
 /// Hears on the ports that rules with a wildcard name for `name`, on its addresses, with sockets that
 /// init made for that. Where none is left, the port is not heard, which refuses the connection.
 fn own_ports(gate: &Rc<Gate>, name: &Name, (v4, v6): (Ipv4Addr, Ipv6Addr)) {
-    let host = Host::Name(name.clone());
     let rules = gate.rules.now();
-    let rules = rules.allow.iter();
-    let wild = rules.filter(|rule| {
-        matches!(rule.pattern, Pattern::Below(_) | Pattern::AnyName) && rule.pattern.holds(&host)
-    });
+    let rules = rules.about(&Host::Name(name.clone()));
+    let wild =
+        rules.allow().filter(|rule| matches!(rule.pattern, Pattern::Below(_) | Pattern::AnyName));
     let mut ports: Vec<u16> = wild.flat_map(|rule| rule.ports.iter().copied()).collect();
     ports.sort_unstable();
     ports.dedup();

@@ -11,9 +11,11 @@ use std::time::Instant;
 use cofferdam_plan::egress::{Egress, Family};
 use cofferdam_plan::message::{Ended, FromGateway, Requested, ToGateway, Way, Went};
 use cofferdam_policy::Name;
+use cofferdam_policy::judge::about::About;
 use cofferdam_policy::judge::hosts::{
     Allowed, Decision, Host, HostRules, Protocol, Unwanted, canonical,
 };
+use cofferdam_policy::judge::indexed::Indexed;
 use cofferdam_policy::judge::requests::{Request, Sight};
 use cofferdam_policy::model::Clause;
 use tokio::net::TcpStream;
@@ -21,7 +23,7 @@ use tokio::task::spawn_local;
 
 use crate::bearing::Bearing;
 use crate::control::{self, Ledger};
-use crate::credentials::{Credentials, Held};
+use crate::credentials::Credentials;
 use crate::crowd::Crowd;
 use crate::denial::{Again, Denial, Side};
 use crate::http2::Room;
@@ -84,7 +86,7 @@ impl Asked {
 /// A rule that allows something, held with the rules that it is one of: they may be replaced meanwhile.
 #[derive(Clone, Debug)]
 pub(crate) struct Granted {
-    rules: Rc<HostRules>,
+    rules: Rc<Indexed>,
     at: usize,
 }
 
@@ -93,16 +95,18 @@ impl Deref for Granted {
 
     fn deref(&self) -> &Allowed {
         #[expect(clippy::indexing_slicing, reason = "made by `Granted::of` alone, which found it")]
-        &self.rules.allow[self.at]
+        &self.rules.rules().allow[self.at]
     }
 }
 
 impl Granted {
-    /// `rule` of `rules`; of no other, whoever says so.
-    fn of(rules: &Rc<HostRules>, rule: &Allowed) -> Result<Self, Box<Denial>> {
-        match rules.allow.iter().position(|one| std::ptr::eq(one, rule)) {
+    /// `rule`, one of those of `rules` that are `about` a host; no other, whoever says so.
+    fn of(rules: &Rc<Indexed>, about: &About<'_>, rule: &Allowed) -> Result<Self, Box<Denial>> {
+        let all = rules.rules();
+        let is_there = |at: &usize| all.allow.get(*at).is_some_and(|one| std::ptr::eq(one, rule));
+        match about.place(rule).filter(is_there) {
             Some(at) => Ok(Self { rules: Rc::clone(rules), at }),
-            None => Err(Box::new(Denial::spoken("no-rule", "its rule is gone", &rules.base))),
+            None => Err(Box::new(Denial::spoken("no-rule", "its rule is gone", &all.base))),
         }
     }
 
@@ -113,7 +117,7 @@ impl Granted {
 
     /// Whether a rule of the same rules denies an address.
     fn denies(&self, address: IpAddr, port: u16) -> bool {
-        self.rules.denial(&Host::Address(address), port).is_some()
+        self.rules.about(&Host::Address(address)).denial(port).is_some()
     }
 }
 
@@ -165,15 +169,16 @@ impl Gate {
             80 => Protocol::Http,
             _ => Protocol::Tcp,
         };
-        self.rules.now().spoken(host, port).unwrap_or(usual)
+        self.rules.now().about(host).spoken(port).unwrap_or(usual)
     }
 
     /// Whether a connection may be, and how it is carried.
     pub(crate) fn judge(&self, asked: &Asked) -> Result<Carried, Box<Denial>> {
         let rules = self.rules.now();
-        match rules.sight(&asked.host, asked.port, asked.protocol) {
-            Ok(Sight::Opaque(rule)) => Granted::of(&rules, rule).map(Carried::Opaque),
-            Ok(Sight::Inside(rule)) => Granted::of(&rules, rule).map(Carried::Inside),
+        let about = rules.about(&asked.host);
+        match about.sight(asked.port, asked.protocol) {
+            Ok(Sight::Opaque(rule)) => Granted::of(&rules, &about, rule).map(Carried::Opaque),
+            Ok(Sight::Inside(rule)) => Granted::of(&rules, &about, rule).map(Carried::Inside),
             Err(because) => Err(asked.unwanted(because)),
         }
     }
@@ -181,26 +186,25 @@ impl Gate {
     /// Whether a request may be.
     fn judge_request(&self, asked: &Asked, request: &Request<'_>) -> Result<Granted, Box<Denial>> {
         let rules = self.rules.now();
-        match rules.decide_request(&asked.host, asked.port, asked.protocol, request) {
-            Decision::Allow(rule) => Granted::of(&rules, rule),
+        let about = rules.about(&asked.host);
+        match about.decide_request(asked.port, asked.protocol, request) {
+            Decision::Allow(rule) => Granted::of(&rules, &about, rule),
             Decision::Deny(clause, because) => Err(asked.unwanted((clause, because))),
         }
     }
 
     /// What a request that `rule` lets through bears, and must not carry.
     pub(crate) fn bearing(&self, asked: &Asked, rule: &Granted) -> Bearing {
-        let mut known: Vec<Rc<Held>> = Vec::new();
-        for name in rule.rules.bound(&asked.host) {
-            if known.iter().all(|held| held.name() != name) {
-                known.extend(self.credentials.named(name));
-            }
-        }
+        let mut seen = BTreeSet::new();
+        let about = rule.rules.about(&asked.host);
+        let names = about.bound().filter(|name| seen.insert(*name));
+        let known = names.filter_map(|name| self.credentials.named(name)).collect();
         Bearing::new(&self.credentials, &rule.requests, known)
     }
 
     /// The rule where no other holds.
     pub(crate) fn base(&self) -> Clause {
-        self.rules.now().base.clone()
+        self.rules.now().rules().base.clone()
     }
 
     /// Judges, takes a place in the log, and dials: what comes back is on its way to the very address

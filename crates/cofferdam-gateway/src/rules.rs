@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use cofferdam_policy::judge::hosts::HostRules;
+use cofferdam_policy::judge::indexed::Indexed;
 use cofferdam_policy::model::Clause;
 use tokio::sync::watch;
 
@@ -16,7 +17,7 @@ use crate::rate::Rates;
 /// Rules, and how often they were used.
 #[derive(Debug)]
 pub(crate) struct Rules {
-    now: RefCell<Rc<HostRules>>,
+    now: RefCell<Rc<Indexed>>,
     rates: RefCell<Rates>,
     replaced: watch::Sender<()>,
 }
@@ -24,14 +25,14 @@ pub(crate) struct Rules {
 impl Rules {
     pub(crate) fn new(rules: HostRules) -> Self {
         Self {
-            now: RefCell::new(Rc::new(rules)),
+            now: RefCell::new(Rc::new(Indexed::new(rules))),
             rates: RefCell::default(),
             replaced: watch::Sender::new(()),
         }
     }
 
     /// Those that hold at this moment.
-    pub(crate) fn now(&self) -> Rc<HostRules> {
+    pub(crate) fn now(&self) -> Rc<Indexed> {
         Rc::clone(&self.now.borrow())
     }
 
@@ -39,7 +40,7 @@ impl Rules {
     pub(crate) fn replace(&self, rules: HostRules) {
         let stays = |clause: &Clause| rules.allow.iter().any(|rule| rule.clause == *clause);
         self.rates.borrow_mut().keep(stays);
-        *self.now.borrow_mut() = Rc::new(rules);
+        *self.now.borrow_mut() = Rc::new(Indexed::new(rules));
         self.replaced.send_replace(());
     }
 

@@ -4,9 +4,11 @@
 //! what `plan`, `why`, the broker and the property tests ask. This module reads no text and
 //! touches no file: the caller resolves symbolic links first.
 
+pub mod about;
 pub mod fold;
 pub mod git;
 pub mod hosts;
+pub mod indexed;
 pub mod mask;
 pub mod names;
 pub mod pattern;

@@ -3,7 +3,7 @@
 use super::Found;
 use super::grams::{Follow, Hit};
 use super::needles::Needles;
-use super::plain::{PIECE, Plain, Room, Splits};
+use super::plain::{PIECE, Plain, Room, Splits, is_plain};
 
 /// Looks for needles in one stream, in three views of it at once: as it is, as a reader of its escapes has
 /// it, and as a reader of what that reader has. It keeps of the stream no more than three times the longest
@@ -85,6 +85,22 @@ impl<'n> Finder<'n> {
         plain.feed(once, room);
         self.clean = 0;
         follow.feed(patterns, room.bytes())
+    }
+}
+
+impl Needles {
+    /// A needle in a text that is whole: what a [`Finder`] says that is fed all of it, and its end.
+    #[must_use]
+    pub fn first_in(&self, text: &[u8]) -> Option<Found> {
+        // No reader has more than there is.
+        if text.len() < self.patterns().shortest() {
+            return None;
+        }
+        if is_plain(text, Splits::Blanks) && text.len() <= PIECE {
+            return self.patterns().find(text, 0).and_then(|hit| self.told(hit));
+        }
+        let mut finder = Finder::new(self);
+        finder.feed(text).or_else(|| finder.finish())
     }
 }
 

@@ -82,6 +82,12 @@ impl Patterns {
         Self { patterns, shortest, longest, stride, mask, shift, table, groups }
     }
 
+    /// Length of the shortest pattern that is found. Bytes.
+    #[must_use]
+    pub(super) fn shortest(&self) -> usize {
+        self.shortest
+    }
+
     /// Length of the longest pattern. Bytes.
     #[must_use]
     pub fn longest(&self) -> usize {

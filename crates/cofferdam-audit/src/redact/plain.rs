@@ -195,6 +195,11 @@ fn is_unseen(byte: u8) -> bool {
     byte.is_ascii_control() && !is_blank(byte)
 }
 
+/// Whether a reader of its escapes has a text as it is: most fields of a head are such.
+pub(super) fn is_plain(text: &[u8], splits: Splits) -> bool {
+    Plain::new(splits).escape(text).is_none() && !text.iter().any(|byte| is_blank(*byte))
+}
+
 /// All of a text at once.
 pub(super) fn plain(text: &[u8], splits: Splits) -> Zeroizing<Vec<u8>> {
     let mut out = Zeroizing::new(Vec::with_capacity(text.len()));

@@ -4,7 +4,7 @@
 use zeroize::Zeroizing;
 
 use super::grams::{Follow, Hit, Patterns};
-use super::plain::{PIECE, Plain, Room, Splits};
+use super::plain::{PIECE, Plain, Room, Splits, is_plain};
 use super::tokens::{Tokens, write};
 
 /// Fewest bytes that may be withheld, however little the patterns need.
@@ -127,6 +127,13 @@ impl Forms {
     /// Whether a text that is whole holds a pattern.
     #[must_use]
     pub fn are_in(&self, text: &[u8]) -> bool {
+        // No reader has more than there is.
+        if text.len() < self.patterns.shortest() {
+            return false;
+        }
+        if is_plain(text, self.splits) {
+            return self.patterns.find(text, 0).is_some();
+        }
         self.quiet(text, 0).is_none()
     }
 }

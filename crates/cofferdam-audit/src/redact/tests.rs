@@ -7,7 +7,11 @@ const MARK: &[u8] = b"cFd7Mx";
 fn find(needles: &Needles, pieces: &[&[u8]]) -> Option<Found> {
     let mut finder = Finder::new(needles);
     let found = pieces.iter().find_map(|piece| finder.feed(piece));
-    found.or_else(|| finder.finish())
+    let found = found.or_else(|| finder.finish());
+    if let [whole] = pieces {
+        assert_eq!(needles.first_in(whole), found, "{}: at once", whole.escape_ascii());
+    }
+    found
 }
 
 fn marks() -> Needles {

@@ -81,8 +81,7 @@ impl Wanted {
     /// # Errors
     /// It holds something that must not go out.
     pub(crate) fn look(&self, bytes: &[u8], place: &str) -> Result<(), Unread> {
-        let mut finder = Finder::new(&self.needles);
-        match finder.feed(bytes).or_else(|| finder.finish()) {
+        match self.needles.first_in(bytes) {
             Some(found) => Err(self.told(found.label, place)),
             None => Ok(()),
         }

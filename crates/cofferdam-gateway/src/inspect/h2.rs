@@ -63,9 +63,9 @@ async fn carry(
 /// Whether a rule lets HTTP/2 be spoken in the clear to this host.
 pub(crate) fn may_be_clear(gate: &Gate, asked: &Asked) -> bool {
     let rules = gate.rules.now();
-    rules.allow.iter().any(|rule| {
+    rules.about(&asked.host).allow().any(|rule| {
         let here = rule.protocol == asked.protocol && rule.ports.contains(&asked.port);
-        here && rule.requests.h2c && rule.pattern.holds(&asked.host)
+        here && rule.requests.h2c
     })
 }
 

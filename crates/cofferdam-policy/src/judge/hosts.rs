@@ -1,7 +1,7 @@
 //! The one judge of names and addresses: whom the workload may talk to.
 //!
 //! [`HostRules`] are made once from a policy and travel in the Plan; the gateway, `plan` and the
-//! property tests ask [`HostRules::decide`]. Deny wins over allow, whatever comes first; what no rule
+//! property tests ask what [`HostRules::about`] says. Deny wins over allow, whatever comes first; what no rule
 //! names is denied.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -116,7 +116,7 @@ impl std::fmt::Display for Pattern {
 }
 
 /// A block of addresses (CIDR, RFC 4632).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "json", derive(serde::Serialize))]
 pub struct Net {
     address: IpAddr,
@@ -132,6 +132,14 @@ impl Net {
         let whole = prefix <= bits && canonical(address) == address;
         let net = Self { address, prefix };
         (whole && net.masked(address) == Some(address)).then_some(net)
+    }
+
+    /// The block of `prefix` leading bits that `address`, which is [`canonical`], lies in; `None` where it
+    /// has fewer bits.
+    pub(super) fn around(address: IpAddr, prefix: u8) -> Option<Self> {
+        let bits = if address.is_ipv4() { 32 } else { 128 };
+        let net = Self { address, prefix: (prefix <= bits).then_some(prefix)? };
+        Some(Self { address: net.masked(address)?, prefix })
     }
 
     /// Its first address.
@@ -326,65 +334,6 @@ impl HostRules {
     #[must_use]
     pub fn none(base: Clause) -> Self {
         Self { allow: Vec::new(), deny: Vec::new(), base }
-    }
-
-    /// Whether a connection to `port` of `host` that speaks `protocol` may be.
-    #[must_use]
-    pub fn decide(&self, host: &Host, port: u16, protocol: Protocol) -> Decision<'_> {
-        if let Some(rule) = self.denial(host, port) {
-            return Decision::Deny(&rule.clause, Unwanted::Denied);
-        }
-        let (mut because, mut clause) = (Unwanted::Host, &self.base);
-        for rule in self.allow.iter().filter(|rule| rule.pattern.holds(host)) {
-            if !rule.ports.contains(&port) {
-                if because == Unwanted::Host {
-                    (because, clause) = (Unwanted::Port, &rule.clause);
-                }
-            } else if rule.protocol != protocol {
-                (because, clause) = (Unwanted::Protocol(rule.protocol), &rule.clause);
-            } else {
-                return Decision::Allow(rule);
-            }
-        }
-        Decision::Deny(clause, because)
-    }
-
-    /// The rule that denies `port` of `host`, whatever allows it.
-    #[must_use]
-    pub fn denial(&self, host: &Host, port: u16) -> Option<&Denied> {
-        let on = |ports: &[u16]| ports.is_empty() || ports.contains(&port);
-        let mut whole = self.deny.iter().filter(|rule| !rule.is_inner());
-        whole.find(|rule| on(&rule.ports) && rule.pattern.holds(host))
-    }
-
-    /// What is spoken on `port` of `host` by the first rule that names both and is not denied: on a
-    /// port that only a rule of the policy has opened, nothing else tells.
-    #[must_use]
-    pub fn spoken(&self, host: &Host, port: u16) -> Option<Protocol> {
-        let mut rules = self.allow.iter().filter(|rule| rule.pattern.holds(host));
-        rules.find(|rule| rule.ports.contains(&port)).map(|rule| rule.protocol)
-    }
-
-    /// Whether anything at all of `name` is allowed: whether it has an address inside.
-    ///
-    /// # Errors
-    /// The rule that decided, and why.
-    pub fn knows(&self, name: &Name) -> Result<(), (&Clause, Unwanted)> {
-        let host = Host::Name(name.clone());
-        let mut found = Err((&self.base, Unwanted::Host));
-        for rule in self.allow.iter().filter(|rule| rule.pattern.holds(&host)) {
-            for port in &rule.ports {
-                match self.decide(&host, *port, rule.protocol) {
-                    Decision::Allow(_) => return Ok(()),
-                    Decision::Deny(clause, because) => found = Err((clause, because)),
-                }
-            }
-        }
-        let mut whole = self.deny.iter().filter(|rule| !rule.is_inner());
-        if let Some(rule) = whole.find(|rule| rule.pattern.holds(&host)) {
-            found = Err((&rule.clause, Unwanted::Denied));
-        }
-        found
     }
 }
 

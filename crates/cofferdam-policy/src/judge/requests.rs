@@ -10,7 +10,8 @@ mod letters;
 mod pattern;
 mod target;
 
-use super::hosts::{Allowed, Decision, Denied, Host, HostRules, Pattern, Protocol, Unwanted};
+use super::about::About;
+use super::hosts::{Allowed, Decision, Denied, HostRules, Pattern, Protocol, Unwanted};
 use crate::model::Clause;
 use git::Says;
 pub use pattern::{LinePattern, PATTERN_BYTES_MAX, PathFault, PathPattern};
@@ -156,7 +157,7 @@ pub enum Sight<'a> {
     Inside(&'a Allowed),
 }
 
-impl HostRules {
+impl<'r> About<'r> {
     /// Whether a connection may be, and how it is carried. Of HTTP in the clear requests are always
     /// looked at.
     ///
@@ -164,15 +165,14 @@ impl HostRules {
     /// The rule that decided, and why.
     pub fn sight(
         &self,
-        host: &Host,
         port: u16,
         protocol: Protocol,
-    ) -> Result<Sight<'_>, (&Clause, Unwanted)> {
-        let first = match self.decide(host, port, protocol) {
+    ) -> Result<Sight<'r>, (&'r Clause, Unwanted)> {
+        let first = match self.decide(port, protocol) {
             Decision::Allow(rule) => rule,
             Decision::Deny(clause, because) => return Err((clause, because)),
         };
-        let inner = self.inner_denials(host, port).next();
+        let inner = self.inner_denials(port).next();
         match (protocol, first.inspect, inner) {
             (Protocol::Http, ..) => Ok(Sight::Inside(first)),
             (Protocol::Tls, Inspect::Never, Some(denied)) | (Protocol::Tcp, _, Some(denied)) => {
@@ -183,7 +183,7 @@ impl HostRules {
             }
             (Protocol::Tls, Inspect::Auto | Inspect::Always, Some(_)) => Ok(Sight::Inside(first)),
             (Protocol::Tls, Inspect::Auto | Inspect::Always, None) => {
-                let mut rules = self.allowing(host, port, protocol);
+                let mut rules = self.allowing(port, protocol);
                 Ok(match rules.find(|rule| rule.looks()) {
                     Some(_) => Sight::Inside(first),
                     None => Sight::Opaque(first),
@@ -194,27 +194,26 @@ impl HostRules {
 
     /// Whether `request` may go on. The first rule that allows it decides; a rule that denies it wins.
     ///
-    /// A target that two readers may read differently is allowed by no rule where some rule for `host` and
+    /// A target that two readers may read differently is allowed by no rule where some rule for
     /// `port` judges paths.
     #[must_use]
     pub fn decide_request(
         &self,
-        host: &Host,
         port: u16,
         protocol: Protocol,
         request: &Request<'_>,
-    ) -> Decision<'_> {
-        if let Decision::Deny(clause, because) = self.decide(host, port, protocol) {
+    ) -> Decision<'r> {
+        if let Decision::Deny(clause, because) = self.decide(port, protocol) {
             return Decision::Deny(clause, because);
         }
         let target = Target::of(request.path);
         let denied = |rule: &&Denied| rule.denies(request.method, &target);
-        if let Some(rule) = self.inner_denials(host, port).find(denied) {
+        if let Some(rule) = self.inner_denials(port).find(denied) {
             return Decision::Deny(&rule.clause, Unwanted::Denied);
         }
-        let mut judging = self.inner_denials(host, port).filter(|rule| rule.judges_paths());
+        let mut judging = self.inner_denials(port).filter(|rule| rule.judges_paths());
         let denying = judging.next().map(|rule| &rule.clause);
-        let mut rules = self.allowing(host, port, protocol);
+        let mut rules = self.allowing(port, protocol);
         let judging = rules.find(|rule| rule.requests.judges_paths()).map(|rule| &rule.clause);
         let tricked = denying.or(judging).and_then(|clause| Some((clause, target.trick?)));
         match (tricked, denying) {
@@ -225,12 +224,12 @@ impl HostRules {
             }
         }
         if dns::is_question(request) {
-            return Decision::Deny(&self.base, Unwanted::Resolver);
+            return Decision::Deny(self.base(), Unwanted::Resolver);
         }
         let slash = tricked.map(|(_, trick)| trick);
         // Of rules that all refuse, the one that came furthest is the one that is meant.
-        let mut found = (Stage::None, &self.base, Unwanted::Host);
-        for rule in self.allowing(host, port, protocol) {
+        let mut found = (Stage::None, self.base(), Unwanted::Host);
+        for rule in self.allowing(port, protocol) {
             match rule.refuses(request, &target, slash) {
                 None => return Decision::Allow(rule),
                 Some((stage, because)) if stage > found.0 => found = (stage, &rule.clause, because),
@@ -240,17 +239,28 @@ impl HostRules {
         Decision::Deny(found.1, found.2)
     }
 
-    /// Credentials that `host` may know: those of every rule for it, one name perhaps more than once.
-    pub fn bound(&self, host: &Host) -> impl Iterator<Item = &str> {
-        let rules = self.allow.iter();
-        let named = rules.filter_map(|rule| Some((rule, rule.requests.credential.as_deref()?)));
-        named.filter(|(rule, _)| rule.pattern.holds(host)).map(|(_, name)| name)
+    /// Credentials that the host may know: those of every rule for it, one name perhaps more than once.
+    pub fn bound(&self) -> impl Iterator<Item = &'r str> {
+        self.allow().filter_map(|rule| rule.requests.credential.as_deref())
     }
 
+    /// Rules that allow something of `port`.
+    fn allowing(&self, port: u16, protocol: Protocol) -> impl Iterator<Item = &'r Allowed> {
+        self.allow().filter(move |rule| rule.ports.contains(&port) && rule.protocol == protocol)
+    }
+
+    /// Rules that deny some requests to `port`, not all.
+    fn inner_denials(&self, port: u16) -> impl Iterator<Item = &'r Denied> {
+        let on = move |rule: &&Denied| rule.ports.is_empty() || rule.ports.contains(&port);
+        self.deny().filter(|rule| rule.is_inner()).filter(on)
+    }
+}
+
+impl HostRules {
     /// Whether some connection of TLS may be looked into, so that an authority is needed.
     #[must_use]
     pub fn inspects(&self) -> bool {
-        !self.inspected_patterns().is_empty()
+        self.allow.iter().any(|rule| self.may_inspect(rule))
     }
 
     /// The hosts whose TLS may be looked into: patterns of rules for TLS, none twice. No connection to
@@ -278,23 +288,6 @@ impl HostRules {
             && rule.inspect != Inspect::Never
             && (looking.any(|other| shares(&other.ports) && rule.pattern.meets(&other.pattern))
                 || inner.any(|other| shares(&other.ports) && rule.pattern.meets(&other.pattern)))
-    }
-
-    /// Rules that allow something of `port` of `host`.
-    fn allowing(
-        &self,
-        host: &Host,
-        port: u16,
-        protocol: Protocol,
-    ) -> impl Iterator<Item = &Allowed> {
-        let on = move |rule: &&Allowed| rule.ports.contains(&port) && rule.protocol == protocol;
-        self.allow.iter().filter(on).filter(|rule| rule.pattern.holds(host))
-    }
-
-    /// Rules that deny some requests to `port` of `host`, not all.
-    fn inner_denials(&self, host: &Host, port: u16) -> impl Iterator<Item = &Denied> {
-        let on = move |rule: &&Denied| rule.ports.is_empty() || rule.ports.contains(&port);
-        self.deny.iter().filter(on).filter(|rule| rule.is_inner() && rule.pattern.holds(host))
     }
 }
 

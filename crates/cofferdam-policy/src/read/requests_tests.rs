@@ -38,7 +38,7 @@ fn decide(rules: &HostRules, asked: &str) -> Result<String, Unwanted> {
     let websocket = headers.iter().any(|(name, _)| *name == "Upgrade");
     let path = path.unwrap_or(target);
     let request = Request { method, path, query, headers: &headers, websocket };
-    match rules.decide_request(&host("a.test"), 443, Protocol::Tls, &request) {
+    match rules.about(&host("a.test")).decide_request(443, Protocol::Tls, &request) {
         Decision::Allow(rule) => Ok(rule.clause.name.clone()),
         Decision::Deny(_, because) => Err(because),
     }
@@ -335,7 +335,7 @@ fn what_is_looked_into() {
         ),
     ] {
         let rules = rules(&text);
-        let got = rules.sight(&host("a.test"), 443, Protocol::Tls);
+        let got = rules.about(&host("a.test")).sight(443, Protocol::Tls);
         let got = got.map(|sight| match sight {
             Sight::Opaque(_) => "opaque",
             Sight::Inside(_) => "inside",
