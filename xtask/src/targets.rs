@@ -46,16 +46,16 @@ pub(crate) enum Which {
 
 pub(crate) fn run(secs: u32, which: Which) -> Result<(), String> {
     let mut targets = targets()?;
-    if let Some(gone) = INSIDE.iter().chain(SECRETS).find(|name| !targets.iter().any(|one| one == *name)) {
+    if let Some(gone) =
+        INSIDE.iter().chain(SECRETS).find(|name| !targets.iter().any(|one| one == *name))
+    {
         return Err(format!("{SOURCES}: no target {gone}"));
     }
     targets.retain(|name| match which {
         Which::All => true,
         Which::Inside => INSIDE.contains(&name.as_str()),
         Which::Secrets => SECRETS.contains(&name.as_str()),
-        Which::Outside => {
-            !INSIDE.contains(&name.as_str()) && !SECRETS.contains(&name.as_str())
-        }
+        Which::Outside => !INSIDE.contains(&name.as_str()) && !SECRETS.contains(&name.as_str()),
     });
     let host = host()?;
     let folder = std::env::var_os("CARGO_TARGET_DIR").map_or("target".into(), PathBuf::from);

@@ -27,9 +27,9 @@ impl ScrubFault {
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::Length => "stand-in-length",
-            Self::Short => "secret-short",
-            Self::Long => "secret-long",
+            Self::Length => "scrub-length",
+            Self::Short => "scrub-short",
+            Self::Long => "scrub-long",
         }
     }
 }

@@ -73,7 +73,7 @@ fn what_it_refuses() {
         ("version = 1\nextends = ['preset:x']".into(), "preset-unknown", 2, 12, "no such preset"),
         ("version = 1\nextends = ['/etc/p']".into(), "extends-not-yet", 2, 12, "no other file"),
         ("version = 1\nextends = [[]]".into(), "wrong-type", 2, 12, "a name"),
-        ("version = 1\noutput = {}".into(), "key-not-yet", 2, 1, "known, and not enforced yet"),
+        ("version = 1\naudit = {}".into(), "key-not-yet", 2, 1, "known, and not enforced yet"),
         ("version = 1\nisolation = 'vm'".into(), "isolation-not-yet", 2, 13, "a later wall"),
         ("version = 1\nisolation = 'docker'".into(), "isolation-unknown", 2, 13, "none of ours"),
         ("version = 1\n[network]\nlisten = []".into(), "key-not-yet", 3, 1, "later"),

@@ -4,9 +4,9 @@
 //! Rules that have been indexed do not change; others take their place as a whole. So an index is never
 //! behind its rules.
 
+use core::net::IpAddr;
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasherDefault, DefaultHasher, Hash};
-use std::net::IpAddr;
 
 use super::about::About;
 use super::hosts::{Host, HostRules, Net, Pattern, canonical};

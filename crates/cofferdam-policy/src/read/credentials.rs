@@ -277,3 +277,85 @@ impl Reader<'_> {
         Ok(files)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::document::{Document, Source};
+
+    #[track_caller]
+    fn check(rest: &str, want: Result<(), &str>, why: &str) {
+        let text = format!("version = 1\n[credentials.api]\n{rest}\n");
+        let read = Document::parse(Source { name: "p".into(), text });
+        let got = read.as_ref().map(|_| ()).map_err(|error| error.code());
+        assert_eq!(got, want, "{rest}: {why}");
+        if let Err(error) = read {
+            assert!(error.line().is_some(), "{rest}: it has a place");
+            assert!(!error.to_string().contains("s3cr3t"), "{rest}: no message repeats a value");
+        }
+    }
+
+    #[test]
+    fn what_is_a_credential() {
+        const FROM: &str = "source = { vault = 'api' }\n";
+        const AS: &str = "inject = { bearer = true }\n";
+        for (source, want, why) in [
+            ("{ vault = 'a.b-c_1' }", Ok(()), "by name"),
+            ("{ keychain = 'a' }", Ok(()), "the system's"),
+            ("{ env = 'A_B' }", Ok(()), "a variable"),
+            ("{ file = '~/x', member = 'a.b' }", Ok(()), "a member of a file"),
+            ("{ file = '/x' }", Ok(()), "an absolute path"),
+            ("{ command = ['/usr/bin/pass', 'show', 'x'] }", Ok(()), "a program"),
+            ("{ vault = 'A' }", Err("credential-name"), "no name"),
+            ("{ env = 'A B' }", Err("variable-name"), "no variable"),
+            ("{ file = 'x' }", Err("credential-path"), "depends on where somebody stands"),
+            ("{ command = ['pass'] }", Err("credential-command"), "a shell would look for it"),
+            ("{ command = [] }", Err("credential-command"), "nothing"),
+            ("{ vault = 'a', env = 'B' }", Err("credential-one-of"), "two"),
+            ("{}", Err("credential-one-of"), "none"),
+            (
+                "{ vault = 'a', member = 'a..b' }",
+                Err("credential-member"),
+                "a member without a name",
+            ),
+            ("'s3cr3t'", Err("wrong-type"), "the secret itself"),
+            ("{ value = 's3cr3t' }", Err("unknown-key"), "the same"),
+        ] {
+            check(&format!("source = {source}\n{AS}"), want, why);
+        }
+        for (inject, want, why) in [
+            ("{ header = 'X-Api-Key' }", Ok(()), "a header"),
+            ("{ basic = '*' }", Ok(()), "a password of any user"),
+            ("{ query = 'key' }", Ok(()), "a parameter"),
+            ("{ cookie = 'session' }", Ok(()), "a cookie"),
+            ("{ json = 'auth.key' }", Ok(()), "a member"),
+            ("{ form = 'refresh_token' }", Ok(()), "a field"),
+            ("{ sigv4 = { service = 's3', region = 'eu-central-1' } }", Ok(()), "a signature"),
+            ("{ header = 'Host' }", Err("credential-carrier"), "the gateway's own"),
+            ("{ header = 'a b' }", Err("credential-carrier"), "no name"),
+            ("{ bearer = false }", Err("wrong-type"), "not so"),
+            ("{ basic = 'a:b' }", Err("credential-carrier"), "a colon ends the user"),
+            ("{ sigv4 = { service = 's3' } }", Err("credential-missing-key"), "no region"),
+            ("{ bearer = true, query = 'k' }", Err("credential-one-of"), "two"),
+            ("{}", Err("credential-one-of"), "none"),
+        ] {
+            check(&format!("{FROM}inject = {inject}"), want, why);
+        }
+        for (more, want, why) in [
+            ("", Ok(()), "nothing more"),
+            ("env = 'API_KEY'", Ok(()), "a variable"),
+            ("env = ['A', 'B']", Ok(()), "two"),
+            ("env = ['A', 'A']", Err("credential-variable"), "twice"),
+            ("env = 'HOME'", Err("variable-ours"), "ours"),
+            ("files = { '~/.npmrc' = 'x={api}' }", Ok(()), "a file"),
+            ("files = { '~/.npmrc' = 'x=' }", Err("credential-content"), "nothing stands in it"),
+            ("files = { '/etc/x' = '{api}' }", Err("credential-path"), "not in the home"),
+            ("expires = '8h'", Ok(()), "a time"),
+            ("expires = '0s'", Err("credential-expires"), "none"),
+            ("oauth = {}", Err("key-not-yet"), "a later release"),
+        ] {
+            check(&format!("{FROM}{AS}{more}"), want, why);
+        }
+        check(AS, Err("credential-missing-key"), "no source");
+        check(FROM, Err("credential-missing-key"), "no way to bear it");
+    }
+}

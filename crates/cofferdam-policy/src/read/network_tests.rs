@@ -71,7 +71,8 @@ fn a_rule() {
         ("reason = ''", Err(("reason-text", 10)), "no words"),
         ("reason = \"a\\nb\"", Err(("reason-text", 10)), "two lines"),
         ("dangerous_wide_wildcard = 'yes'", Err(("wrong-type", 27)), "yes or no"),
-        ("credential = 'x'", Err(("key-not-yet", 1)), "a later release"),
+        ("credential = 'x'", Ok("tls [443]"), "a credential, which is looked for later"),
+        ("credential = 'X'", Err(("credential-name", 14)), "no name of one"),
         ("body = 1", Err(("key-not-yet", 1)), "a later release"),
         ("port = 443", Err(("unknown-key", 1)), "never ignored"),
     ] {

@@ -52,8 +52,7 @@ fn a_gigabyte_goes_through_and_is_not_held() {
     net.outside(&["sh", "-c", small]).works("without a wall");
     let rules = rule("inspect = 'always'");
     let uploaded = format!("{size} {digest}\n");
-    let (first, second) =
-        (format!("h1 GET /pattern/{size}"), format!("h2 GET /pattern/{size}"));
+    let (first, second) = (format!("h1 GET /pattern/{size}"), format!("h2 GET /pattern/{size}"));
     let downloaded = format!("{digest} *stdin\n");
     for (script, (way, before), want, event) in [
         (up("--http1.1"), DIRECT, &uploaded, "h1 PUT /sink"),
@@ -68,7 +67,10 @@ fn a_gigabyte_goes_through_and_is_not_held() {
             let (most, output) = watched(command);
             let said = String::from_utf8_lossy(&output.stdout).into_owned();
             assert_eq!(&said, want, "{way}, {event}: {output:?}");
-            println!("{size} bytes, {way}, {event}: {:?}, at most {most} KiB resident", began.elapsed());
+            println!(
+                "{size} bytes, {way}, {event}: {:?}, at most {most} KiB resident",
+                began.elapsed()
+            );
             assert!((1..RESIDENT_KIB_MAX).contains(&most), "{way}, {event}: {most} KiB");
             net.outside(&["true"])
         });
