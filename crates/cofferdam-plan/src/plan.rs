@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use cofferdam_policy::Rules;
-use cofferdam_policy::credentials::Placed;
+use cofferdam_policy::credentials::{Placed, part};
 use cofferdam_policy::model::{Shown, Variable};
 pub use cofferdam_policy::output::{Escapes, Most, Output, Redaction};
 
@@ -42,24 +42,28 @@ impl Plan {
     /// credentials. The rest is as it was decided.
     #[must_use]
     pub fn completed(&self, made: impl Fn(Trusted) -> Vec<u8>, stand_ins: &[StandIn]) -> Self {
-        let known = |name: &str| {
-            let found = stand_ins.iter().find(|one| one.name == name)?;
-            Some(found.value.as_bytes())
-        };
+        let known = |name: &str| stand_ins.iter().find_map(|one| part(&one.name, &one.value, name));
+        let filled = |text: &str| Placed::filled(text, |name| known(name).map(str::as_bytes));
         let mut whole = self.clone();
         for step in &mut whole.setup {
             let Step::File { content, .. } = step else { continue };
             match content {
                 Content::Later(what) => *content = Content::Bytes(made(*what)),
-                Content::Holds(text) => *content = Content::Bytes(Placed::filled(text, known)),
+                Content::Holds(text) => *content = Content::Bytes(filled(text)),
                 Content::Text(_) | Content::Bytes(_) => {}
             }
         }
-        for variable in &mut whole.workload.environment {
+        // A part that the secret does not have leaves no variable: a key without a session's token.
+        let lacks = |asked: &str| {
+            let whole = asked.rsplit_once('.').and_then(|(name, _)| known(name));
+            whole.is_some() && known(asked).is_none()
+        };
+        let environment = &mut whole.workload.environment;
+        environment.retain(|one| one.shown != Shown::StandIn || !lacks(&one.value));
+        for variable in environment {
             // One that is not known keeps what nobody reads.
-            let found = stand_ins.iter().find(|one| one.name == variable.value);
-            if let (Shown::StandIn, Some(found)) = (variable.shown, found) {
-                (variable.value, variable.shown) = (found.value.clone(), Shown::NameOnly);
+            if let (Shown::StandIn, Some(found)) = (variable.shown, known(&variable.value)) {
+                (variable.value, variable.shown) = (found.to_owned(), Shown::NameOnly);
             }
         }
         whole

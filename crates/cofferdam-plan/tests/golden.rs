@@ -22,6 +22,7 @@ use cofferdam_plan::host::{
     Ceiling, Ceilings, DEVICES, Groups, Listening, NO_CEILING, PROC_MASKED,
 };
 use cofferdam_plan::judge::hosts::Allowed;
+use cofferdam_plan::message::StandIn;
 use cofferdam_plan::plan::{Argument, Aside, Content, Trusted};
 use cofferdam_plan::{Extent, Host, Plan, Step, compile, wire};
 use cofferdam_policy::{Act, Document, Request, Source, Verdict, decide, resolve};
@@ -364,6 +365,30 @@ fn requests_that_are_looked_at() {
         plan.setup.iter().filter(later).cloned().collect::<Vec<_>>()
     };
     assert_eq!(others(&whole), others(&plan), "and nothing else has changed");
+}
+
+/// A variable gets its part of what stands in, and one whose part is not there is none.
+#[test]
+fn parts_of_a_stand_in_are_put_where_they_belong() {
+    let text = "[[network.allow]]\nhost = 'a.test'\ncredential = 'aws'\n\
+                [credentials.aws]\nsource = { vault = 'aws' }\nenv = ['I', 'S', 'T']\n\
+                inject = { sigv4 = { service = 's3', region = 'eu-central-1' } }\n\
+                files = { '~/.aws/credentials' = 'key={aws.0}:{aws.1}:{aws.2}' }\n";
+    let plan = compiled(&document(text), &facts(&ORDINARY, &[]), &host());
+    for (value, want, file, why) in [
+        ("A:B:C:D", "I=A S=B T=C:D", "key=A:B:C:D", "a token, to the end"),
+        ("A:B", "I=A S=B", "key=A:B:{aws.2}", "no token"),
+    ] {
+        let made = StandIn { name: "aws".into(), value: value.into() };
+        let whole = plan.completed(|_| Vec::new(), &[made]);
+        let all = whole.workload.environment.iter().filter(|one| one.name.len() == 1);
+        let all: Vec<_> = all.map(|one| format!("{}={}", one.name, one.value)).collect();
+        assert_eq!(all.join(" "), want, "{why}");
+        let content = Content::Bytes(file.into());
+        let holds =
+            |step: &Step| matches!(step, Step::File { content: its, .. } if *its == content);
+        assert!(whole.setup.iter().any(holds), "{why}");
+    }
 }
 
 const NAMES: &[Row] = &[

@@ -25,6 +25,22 @@ pub const NAME_BYTES_MAX: usize = 64;
 /// Most credentials of a policy.
 pub const CREDENTIALS_MAX: usize = 1_000;
 
+/// What several variables and places hold of one: most parts of `KEY_ID:SECRET[:TOKEN]`.
+pub const PARTS_MAX: usize = 3;
+
+/// What `asked` means of the credential `name`, whose value is `value`: the name itself all of it, `NAME.0`,
+/// `NAME.1` and `NAME.2` what a colon parts, at most twice. `None` where it means none of these, or a part
+/// that is not there.
+#[must_use]
+pub fn part<'v>(name: &str, value: &'v str, asked: &str) -> Option<&'v str> {
+    if asked == name {
+        return Some(value);
+    }
+    let number = asked.strip_prefix(name)?.strip_prefix('.')?;
+    let at = (0..PARTS_MAX).find(|at| at.to_string() == number)?;
+    value.splitn(PARTS_MAX, ':').nth(at)
+}
+
 /// Whether this may be the name of a credential, and of a secret in the vault: small letters, digits, and
 /// `.`, `_` and `-` behind the first.
 #[must_use]
@@ -47,7 +63,8 @@ pub struct Credential {
     pub member: Vec<String>,
     /// How a request bears it.
     pub inject: Inject,
-    /// Variables that hold the stand-in inside.
+    /// Variables that hold the stand-in inside; of [`Inject::SigV4`] one for each of its parts, two or
+    /// three, in their order.
     pub env: Vec<String>,
     /// Files of the private home that hold it.
     pub files: Vec<Placed>,
@@ -159,7 +176,8 @@ pub enum Inject {
 pub struct Placed {
     /// Absolute, in the home.
     pub path: PathBuf,
-    /// Its text; `{NAME}` is where the stand-in of the credential `NAME` goes.
+    /// Its text; `{NAME}` is where the stand-in of the credential `NAME` goes, and `{NAME.0}` where its
+    /// first part does ([`part`]).
     pub content: String,
 }
 
@@ -209,6 +227,25 @@ mod tests {
             (&"a".repeat(65), false, "longer"),
         ] {
             assert_eq!(is_name(name), want, "{why}: {name:?}");
+        }
+    }
+
+    #[test]
+    fn parts_are_told_by_number() {
+        for (value, asked, want, why) in [
+            ("ID:SECRET:TO:KEN", "aws", Some("ID:SECRET:TO:KEN"), "all of it"),
+            ("ID:SECRET:TO:KEN", "aws.0", Some("ID"), "the first"),
+            ("ID:SECRET:TO:KEN", "aws.1", Some("SECRET"), "the second"),
+            ("ID:SECRET:TO:KEN", "aws.2", Some("TO:KEN"), "the rest"),
+            ("ID:SECRET", "aws.1", Some("SECRET"), "the last of two"),
+            ("ID:SECRET", "aws.2", None, "a part that is not there"),
+            ("ID:SECRET:TOKEN", "aws.3", None, "no such part"),
+            ("ID:SECRET:TOKEN", "aws.00", None, "another spelling"),
+            ("ID:SECRET:TOKEN", "aws.", None, "no number"),
+            ("ID:SECRET:TOKEN", "aws0", None, "no dot"),
+            ("ID:SECRET:TOKEN", "aw", None, "another name"),
+        ] {
+            assert_eq!(part("aws", value, asked), want, "{why}: {asked}");
         }
     }
 

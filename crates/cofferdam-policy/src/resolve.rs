@@ -5,6 +5,8 @@
 
 #[cfg(test)]
 mod change_tests;
+#[cfg(test)]
+mod credential_tests;
 mod credentials;
 #[cfg(test)]
 mod fixture;

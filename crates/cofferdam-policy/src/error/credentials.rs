@@ -42,6 +42,10 @@ pub(crate) enum CredentialFault {
     Passed { name: String },
     #[error("two credentials have the variable `{name}`")]
     VariableShared { name: String },
+    #[error("the key of a signature has two or three parts, and `env` names {count}")]
+    Parts { count: usize },
+    #[error("`{name}` means a part of another credential")]
+    PartName { name: String },
     #[error("files of a credential are in a private home")]
     KeptHome,
     #[error("two things are at {}", path.display())]
@@ -53,7 +57,7 @@ pub(crate) enum CredentialFault {
 impl CredentialFault {
     pub(super) const fn code(&self) -> &'static str {
         match self {
-            Self::Name { .. } => "credential-name",
+            Self::Name { .. } | Self::PartName { .. } => "credential-name",
             Self::Many { .. } => "credential-many",
             Self::Missing { .. } => "credential-missing-key",
             Self::OneOf { .. } => "credential-one-of",
@@ -62,6 +66,7 @@ impl CredentialFault {
             Self::Relative { .. } => "credential-path",
             Self::Carrier { .. } => "credential-carrier",
             Self::VariableTwice { .. } | Self::VariableShared { .. } => "credential-variable",
+            Self::Parts { .. } => "credential-parts",
             Self::Content { .. } => "credential-content",
             Self::Expires { .. } => "credential-expires",
             Self::Unknown { .. } => "credential-unknown",
@@ -92,6 +97,10 @@ impl CredentialFault {
             Self::Relative { .. } => "write it from `/` or `~/` on".into(),
             Self::Carrier { .. } => "write a plain name; not one of a connection's own fields".into(),
             Self::VariableTwice { .. } => "name it once".into(),
+            Self::Parts { .. } => {
+                "write env = [\"AWS_ACCESS_KEY_ID\", \"AWS_SECRET_ACCESS_KEY\"], with \"AWS_SESSION_TOKEN\" behind where the secret is KEY_ID:SECRET:TOKEN".into()
+            }
+            Self::PartName { .. } => "give it another name".into(),
             Self::VariableShared { .. } => "give each a variable of its own".into(),
             Self::Content { name } => format!("write {{{name}}} where the stand-in goes"),
             Self::Expires { .. } => "write \"30m\" or \"8h\"".into(),

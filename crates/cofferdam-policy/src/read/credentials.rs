@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use toml::de::{DeTable, DeValue};
 
 use super::{Reader, Table, Value, check_name, check_path, limits};
-use crate::credentials::{CREDENTIALS_MAX, Credential, Inject, Placed, Source, is_name};
+use crate::credentials::{CREDENTIALS_MAX, Credential, Inject, PARTS_MAX, Placed, Source, is_name};
 use crate::document::Document;
 use crate::error::{CredentialFault, PolicyError};
 
@@ -268,7 +268,9 @@ impl Reader<'_> {
                 return Err(self.fault(fault.into(), path.span()));
             }
             let content = self.text(key, entry)?;
-            let holds = content.contains(&format!("{{{own}}}"));
+            let mut named = std::iter::once(own.to_owned())
+                .chain((0..PARTS_MAX).map(|at| format!("{own}.{at}")));
+            let holds = named.any(|name| content.contains(&format!("{{{name}}}")));
             if !holds || content.len() > CONTENT_BYTES_MAX {
                 return Err(self.credential(CredentialFault::Content { name: own.into() }, entry));
             }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Resolver, absolute, in_view};
-use crate::credentials::{Credential, Source};
+use crate::credentials::{Credential, Inject, PARTS_MAX, Source, part};
 use crate::document::Document;
 use crate::error::{CredentialFault, PolicyError};
 use crate::hosts::is_wide;
@@ -100,7 +100,21 @@ impl Resolver<'_> {
         environment: &mut Vec<Variable>,
     ) -> Result<(), PolicyError> {
         for one in credentials {
-            for name in &one.env {
+            let is_parted = matches!(one.inject, Inject::SigV4 { .. });
+            if is_parted && !matches!(one.env.len(), 0 | 2 | PARTS_MAX) {
+                let fault = CredentialFault::Parts { count: one.env.len() };
+                return Err(self.at_clause(fault, &one.clause));
+            }
+            // A name that means a part of this one means no other.
+            let shared = credentials.iter().find(|other| {
+                let (whole, name) = ("0:1:2", other.name.as_str());
+                is_parted && name != one.name && part(&one.name, whole, name).is_some()
+            });
+            if let Some(other) = shared {
+                let fault = CredentialFault::PartName { name: other.name.clone() };
+                return Err(self.at_clause(fault, &other.clause));
+            }
+            for (at, name) in one.env.iter().enumerate() {
                 let there = environment.iter().find(|variable| variable.name == *name);
                 let passed = self.document.dangerous.iter().any(|passed| passed.value == *name)
                     || self.document.set.iter().any(|set| set.value.name == *name);
@@ -114,7 +128,8 @@ impl Resolver<'_> {
                     return Err(self.at_clause(CredentialFault::Passed { name }, &one.clause));
                 }
                 environment.retain(|variable| variable.name != name);
-                let (value, clause) = (one.name.clone(), one.clause.clone());
+                let value = if is_parted { format!("{}.{at}", one.name) } else { one.name.clone() };
+                let clause = one.clause.clone();
                 environment.push(Variable { name, value, shown: Shown::StandIn, clause });
             }
         }

@@ -1,8 +1,11 @@
 //! Programs that people use, with what stands in for a credential: they work, the origin sees the real
 //! one, and the sandbox never has it.
 
+mod aws;
+mod fetched;
 mod git;
 mod npm;
+mod sdks;
 
 use crate::internet::{Internet, Request};
 use crate::lodging::BOTH;

@@ -28,6 +28,7 @@ pub fn serve(folder: &Path, request: &Request, to: &mut impl Write) -> Result<bo
     let mut child = Command::new("/usr/bin/python3")
         .arg(www.join(format!("played/{name}.py")))
         .env("VERSION", if request.two { "2" } else { "1" })
+        .env("AUTHORITY", request.hosts.first().map_or("", String::as_str))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()?;
