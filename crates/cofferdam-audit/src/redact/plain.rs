@@ -254,7 +254,20 @@ impl Room {
         }
     }
 
-    /// All of `bytes` but the blanks. Without a branch: there are too many to guess them.
+    /// All of `bytes` but the blanks.
+    fn extend_kept(&mut self, bytes: &[u8]) {
+        let (blocks, rest) = bytes.as_chunks::<BLOCK>();
+        for block in blocks {
+            if may_have_blanks(block) {
+                self.extend_dense(block);
+            } else {
+                self.extend(block);
+            }
+        }
+        self.extend_dense(rest);
+    }
+
+    /// The same without a branch: there are too many to guess them.
     fn extend_dense(&mut self, bytes: &[u8]) {
         let mut used = self.used;
         for &byte in bytes {
@@ -265,6 +278,11 @@ impl Room {
         }
         self.used = used;
     }
+}
+
+/// Whether one may be a blank: of all bytes at once, which takes a question as simple as this.
+fn may_have_blanks(block: &[u8; BLOCK]) -> bool {
+    block.iter().fold(false, |any, byte| any | (*byte <= b' '))
 }
 
 /// 1 for what is no blank.
@@ -398,6 +416,10 @@ impl Plain {
 
     /// Bytes that begin no escape.
     fn even(&mut self, bytes: &[u8], room: &mut Room) {
+        if !self.equals && memchr::memchr(b'=', bytes).is_none() {
+            room.extend_kept(bytes);
+            return;
+        }
         // Whether a line ends behind a `=` takes the next two bytes to tell; mostly.
         let (front, last) = bytes.split_at(bytes.len().saturating_sub(2));
         let seconds = bytes.get(1..).unwrap_or_default().chunks(BLOCK);
@@ -405,10 +427,8 @@ impl Plain {
         for ((block, second), third) in front.chunks(BLOCK).zip(seconds).zip(thirds) {
             if self.equals || may_end_softly(block, second, third) {
                 block.iter().for_each(|byte| self.byte(*byte, room));
-            } else if block.iter().fold(false, |any, byte| any | is_blank(*byte)) {
-                room.extend_dense(block);
             } else {
-                room.extend(block);
+                room.extend_kept(block);
             }
         }
         last.iter().for_each(|byte| self.byte(*byte, room));
@@ -418,8 +438,11 @@ impl Plain {
 /// Whether a line may end behind a `=` of `block`, with blanks between; the others are one and two bytes
 /// on.
 fn may_end_softly(block: &[u8], second: &[u8], third: &[u8]) -> bool {
-    block.iter().zip(second).zip(third).fold(false, |any, ((first, second), third)| {
-        let is_space = (*second == b' ') | (*second == b'\t');
-        any | ((*first == b'=') & is_blank(*second) & (!is_space | is_blank(*third)))
+    memchr::memchr_iter(b'=', block).any(|at| match (second.get(at), third.get(at)) {
+        (Some(second), Some(third)) => {
+            let is_space = matches!(second, b' ' | b'\t');
+            is_blank(*second) && (!is_space || is_blank(*third))
+        }
+        (None, _) | (_, None) => false,
     })
 }
