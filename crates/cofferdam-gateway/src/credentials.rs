@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::{fmt, io};
 
 use cofferdam_plan::message::{Lacking, Lent, StandIn};
-use cofferdam_policy::credentials::{Credential, Source};
+use cofferdam_policy::credentials::{Credential, Inject, SECRET_BYTES_MIN as PART_MIN, Source};
 use cofferdam_policy::model::Clause;
 use cofferdam_policy::output::Canary;
 use rustix::rand::{GetRandomFlags, getrandom};
@@ -89,6 +89,17 @@ impl Held {
         &self.stand_in
     }
 
+    /// Whether requests are signed with it.
+    pub(crate) const fn is_signed(&self) -> bool {
+        matches!(self.credential.inject, Inject::SigV4 { .. })
+    }
+
+    /// What stands in for it, or for each of its parts where the sandbox has them apart.
+    fn stand_ins(&self) -> impl Iterator<Item = &str> {
+        let parts = if self.is_signed() { 3 } else { 1 };
+        self.stand_in.splitn(parts, ':').filter(|part| part.len() >= PART_MIN)
+    }
+
     /// The secret as it is now.
     pub(crate) fn secret(&self) -> Rc<Secret> {
         Rc::clone(&self.secret.borrow())
@@ -149,7 +160,7 @@ impl Credentials {
                 revoked: Cell::new(false),
             }));
         }
-        let stand_ins = held.iter().map(|one| (one.name(), one.stand_in()));
+        let stand_ins = held.iter().flat_map(|one| one.stand_ins().map(|part| (one.name(), part)));
         let wanted = Wanted::new(stand_ins, canaries).map_err(|fault| {
             let (name, clause) = (String::new(), Clause::built_in("canary"));
             let (code, why) = (fault.code().into(), fault.to_string());
@@ -202,8 +213,15 @@ impl Credentials {
                 (secret, own)
             })
             .collect();
-        let pairs: Vec<(&[u8], &[u8])> =
-            secrets.iter().map(|(real, own)| (real.expose(), own.as_slice())).collect();
+        let whole = secrets.iter().map(|(real, own)| (real.expose(), own.as_slice()));
+        // Of a key of Amazon's a host knows the parts.
+        let parts = secrets.iter().zip(known).filter(|(_, held)| held.is_signed());
+        let parts = parts.flat_map(|((real, own), _)| {
+            let of = |text| <[u8]>::splitn(text, 3, |byte| *byte == b':').skip(1);
+            of(real.expose()).zip(of(own.as_slice()))
+        });
+        let same = |(real, own): &(&[u8], &[u8])| real.len() == own.len() && real.len() >= PART_MIN;
+        let pairs: Vec<(&[u8], &[u8])> = whole.chain(parts.filter(same)).collect();
         let pairs = Pairs::new(&pairs)?;
         self.pairs.borrow_mut().insert(names, pairs.clone());
         Ok(pairs)

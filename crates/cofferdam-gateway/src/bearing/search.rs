@@ -104,7 +104,9 @@ impl Search {
     /// # Errors
     /// It is coded in a way that nobody here can undo.
     pub(crate) fn new(wanted: &'static Wanted, fields: &[Field]) -> Result<Self, Unread> {
-        let codings: Vec<&[u8]> = elements(fields, "content-encoding").collect();
+        // Amazon's chunks frame a body as it is, and are signed as such.
+        let is_coded = |coding: &&[u8]| !coding.eq_ignore_ascii_case(b"aws-chunked");
+        let codings: Vec<&[u8]> = elements(fields, "content-encoding").filter(is_coded).collect();
         let decoder = Decoder::new(&codings).map_err(|fault| (fault.code(), fault.to_string()))?;
         let (finder, decoder) = (Finder::new(&wanted.needles), decoder.map(Box::new));
         Ok(Self { wanted, finder, decoder, decoded: Vec::new() })
