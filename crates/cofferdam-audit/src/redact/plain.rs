@@ -187,7 +187,7 @@ fn digits(text: &[u8], count: usize) -> Digits {
 
 /// CR, LF, TAB, SPACE, and the NUL between letters of UTF-16.
 pub(super) fn is_blank(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\r' | b'\n' | b'\t' | 0)
+    (byte == b' ') | (byte == b'\r') | (byte == b'\n') | (byte == b'\t') | (byte == 0)
 }
 
 /// Control characters, which show nothing by themselves.
@@ -246,7 +246,7 @@ impl Room {
         self.used += 1;
     }
 
-    fn extend(&mut self, bytes: &[u8]) {
+    fn extend(&mut self, bytes: &[u8; BLOCK]) {
         let end = self.used + bytes.len();
         if let Some(slots) = self.bytes.get_mut(self.used..end) {
             slots.copy_from_slice(bytes);
@@ -254,35 +254,17 @@ impl Room {
         }
     }
 
-    /// All of `bytes` but the blanks.
-    fn extend_kept(&mut self, bytes: &[u8]) {
-        let (blocks, rest) = bytes.as_chunks::<BLOCK>();
-        for block in blocks {
-            if may_have_blanks(block) {
-                self.extend_dense(block);
-            } else {
-                self.extend(block);
-            }
-        }
-        self.extend_dense(rest);
-    }
-
-    /// The same without a branch: there are too many to guess them.
+    /// All of `bytes` but the blanks. Without a branch: there are too many to guess them.
     fn extend_dense(&mut self, bytes: &[u8]) {
         let mut used = self.used;
         for &byte in bytes {
             if let Some(slot) = self.bytes.get_mut(used & (ROOM - 1)) {
                 *slot = byte;
             }
-            used += KEPT.get(usize::from(byte)).copied().unwrap_or_default();
+            used = used.wrapping_add(KEPT.get(usize::from(byte)).copied().unwrap_or_default());
         }
         self.used = used;
     }
-}
-
-/// Whether one may be a blank: of all bytes at once, which takes a question as simple as this.
-fn may_have_blanks(block: &[u8; BLOCK]) -> bool {
-    block.iter().fold(false, |any, byte| any | (*byte <= b' '))
 }
 
 /// 1 for what is no blank.
@@ -305,11 +287,18 @@ pub(super) struct Plain {
     held: Vec<u8>,
     /// Whether a `=` was read behind which a line may end softly (RFC 2045, 6.7).
     equals: bool,
+    /// Whether anything but blanks was read as something else than it is.
+    changed: bool,
 }
 
 impl Plain {
     pub(super) fn new(splits: Splits) -> Self {
-        Self { splits, held: Vec::new(), equals: false }
+        Self { splits, held: Vec::new(), equals: false, changed: false }
+    }
+
+    /// Whether anything but blanks was read as something else than it is, since this was asked last.
+    pub(super) fn has_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
     }
 
     /// Whether it waits for what comes next.
@@ -324,8 +313,14 @@ impl Plain {
 
     /// Where the first byte stands that may begin an escape.
     pub(super) fn escape(&self, text: &[u8]) -> Option<usize> {
+        let may = |at: usize| match (text.get(at), text.get(at + 1)) {
+            (_, None) => true,
+            (Some(b'%'), Some(next)) => next.is_ascii_hexdigit(),
+            (Some(b'&'), Some(next)) => matches!(next, b'#' | b'a' | b'l' | b'g' | b'q'),
+            (_, Some(_)) => true,
+        };
         match self.splits {
-            Splits::Blanks => memchr::memchr3(b'%', b'\\', b'&', text),
+            Splits::Blanks => memchr::memchr3_iter(b'%', b'\\', b'&', text).find(|&at| may(at)),
             Splits::Sequences => {
                 text.iter().position(|byte| is_unseen(*byte) || matches!(byte, b'%' | b'\\' | b'&'))
             }
@@ -385,6 +380,7 @@ impl Plain {
 
     /// Puts down what was read; how many bytes that were, none where more are needed.
     fn take(&mut self, read: Read, room: &mut Room) -> usize {
+        self.changed |= !matches!(read, Read::Byte(1, _) | Read::Short);
         match read {
             Read::Byte(taken, byte) => {
                 self.byte(byte, room);
@@ -404,7 +400,9 @@ impl Plain {
     #[inline]
     fn byte(&mut self, byte: u8, room: &mut Room) {
         if is_blank(byte) {
-            self.equals &= !matches!(byte, b'\r' | b'\n');
+            let ends = self.equals && matches!(byte, b'\r' | b'\n');
+            self.equals &= !ends;
+            self.changed |= ends;
             return;
         }
         if std::mem::replace(&mut self.equals, byte == b'=') {
@@ -416,34 +414,58 @@ impl Plain {
     }
 
     /// Bytes that begin no escape.
-    fn even(&mut self, bytes: &[u8], room: &mut Room) {
-        if !self.equals && memchr::memchr(b'=', bytes).is_none() {
-            room.extend_kept(bytes);
-            return;
-        }
-        // Whether a line ends behind a `=` takes the next two bytes to tell; mostly.
-        let (front, last) = bytes.split_at(bytes.len().saturating_sub(2));
-        let seconds = bytes.get(1..).unwrap_or_default().chunks(BLOCK);
-        let thirds = bytes.get(2..).unwrap_or_default().chunks(BLOCK);
-        for ((block, second), third) in front.chunks(BLOCK).zip(seconds).zip(thirds) {
-            if self.equals || may_end_softly(block, second, third) {
+    fn even(&mut self, mut bytes: &[u8], room: &mut Room) {
+        while let Some((block, rest)) = bytes.split_first_chunk::<BLOCK>() {
+            if self.equals {
+                let Some((first, rest)) = bytes.split_first() else { return };
+                self.byte(*first, room);
+                bytes = rest;
+                continue;
+            }
+            bytes = rest;
+            let blank = any(block, is_blank);
+            let equals = any(block, |byte| byte == b'=');
+            if !blank && !equals {
+                room.extend(block);
+            } else if equals && may_end_softly(block) {
                 block.iter().for_each(|byte| self.byte(*byte, room));
+            } else if equals {
+                // A `=` at the end may have its line's end in the next block.
+                let (front, last) = block.split_at(FRONT);
+                room.extend_dense(front);
+                last.iter().for_each(|byte| self.byte(*byte, room));
             } else {
-                room.extend_kept(block);
+                room.extend_dense(block);
             }
         }
-        last.iter().for_each(|byte| self.byte(*byte, room));
+        if self.equals || bytes.contains(&b'=') {
+            bytes.iter().for_each(|byte| self.byte(*byte, room));
+        } else {
+            room.extend_dense(bytes);
+        }
     }
 }
 
-/// Whether a line may end behind a `=` of `block`, with blanks between; the others are one and two bytes
-/// on.
-fn may_end_softly(block: &[u8], second: &[u8], third: &[u8]) -> bool {
-    memchr::memchr_iter(b'=', block).any(|at| match (second.get(at), third.get(at)) {
-        (Some(second), Some(third)) => {
-            let is_space = matches!(second, b' ' | b'\t');
-            is_blank(*second) && (!is_space || is_blank(*third))
-        }
-        (None, _) | (_, None) => false,
-    })
+/// Of a block, all but two bytes: so many behind a `=` tell whether a line ends there, mostly.
+const FRONT: usize = BLOCK - 2;
+
+/// Without a branch, so that many are asked at once.
+fn any(block: &[u8; BLOCK], is: impl Fn(u8) -> bool) -> bool {
+    block.iter().fold(0, |any, byte| any | u8::from(is(*byte))) != 0
+}
+
+/// Whether a line may end behind a `=` of a block, with blanks between; but for the last two bytes.
+fn may_end_softly(block: &[u8; BLOCK]) -> bool {
+    let [_, rest @ ..] = block;
+    let (Some(first), Some(second), Some(third)) =
+        (block.first_chunk::<FRONT>(), rest.first_chunk::<FRONT>(), rest.last_chunk::<FRONT>())
+    else {
+        return true;
+    };
+    let mut any = false;
+    for ((first, second), third) in first.iter().zip(second).zip(third) {
+        let is_space = (*second == b' ') | (*second == b'\t');
+        any |= (*first == b'=') & is_blank(*second) & (!is_space | is_blank(*third));
+    }
+    any
 }
