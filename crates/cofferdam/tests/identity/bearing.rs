@@ -19,7 +19,6 @@ fn ways() -> Vec<Way> {
     let basic = {
         use std::process::Command;
         let pair = format!("x:{SECRET}");
-        #[allow(clippy::disallowed_methods, reason = "a test's own tool")]
         let said = Command::new("base64")
             .arg("-w0")
             .stdin(std::process::Stdio::piped())

@@ -37,7 +37,6 @@ fn conversation(
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    #[allow(clippy::disallowed_methods, reason = "a conversation with what runs inside")]
     let mut child = command.spawn().unwrap();
     let mut input = child.stdin.take().unwrap();
     let mut output = BufReader::new(child.stdout.take().unwrap());

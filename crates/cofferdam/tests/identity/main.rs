@@ -5,11 +5,12 @@
 //! secret is looked for afterwards in all that cofferdam wrote, and found nowhere.
 #![allow(
     clippy::allow_attributes,
+    clippy::disallowed_methods,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::print_stdout,
     clippy::unwrap_used,
-    reason = "panics are how tests fail"
+    reason = "panics are how tests fail, and tests start programs"
 )]
 
 #[path = "../support/mod.rs"]
