@@ -138,12 +138,12 @@ mod tests {
             ),
             (
                 Event::CredentialRevoked { credential: "npm".into(), by },
-                &["\"npm\" is worth nothing from here on; by user 1000"],
+                &["npm is worth nothing from here on; by user 1000"],
                 "revoked",
             ),
             (
                 Event::CredentialRotated { credential: "npm".into(), by },
-                &["\"npm\" is read again from where it comes; by user 1000"],
+                &["npm is read again from where it comes; by user 1000"],
                 "rotated",
             ),
             (
