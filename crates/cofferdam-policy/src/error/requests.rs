@@ -122,7 +122,7 @@ impl RequestFault {
                 "write one line of ASCII that begins and ends with no blank"
             }
             Self::HeaderSecret { .. } => {
-                "a policy holds no secrets: name a credential, and say in [credentials] where it is"
+                "a policy holds no secrets: name a `credential`"
             }
             Self::RequestSize { .. } => {
                 "write a size such as \"2MiB\" or \"512KiB\", or a plain number of bytes"

@@ -130,7 +130,7 @@ pub(super) const CASES: &[Case] = &[
         &[],
     ),
     (
-        "later-credential",
+        "unknown-credential",
         Some(
             "version = 1\n[[network.allow]]\nhost = \"a.example.com\"\ncredential = \"anthropic\"\n",
         ),
