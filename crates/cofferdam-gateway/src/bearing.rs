@@ -57,6 +57,36 @@ impl Bearing {
         Self { all, wanted, named, held, known, ..Self::default() }
     }
 
+    /// Takes away what would have an answer come in pieces that nobody could look through, or has its client
+    /// wait for a word of the host's where the body is held. To be called before the head is asked.
+    pub(crate) fn prepare(&self, head: &mut Head, is_held: bool) {
+        let inject = self.held.as_ref().map(|held| &held.credential().inject);
+        let signed = matches!(inject, Some(Inject::SigV4 { .. }));
+        if !self.known.is_empty() && !signed {
+            head.headers.retain(|field| !field.is("range") && !field.is("if-range"));
+        }
+        if is_held || signed || inject.is_some_and(Inject::is_in_body) {
+            head.headers.retain(|field| !field.is("expect"));
+        }
+    }
+
+    /// Whether its own is still worth something.
+    ///
+    /// # Errors
+    /// It is not.
+    pub(crate) fn stands(&self) -> Result<(), Unread> {
+        let held = self.held.as_ref();
+        match held.and_then(|held| Some((held.worthless()?, held.name()))) {
+            Some((worthless, name)) => Err(told(worthless, name)),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether something is looked for.
+    pub(crate) const fn searches(&self) -> bool {
+        self.wanted.is_some()
+    }
+
     /// Asks the head of a request, as it would go on.
     ///
     /// # Errors
@@ -68,9 +98,7 @@ impl Bearing {
                 return Err((FOREIGN, format!("this session has no credential `{name}`")));
             };
             self.own = Some(own(head, &held)?);
-            if let Some(worthless) = held.worthless() {
-                return Err(told(worthless, held.name()));
-            }
+            self.stands()?;
             if self.own == Some(Own::Signature) {
                 self.sign(head, &held)?;
             }
@@ -91,6 +119,9 @@ impl Bearing {
         };
         wanted.look(target.get(..own.start).unwrap_or_default().as_bytes(), "its target")?;
         wanted.look(target.get(own.end..).unwrap_or_default().as_bytes(), "its target")?;
+        if let Some(Own::Basic { user, .. }) = &self.own {
+            wanted.look(user.as_bytes(), "the user's name")?;
+        }
         wanted.look(head.method.as_bytes(), "its method")?;
         for (at, field) in head.headers.iter().enumerate() {
             let is_own = match &self.own {
@@ -158,7 +189,9 @@ impl Bearing {
     /// Such a place cannot bear the secret.
     pub(crate) fn inject(&self, mut head: Head) -> Result<Injected, Unread> {
         let (Some(held), Some(own)) = (&self.held, &self.own) else { return Ok(Injected(head)) };
+        self.stands()?;
         let secret = held.secret();
+        let moved = || (FOREIGN, "what was asked is not what goes on".to_owned());
         let written = || {
             let why = "the secret has bytes that cannot stand where the rule wants it";
             own.written(secret.expose()).ok_or_else(|| ("credential-unsayable", why.to_owned()))
@@ -166,9 +199,13 @@ impl Bearing {
         match own {
             Own::Field { at, bytes } | Own::Cookie { at, bytes } | Own::Basic { at, bytes, .. } => {
                 let written = written()?;
-                if let Some(field) = head.headers.get_mut(*at) {
-                    replace(&mut field.value, bytes.clone(), &written);
+                let field = head.headers.get_mut(*at).ok_or_else(moved)?;
+                let there = field.value.get(bytes.clone());
+                let is_basic = matches!(own, Own::Basic { .. }) && field.is("authorization");
+                if !is_basic && there != Some(held.stand_in().as_bytes()) {
+                    return Err(moved());
                 }
+                replace(&mut field.value, bytes.clone(), &written);
             }
             Own::Parameter { bytes } => {
                 let mut target = head.target.path_and_query().as_bytes().to_vec();
@@ -256,12 +293,31 @@ const SIGNED: [&str; 2] = ["authorization", "x-amz-security-token"];
 fn own(head: &Head, held: &Held) -> Result<Own, Unread> {
     let (inject, name, fields) = (&held.credential().inject, held.name(), listed(head));
     let found = foreign::check(&view(head, &fields), inject, held.stand_in().as_bytes());
+    if let (Ok(Own::Basic { user, .. }), Inject::Basic(None)) = (&found, inject)
+        && user.len() > USER_BYTES_MAX
+    {
+        let why = "the user's name is as long as a key: the policy can name it";
+        return Err((FOREIGN, why.into()));
+    }
+    if let Some(field) = head.headers.iter().find(|field| is_key_in_protocols(field)) {
+        return Err((FOREIGN, format!("`{}` may bear another identity", field.name)));
+    }
     found.map_err(|foreign| match (foreign.kind, inject) {
         (Kind::Missing, Inject::Basic(_)) => {
             (WANTS_PASSWORD, format!("the rule wants `{name}`, by a password"))
         }
         _ => (FOREIGN, format!("the rule lets through what bears `{name}` alone: {foreign}")),
     })
+}
+
+/// Longest user that nobody named: keys are longer. Bytes.
+const USER_BYTES_MAX: usize = 24;
+
+/// Whether a list of protocols for a WebSocket has a key in it, as some interfaces for browsers want it.
+fn is_key_in_protocols(field: &Field) -> bool {
+    let text = String::from_utf8_lossy(&field.value).to_ascii_lowercase();
+    let words = ["key", "token", "auth", "secret", "bearer", "jwt", "password"];
+    field.is_like("sec-websocket-protocol") && words.iter().any(|word| text.contains(word))
 }
 
 /// `ID:SECRET[:TOKEN]`.

@@ -131,6 +131,8 @@ pub struct Body<'r> {
     side: Side,
     /// What its rule does to fields, where there is one.
     rule: Option<&'r Requests>,
+    /// Whether nothing may stand behind it.
+    bare: bool,
     state: State,
     /// Bytes of the trailers so far.
     trailers: usize,
@@ -182,13 +184,19 @@ impl<'r> Body<'r> {
             Framing::Chunked => State::Size(0, 0),
             Framing::UntilClose => State::Open,
         };
-        Self { side, rule: None, state, trailers: 0, name: Vec::new() }
+        Self { side, rule: None, bare: false, state, trailers: 0, name: Vec::new() }
     }
 
     /// The same of a request, for which there is a rule: what it removes or sets stands behind no body.
     #[must_use]
     pub fn ruled(framing: Framing, rule: &'r Requests) -> Self {
         Self { rule: Some(rule), ..Self::new(framing, Side::Request) }
+    }
+
+    /// The same, with nothing behind it.
+    #[must_use]
+    pub fn bare(self) -> Self {
+        Self { bare: true, ..self }
     }
 
     /// Whether the message has ended. One that lasts until the connection ends never has.
@@ -326,7 +334,7 @@ impl<'r> Body<'r> {
             (State::TrailerEnd, _) | (_, b'\n') => Err(BodyFault::LineEnd),
             (State::TrailerValue, b'\r') => Ok(State::TrailerEnd),
             (State::TrailerValue, b'\t' | 0x20..=0x7E | 0x80..) => Ok(State::TrailerValue),
-            (State::TrailerName, b':') if may_trail(&self.name, self.rule) => {
+            (State::TrailerName, b':') if !self.bare && may_trail(&self.name, self.rule) => {
                 Ok(State::TrailerValue)
             }
             (State::TrailerStart | State::TrailerName, _)

@@ -56,9 +56,23 @@ impl Content {
         request: &Request<'_>,
         (bearing, fields): (&Bearing, &[Field]),
     ) -> Result<Self, Unread> {
-        let kind =
-            if bearing.is_in_body() { Kind::Bears(Vec::new()) } else { Kind::of(rule, request) };
+        let kind = match (bearing.is_in_body(), rule.graphql) {
+            // It is judged by its whole, and one is enough to be judged by.
+            (true, Some(_)) => {
+                return Err((
+                    "graphql-credential",
+                    "a document bears no identity in itself".into(),
+                ));
+            }
+            (true, None) => Kind::Bears(Vec::new()),
+            (false, _) => Kind::of(rule, request),
+        };
         Ok(Self { kind, search: bearing.search(fields)? })
+    }
+
+    /// Whether fields may stand behind it: nobody looks through those.
+    pub(crate) const fn may_trail(&self) -> bool {
+        self.search.is_none()
     }
 
     /// Whether nothing goes on before all of it is there.

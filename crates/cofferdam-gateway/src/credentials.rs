@@ -4,13 +4,14 @@
 //! the rules that name them, over TLS that was verified, and by nothing else.
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::AsFd as _;
 use std::rc::Rc;
 use std::{fmt, io};
 
 use cofferdam_plan::message::{Lacking, Lent, StandIn};
 use cofferdam_policy::credentials::{Credential, Inject, SECRET_BYTES_MIN as PART_MIN, Source};
+use cofferdam_policy::judge::hosts::Host;
 use cofferdam_policy::model::Clause;
 use cofferdam_policy::output::Canary;
 use rustix::rand::{GetRandomFlags, getrandom};
@@ -35,6 +36,8 @@ pub(crate) struct Credentials {
     /// What must not go out, whatever carries it.
     wanted: Option<&'static Wanted>,
     changed: watch::Sender<()>,
+    /// Which hosts may know which, by name.
+    told: RefCell<BTreeMap<Host, BTreeSet<String>>>,
     /// Made once for each set of credentials that some host knows.
     pairs: RefCell<BTreeMap<Vec<String>, Pairs>>,
     /// Who reads them anew.
@@ -49,6 +52,8 @@ pub(crate) struct Credentials {
 pub(crate) struct Held {
     credential: Credential,
     secret: RefCell<Rc<Secret>>,
+    /// Those that it was before.
+    past: RefCell<Vec<Rc<Secret>>>,
     stand_in: String,
     /// Until then it is worth something.
     until: Option<Instant>,
@@ -105,6 +110,12 @@ impl Held {
         Rc::clone(&self.secret.borrow())
     }
 
+    /// All that it was in this session.
+    fn secrets(&self) -> Vec<Rc<Secret>> {
+        let past = self.past.borrow();
+        past.iter().cloned().chain([self.secret()]).collect()
+    }
+
     /// Whether it is worth nothing, and why.
     pub(crate) fn worthless(&self) -> Option<Worthless> {
         if self.revoked.get() {
@@ -155,6 +166,7 @@ impl Credentials {
             held.push(Rc::new(Held {
                 credential: credential.clone(),
                 secret: RefCell::new(Rc::new(secret)),
+                past: RefCell::default(),
                 stand_in,
                 until,
                 revoked: Cell::new(false),
@@ -173,9 +185,9 @@ impl Credentials {
             by_name.entry(one.name().to_owned()).or_insert_with(|| Rc::clone(one));
         }
         let changed = watch::Sender::new(());
-        let pairs = RefCell::default();
+        let (pairs, told) = (RefCell::default(), RefCell::default());
         let (reader, heard, asks) = (RefCell::new(reader), OnceCell::new(), Mutex::new(()));
-        Ok(Self { held, by_name, wanted, changed, pairs, reader, heard, asks })
+        Ok(Self { held, by_name, wanted, changed, told, pairs, reader, heard, asks })
     }
 
     /// What the sandbox gets.
@@ -189,6 +201,22 @@ impl Credentials {
 
     pub(crate) fn named(&self, name: &str) -> Option<Rc<Held>> {
         self.by_name.get(name).cloned()
+    }
+
+    /// Credentials that a host may know: those of rules that hold now, and those that it was told before.
+    pub(crate) fn known<'n>(
+        &self,
+        host: &Host,
+        bound: impl Iterator<Item = &'n str>,
+    ) -> Vec<Rc<Held>> {
+        let mut told = self.told.borrow_mut();
+        let mut bound = bound.peekable();
+        if bound.peek().is_none() && !told.contains_key(host) {
+            return Vec::new();
+        }
+        let names = told.entry(host.clone()).or_default();
+        names.extend(bound.map(str::to_owned));
+        names.iter().filter_map(|name| self.named(name)).collect()
     }
 
     /// What must not go out; `None` where there is nothing of that kind.
@@ -205,23 +233,22 @@ impl Credentials {
         if let Some(pairs) = self.pairs.borrow().get(&names) {
             return Ok(pairs.clone());
         }
-        let secrets: Vec<(Rc<Secret>, Vec<u8>)> = known
-            .iter()
-            .map(|held| {
-                let secret = held.secret();
-                let own = as_long(held.stand_in(), secret.expose().len());
-                (secret, own)
-            })
-            .collect();
-        let whole = secrets.iter().map(|(real, own)| (real.expose(), own.as_slice()));
-        // Of a key of Amazon's a host knows the parts.
-        let parts = secrets.iter().zip(known).filter(|(_, held)| held.is_signed());
-        let parts = parts.flat_map(|((real, own), _)| {
-            let of = |text| <[u8]>::splitn(text, 3, |byte| *byte == b':').skip(1);
-            of(real.expose()).zip(of(own.as_slice()))
+        // A host may say one that was before.
+        let all = known.iter().flat_map(|held| {
+            held.secrets().into_iter().map(move |secret| (Rc::clone(held), secret))
         });
-        let same = |(real, own): &(&[u8], &[u8])| real.len() == own.len() && real.len() >= PART_MIN;
-        let pairs: Vec<(&[u8], &[u8])> = whole.chain(parts.filter(same)).collect();
+        let all: Vec<(Rc<Held>, Rc<Secret>)> = all.collect();
+        let mut rows: Vec<(&[u8], Vec<u8>)> = Vec::new();
+        for (held, secret) in &all {
+            let (real, own) = (secret.expose(), held.stand_in());
+            rows.push((real, as_long(own, real.len())));
+            // Of a key of Amazon's a host knows the parts, but for its name, which is no secret.
+            let parts = real.splitn(3, |byte| *byte == b':').skip(1);
+            let parts = parts.filter(|part| held.is_signed() && part.len() >= PART_MIN);
+            rows.extend(parts.map(|part| (part, as_long(own, part.len()))));
+        }
+        let pairs: Vec<(&[u8], &[u8])> =
+            rows.iter().map(|(real, own)| (*real, own.as_slice())).collect();
         let pairs = Pairs::new(&pairs)?;
         self.pairs.borrow_mut().insert(names, pairs.clone());
         Ok(pairs)
@@ -263,7 +290,8 @@ impl Credentials {
             heard.await.map_err(gone)??
         };
         made_for(&secret).map_err(|(code, _)| code.to_owned())?;
-        *held.secret.borrow_mut() = Rc::new(secret);
+        let before = held.secret.replace(Rc::new(secret));
+        held.past.borrow_mut().push(before);
         self.pairs.borrow_mut().clear();
         Ok(())
     }

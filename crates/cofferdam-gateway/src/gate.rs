@@ -195,10 +195,8 @@ impl Gate {
 
     /// What a request that `rule` lets through bears, and must not carry.
     pub(crate) fn bearing(&self, asked: &Asked, rule: &Granted) -> Bearing {
-        let mut seen = BTreeSet::new();
         let about = rule.rules.about(&asked.host);
-        let names = about.bound().filter(|name| seen.insert(*name));
-        let known = names.filter_map(|name| self.credentials.named(name)).collect();
+        let known = self.credentials.known(&asked.host, about.bound());
         Bearing::new(&self.credentials, &rule.requests, known)
     }
 

@@ -253,14 +253,11 @@ impl Served {
         let request = view(&outgoing, &fields);
         let (mut entry, rule) = self.admit(gate, &asked, (&head, &request)).await?;
         let mut sent = outgoing.clone().edited(&rule.requests);
-        if rule.requests.graphql.is_some() {
-            // Its body is held here, so nobody waits for the host's word.
-            sent.headers.retain(|field| !field.is("expect"));
-        }
         if is_last {
             sent.headers.push(Field::new("Connection", "close"));
         }
         let mut bearing = gate.bearing(&asked, &rule);
+        bearing.prepare(&mut sent, rule.requests.graphql.is_some());
         if let Err((code, why)) = bearing.check(&sent) {
             let denial = Denial::spoken(code, why, &rule.clause);
             entry.answer(&denial);

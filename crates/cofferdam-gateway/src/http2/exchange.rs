@@ -78,6 +78,7 @@ async fn carry<J: Judge>(
         return Err(refused(&place, &Broken::RequestTooLarge(most)));
     }
     let mut bearing = place.bearing();
+    bearing.prepare(&mut sent, place.requests().graphql.is_some());
     let content = bearing
         .check(&sent)
         .and_then(|()| Content::of(place.requests(), &request, (&bearing, &sent.headers)));
@@ -86,7 +87,6 @@ async fn carry<J: Judge>(
     let (mut body, length) = if content.holds() {
         if lists(&head.headers, "expect", "100-continue") && framing(&body) != Framing::None {
             // It waits for a word that the host cannot give yet, and need not any more.
-            sent.headers.retain(|field| !field.is("expect"));
             let go_on = head::answer(StatusCode::CONTINUE, &HeaderMap::new());
             drop(respond.send_informational(go_on));
         }
@@ -242,6 +242,9 @@ async fn forward<J: Judge>(
     let mut again = false;
     loop {
         let sender = served.judge.reach(place).await?;
+        if let Err((code, why)) = asks.bearing.stands() {
+            return Err(refused(&*place, &Broken::Content(code, why)));
+        }
         let begun = Cell::new(Begun::No);
         let done = match ready(sender, respond).await {
             Err(stop) => Err(stop),
@@ -252,10 +255,10 @@ async fn forward<J: Judge>(
                     let said = Said { place, bearing, begun: &begun, touched: &touched };
                     tokio::select! {
                         biased;
-                        done = both(&said, (body, to, is_empty), answer, respond) => done,
                         (code, why) = asks.bearing.over() => {
                             Err(Stop::Broken(Broken::Content(code, why)))
                         }
+                        done = both(&said, (body, to, is_empty), answer, respond) => done,
                     }
                 }
             },

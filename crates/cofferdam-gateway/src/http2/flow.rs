@@ -73,7 +73,14 @@ pub(super) async fn pass(
     }
     let trailers = poll_fn(|task| from.poll_trailers(task)).await.map_err(ended)?;
     content.last()?;
+    trails(trailers.as_ref(), content)?;
     finish(to, trailers, rule)
+}
+
+/// Refuses what stands behind a body where nobody could look through it.
+fn trails(trailers: Option<&HeaderMap>, content: &Content) -> Result<(), Halt> {
+    let some = trailers.is_some_and(|fields| !fields.is_empty());
+    if some && !content.may_trail() { Err(Halt::Trailer) } else { Ok(()) }
 }
 
 /// Passes the answer of a host that knows secrets on: plain, and without them.
@@ -143,6 +150,7 @@ pub(super) async fn collect(
         drop(from.flow_control().release_capacity(bytes.len()));
     }
     let trailers = poll_fn(|task| from.poll_trailers(task)).await.map_err(ended)?;
+    trails(trailers.as_ref(), content)?;
     Ok((body.into(), trailers))
 }
 

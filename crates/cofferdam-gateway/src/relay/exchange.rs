@@ -107,11 +107,11 @@ pub(super) async fn exchange(
     let (tally, status) = (&entry.tally, &entry.tally.status);
     tokio::select! {
         biased;
-        done = both(inside, (up, tally), (message, held), (rule, status)) => done,
         (code, why) = message.bearing.over() => {
             let fault = Fault::Content(code, why);
             Err(if status.get().is_some() { Broken::After(fault) } else { Broken::Before(fault) })
         }
+        done = both(inside, (up, tally), (message, held), (rule, status)) => done,
     }
 }
 
@@ -132,9 +132,7 @@ async fn both(
     let most = (rule.requests.max_request_bytes, rule.requests.max_response_bytes);
     let asks = async {
         request.give(written, &tally.sent).await.map_err(|_| Broken::Unanswered)?;
-        request
-            .body(Body::ruled(head.framing, &rule.requests), held, (&tally.sent, most.0))
-            .await?;
+        request.body(held.body(head.framing), held, (&tally.sent, most.0)).await?;
         whole.set(true);
         request.abandoned(status, &tally.received).await;
         Err(Broken::Quiet)

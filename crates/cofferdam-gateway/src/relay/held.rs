@@ -77,7 +77,7 @@ impl<'a> Held<'a> {
             inside.stream.write_all(go_on).await.map_err(|_| Broken::Quiet)?;
             inside.stream.flush().await.map_err(|_| Broken::Quiet)?;
         }
-        let (mut body, mut whole) = (Body::ruled(head.framing, self.rule), Vec::new());
+        let (mut body, mut whole) = (self.body(head.framing), Vec::new());
         while !body.is_done() {
             if inside.ahead.is_empty() && !matches!(inside.more().await, Ok(1..)) {
                 return Err(Broken::Quiet);
@@ -93,6 +93,12 @@ impl<'a> Held<'a> {
         let other = other.map_err(|(code, why)| Broken::Before(Fault::Content(code, why)))?;
         self.length = other.as_ref().map(|other| other.len());
         Ok(other.unwrap_or_else(|| Zeroizing::new(whole)))
+    }
+
+    /// It, before the first byte: where something is looked for nothing stands behind it.
+    pub(super) fn body(&self, framing: Framing) -> Body<'a> {
+        let body = Body::ruled(framing, self.rule);
+        if self.bearing.searches() { body.bare() } else { body }
     }
 
     /// All of it, where it was held.

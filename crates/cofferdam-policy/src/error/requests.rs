@@ -121,9 +121,7 @@ impl RequestFault {
             Self::HeaderValue { .. } => {
                 "write one line of ASCII that begins and ends with no blank"
             }
-            Self::HeaderSecret { .. } => {
-                "a policy holds no secrets: name a `credential`"
-            }
+            Self::HeaderSecret { .. } => "a policy holds no secrets: name a `credential`",
             Self::RequestSize { .. } => {
                 "write a size such as \"2MiB\" or \"512KiB\", or a plain number of bytes"
             }

@@ -145,3 +145,57 @@ print(status, fields.get('www-authenticate'), fields.get('x-cofferdam'))
     assert_eq!(ran.out, "401 Basic realm=\"cofferdam\" credential-wanted\n");
     assert_eq!(net.asked().len(), 0);
 }
+
+/// What would lead around the one place, or around the search: each with the twin that passes.
+#[test]
+fn what_leads_around_is_refused_or_taken_away() {
+    let Some(net) = Internet::take() else { return };
+    let basic = "
+import base64
+k = os.environ['API_KEY']
+def named(user): return get('/v1', more='Authorization: Basic ' + base64.b64encode(f'{user}:{k}'.encode()).decode() + '\\r\\n')
+table([named('x-access-token'), named('ghp_16C7e42F292c6912E7710c838347Ae178B4a')])
+";
+    let rules = format!("{}{}", bound(""), credential("basic = '*'"));
+    let ran = net.bears(&rules, BOTH[0], basic).works("users");
+    assert_eq!(ran.out, "200 -\n403 foreign-credential\n", "a user as long as a key");
+    let act = "
+k = os.environ['API_KEY']
+own = f'x-api-key: {k}\\r\\n'
+chunks = 'Transfer-Encoding: chunked\\r\\n'
+table([
+    get('/v1', method='POST', more=own + chunks, body=b'1\\r\\nx\\r\\n0\\r\\n\\r\\n'),
+    get('/v1', method='POST', more=own + chunks, body=b'1\\r\\nx\\r\\n0\\r\\nX-Note: a\\r\\n\\r\\n'),
+    get('/v1', more=own + 'Range: bytes=0-9\\r\\nX-Note: kept\\r\\n'),
+])
+";
+    let rules = format!("{}{}", bound(""), credential("header = 'x-api-key'"));
+    net.forget();
+    let ran = net.bears(&rules, BOTH[0], act).works("behind and in pieces");
+    assert_eq!(ran.out, "200 -\n400 trailer-field\n200 -\n", "{ran:?}");
+    let asked = net.asked();
+    let ranged = asked.iter().find(|one| one.head.contains("X-Note: kept")).unwrap();
+    assert!(!ranged.head.contains("Range:"), "nobody could look through pieces: {}", ranged.head);
+}
+
+/// A field that is taken away in front of it does not move the secret into another one.
+#[test]
+fn the_secret_stays_in_its_field_in_http_2() {
+    let Some(net) = Internet::take() else { return };
+    let act = "
+k = os.environ['API_KEY']
+more = [('content-type', 'application/json'), ('expect', '100-continue'), ('range', 'bytes=0-1'), ('authorization', f'Bearer {k}'), ('x-note', 'Bearer 1234567')]
+status, fields, body = two('/v1', more=more, method='POST', body=b'{\"query\": \"{a}\"}')
+print(status)
+";
+    for asks in ["", "graphql = 'query'"] {
+        let rules = format!("{}{}", bound(asks), credential("bearer = true"));
+        net.forget();
+        let ran = net.bears(&rules, BOTH[0], act).works("HTTP/2");
+        assert_eq!(ran.out, "200\n", "{asks}: {ran:?}");
+        let head = &net.asked()[0].head;
+        assert!(head.contains(&format!("Bearer {SECRET}")), "{asks}: {head}");
+        assert!(head.contains("Bearer 1234567\r") || head.contains("Bearer 1234567\n"), "{head}");
+        assert_eq!(head.matches(SECRET).count(), 1, "{asks}: {head}");
+    }
+}
