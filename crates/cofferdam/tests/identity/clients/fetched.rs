@@ -10,7 +10,7 @@ use crate::internet::Internet;
 use crate::support::finish;
 
 /// How long a registry may take. Seconds.
-const FETCH_SECONDS: &str = "120";
+const FETCH_SECONDS: &str = "40";
 
 static KNOWN: Mutex<Option<HashMap<String, Option<String>>>> = Mutex::new(None);
 
