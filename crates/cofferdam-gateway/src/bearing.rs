@@ -58,14 +58,14 @@ impl Bearing {
     }
 
     /// Takes away what would have an answer come in pieces that nobody could look through, or has its client
-    /// wait for a word of the host's where the body is held. To be called before the head is asked.
-    pub(crate) fn prepare(&self, head: &mut Head, is_held: bool) {
+    /// wait for a word of the host's where the body is held.
+    fn prepare(&self, head: &mut Head, rule: &Requests) {
         let inject = self.held.as_ref().map(|held| &held.credential().inject);
         let signed = matches!(inject, Some(Inject::SigV4 { .. }));
         if !self.known.is_empty() && !signed {
             head.headers.retain(|field| !field.is("range") && !field.is("if-range"));
         }
-        if is_held || signed || inject.is_some_and(Inject::is_in_body) {
+        if rule.graphql.is_some() || signed || inject.is_some_and(Inject::is_in_body) {
             head.headers.retain(|field| !field.is("expect"));
         }
     }
@@ -87,12 +87,14 @@ impl Bearing {
         self.wanted.is_some()
     }
 
-    /// Asks the head of a request, as it would go on.
+    /// Asks the head of a request, as its rule wants it to go on, and takes away what cannot: what was
+    /// found stands in a place of the head as it is afterwards.
     ///
     /// # Errors
     /// It bears another identity than its rule's, or none, or one more; its own is worth nothing any more;
     /// or something else in it must not go out.
-    pub(crate) fn check(&mut self, head: &Head) -> Result<(), Unread> {
+    pub(crate) fn check(&mut self, head: &mut Head, rule: &Requests) -> Result<(), Unread> {
+        self.prepare(head, rule);
         if let Some(name) = &self.named {
             let Some(held) = self.held.clone() else {
                 return Err((FOREIGN, format!("this session has no credential `{name}`")));

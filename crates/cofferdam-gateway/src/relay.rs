@@ -257,8 +257,7 @@ impl Served {
             sent.headers.push(Field::new("Connection", "close"));
         }
         let mut bearing = gate.bearing(&asked, &rule);
-        bearing.prepare(&mut sent, rule.requests.graphql.is_some());
-        if let Err((code, why)) = bearing.check(&sent) {
+        if let Err((code, why)) = bearing.check(&mut sent, &rule.requests) {
             let denial = Denial::spoken(code, why, &rule.clause);
             entry.answer(&denial);
             return Err(End::denied(denial, asked.place()));

@@ -18,6 +18,12 @@ pub const MARK_CAPITAL: &str = "CFD7MXQ2VK";
 pub const MARK_HEX: &str = "c0ffe7da3b5e";
 /// All of them.
 pub const MARKS: [&str; 4] = [MARK, MARK_SMALL, MARK_CAPITAL, MARK_HEX];
+/// Whether this holds one of [`MARKS`]: then it is found by it, however many others there are.
+#[must_use]
+pub fn is_marked(stand_in: &str) -> bool {
+    MARKS.iter().any(|mark| stand_in.contains(mark))
+}
+
 /// Shortest secret: what is shorter cannot be told from ordinary text. Bytes.
 pub const SECRET_BYTES_MIN: usize = 8;
 /// Longest name of a credential. Bytes.

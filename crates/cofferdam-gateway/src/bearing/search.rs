@@ -2,7 +2,7 @@
 //! of whatever session, and what a person planted.
 
 use cofferdam_audit::redact::{Finder, Label, NeedleFault, Needles};
-use cofferdam_policy::credentials::MARKS;
+use cofferdam_policy::credentials::{MARKS, is_marked};
 use cofferdam_policy::output::Canary;
 
 use crate::coding::Decoder;
@@ -41,8 +41,7 @@ impl Wanted {
         let mut any = !canaries.is_empty();
         for (name, stand_in) in stand_ins {
             any = true;
-            // The others are found by their marks, however many there are.
-            if !MARKS.iter().any(|mark| stand_in.contains(mark)) {
+            if !is_marked(stand_in) {
                 all.push((What::StandIn(name.into()), stand_in.as_bytes()));
             }
         }

@@ -78,9 +78,8 @@ async fn carry<J: Judge>(
         return Err(refused(&place, &Broken::RequestTooLarge(most)));
     }
     let mut bearing = place.bearing();
-    bearing.prepare(&mut sent, place.requests().graphql.is_some());
     let content = bearing
-        .check(&sent)
+        .check(&mut sent, place.requests())
         .and_then(|()| Content::of(place.requests(), &request, (&bearing, &sent.headers)));
     let content = content.map_err(|(code, why)| refused(&place, &Broken::Content(code, why)))?;
     let asks = Asks { head, request: &request, bearing: &bearing };

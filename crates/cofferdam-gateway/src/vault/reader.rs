@@ -7,7 +7,6 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
 
 use cofferdam_plan::message::Lent;
@@ -22,6 +21,7 @@ use zeroize::Zeroizing;
 
 use super::secret::{SECRET_BYTES_MAX, Secret, read_bounded};
 use super::source::Sources;
+use super::writer::say;
 use super::{Vault, VaultError};
 use crate::confine;
 
@@ -47,10 +47,6 @@ pub struct Reader {
 /// # Errors
 /// It cannot be started.
 pub fn spawn(credentials: &[Credential], lent: &Lent) -> io::Result<Reader> {
-    spawn_program(Path::new("/proc/self/exe"), credentials, lent)
-}
-
-fn spawn_program(program: &Path, credentials: &[Credential], lent: &Lent) -> io::Result<Reader> {
     let flags = SocketFlags::CLOEXEC;
     let (socket, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
     let mut list = File::from(memfd_create("sources", MemfdFlags::CLOEXEC)?);
@@ -59,7 +55,7 @@ fn spawn_program(program: &Path, credentials: &[Credential], lent: &Lent) -> io:
     list.write_all(&wire::encode(&(credentials.to_vec(), lent)))?;
     seek(&list, SeekFrom::Start(0))?;
     #[expect(clippy::disallowed_methods, reason = "this program itself, before it is confined")]
-    let child = Command::new(program)
+    let child = Command::new("/proc/self/exe")
         .arg(WORD)
         .env_clear()
         .current_dir("/")
@@ -77,13 +73,7 @@ impl Reader {
     /// # Errors
     /// The process is gone, or reads another one.
     pub fn ask(&self, name: &str) -> io::Result<()> {
-        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
-        loop {
-            match send(&self.socket, name.as_bytes(), flags) {
-                Err(Errno::INTR) => {}
-                done => return done.map(drop).map_err(io::Error::from),
-            }
-        }
+        say(&self.socket, name.as_bytes())
     }
 
     /// The answer, where there is one; or the code of why there is no secret.

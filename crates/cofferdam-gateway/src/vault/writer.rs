@@ -140,12 +140,17 @@ impl Writer {
         for piece in pieces {
             message.extend_from_slice(piece);
         }
-        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
-        loop {
-            match send(&self.socket, &message, flags) {
-                Err(Errno::INTR) => {}
-                answer => return answer.map(drop).map_err(io::Error::from),
-            }
+        say(&self.socket, &message)
+    }
+}
+
+/// Says something to a process that this one has started. Never waits.
+pub(super) fn say(socket: &OwnedFd, message: &[u8]) -> io::Result<()> {
+    let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+    loop {
+        match send(socket, message, flags) {
+            Err(Errno::INTR) => {}
+            answer => return answer.map(drop).map_err(io::Error::from),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use cofferdam_audit::redact::{Label, Masks, Needles};
 use cofferdam_audit::{Alarm, Event, OutputKept};
 use cofferdam_plan::message::StandIn;
-use cofferdam_policy::credentials::MARKS;
+use cofferdam_policy::credentials::{MARKS, is_marked};
 use cofferdam_policy::model::{Clause, Policy};
 use cofferdam_policy::output::{Most, Redaction};
 use cofferdam_sandbox::escapes::Refused as Sequences;
@@ -61,9 +61,7 @@ impl Watched {
             clause: Clause::built_in("credentials"),
         };
         let marks = MARKS.map(|mark| (stand_in(""), mark.as_bytes()));
-        // Those with a mark are found by it, however many there are.
-        let further =
-            further.iter().filter(|one| !MARKS.iter().any(|mark| one.value.contains(mark)));
+        let further = further.iter().filter(|one| !is_marked(&one.value));
         let further = further.map(|one| (stand_in(&one.name), one.value.as_bytes()));
         let canaries = policy.canaries.iter().map(|canary| {
             let (name, clause) = (canary.name.clone(), canary.clause.clone());
