@@ -37,7 +37,9 @@ pub(crate) async fn serve(gate: Rc<Gate>, stream: TcpStream) {
     let asked = Asked { way: Way::Direct, host, port, protocol };
     match protocol {
         Protocol::Tls => tls(&gate, inside, &asked).await,
-        Protocol::Http => relay::serve(&gate, inside, relay::Asks::Origin(asked)).await,
+        Protocol::Http => {
+            Box::pin(relay::serve(&gate, inside, relay::Asks::Origin(asked))).await;
+        }
         Protocol::Tcp => match gate.open(&asked).await {
             Ok((entry, outside)) => carry(&gate, inside, outside, (entry, &asked)).await,
             Err(_) => inside.reset(),
@@ -57,7 +59,8 @@ async fn tls(gate: &Rc<Gate>, mut inside: Inside, asked: &Asked) {
     match hello_for(&mut inside, asked, &clause).await {
         Ok(()) => match gate.enter(asked).await {
             Ok((entry, Carried::Inside(rule))) => {
-                inspect::serve(gate, inside, (asked, &rule), entry).await;
+                // What looks inside is large: a tunnel has no room for it, which it would leave torn.
+                Box::pin(inspect::serve(gate, inside, (asked, &rule), entry)).await;
             }
             Ok((mut entry, Carried::Opaque(rule))) => {
                 match gate.reach(asked, &rule, &mut entry).await {
@@ -220,7 +223,8 @@ pub(crate) async fn proxied(
     match asked.protocol {
         Protocol::Tcp => carry(gate, inside, outside, (entry, &asked)).await,
         Protocol::Http => {
-            relay::serve(gate, inside, relay::Asks::Opened(asked, Box::new(entry), outside)).await;
+            let asks = relay::Asks::Opened(asked, Box::new(entry), outside);
+            Box::pin(relay::serve(gate, inside, asks)).await;
         }
         Protocol::Tls => match hello_of(&mut inside, &asked, &mut entry).await {
             Ok(()) => carry(gate, inside, outside, (entry, &asked)).await,
@@ -242,7 +246,7 @@ pub(crate) async fn proxied_inside(
     asked: &Asked,
 ) {
     match hello_of(&mut inside, asked, &mut entry).await {
-        Ok(()) => inspect::serve(gate, inside, (asked, &rule), entry).await,
+        Ok(()) => Box::pin(inspect::serve(gate, inside, (asked, &rule), entry)).await,
         Err(alert) => {
             drop(entry);
             end(inside, alert).await;

@@ -36,7 +36,7 @@ pub(crate) async fn serve(gate: Rc<Gate>, stream: TcpStream) {
     match head.target {
         Target::Authority(..) => tunnel(&gate, inside, &head).await,
         Target::Absolute { .. } | Target::Origin(_) | Target::Asterisk => {
-            relay::serve(&gate, inside, relay::Asks::Absolute).await;
+            Box::pin(relay::serve(&gate, inside, relay::Asks::Absolute)).await;
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Bytes that nobody looks at: from one socket to the other, without passing through this process
 //! where they are many.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -104,11 +104,11 @@ async fn until(
 async fn pump(from: ReadHalf<'_>, mut to: WriteHalf<'_>, count: &Cell<u64>) -> io::Result<()> {
     let before = count.get();
     while count.get().saturating_sub(before) < SPLICE_FROM {
-        match read_some(&from).await? {
+        match pass_some(&from, &to).await? {
             None => return to.shutdown().await,
-            Some(bytes) => {
-                to.write_all(&bytes).await?;
-                add(count, bytes.len());
+            Some((passed, rest)) => {
+                to.write_all(&rest).await?;
+                add(count, passed + rest.len());
             }
         }
     }
@@ -136,19 +136,34 @@ async fn copy(
     }
 }
 
-/// What is there to read; nothing is held while there is none.
-async fn read_some(from: &ReadHalf<'_>) -> io::Result<Option<Vec<u8>>> {
+thread_local! {
+    /// What is read goes on at once as a rule: a buffer of its own for each piece, of which hundreds come and
+    /// go among what stays, would leave the heap torn.
+    static PIECE: RefCell<Vec<u8>> = RefCell::new(vec![0; PIECE_BYTES]);
+}
+
+/// Passes on what is there to read: how much went at once, and the rest of it. `None` at the end.
+async fn pass_some(
+    from: &ReadHalf<'_>,
+    to: &WriteHalf<'_>,
+) -> io::Result<Option<(usize, Vec<u8>)>> {
     loop {
         from.ready(Interest::READABLE).await?;
-        let mut bytes = vec![0; PIECE_BYTES];
-        match from.try_read(&mut bytes) {
-            Ok(0) => return Ok(None),
-            Ok(length) => {
-                bytes.truncate(length);
-                return Ok(Some(bytes));
+        let passed = PIECE.with_borrow_mut(|piece| {
+            let length = from.try_read(piece)?;
+            let read = piece.get(..length).unwrap_or_default();
+            match to.try_write(read) {
+                _ if read.is_empty() => Ok(None),
+                Ok(gone) => Ok(Some((gone, read.get(gone..).unwrap_or_default().to_vec()))),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    Ok(Some((0, read.to_vec())))
+                }
+                Err(error) => Err(error),
             }
+        });
+        match passed {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error),
+            passed => return passed,
         }
     }
 }
