@@ -216,19 +216,29 @@ fn show_marks_what_does_not_verify() {
 #[test]
 fn show_reads_line_by_line() {
     let place = Place::new();
-    let path = place.root.join("long.jsonl");
-    let mut log = Log::open(&path, "aa".into()).expect("a log");
-    let (code, hint, message) = ("c".to_owned(), "h".to_owned(), "x".repeat(1 << 20));
-    let event = Event::Refusal { code, message, hint };
-    for _ in 0..64 {
-        log.append(&event).expect("a record");
-    }
-    let show = format!("{} audit show {}", programs().join("cofferdam").display(), path.display());
+    let logged = |name: &str, records: usize| {
+        let path = place.root.join(name);
+        let mut log = Log::open(&path, "aa".into()).expect("a log");
+        let (code, hint, message) = ("c".to_owned(), "h".to_owned(), "x".repeat(1 << 20));
+        let event = Event::Refusal { code, message, hint };
+        for _ in 0..records {
+            log.append(&event).expect("a record");
+        }
+        format!("{} audit show {}", programs().join("cofferdam").display(), path.display())
+    };
+    let (short, show) = (logged("short.jsonl", 3), logged("long.jsonl", 64));
     for words in ["", "--last 2", "--json --last 2", "--full --last 1"] {
-        // Kilobytes: a third of the log.
-        let script = format!("ulimit -v 24000 && {show} {words} | tail -c 300");
-        let ran = finish(place.command("bash").args(["-o", "pipefail", "-c", &script]));
-        assert!(!ran.works(words).out.is_empty(), "{words}");
+        let within = |kib: u32, show: &str| {
+            let script = format!("ulimit -v {kib} && {show} {words} | tail -c 300");
+            finish(place.command("bash").args(["-o", "pipefail", "-c", &script]))
+        };
+        // The program itself is a part of it; half of the long log is no room for all of it.
+        let least = (4_000..32_000).step_by(1_000).find(|&kib| {
+            let ran = within(kib, &short);
+            ran.status == Some(0)
+        });
+        let least = least.expect("the short one is shown");
+        assert!(!within(least + 1_000, &show).works(words).out.is_empty(), "{words}");
     }
     let script = format!("{{ {show} --json; echo $? >&2; }} | head -c 10");
     assert_eq!(place.outside(&script).works("a reader that has enough").err, "0\n");
