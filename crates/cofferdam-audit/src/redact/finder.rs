@@ -32,7 +32,47 @@ impl<'n> Finder<'n> {
     /// A needle that ends in `piece`, where there is one.
     pub fn feed(&mut self, piece: &[u8]) -> Option<Found> {
         let (mut once, mut twice) = (Room::new(), Room::new());
-        piece.chunks(PIECE).find_map(|piece| self.look(piece, &mut once, &mut twice))
+        piece.chunks(PIECE).find_map(|piece| self.look_between(piece, (&mut once, &mut twice)))
+    }
+
+    /// What lies before the first wall belongs to what came, what is behind the last one to what comes; what
+    /// is between any two is whole.
+    fn look_between(
+        &mut self,
+        piece: &[u8],
+        (once, twice): (&mut Room, &mut Room),
+    ) -> Option<Found> {
+        let walls = self.needles.patterns().walls();
+        let near = piece.first_chunk::<NEAR_BYTES>();
+        let many = near.filter(|near| {
+            near.iter().filter(|byte| walls.is(**byte)).count() >= NEAR_BYTES * 3 / 8
+        });
+        let ends = many.and_then(|near| Some((walls.first(near)?, walls.last(piece)?)));
+        let Some((first, last)) = ends else { return self.look(piece, once, twice) };
+        let (front, rest) = piece.split_at(first + 1);
+        if let Some(found) = self.look(front, once, twice) {
+            return Some(found);
+        }
+        let (middle, end) = rest.split_at(last - first);
+        let mut at = 0;
+        while let Some(island) = self.needles.patterns().island(middle, at) {
+            at = island.end;
+            let island = middle.get(island).unwrap_or_default();
+            if let Some(found) = self.needles.first_between(island, (once, twice)) {
+                return Some(found);
+            }
+        }
+        self.begin_anew();
+        if end.is_empty() { None } else { self.look(end, once, twice) }
+    }
+
+    /// As if nothing had come.
+    fn begin_anew(&mut self) {
+        let longest = self.needles.patterns().longest();
+        (self.even, self.clean) = (longest, longest);
+        self.raw.clear();
+        self.once.clear();
+        self.twice.clear();
     }
 
     /// The same at the end of the stream: what might have gone on as an escape did not.
@@ -104,6 +144,36 @@ impl Needles {
     }
 }
 
+impl Needles {
+    /// A needle in what lies between two walls, with the second one; at most [`PIECE`] bytes.
+    fn first_between(&self, text: &[u8], (once, twice): (&mut Room, &mut Room)) -> Option<Found> {
+        let patterns = self.patterns();
+        if let Some(hit) = patterns.find(text, 0) {
+            return self.told(hit);
+        }
+        if is_plain(text, Splits::Blanks) {
+            return None;
+        }
+        let hit = reread(text, once).then(|| patterns.find(once.bytes(), 0)).flatten();
+        let again =
+            || reread(once.bytes(), twice).then(|| patterns.find(twice.bytes(), 0)).flatten();
+        self.told(hit.or_else(again)?)
+    }
+}
+
+/// Whether a reader of its escapes has all of a text as something else; that is in `room` then.
+fn reread(text: &[u8], room: &mut Room) -> bool {
+    let mut plain = Plain::new(Splits::Blanks);
+    room.clear();
+    plain.feed(text, room);
+    plain.finish(room);
+    room.bytes() != text
+}
+
+/// So many bytes tell whether there are many walls: little is left between them to be looked at. Where there
+/// are few, it is faster to look at everything at once.
+const NEAR_BYTES: usize = 64;
+
 /// A reader of escapes, and what it has.
 #[derive(Debug)]
 struct View {
@@ -114,5 +184,10 @@ struct View {
 impl View {
     fn new() -> Self {
         Self { plain: Plain::new(Splits::Blanks), follow: Follow::default() }
+    }
+
+    fn clear(&mut self) {
+        self.plain.clear();
+        self.follow.clear();
     }
 }

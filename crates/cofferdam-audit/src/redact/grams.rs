@@ -4,7 +4,11 @@
 //! at a multiple of `m - q + 1` bytes within it, of which there is at least one. So only those groups are
 //! looked up, in a table that says "perhaps" to few others.
 
+use std::ops::Range;
+
 use zeroize::{Zeroize, Zeroizing};
+
+use super::plain::is_blank;
 
 /// Bits of the smallest table, as an exponent: 8 KiB, which stays in the first cache.
 const TABLE_BITS_MIN: u32 = 16;
@@ -38,6 +42,8 @@ pub struct Patterns {
     table: Vec<u64>,
     /// Groups that samples may show, in order: the group, its pattern, its offset in that.
     groups: Vec<(u32, u32, u32)>,
+    /// Bytes that no pattern has, and that are no part of what is read as one of another's bytes.
+    walls: Walls,
 }
 
 impl std::fmt::Debug for Patterns {
@@ -79,7 +85,26 @@ impl Patterns {
                 *word |= bit;
             }
         }
-        Self { patterns, shortest, longest, stride, mask, shift, table, groups }
+        let walls = Walls::of(patterns.iter().flat_map(|pattern| pattern.iter().copied()));
+        Self { patterns, shortest, longest, stride, mask, shift, table, groups, walls }
+    }
+
+    /// Bytes that no pattern goes over, however a text is read.
+    pub(super) fn walls(&self) -> &Walls {
+        &self.walls
+    }
+
+    /// Where the next pattern may stand from `from` on, where a wall is before that or nothing: what lies
+    /// between two walls, with the second one, and is long enough.
+    pub(super) fn island(&self, text: &[u8], from: usize) -> Option<Range<usize>> {
+        let mut at = from;
+        // Looked at from behind: the last wall of those that are in the way is enough.
+        while let Some(wall) = self.walls.last(text.get(at..at + self.shortest)?) {
+            at += wall + 1;
+        }
+        let behind = at + self.shortest;
+        let end = self.walls.first(text.get(behind..)?);
+        Some(at..end.map_or(text.len(), |end| behind + end + 1))
     }
 
     /// Length of the shortest pattern that is found. Bytes.
@@ -165,6 +190,48 @@ impl Patterns {
     }
 }
 
+/// Bytes that part a text: what stands on both sides of one never makes a pattern, in the text as it is, as
+/// a reader of its escapes has it, or as a reader of what that reader has. For readers without sequences of
+/// terminals, which may have any bytes in them.
+#[derive(Clone, Debug)]
+pub(super) struct Walls([bool; 256]);
+
+impl Walls {
+    /// Of patterns with these bytes.
+    fn of(bytes: impl Iterator<Item = u8>) -> Self {
+        let mut walls = [true; 256];
+        // What escapes and the ends of lines are made of, and letters of base64: a pattern has a part in its
+        // neighbours.
+        let read = |byte: u8| {
+            byte.is_ascii_alphanumeric() || is_blank(byte) || b"%\\&#;=+/-_".contains(&byte)
+        };
+        let read = (0..=u8::MAX).filter(|&byte| read(byte));
+        for byte in bytes.chain(read) {
+            if let Some(wall) = walls.get_mut(usize::from(byte)) {
+                *wall = false;
+            }
+        }
+        Self(walls)
+    }
+
+    #[inline]
+    pub(super) fn is(&self, byte: u8) -> bool {
+        self.0.get(usize::from(byte)).copied().unwrap_or_default()
+    }
+
+    /// The place of the first one.
+    #[inline]
+    pub(super) fn first(&self, text: &[u8]) -> Option<usize> {
+        text.iter().position(|byte| self.is(*byte))
+    }
+
+    /// The place of the last one.
+    #[inline]
+    pub(super) fn last(&self, text: &[u8]) -> Option<usize> {
+        text.iter().rposition(|byte| self.is(*byte))
+    }
+}
+
 /// The first four bytes, or three and a zero.
 fn group_of(bytes: &[u8]) -> u32 {
     bytes.iter().take(4).rev().fold(0, |group, &byte| (group << 8) | u32::from(byte))
@@ -205,6 +272,11 @@ impl Follow {
     pub(super) fn pass(&mut self, patterns: &Patterns, piece: &[u8]) -> Option<Hit> {
         self.remember(patterns, piece);
         None
+    }
+
+    /// Nothing to find goes further back.
+    pub(super) fn clear(&mut self) {
+        self.tail.clear();
     }
 
     /// Begins with `piece`: nothing to find goes further back.

@@ -190,6 +190,11 @@ pub(super) fn is_blank(byte: u8) -> bool {
     (byte == b' ') | (byte == b'\r') | (byte == b'\n') | (byte == b'\t') | (byte == 0)
 }
 
+/// Whether a byte may be a part of an escape. Behind a backslash any other one means itself, and ends it.
+pub(super) fn is_of_escapes(byte: u8) -> bool {
+    byte.is_ascii_hexdigit() || b"%\\&#;uxXnrtamplgqos".contains(&byte)
+}
+
 /// Control characters, which show nothing by themselves.
 fn is_unseen(byte: u8) -> bool {
     byte.is_ascii_control() && !is_blank(byte)
@@ -197,7 +202,11 @@ fn is_unseen(byte: u8) -> bool {
 
 /// Whether a reader of its escapes has a text as it is: most fields of a head are such.
 pub(super) fn is_plain(text: &[u8], splits: Splits) -> bool {
-    Plain::new(splits).escape(text).is_none() && !text.iter().any(|byte| is_blank(*byte))
+    let (blocks, rest) = text.as_chunks::<BLOCK>();
+    let blank = |byte: &u8| is_blank(*byte);
+    Plain::new(splits).escape(text).is_none()
+        && !rest.iter().any(blank)
+        && !blocks.iter().any(|block| any(block, is_blank))
 }
 
 /// All of a text at once.
@@ -294,6 +303,12 @@ pub(super) struct Plain {
 impl Plain {
     pub(super) fn new(splits: Splits) -> Self {
         Self { splits, held: Vec::new(), equals: false, changed: false }
+    }
+
+    /// As if nothing had come.
+    pub(super) fn clear(&mut self) {
+        self.held.clear();
+        (self.equals, self.changed) = (false, false);
     }
 
     /// Whether anything but blanks was read as something else than it is, since this was asked last.

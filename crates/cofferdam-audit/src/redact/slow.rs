@@ -297,9 +297,10 @@ pub(super) fn needles(dice: &mut Dice) -> Vec<(Label, Vec<u8>)> {
 pub(super) fn noise(dice: &mut Dice) -> Vec<u8> {
     let most = *dice.pick(&[3, 30, 300, 5_000]);
     let length = dice.roll(most);
-    match dice.roll(3) {
+    match dice.roll(4) {
         0 => (0..length).map(|_| u8::try_from(dice.roll(256)).expect("a byte")).collect(),
         1 => dice.bytes(length, b"%\\&#;ux=\r\n \t01afAd{}\"cFd7Mx"),
+        2 => dice.bytes(length, b"\"{}[]:,!?|\xC3\xBC\x01\x7Fa% &#;Fd7\\"),
         _ => dice.bytes(length, b"a quiet line of text, and its end\n"),
     }
 }

@@ -4,7 +4,7 @@
 use zeroize::Zeroizing;
 
 use super::grams::{Follow, Hit, Patterns};
-use super::plain::{PIECE, Plain, Room, Splits, is_plain};
+use super::plain::{PIECE, Plain, Room, Splits, is_of_escapes, is_plain};
 use super::tokens::{Tokens, write};
 
 /// Fewest bytes that may be withheld, however little the patterns need.
@@ -13,6 +13,8 @@ const HELD_BYTES_MIN: usize = 4_096;
 const ESCAPED_BYTES: usize = 8;
 /// Texts of fewer bytes are read slowly at once: the quick look costs more.
 const QUICK_BYTES_MIN: usize = 512;
+/// So far into a text a wall is looked for: where there is none, there may be none at all. Bytes.
+const NEAR_BYTES: usize = 256;
 /// More than a pattern is read slowly at the end of a text: there are blanks. Bytes.
 const SLACK_BYTES: usize = 64;
 
@@ -100,26 +102,54 @@ impl Forms {
     /// Where neither a text nor what a reader of its escapes has holds a pattern: where the reading of what
     /// stands at `split` begins. Nothing was read before.
     fn quiet(&self, text: &[u8], split: usize) -> Option<usize> {
+        let front = text.get(..split).unwrap_or(text);
+        if self.splits == Splits::Sequences {
+            let quiet = self.is_quiet(text);
+            return quiet.then(|| Tokens::boundary(front, front.len(), self.splits));
+        }
+        let (near, _) = text.split_at(text.len().min(NEAR_BYTES));
+        if self.patterns.walls().first(near).is_none() {
+            // There may be none at all.
+            self.is_quiet(text).then_some(())?;
+        } else {
+            let mut at = 0;
+            while let Some(island) = self.patterns.island(text, at) {
+                at = island.end;
+                self.is_quiet(text.get(island).unwrap_or_default()).then_some(())?;
+            }
+        }
+        // No escape goes on behind what is no part of one.
+        let apart = front.iter().rposition(|byte| !is_of_escapes(*byte)).map_or(0, |at| at + 1);
+        let behind = front.get(apart..).unwrap_or_default();
+        Some(apart + Tokens::boundary(behind, behind.len(), self.splits))
+    }
+
+    /// Where the last wall of a text ends: nothing that may become a pattern begins before.
+    fn walled(&self, text: &[u8]) -> Option<usize> {
+        let wall = || self.patterns.walls().last(text).map(|wall| wall + 1);
+        (self.splits == Splits::Blanks).then(wall).flatten()
+    }
+
+    /// Whether neither a text nor what a reader of its escapes has holds a pattern.
+    fn is_quiet(&self, text: &[u8]) -> bool {
         if self.patterns.find(text, 0).is_some() {
-            return None;
+            return false;
+        }
+        if self.splits == Splits::Blanks && is_plain(text, self.splits) {
+            return true;
         }
         let (mut plain, mut follow) = (Plain::new(self.splits), Follow::default());
         let mut room = Room::new();
-        let mut boundary = 0;
-        let (front, tail) = text.split_at(split.min(text.len()));
-        for part in [front, tail] {
-            boundary = front.len() - plain.held();
-            for piece in part.chunks(PIECE) {
-                room.clear();
-                plain.feed(piece, &mut room);
-                if follow.feed(&self.patterns, room.bytes()).is_some() {
-                    return None;
-                }
+        for piece in text.chunks(PIECE) {
+            room.clear();
+            plain.feed(piece, &mut room);
+            if follow.feed(&self.patterns, room.bytes()).is_some() {
+                return false;
             }
         }
         room.clear();
         plain.finish(&mut room);
-        follow.feed(&self.patterns, room.bytes()).is_none().then_some(boundary)
+        follow.feed(&self.patterns, room.bytes()).is_none()
     }
 }
 
@@ -215,16 +245,17 @@ impl Splice {
 
     /// Passes what holds no pattern, to be read from `from` on; where what may become one begins.
     fn pass(&mut self, forms: &Forms, text: &[u8], from: usize, out: &mut Vec<u8>) -> usize {
-        let mut from = from;
+        let wall = forms.walled(text.get(from..).unwrap_or_default()).map_or(0, |wall| from + wall);
+        let mut from = from.max(wall);
         let tokens = loop {
             let tail = text.get(from..).unwrap_or_default();
             let tokens = Tokens::of(tail, forms.splits, Until::Now);
-            if from == 0 || tokens.bytes.len() > forms.patterns.longest() {
+            if from == wall || tokens.bytes.len() > forms.patterns.longest() {
                 break tokens;
             }
             // Many blanks or escapes: from further back.
             let much = tail.len().saturating_mul(8);
-            from = Tokens::boundary(text, text.len().saturating_sub(much), forms.splits);
+            from = Tokens::boundary(text, text.len().saturating_sub(much), forms.splits).max(wall);
         };
         let tail = text.get(from..).unwrap_or_default();
         let lives = forms.lives(tail, &tokens);
