@@ -1,12 +1,13 @@
 //! `cargo xtask bench identity`: what it costs that requests bear a credential, against requests that are
-//! looked into all the same, in sessions without one.
+//! looked into all the same: in sessions without one, and in such as look for what stands in for one in
+//! every request.
 
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
 use super::names::{Goal, figure};
-use super::{Figure, Scratch, installed, pairs_of, report, told};
+use super::{Figure, Scratch, TOLD, installed, pairs_of, report, told};
 use crate::web::Web;
 
 const CLIENT: &str = include_str!("identity_client.py");
@@ -16,6 +17,11 @@ const SECRET: &str = "sk-ant-api03-Qm9yZXhhbXBsZS1vZi1hLXNlY3JldC0wMTIzNDU2Nzg5Y
 /// Pairs with a gigabyte: one takes seconds.
 const LONG_PAIRS_MAX: usize = 15;
 const CREDENTIAL: &str = "[credentials.api]\nsource = { env = 'API_SECRET' }\nenv = 'API_KEY'\ninject = { bearer = true }\n";
+
+/// It is another host's.
+const ELSEWHERE: &str = "[[network.allow]]\nhost = 'elsewhere.test'\ncredential = 'api'\n";
+/// Goal of what has none.
+const NO_GOAL: Option<f64> = None;
 
 /// How much of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,8 +64,10 @@ pub(crate) fn identity(pairs: usize, amount: Amount) -> Result<(), String> {
     let web = Web::up(scratch.0.join("web"))?;
     let cofferdam = installed(&scratch)?.join("cofferdam");
     let bench = Bench { cofferdam, scratch: scratch.0.clone(), work };
+    let plain = web.policy("inspect = \"always\"");
     for (name, policy) in [
-        ("plain", web.policy("inspect = \"always\"")),
+        ("searched", format!("{plain}{ELSEWHERE}{CREDENTIAL}")),
+        ("plain", plain),
         ("bears", web.policy("credential = \"api\"") + CREDENTIAL),
     ] {
         let path = bench.scratch.join(format!("{name}.toml"));
@@ -67,21 +75,31 @@ pub(crate) fn identity(pairs: usize, amount: Amount) -> Result<(), String> {
     }
     let (size, count) = (amount.mebibytes(), amount.requests());
     let long = pairs.min(LONG_PAIRS_MAX);
+    let up = format!("{size} MiB of JSON to the host");
+    let kept = format!("{count} requests on a kept connection");
+    let down = format!("{size} MiB of JSON from the host");
+    let without = "a session without credentials";
     let rows = [
-        (format!("{size} MiB of JSON to the host, looked through"), "up", size, 1.1, long),
-        (format!("{count} requests on a kept connection, injected"), "kept", count, 1.1, pairs),
-        (format!("{size} MiB of JSON from the host, scrubbed"), "down", size, 1.3, long),
+        (format!("{up}, injected, against the same session to another host"), "up", size),
+        (format!("{up}, looked through and injected, against {without}"), "up", size),
+        (format!("{kept}, looked through and injected, against {without}"), "kept", count),
+        (format!("{down}, scrubbed, against {without}"), "down", size),
     ];
+    let sides = ["searched", "plain", "plain", "plain"];
+    let goals = [Some(1.1), NO_GOAL, Some(1.1), Some(1.3)];
     let mut figures: Vec<Figure> = Vec::new();
-    for (what, way, count, most, pairs) in rows {
+    for (((what, way, count), side), goal) in rows.into_iter().zip(sides).zip(goals) {
+        let pairs = if way == "kept" { pairs } else { long };
         let count = count.to_string();
         let ratios = pairs_of(
             pairs,
             || told(&mut bench.inside("bears", &[way, &count])),
-            || told(&mut bench.inside("plain", &[way, &count])),
+            || told(&mut bench.inside(side, &[way, &count])),
         )?;
-        let what = format!("{what}, against a session without credentials");
-        let row = figure(what, Goal::AtMost(most), &ratios, ("s", 1.0));
+        let row = match goal {
+            Some(most) => figure(&what, Goal::AtMost(most), &ratios, ("s", 1.0)),
+            None => Figure { what, goal: TOLD.into(), held: false, found: ratios.text("s", 1.0) },
+        };
         println!("{}: {}", row.what, row.found);
         figures.push(row);
     }

@@ -1,12 +1,12 @@
 //! From the start on to the end: revoked, expired, rotated, and worth nothing elsewhere.
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::internet::Internet;
 use crate::lodging::{SECRET, bound, credential};
-use crate::support::{Ran, finish, programs};
+use crate::support::{Ran, finish, is_root, programs};
 
 /// Python that does what it is told, a word a line: `ask`, `stream`.
 const TOLD: &str = "
@@ -15,7 +15,8 @@ more = f'x-api-key: {k}\\r\\n'
 print('ready', flush=True)
 for line in sys.stdin:
     if line == 'ask\\n':
-        status, fields, _ = ask(get('/v1', more=more))
+        try: status, fields, _ = ask(get('/v1', more=more))
+        except AssertionError as why: status, fields = 'refused', {'x-cofferdam': str(why).split('X-Cofferdam: ')[1].split('\\\\')[0]}
         print(status, fields.get('x-cofferdam', '-'), flush=True)
     if line == 'stream\\n':
         s = open_tls(); s.sendall(get('/slow/20000', more=more))
@@ -30,8 +31,16 @@ fn conversation(
     rules: &str,
     talk: impl FnOnce(&mut dyn FnMut(&str), &mut dyn FnMut() -> String),
 ) -> Ran {
+    converse(net, net.lent(60, rules), talk)
+}
+
+/// The same, started so.
+fn converse(
+    net: &Internet,
+    mut command: Command,
+    talk: impl FnOnce(&mut dyn FnMut(&str), &mut dyn FnMut() -> String),
+) -> Ran {
     let script = net.speaking("told.py", TOLD);
-    let mut command = net.lent(60, rules);
     command
         .args(["sh", "-c", &script])
         .stdin(Stdio::piped())
@@ -169,4 +178,53 @@ fn without_the_secret_nothing_starts() {
     for part in ["`api`", "API_SECRET", "is not set", "credentials.api", "policy.toml:"] {
         assert!(ran.err.contains(part), "{part}: {ran:?}");
     }
+}
+
+/// T07: where the log's disk is full, nothing bears the credential out, and the run says so; once there is
+/// room again, requests pass and are on record.
+#[test]
+fn t07_without_a_record_nothing_is_borne() {
+    let Some(net) = Internet::take() else { return };
+    if !is_root() {
+        println!("not run: a full disk: mounting a small one takes root");
+        return;
+    }
+    let disk = net.place.root.join("disk");
+    std::fs::create_dir_all(&disk).unwrap();
+    let disk = disk.display().to_string();
+    net.outside(&["mount", "-t", "tmpfs", "-o", "size=4m,mode=755", "none", &disk]).works("a disk");
+    let rules = format!("{}{}", bound(""), credential("header = 'x-api-key'"));
+    let mut command = net.lent(60, &rules);
+    command.env("XDG_STATE_HOME", &disk);
+    let fill = format!("cat /dev/zero >{disk}/fill; test -s {disk}/fill");
+    net.forget();
+    let mut served = 0;
+    let ran = converse(&net, command, |say, hear| {
+        say("ask");
+        assert_eq!(hear(), "200 -", "before");
+        net.outside(&["sh", "-c", &fill]).works("the disk is full");
+        // Room for some is kept.
+        let refused = (0..3_000).any(|_| {
+            say("ask");
+            served += 1;
+            hear() == "refused no-record"
+        });
+        assert!(refused, "the log has no room");
+        assert_eq!(net.asked().len(), served, "what was refused has reached nobody");
+        net.outside(&["rm", &format!("{disk}/fill")]).works("room");
+        // The engine looks for room from time to time.
+        let passed = (0..100).any(|_| {
+            std::thread::sleep(Duration::from_millis(100));
+            say("ask");
+            hear() == "200 -"
+        });
+        assert!(passed, "after");
+    });
+    assert_eq!(ran.status, Some(0), "{ran:?}");
+    assert!(ran.err.contains("[no-record]"), "the run says so: {ran:?}");
+    net.holds_no_secret(&ran, SECRET);
+    let log = format!("{disk}/cofferdam/audit.jsonl");
+    finish(net.command(programs().join("cofferdam")).args(["audit", "verify", &log]))
+        .works("the log is whole");
+    net.outside(&["umount", &disk]).works("the disk goes");
 }
