@@ -143,7 +143,8 @@ impl Credentials {
             })?),
             None => None,
         };
-        let Lent { secrets, variables, vault } = lent;
+        let Lent { secrets, variables, vault, passphrase } = lent;
+        let opens = phrase(passphrase);
         let secrets: Vec<_> =
             secrets.into_iter().map(|(name, value)| (name, Zeroizing::new(value))).collect();
         let value = |name: &str| {
@@ -151,7 +152,8 @@ impl Credentials {
             Secret::of(value).ok()
         };
         let surroundings = variables.into_iter().map(|(name, value)| (name.into(), value.into()));
-        let sources = Sources::new(Vault::at(vault), None, &value, surroundings.collect());
+        let sources =
+            Sources::new(Vault::at(vault), opens.as_ref(), &value, surroundings.collect());
         for credential in wanted {
             let lacks = |code: &str, why: String, fix: String| {
                 let (name, clause) = (credential.name.clone(), credential.clause.clone());
@@ -317,6 +319,11 @@ impl Credentials {
             }
         }
     }
+}
+
+/// What opens the vault, where somebody gave it.
+pub(crate) fn phrase(passphrase: Option<Vec<u8>>) -> Option<Secret> {
+    Secret::of(&Zeroizing::new(passphrase?)).ok()
 }
 
 /// What stands in for it, which has to be told from ordinary text, in a request and in an answer.

@@ -375,7 +375,7 @@ wire_enum!(FromGateway {
     12 => Unread { name, code },
 });
 wire_struct!(Believed { system, named });
-wire_struct!(Lent { secrets, variables, vault });
+wire_struct!(Lent { secrets, variables, vault, passphrase });
 wire_enum!(ToGateway {
     0 => Egress { user },
     1 => Sockets,

@@ -215,6 +215,13 @@ fn run(what: &What, engine: Option<Result<Engine, Refused>>) -> ExitCode {
             return ExitCode::from(REFUSED);
         }
     };
+    let prepared = match vault::unlocked(prepared) {
+        Ok(prepared) => prepared,
+        Err(refused) => {
+            say.refused(&refused);
+            return ExitCode::from(REFUSED);
+        }
+    };
     let session = match engine.start(&prepared) {
         Ok(session) => session,
         Err(refused) => {

@@ -14,10 +14,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use cofferdam_audit::Log;
+use cofferdam_gateway::vault::{Needs, Secret, Vault};
 use cofferdam_plan::host::Groups;
 use cofferdam_plan::message::{self, Lent};
 use cofferdam_plan::plan::Argument;
 use cofferdam_plan::{Host, Plan, Task, compile};
+use cofferdam_policy::credentials::{Credential, Source};
 use cofferdam_policy::facts::Facts;
 use cofferdam_policy::model::Policy;
 use cofferdam_policy::{document, resolve};
@@ -90,6 +92,29 @@ pub struct Resolved {
     state: PathBuf,
     /// The kept home, which nobody may remove while this is here.
     kept: Option<Kept>,
+}
+
+impl Prepared {
+    /// Whether a secret of it is in a vault that a passphrase opens, and none was given: nothing starts
+    /// with it before [`Prepared::unlock`].
+    #[must_use]
+    pub fn is_locked(&self) -> bool {
+        let in_vault = |one: &Credential| matches!(one.source, Source::Vault(_));
+        let some = self.policy.credentials.iter().any(in_vault);
+        let locked = |lent: &Lent| {
+            // A vault that cannot be read is told of by the gateway, with the rule that names it.
+            let needs = Vault::at(lent.vault.clone()).needs();
+            lent.passphrase.is_none() && matches!(needs, Ok(Needs::Passphrase))
+        };
+        some && self.lent.as_ref().is_some_and(locked)
+    }
+
+    /// Gives what opens the vault to the gateway, which says where it does not.
+    pub fn unlock(&mut self, passphrase: &Secret) {
+        if let Some(lent) = &mut self.lent {
+            lent.passphrase = Some(passphrase.expose().to_vec());
+        }
+    }
 }
 
 /// What a workload wrote and how it ended.

@@ -24,6 +24,7 @@ use super::source::Sources;
 use super::writer::say;
 use super::{Vault, VaultError};
 use crate::confine;
+use crate::credentials::phrase;
 
 /// What a process is started with that reads.
 pub(crate) const WORD: &str = "secret-reader";
@@ -155,6 +156,7 @@ fn read(credential: &Credential, lent: &Lent) -> Result<Secret, VaultError> {
     let none = |_: &str| None;
     let variables = lent.variables.iter();
     let surroundings = variables.map(|(name, value)| (name.into(), value.into())).collect();
-    let sources = Sources::new(Vault::at(lent.vault.clone()), None, &none, surroundings);
+    let (vault, opens) = (Vault::at(lent.vault.clone()), phrase(lent.passphrase.clone()));
+    let sources = Sources::new(vault, opens.as_ref(), &none, surroundings);
     sources.read(&credential.source, &credential.member)
 }

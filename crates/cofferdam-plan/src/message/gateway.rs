@@ -57,6 +57,8 @@ pub struct Lent {
     pub variables: Vec<(String, String)>,
     /// The directory of the caller's vault.
     pub vault: PathBuf,
+    /// What opens the vault, where that is no key beside it.
+    pub passphrase: Option<Vec<u8>>,
 }
 
 impl std::fmt::Debug for Lent {

@@ -30,6 +30,6 @@ impl Caller {
             Source::Vault(_) | Source::Keychain(_) | Source::File(_) | Source::Command(_) => None,
         };
         let secrets = credentials.iter().filter_map(secret).collect();
-        (!credentials.is_empty()).then_some(Lent { secrets, variables, vault })
+        (!credentials.is_empty()).then_some(Lent { secrets, variables, vault, passphrase: None })
     }
 }

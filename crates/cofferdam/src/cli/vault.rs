@@ -5,10 +5,12 @@ use std::process::ExitCode;
 use cofferdam_gateway::vault::keychain;
 use cofferdam_gateway::vault::{self, Keychain, Name, Needs, Secret, Stored, Vault, VaultError};
 use cofferdam_sandbox::Caller;
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use serde_json::json;
 
 use super::arguments::{VaultCommand, Which};
 use super::say::{self, Output, Say};
+use crate::engine::Prepared;
 use crate::places::Places;
 use crate::prompt::{self, Phrase, PromptError};
 use crate::refused::Refused;
@@ -50,6 +52,19 @@ fn act(command: &VaultCommand) -> Result<(), Refused> {
         VaultCommand::Rotate { name: Some(name), .. } => person.rotate(name),
         VaultCommand::Rotate { name: None, passphrase, .. } => person.rekey(*passphrase),
     }
+}
+
+/// With what opens the vault, where a passphrase does and a secret is in it.
+pub(super) fn unlocked(mut prepared: Prepared) -> Result<Prepared, Refused> {
+    if prepared.is_locked() {
+        // Its limits are the workload's: no core is what this takes.
+        let none = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+        none.map_err(|error| PromptError::Readable(error.into()))?;
+        if let Some(phrase) = Person::read()?.phrase()? {
+            prepared.unlock(&phrase);
+        }
+    }
+    Ok(prepared)
 }
 
 const fn place(keychain: Keychain) -> &'static str {

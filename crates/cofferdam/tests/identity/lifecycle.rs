@@ -228,3 +228,60 @@ fn t07_without_a_record_nothing_is_borne() {
         .works("the log is whole");
     net.outside(&["umount", &disk]).works("the disk goes");
 }
+
+/// A vault that a passphrase opens is opened for a run by what the caller says on a descriptor; without it, or
+/// by another one, nothing starts. It opens the vault once more where the secret is rotated, and is nowhere.
+#[test]
+fn a_passphrase_opens_the_vault_for_a_run() {
+    const PHRASE: &str = "Corr3ct horse battery staple";
+    let Some(net) = Internet::take() else { return };
+    let phrases = net.place.write("phrases", &format!("{PHRASE}\n"));
+    // With these words on descriptor 3.
+    let with = |seconds: u32, words: &[&str], phrases: &std::path::Path| {
+        let mut command = net.command_within(seconds, "sh");
+        command.args(["-c", "exec 3<\"$0\"; exec \"$@\""]).arg(phrases);
+        command.arg(programs().join("cofferdam")).args(words);
+        command.env("COFFERDAM_VAULT_PASSPHRASE_FD", "3");
+        command
+    };
+    let set = |secret: &str| {
+        let value = net.place.write("value", secret);
+        let mut set = with(20, &["vault", "set", "--passphrase", "api"], &phrases);
+        set.stdin(std::fs::File::open(&value).unwrap());
+        finish(&mut set).works("set");
+        std::fs::remove_file(value).unwrap();
+    };
+    set(SECRET);
+    let rules = format!("{}{}", bound(""), credential("header = 'x-api-key'"))
+        .replace("{ env = 'API_SECRET' }", "{ vault = 'api' }");
+    let policy = net.place.write("policy.toml", &net.policy(&rules)).display().to_string();
+    let words = ["run", "--quiet", "--env", "W", "--policy", &policy, "--"];
+    let mut without = net.command_within(20, programs().join("cofferdam"));
+    let ran = finish(without.args(words).args(["echo", "started"]));
+    assert_eq!((ran.status, ran.out.as_str()), (Some(125), ""), "{ran:?}");
+    for part in ["passphrase", "[vault-locked]", "COFFERDAM_VAULT_PASSPHRASE_FD"] {
+        assert!(ran.err.contains(part), "{part}: {ran:?}");
+    }
+    let others = net.place.write("others", "other words\n");
+    let ran = finish(with(20, &words, &others).args(["echo", "started"]));
+    assert_eq!((ran.status, ran.out.as_str()), (Some(125), ""), "{ran:?}");
+    assert!(ran.err.contains("does not open") && ran.err.contains("policy.toml:"), "{ran:?}");
+    net.forget();
+    let other = SECRET.replace("R34lS3cr3t", "N3w3rS3cr3");
+    let ran = converse(&net, with(60, &words, &phrases), |say, hear| {
+        say("ask");
+        assert_eq!(hear(), "200 -", "opened");
+        set(&other);
+        cofferdam(&net, &["credentials", "rotate", "api"]).works("rotate");
+        std::thread::sleep(Duration::from_secs(3));
+        say("ask");
+        assert_eq!(hear(), "200 -", "opened again");
+    });
+    assert_eq!(ran.status, Some(0), "{ran:?}");
+    let seen: Vec<bool> = net.asked().iter().map(|one| one.head.contains(&other)).collect();
+    assert_eq!(seen, [false, true], "the old one, then the new one");
+    std::fs::remove_file(phrases).unwrap();
+    for secret in [SECRET, &other, PHRASE] {
+        net.holds_no_secret(&ran, secret);
+    }
+}

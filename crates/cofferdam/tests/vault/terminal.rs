@@ -62,6 +62,40 @@ assert b"does not open" in seen and b"value of" not in seen and b"other" not in 
     );
 }
 
+/// A run whose secret is in a vault that a passphrase opens asks for it before anything starts; the workload
+/// has the terminal afterwards.
+#[test]
+fn a_run_asks_for_the_passphrase() {
+    let place = Place::new();
+    place.write(
+        "home/src/p.toml",
+        "version = 1\n[[network.allow]]\nhost = 'api.test'\ncredential = 'a'\n\
+         [credentials.a]\nsource = { vault = 'a' }\nenv = 'KEY'\ninject = { bearer = true }\n",
+    );
+    at_a_terminal(
+        &place,
+        r#"
+p.types("cofferdam vault set --passphrase a\n")
+p.sees("new passphrase of the vault: "); p.types("hidden words\n")
+p.sees("once more: "); p.types("hidden words\n")
+p.sees("value of a: "); p.types("hidden-value-one\n")
+p.sees("once more: "); p.types("hidden-value-one\n")
+p.prompt()
+R = "cofferdam run --policy ../p.toml -- sh -c 'echo goes on; read line; echo heard $line; test -n \"$KEY\" && echo has'\n"
+p.types(R)
+seen = p.sees("passphrase of the vault: "); p.types("hidden words\n")
+seen += p.sees("goes on\r\n"); p.types("a word\n")
+seen += p.prompt()
+assert b"heard a word" in seen and b"has" in seen and b"hidden" not in seen, seen
+p.types(R)
+seen = p.sees("passphrase of the vault: "); p.types("other words\n")
+seen += p.prompt()
+assert b"does not open" in seen and b"credentials.a" in seen and b"goes on\r\n" not in seen, seen
+"#,
+        "a run",
+    );
+}
+
 /// Whoever is asked may go away, and gets the terminal back as it was.
 #[test]
 fn a_question_can_be_left() {
