@@ -331,8 +331,9 @@ fn view(
         let (path, content) = (seed.path.clone(), seed.content.clone().into());
         mounts.push((path.clone(), 1, Step::File { path, content, mode: 0o644 }));
     }
-    // Files of credentials, with what stands in.
-    for file in policy.credentials.iter().flat_map(|one| &one.files) {
+    // Files of credentials, with what stands in; the engine puts them into a kept home.
+    let files = policy.credentials.iter().flat_map(|one| &one.files);
+    for file in files.filter(|_| policy.kept_home.is_none()) {
         let (path, content) = (file.path.clone(), Content::Holds(file.content.clone()));
         mounts.push((path.clone(), 1, Step::File { path, content, mode: 0o600 }));
     }

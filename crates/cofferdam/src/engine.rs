@@ -16,10 +16,10 @@ use std::time::Instant;
 use cofferdam_audit::Log;
 use cofferdam_gateway::vault::{Needs, Secret, Vault};
 use cofferdam_plan::host::Groups;
-use cofferdam_plan::message::{self, Lent};
+use cofferdam_plan::message::{self, Lent, StandIn};
 use cofferdam_plan::plan::Argument;
 use cofferdam_plan::{Host, Plan, Task, compile};
-use cofferdam_policy::credentials::{Credential, Source};
+use cofferdam_policy::credentials::{Credential, Placed, Source, part};
 use cofferdam_policy::facts::Facts;
 use cofferdam_policy::model::Policy;
 use cofferdam_policy::{document, resolve};
@@ -35,7 +35,7 @@ use crate::engine::events::{recorded, refusal_event, start_event};
 pub use crate::engine::session::{Finished, Session, Shown, WayOut};
 pub use crate::engine::turned::{Denied, TurnedAway};
 pub use crate::engine::watched::Alarmed;
-use crate::homes::{self, Kept};
+use crate::homes::{self, HomeError, Kept};
 use crate::options::Options;
 use crate::places::{Places, Read, ways_to};
 use crate::refused::Refused;
@@ -63,7 +63,7 @@ pub struct Prepared {
     /// What the gateway finds secrets with, where there are credentials.
     lent: Option<Lent>,
     /// The kept home, which nobody may remove while this is here.
-    _kept: Option<Kept>,
+    kept: Option<Kept>,
 }
 
 /// Why a policy is resolved.
@@ -107,6 +107,19 @@ impl Prepared {
             lent.passphrase.is_none() && matches!(needs, Ok(Needs::Passphrase))
         };
         some && self.lent.as_ref().is_some_and(locked)
+    }
+
+    /// Puts the files of credentials into a kept home, with what stands in: those of another session are
+    /// worth nothing.
+    pub(crate) fn put_stand_ins(&self, stand_ins: &[StandIn]) -> Result<(), HomeError> {
+        let Some(kept) = &self.kept else { return Ok(()) };
+        let known = |asked: &str| {
+            let mut parts = stand_ins.iter().filter_map(|one| part(&one.name, &one.value, asked));
+            parts.next().map(str::as_bytes)
+        };
+        let files = self.policy.credentials.iter().flat_map(|one| &one.files);
+        let rows = files.map(|file| (file.path.as_path(), Placed::filled(&file.content, known)));
+        kept.put(&self.policy, rows)
     }
 
     /// Gives what opens the vault to the gateway, which says where it does not.
@@ -263,7 +276,7 @@ impl Engine {
                 caller.lent(some, vault.folder().to_owned())
             }
         };
-        Ok(Prepared { facts, host, policy, plan, audit, again, state, trust, lent, _kept: kept })
+        Ok(Prepared { facts, host, policy, plan, audit, again, state, trust, lent, kept })
     }
 
     /// Reads the policy and Facts, and decides what the policy means here. Starts and makes nothing,

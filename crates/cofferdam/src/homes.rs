@@ -137,6 +137,45 @@ impl Kept {
         Ok(())
     }
 
+    /// Puts files into the home, whatever was there; nothing in it is followed.
+    pub(crate) fn put<'p>(
+        &self,
+        policy: &Policy,
+        files: impl Iterator<Item = (&'p Path, Vec<u8>)>,
+    ) -> Result<(), HomeError> {
+        for (path, content) in files {
+            let Ok(below) = path.strip_prefix(&policy.home) else { continue };
+            self.replace(below, &content).map_err(|error| {
+                let source = io::Error::from(error);
+                HomeError::InTheWay { path: path.to_owned(), source }
+            })?;
+        }
+        Ok(())
+    }
+
+    /// A file that is there as a whole or not at all; a link that has its name goes.
+    fn replace(&self, below: &Path, content: &[u8]) -> Result<(), Errno> {
+        let name = below.file_name().ok_or(Errno::INVAL)?;
+        let directory = below.parent().filter(|above| !above.as_os_str().is_empty());
+        if let Some(directory) = directory {
+            self.place(directory, Kind::Directory, &[])?;
+        }
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        let hold = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let at = directory.unwrap_or(Path::new("."));
+        let at = openat2(&self.home, at, hold, Mode::empty(), resolve)?;
+        let new = format!(".cofferdam-{}", std::process::id());
+        // Left by one that was ended here, with another session's.
+        unlinkat(&at, &new, AtFlags::empty()).unwrap_or(());
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
+        let mode = Mode::RUSR | Mode::WUSR;
+        let file = File::from(openat(&at, &new, flags | OFlags::CLOEXEC, mode)?);
+        let written = (&file).write_all(content);
+        let put = written.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO));
+        let put = put.and_then(|()| renameat(&at, &new, &at, name));
+        put.inspect_err(|_| unlinkat(&at, &new, AtFlags::empty()).unwrap_or(()))
+    }
+
     /// A directory, or a file that begins with `content` where it is not there.
     fn place(&self, below: &Path, kind: Kind, content: &[u8]) -> Result<(), Errno> {
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;

@@ -46,8 +46,6 @@ pub(crate) enum CredentialFault {
     Parts { count: usize },
     #[error("`{name}` means a part of another credential")]
     PartName { name: String },
-    #[error("files of a credential are in a private home")]
-    KeptHome,
     #[error("two things are at {}", path.display())]
     FileTwice { path: PathBuf },
     #[error("the sandbox can read {}, where the secret is", path.display())]
@@ -72,7 +70,6 @@ impl CredentialFault {
             Self::Unknown { .. } => "credential-unknown",
             Self::Carried => "credential-carried",
             Self::Passed { .. } => "credential-passed",
-            Self::KeptHome => "credential-home",
             Self::FileTwice { .. } => "credential-file",
             Self::InView { .. } => "credential-in-view",
         }
@@ -113,7 +110,6 @@ impl CredentialFault {
             Self::Passed { .. } => {
                 "remove it from environment.dangerous_allow and environment.set, or from the credential's env".into()
             }
-            Self::KeptHome => "write filesystem.home = \"private\", or give it by `env`".into(),
             Self::FileTwice { .. } => "name it once".into(),
             Self::InView { .. } => "hide it: filesystem.hide, or move the secret to the vault".into(),
         }

@@ -9,7 +9,7 @@ use crate::error::{CredentialFault, PolicyError};
 use crate::hosts::is_wide;
 use crate::judge::hosts::Pattern;
 use crate::judge::requests::Inspect;
-use crate::model::{Clause, Grant, Guarded, Home, Shown, Variable, conceals};
+use crate::model::{Clause, Grant, Guarded, Shown, Variable, conceals};
 use crate::network::Network;
 
 /// Files that hold secrets: whether the sandbox could read them is asked by where they are in truth.
@@ -145,9 +145,6 @@ impl Resolver<'_> {
         let mut paths = Vec::new();
         for one in credentials {
             let refuse = |fault| Err(self.at_clause(fault, &one.clause));
-            if !one.files.is_empty() && self.document.home.value != Home::Private {
-                return refuse(CredentialFault::KeptHome);
-            }
             for file in &one.files {
                 let path = file.path.clone();
                 let mut trees = grants.iter().chain([workspace]);

@@ -106,6 +106,11 @@ impl Session<'_> {
                 return Err(refused);
             }
         };
+        if let Err(error) = prepared.put_stand_ins(preparing.stand_ins()) {
+            let refused = Refused::from(error);
+            log.append(&refusal_event(&refused))?;
+            return Err(refused);
+        }
         if prepared.policy.network.approve.is_some()
             && let Err(error) = asks(control.as_ref())
         {

@@ -285,3 +285,39 @@ fn a_passphrase_opens_the_vault_for_a_run() {
         net.holds_no_secret(&ran, secret);
     }
 }
+
+/// Files of a kept home hold what stands in for the session that runs, whatever was there: no link that a run
+/// left is followed.
+#[test]
+fn a_kept_home_holds_this_sessions() {
+    let Some(net) = Internet::take() else { return };
+    let files = "files = { '~/.npmrc' = \"//new.test/:_authToken={api}\", '~/.config/gh/hosts.yml' = \"token: {api}\" }\ninject";
+    let rules = format!("{}{}", bound(""), credential("header = 'x-api-key'"))
+        .replace("inject", files)
+        + "[filesystem]\nhome = 'project'\n";
+    let act = "
+import re
+home = os.environ['HOME']
+k = re.search(r'_authToken=(.*)', open(home + '/.npmrc').read()).group(1)
+assert k == os.environ['API_KEY'] and open(home + '/.config/gh/hosts.yml').read() == 'token: ' + k
+assert not os.path.islink(home + '/.npmrc') and os.stat(home + '/.npmrc').st_mode & 0o777 == 0o600
+print(ask(get('/v1', more=f'x-api-key: {k}\\r\\n'))[0])
+";
+    let links = "
+os.unlink(home + '/.npmrc'); os.symlink(os.getcwd() + '/target', home + '/.npmrc')
+open('target', 'w').write('as it was')
+";
+    let way = ("proxy", "");
+    net.forget();
+    let ran = net.bears(&rules, way, &format!("{act}{links}")).works("first");
+    assert_eq!(ran.out, "200\n", "{ran:?}");
+    let ran = net.bears(&rules, way, act).works("a link is there");
+    assert_eq!(ran.out, "200\n", "{ran:?}");
+    assert_eq!(net.place.read("home/src/app/target"), "as it was", "it was not followed");
+    assert_eq!(net.asked().iter().filter(|one| one.head.contains(SECRET)).count(), 2);
+    let moved = "os.rename(home + '/.config', home + '/moved'); os.symlink(home + '/moved', home + '/.config')";
+    net.bears(&rules, way, &format!("{act}{moved}")).works("a directory becomes a link");
+    let ran = net.bears(&rules, way, "print('started')");
+    assert_eq!((ran.status, ran.out.as_str()), (Some(125), ""), "{ran:?}");
+    assert!(ran.err.contains(".config/gh/hosts.yml") && ran.err.contains("in the way"), "{ran:?}");
+}
