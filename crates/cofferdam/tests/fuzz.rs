@@ -171,6 +171,7 @@ fn messages_of_the_gateway(random: &mut Random, egress: &Egress) -> u64 {
     for message in [
         ToGateway::Egress { user: Some((1000, 1000)) },
         ToGateway::Sockets,
+        ToGateway::Agent,
         ToGateway::Room { places: 32 },
         ToGateway::Rules { generation: 3 },
         ToGateway::Answer { id: 7, allowed: true },

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use super::network::short;
-use crate::credentials::{CREDENTIALS_MAX, NAME_BYTES_MAX};
+use crate::credentials::{CREDENTIALS_MAX, LOGINS_MAX, NAME_BYTES_MAX};
 
 /// One situation.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -12,7 +12,7 @@ pub(crate) enum CredentialFault {
     #[error("`{}` is no name of a credential", short(got))]
     Name { got: String },
     #[error(
-        "there are {count}; at most {CREDENTIALS_MAX} credentials and 16 files of one are allowed"
+        "there are {count}; at most {CREDENTIALS_MAX} credentials, and of one 16 files or {LOGINS_MAX} hosts or users are allowed"
     )]
     Many { count: usize },
     #[error("`{key}` is missing")]
@@ -33,6 +33,15 @@ pub(crate) enum CredentialFault {
     Content { name: String },
     #[error("`{}` is no time", short(got))]
     Expires { got: String },
+    // Keys of SSH.
+    #[error("`{key}` says nothing beside `ssh`")]
+    Beside { key: &'static str },
+    #[error("this is no public key of an ssh host")]
+    HostKey,
+    #[error("`{}` is no user of an ssh host", short(got))]
+    SshUser { got: String },
+    #[error("the credential `{name}` is a key of ssh, which no request bears")]
+    Signs { name: String },
     // Rules that use one.
     #[error("no credential is called `{name}`")]
     Unknown { name: String },
@@ -69,6 +78,10 @@ impl CredentialFault {
             Self::Parts { .. } => "credential-parts",
             Self::Content { .. } => "credential-content",
             Self::Expires { .. } => "credential-expires",
+            Self::Beside { .. } => "credential-beside",
+            Self::HostKey => "credential-host-key",
+            Self::SshUser { .. } => "credential-user",
+            Self::Signs { .. } => "credential-signs",
             Self::Unknown { .. } => "credential-unknown",
             Self::Carried => "credential-carried",
             Self::Passed { .. } => "credential-passed",
@@ -90,6 +103,12 @@ impl CredentialFault {
             Self::Missing { key: "inject" } => {
                 "say how requests bear it: inject = { header = \"x-api-key\" } or { bearer = true }".into()
             }
+            Self::Missing { key: "hosts" } => {
+                "name the keys of its hosts: ssh.hosts = [\"HOST ssh-ed25519 AAAA...\"], as `ssh-keyscan HOST` shows them".into()
+            }
+            Self::Missing { key: "users" } => {
+                "name who logs in: ssh.users = [\"git\"]".into()
+            }
             Self::Missing { key } => format!("write `{key}`"),
             Self::OneOf { .. } => "write exactly one of them".into(),
             Self::Command => "write command = [\"/usr/bin/pass\", \"show\", \"NAME\"]; no shell reads it".into(),
@@ -104,6 +123,16 @@ impl CredentialFault {
             Self::VariableShared { .. } => "give each a variable of its own".into(),
             Self::Content { name } => format!("write {{{name}}} where the stand-in goes"),
             Self::Expires { .. } => "write \"30m\" or \"8h\"".into(),
+            Self::Beside { .. } => {
+                "remove it: nothing stands in for a key of ssh, and the agent inside signs".into()
+            }
+            Self::HostKey => {
+                "write a line of `ssh-keyscan HOST`, of Ed25519, ECDSA on P-256 or P-384, or RSA, and compare it with what the host's owner tells".into()
+            }
+            Self::SshUser { .. } => "write the name as `ssh NAME@HOST` has it".into(),
+            Self::Signs { .. } => {
+                "remove `credential` from the rule: with protocol = \"tcp\" and ports = [22] it reaches the host, and the agent inside signs the login".into()
+            }
             Self::Unknown { name, .. } => format!(
                 "add [credentials.{name}] with source and inject, or remove `credential` from the rule"
             ),
