@@ -199,6 +199,7 @@ fn the_wire_form_has_one_spelling() {
         Report::Exited { status: 130, signal: 2 },
         Report::Forked { pid: 7 },
         Report::NotStarted { errno: 2 },
+        Report::Agent,
     ] {
         read += one_spelling(&mut random, &report);
     }

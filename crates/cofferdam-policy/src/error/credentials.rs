@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use super::network::short;
-use crate::credentials::{CREDENTIALS_MAX, LOGINS_MAX, NAME_BYTES_MAX};
+use crate::credentials::{AGENT_VARIABLE, CREDENTIALS_MAX, LOGINS_MAX, NAME_BYTES_MAX};
 
 /// One situation.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,8 +40,10 @@ pub(crate) enum CredentialFault {
     HostKey,
     #[error("`{}` is no user of an ssh host", short(got))]
     SshUser { got: String },
-    #[error("the credential `{name}` is a key of ssh, which no request bears")]
+    #[error("no request bears `{name}`, a key of ssh")]
     Signs { name: String },
+    #[error("`{AGENT_VARIABLE}` names the agent of ssh")]
+    AgentVariable,
     // Rules that use one.
     #[error("no credential is called `{name}`")]
     Unknown { name: String },
@@ -82,6 +84,7 @@ impl CredentialFault {
             Self::HostKey => "credential-host-key",
             Self::SshUser { .. } => "credential-user",
             Self::Signs { .. } => "credential-signs",
+            Self::AgentVariable => "credential-agent",
             Self::Unknown { .. } => "credential-unknown",
             Self::Carried => "credential-carried",
             Self::Passed { .. } => "credential-passed",
@@ -104,10 +107,10 @@ impl CredentialFault {
                 "say how requests bear it: inject = { header = \"x-api-key\" } or { bearer = true }".into()
             }
             Self::Missing { key: "hosts" } => {
-                "name the keys of its hosts: ssh.hosts = [\"HOST ssh-ed25519 AAAA...\"], as `ssh-keyscan HOST` shows them".into()
+                "write hosts = [\"HOST ssh-ed25519 AAAA...\"], the lines of `ssh-keyscan HOST`".into()
             }
             Self::Missing { key: "users" } => {
-                "name who logs in: ssh.users = [\"git\"]".into()
+                "write users = [\"git\"]: who logs in there".into()
             }
             Self::Missing { key } => format!("write `{key}`"),
             Self::OneOf { .. } => "write exactly one of them".into(),
@@ -124,14 +127,17 @@ impl CredentialFault {
             Self::Content { name } => format!("write {{{name}}} where the stand-in goes"),
             Self::Expires { .. } => "write \"30m\" or \"8h\"".into(),
             Self::Beside { .. } => {
-                "remove it: nothing stands in for a key of ssh, and the agent inside signs".into()
+                "remove it: nothing stands in for a key of ssh; the agent inside signs".into()
             }
             Self::HostKey => {
-                "write a line of `ssh-keyscan HOST`, of Ed25519, ECDSA on P-256 or P-384, or RSA, and compare it with what the host's owner tells".into()
+                "write a line of `ssh-keyscan HOST`: Ed25519, ECDSA on P-256 or P-384, or RSA".into()
             }
             Self::SshUser { .. } => "write the name as `ssh NAME@HOST` has it".into(),
+            Self::AgentVariable => {
+                "remove it from `environment`, and from the `env` of other credentials".into()
+            }
             Self::Signs { .. } => {
-                "remove `credential` from the rule: with protocol = \"tcp\" and ports = [22] it reaches the host, and the agent inside signs the login".into()
+                "remove it and write protocol = \"tcp\", ports = [22]: the agent signs".into()
             }
             Self::Unknown { name, .. } => format!(
                 "add [credentials.{name}] with source and inject, or remove `credential` from the rule"

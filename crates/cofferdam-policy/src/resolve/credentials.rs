@@ -106,18 +106,14 @@ impl Resolver<'_> {
         environment: &mut Vec<Variable>,
     ) -> Result<(), PolicyError> {
         let Some(first) = first_login(credentials) else { return Ok(()) };
-        let name = || AGENT_VARIABLE.to_owned();
-        let clause = first.clause.clone();
-        if self.is_passed(AGENT_VARIABLE) {
-            return Err(self.at_clause(CredentialFault::Passed { name: name() }, &clause));
-        }
         let holds = |one: &&Credential| one.env.iter().any(|env| env == AGENT_VARIABLE);
-        if let Some(other) = credentials.iter().find(holds) {
-            let fault = CredentialFault::VariableShared { name: name() };
-            return Err(self.at_clause(fault, &other.clause));
+        let other = credentials.iter().find(holds);
+        let taken = self.is_passed(AGENT_VARIABLE).then_some(first).or(other);
+        if let Some(taken) = taken {
+            return Err(self.at_clause(CredentialFault::AgentVariable, &taken.clause));
         }
         environment.retain(|variable| variable.name != AGENT_VARIABLE);
-        let (name, value) = (name(), AGENT.into());
+        let (name, value, clause) = (AGENT_VARIABLE.into(), AGENT.into(), first.clause.clone());
         environment.push(Variable { name, value, shown: Shown::Value, clause });
         Ok(())
     }
