@@ -137,7 +137,7 @@ impl CredentialFault {
                 "remove it from `environment`, and from the `env` of other credentials".into()
             }
             Self::Signs { .. } => {
-                "remove it and write protocol = \"tcp\", ports = [22]: the agent signs".into()
+                "in the place of `credential`: protocol = \"tcp\", ports = [22]; the agent signs".into()
             }
             Self::Unknown { name, .. } => format!(
                 "add [credentials.{name}] with source and inject, or remove `credential` from the rule"

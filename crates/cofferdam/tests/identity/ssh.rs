@@ -158,21 +158,23 @@ fn nothing_else_is_done_by_the_agent() {
     let listed = keyed.runs(&policy, "ssh-add -L").works("the list").out;
     assert_eq!(listed, format!("{} deploy\n", public.trim()));
     assert_eq!(keyed.told(0), [""; 0], "a list is no event");
+    let (own, port) = (keyed.folder.root.join("key"), keyed.git.port);
     for (script, code, why) in [
-        ("ssh-keygen -q -N '' -t ed25519 -f /tmp/new && ssh-add -q /tmp/new", "message", "add"),
-        (
-            "ssh-keygen -q -N '' -t ed25519 -f /tmp/new && ssh-add -qt 9 /tmp/new",
-            "message",
-            "for a while",
-        ),
+        ("K=$(mktemp -u); ssh-keygen -qN '' -t ed25519 -f $K && ssh-add -q $K", "message", "add"),
+        ("K=$(mktemp -u); ssh-keygen -qN '' -f $K && ssh-add -qt 9 $K", "message", "for a while"),
         ("ssh-add -D", "message", "remove all"),
         ("ssh-add -d key.pub", "message", "remove it"),
         ("ssh-add -T key.pub", "unbound", "sign bytes"),
-        ("echo a >f && ssh-keygen -Y sign -n file -f key.pub f", "unbound", "sign a file"),
-        (&format!("{SSH} -A {user}@git.test ssh-add -l"), "forwarded", "on the host"),
+        ("echo a >f; rm -f f.sig; ssh-keygen -Y sign -n file -f key.pub f", "unbound", "a file"),
+        ("$SSH -A $TO ssh-add -l", "forwarded", "on the host"),
     ] {
+        // OpenSSH's own agent does it.
+        let before = format!("SSH='{STRANGER} -p {port}' TO={user}@127.0.0.1");
+        let act = format!("{before}\nssh-add -q {} && {script}\n", own.display());
+        keyed.place.write("home/src/app/act", &act);
+        keyed.place.outside("ssh-agent sh act").works(why);
         let before = keyed.events().len();
-        let ran = keyed.runs(&policy, script);
+        let ran = keyed.runs(&policy, &format!("SSH='{SSH}' TO={user}@git.test\n{script}"));
         assert!(!matches!(ran.status, Some(0 | 125) | None), "{why}: {ran:?}");
         let (told, code) = (keyed.told(before), format!("ssh-agent-{code}"));
         assert!(told.contains(&code), "{why}: {told:?}: {ran:?}");
