@@ -146,6 +146,52 @@ fn another_host_or_user_is_refused() {
     }
 }
 
+/// Two keys, each for a host of its own: no key signs where the other one does.
+#[test]
+fn each_key_logs_in_at_its_own_hosts() {
+    let Some(keyed) = Keyed::new() else { return };
+    let (user, other) = (keyed.user.as_str(), keyed.second());
+    let (one, two) = (keyed.git.key.as_str(), other.key.as_str());
+    let reaches = keyed.reaches("git.test", &keyed.git) + &keyed.reaches("other.test", &other);
+    let script =
+        format!("for host in git.test other.test; do {SSH} {user}@$host echo in || echo out; done");
+    for (first, second, out, codes) in [
+        (one, two, "in\nin\n", ["allowed", "allowed"]),
+        (two, one, "out\nout\n", ["ssh-agent-host", "ssh-agent-host"]),
+    ] {
+        let second = keyed.signs(&[user], &[second]).replace("deploy", "second");
+        let policy = format!("version = 1\n{reaches}{}{second}", keyed.signs(&[user], &[first]));
+        let before = keyed.events().len();
+        let ran = keyed.runs(&policy, &script);
+        assert_eq!(ran.out, out, "{ran:?}");
+        assert_eq!(keyed.told(before), codes, "{ran:?}");
+        let clause = |one: &serde_json::Value| one["clause"].as_str().unwrap().to_owned();
+        let clauses: Vec<String> = keyed.events().split_off(before).iter().map(clause).collect();
+        match codes {
+            ["allowed", _] => {
+                assert!(clauses[0].starts_with("credentials.deploy ("), "{clauses:?}");
+                assert!(clauses[1].starts_with("credentials.second ("), "{clauses:?}");
+            }
+            _ => assert_eq!(clauses[0], "credentials.ssh (built-in)", "of no one of them"),
+        }
+    }
+}
+
+/// A home that is kept is the person's to fill: nothing is written there, and the agent signs as ever.
+#[test]
+fn a_kept_home_gets_no_file() {
+    let Some(keyed) = Keyed::new() else { return };
+    let policy = keyed.policy().replace("version = 1", "version = 1\nfilesystem.home = 'project'");
+    let script =
+        format!("ls ~/.ssh/known_hosts || echo none; {STRANGER} {}@git.test echo in", keyed.user);
+    assert_eq!(keyed.runs(&policy, &script).works("a kept home").out, "none\nin\n");
+    let ran = keyed.runs(&keyed.policy(), "cat ~/.ssh/known_hosts").works("a private one");
+    assert_eq!(ran.out, format!("* {}\n", keyed.git.key));
+    let named = keyed.policy().replace(&keyed.git.key, &format!("git.test {}", keyed.git.key));
+    let ran = keyed.runs(&named, "cat ~/.ssh/known_hosts").works("with a name");
+    assert_eq!(ran.out, format!("git.test {}\n", keyed.git.key));
+}
+
 /// C16: the agent lists its one key and signs logins; nobody changes it, locks it, has files signed, or
 /// takes it along to the host.
 #[test]

@@ -58,7 +58,7 @@ impl Keyed {
         let (place, folder) = (Place::new(), Place::new());
         let user = finish(Command::new("id").arg("-un")).works("who this is").out.trim().to_owned();
         key(&folder.root, "key");
-        let git = host(&folder.root, "git");
+        let git = host(&folder.root, "git", "key.pub");
         let file = fs::read_to_string(folder.root.join("key")).unwrap();
         let secret =
             file.lines().filter(|line| !line.starts_with('-')).map(str::to_owned).collect();
@@ -71,7 +71,16 @@ impl Keyed {
 
     /// Another host that takes the same key.
     pub(super) fn other(&self) -> Host {
-        host(&self.folder.root, "other")
+        host(&self.folder.root, "other", "key.pub")
+    }
+
+    /// One more key in the vault, and a host that takes no other.
+    pub(super) fn second(&self) -> Host {
+        key(&self.folder.root, "second");
+        let mut set = self.place.command(programs().join("cofferdam"));
+        let input = fs::File::open(self.folder.root.join("second")).unwrap();
+        finish(set.args(["vault", "set", "second"]).stdin(input)).works("into the vault");
+        host(&self.folder.root, "second-host", "second.pub")
     }
 
     /// A rule that reaches a host by this name.
@@ -162,7 +171,8 @@ fn key(folder: &Path, name: &str) -> PathBuf {
     folder.join(name)
 }
 
-fn host(folder: &Path, name: &str) -> Host {
+/// A host that takes the keys of a file.
+fn host(folder: &Path, name: &str, takes: &str) -> Host {
     let file = key(folder, &format!("host-{name}"));
     let public = file.with_extension("pub");
     let shown = finish(Command::new("ssh-keygen").arg("-lf").arg(&public)).works("shown").out;
@@ -173,7 +183,7 @@ fn host(folder: &Path, name: &str) -> Host {
         "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nUsePAM no\n\
          StrictModes no\nPidFile none\nPasswordAuthentication no\nPermitRootLogin yes\n",
         file.display(),
-        folder.join("key.pub").display()
+        folder.join(takes).display()
     );
     let config = folder.join(format!("{name}.config"));
     fs::write(&config, settings).unwrap();
