@@ -2,6 +2,7 @@
 //! no other agent, keyring or helper of the person's is reached.
 
 mod others;
+mod replayed;
 mod server;
 
 use std::fs;
