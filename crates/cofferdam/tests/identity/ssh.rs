@@ -391,18 +391,23 @@ fn what_is_no_key_starts_nothing() {
     }
 }
 
-/// What a person reads before anything runs.
+/// What a person reads before anything runs, whether or not a rule leads there.
 #[test]
 fn the_plan_says_who_logs_in_where() {
     let Some(keyed) = Keyed::new() else { return };
-    keyed.place.write("policy.toml", &keyed.policy());
-    let file = keyed.place.root.join("policy.toml").display().to_string();
     let (user, host) = (&keyed.user, &keyed.git.fingerprint);
     let want = format!("by an agent of ssh that signs for user {user} on host {host}");
-    for words in [vec!["plan", "--policy", &file, "--", "true"], vec!["policy", "show", &file]] {
-        let ran = cofferdam(&keyed, &words).works(words[0]);
-        let said: Vec<&str> = ran.out.split_whitespace().collect();
-        assert!(said.join(" ").contains(&want), "{words:?}: {ran:?}");
+    let signs = keyed.signs(&[user], &[&keyed.git.key]);
+    let nowhere = format!("version = 1\nnetwork.publish = ['3999']\n{signs}");
+    let file = keyed.place.root.join("policy.toml").display().to_string();
+    for policy in [keyed.policy(), nowhere] {
+        keyed.place.write("policy.toml", &policy);
+        for words in [vec!["plan", "--policy", &file, "--", "true"], vec!["policy", "show", &file]]
+        {
+            let ran = cofferdam(&keyed, &words).works(words[0]);
+            let said: Vec<&str> = ran.out.split_whitespace().collect();
+            assert!(said.join(" ").contains(&want), "{policy}: {words:?}: {ran:?}");
+        }
     }
 }
 

@@ -18,6 +18,7 @@ pub(super) fn rows(policy: &Policy) -> Vec<Coverage> {
     if !network.leads_out() {
         let says = "no network but the sandbox's own loopback";
         let mut rows = vec![row(&policy.network_clause, says, &WALLS, Extent::Enforced)];
+        rows.extend(policy.credentials.iter().map(|one| credential(one, network)));
         rows.extend(published(network));
         return rows;
     }
