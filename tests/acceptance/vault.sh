@@ -24,6 +24,10 @@ person() {
     else
         echo "not run: real clients as another, ordinary user: what they are is fetched once"
     fi
+    tests "$who" identity ssh::a_named ssh::git ssh::the_key ssh::the_agents ssh::the_plan ssh::without --test-threads=2
+    say "3, ssh" "$who" $? "ssh and git over ssh against OpenSSH's own host: an agent inside signs, and the key stays outside ($ran tests)"
+    tests "$who" identity ssh::another ssh::nothing ssh::replayed ssh::each ssh::a_kept ssh::a_revoked ssh::an_expired ssh::a_key ssh::what ssh::others --test-threads=2
+    say "4, agents" "$who" $? "C15 C16 C17: another host, another user, keys to add and locks; the person's own agents, keyrings and helpers of git ($ran tests)"
     tests "$who" identity bearing astray lifecycle --test-threads=4
     say 4 "$who" $? "C01 C04 C06 C07 C09 C10 C14 C19 C20 S24: each way to bear an identity with its twins, what goes astray, revoked, expired, of another session ($ran tests)"
     tests "$who" output

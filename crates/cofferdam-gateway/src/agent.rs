@@ -15,6 +15,8 @@ mod public;
 mod tests;
 mod wire;
 
+use std::borrow::Borrow;
+
 pub use self::fault::{Denied, KeyFault, Reason};
 pub use self::private::PrivateKey;
 pub use self::public::HostKey;
@@ -27,6 +29,8 @@ const SIGN_REQUEST: u8 = 13;
 const EXTENSION: u8 = 27;
 /// What the agent answers.
 const FAILURE: u8 = 5;
+/// The same as a whole message.
+pub(crate) const FAILED: [u8; 5] = [0, 0, 0, 1, FAILURE];
 const SUCCESS: u8 = 6;
 const IDENTITIES_ANSWER: u8 = 12;
 const SIGN_RESPONSE: u8 = 14;
@@ -83,15 +87,15 @@ enum Bound {
 
 /// One connection of a client with the agent.
 #[derive(Debug)]
-pub struct Session<'a> {
-    identities: &'a [Identity],
+pub struct Session<'a, I = Identity> {
+    identities: &'a [I],
     bound: Bound,
 }
 
-impl<'a> Session<'a> {
+impl<'a, I: Borrow<Identity>> Session<'a, I> {
     /// Before the first message.
     #[must_use]
-    pub const fn new(identities: &'a [Identity]) -> Self {
+    pub const fn new(identities: &'a [I]) -> Self {
         Self { identities, bound: Bound::No }
     }
 
@@ -136,7 +140,7 @@ impl<'a> Session<'a> {
         let some = self.identities.iter().take(IDENTITIES_MAX);
         let count = u32::try_from(some.len()).unwrap_or(0);
         reply.extend_from_slice(&count.to_be_bytes());
-        for identity in some {
+        for identity in some.map(Borrow::borrow) {
             put(&mut reply, identity.key.blob());
             put(&mut reply, identity.comment.as_bytes());
         }
@@ -218,7 +222,7 @@ impl<'a> Session<'a> {
     /// The first identity of this key that may log in there as that user.
     fn allowed(&self, key: &[u8], host: &[u8], user: &[u8]) -> Result<(usize, &Identity), Reason> {
         let mut reason = Reason::Key;
-        for (number, identity) in self.identities.iter().enumerate() {
+        for (number, identity) in self.identities.iter().map(Borrow::borrow).enumerate() {
             if identity.key.blob() != key {
                 continue;
             }

@@ -260,7 +260,8 @@ impl Bearing {
             | Inject::Basic(_)
             | Inject::Query(_)
             | Inject::Cookie(_)
-            | Inject::SigV4 { .. } => Err("it does not bear it in its body".into()),
+            | Inject::SigV4 { .. }
+            | Inject::Ssh(_) => Err("it does not bear it in its body".into()),
         };
         let both = replaced(b"").and_then(|without| Ok((without, replaced(secret.expose())?)));
         both.map(|(without, with)| (without, Zeroizing::new(with))).map_err(|fault: String| {

@@ -280,7 +280,7 @@ impl Ledger {
                 }
                 Ok((ToGateway::Finish, _)) | Err(_) => break,
                 // Given once, before.
-                Ok((ToGateway::Egress { .. } | ToGateway::Sockets, _)) => {}
+                Ok((ToGateway::Egress { .. } | ToGateway::Sockets | ToGateway::Agent, _)) => {}
                 Ok((
                     order @ (ToGateway::Rules { .. }
                     | ToGateway::Answer { .. }

@@ -21,6 +21,7 @@ use tokio::sync::{Mutex, watch};
 use tokio::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
+use crate::agent::{HostKey, Identity, KeyFault, PrivateKey};
 use crate::bearing::search::Wanted;
 use crate::scrub::{Pairs, ScrubFault};
 use crate::stand_in;
@@ -54,7 +55,10 @@ pub(crate) struct Held {
     secret: RefCell<Rc<Secret>>,
     /// Those that it was before.
     past: RefCell<Vec<Rc<Secret>>>,
+    /// Nothing where it is a key of ssh.
     stand_in: String,
+    /// What the agent signs with, where it is one.
+    login: RefCell<Option<Rc<Identity>>>,
     /// Until then it is worth something.
     until: Option<Instant>,
     revoked: Cell<bool>,
@@ -161,8 +165,12 @@ impl Credentials {
             };
             let secret = sources.read(&credential.source, &credential.member);
             let secret = secret.map_err(|fault| lacks(fault.code(), fault.what(), fault.hint()))?;
-            let stand_in = made_for(&secret).map_err(|(code, why)| {
-                lacks(code, why, "give it another secret: cofferdam vault set".into())
+            let (stand_in, login) = made(credential, &secret).map_err(|(code, why)| {
+                let fix = match credential.logins() {
+                    Some(_) => "store a private key of OpenSSH's: cofferdam vault set NAME <FILE",
+                    None => "give it another secret: cofferdam vault set",
+                };
+                lacks(code, why, fix.into())
             })?;
             let until = credential.expires.map(|secs| Instant::now() + Duration::from_secs(secs));
             held.push(Rc::new(Held {
@@ -170,6 +178,7 @@ impl Credentials {
                 secret: RefCell::new(Rc::new(secret)),
                 past: RefCell::default(),
                 stand_in,
+                login: RefCell::new(login.map(Rc::new)),
                 until,
                 revoked: Cell::new(false),
             }));
@@ -198,7 +207,13 @@ impl Credentials {
             name: held.credential.name.clone(),
             value: held.stand_in.clone(),
         };
-        self.held.iter().map(one).collect()
+        self.held.iter().filter(|held| held.credential.logins().is_none()).map(one).collect()
+    }
+
+    /// The keys of ssh, as they are now, in the order of the policy.
+    pub(crate) fn logins(&self) -> Vec<(Rc<Held>, Rc<Identity>)> {
+        let key = |held: &Rc<Held>| Some((Rc::clone(held), held.login.borrow().clone()?));
+        self.held.iter().filter_map(key).collect()
     }
 
     pub(crate) fn named(&self, name: &str) -> Option<Rc<Held>> {
@@ -291,7 +306,8 @@ impl Credentials {
             });
             heard.await.map_err(gone)??
         };
-        made_for(&secret).map_err(|(code, _)| code.to_owned())?;
+        let (_, login) = made(held.credential(), &secret).map_err(|(code, _)| code.to_owned())?;
+        held.login.replace(login.map(Rc::new));
         let before = held.secret.replace(Rc::new(secret));
         held.past.borrow_mut().push(before);
         self.pairs.borrow_mut().clear();
@@ -324,6 +340,23 @@ impl Credentials {
 /// What opens the vault, where somebody gave it.
 pub(crate) fn phrase(passphrase: Option<Vec<u8>>) -> Option<Secret> {
     Secret::of(&Zeroizing::new(passphrase?)).ok()
+}
+
+/// What stands in for a secret; or the key that it is, where an agent signs with it.
+fn made(
+    credential: &Credential,
+    secret: &Secret,
+) -> Result<(String, Option<Identity>), (&'static str, String)> {
+    let Some(logins) = credential.logins() else { return Ok((made_for(secret)?, None)) };
+    let fault = |fault: KeyFault| (fault.code(), fault.to_string());
+    let hosts = logins.hosts.iter().map(|host| HostKey::parse(&host.key));
+    let identity = Identity {
+        key: PrivateKey::parse(secret.expose()).map_err(fault)?,
+        comment: credential.name.clone(),
+        hosts: hosts.collect::<Result<_, _>>().map_err(fault)?,
+        users: logins.users.clone(),
+    };
+    Ok((String::new(), Some(identity)))
 }
 
 /// What stands in for it, which has to be told from ordinary text, in a request and in an answer.

@@ -303,6 +303,7 @@ impl Gate {
             ToGateway::Rotate { name } => self.rotate(name),
             ToGateway::Egress { .. }
             | ToGateway::Sockets
+            | ToGateway::Agent
             | ToGateway::Room { .. }
             | ToGateway::Finish => {}
         }
@@ -470,6 +471,11 @@ impl Entry {
         entry.placed.then_some(entry)
     }
 
+    /// Something asked of the agent of ssh, about the host with a key of this fingerprint.
+    pub(crate) fn login(gate: &Rc<Gate>, host: String) -> Self {
+        Self::of(gate, Way::Agent, (host, 0))
+    }
+
     /// What became of it, where that is not what was meant.
     pub(crate) fn set(&mut self, denial: &Denial) {
         self.ended.verdict = denial.went();
@@ -514,7 +520,7 @@ impl Entry {
     }
 
     /// Takes a place in the log, where this has none yet.
-    async fn take_place(&mut self, clause: &Clause) -> Result<(), Box<Denial>> {
+    pub(crate) async fn take_place(&mut self, clause: &Clause) -> Result<(), Box<Denial>> {
         self.ended.clause = clause.clone();
         if self.placed || self.gate.ledger.place().await.is_ok() {
             self.placed = true;
@@ -527,7 +533,7 @@ impl Entry {
     }
 
     /// Ends as a refusal.
-    async fn refused(mut self, denial: Denial) -> Denial {
+    pub(crate) async fn refused(mut self, denial: Denial) -> Denial {
         self.set(&denial);
         self.ended.duration_ms = self.elapsed();
         if self.tally.status.get().is_none() {

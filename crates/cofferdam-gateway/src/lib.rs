@@ -38,6 +38,7 @@ mod inside;
 mod inspect;
 mod json;
 pub mod jsonrules;
+mod logins;
 pub mod packets;
 mod percent;
 mod proxy;
@@ -66,6 +67,7 @@ use std::process::ExitCode;
 use std::rc::Rc;
 
 use cofferdam_plan::BUILD;
+use cofferdam_plan::credentials::first_login;
 use cofferdam_plan::egress::{Door, Egress};
 use cofferdam_plan::message::{Believed, FromGateway, Lent, ToGateway};
 use cofferdam_sys::process::close_from;
@@ -81,6 +83,9 @@ use crate::questions::Questions;
 use crate::rules::Rules;
 use crate::synthetic::Synthetic;
 use crate::upstream::Upstream;
+
+/// What init made.
+type Doors = (Vec<(Door, OwnedFd)>, Option<OwnedFd>);
 
 /// What went wrong before anything was heard.
 #[derive(Debug)]
@@ -140,6 +145,8 @@ struct Prepared {
     inspector: Option<Inspector>,
     credentials: Rc<Credentials>,
     doors: Vec<(Door, OwnedFd)>,
+    /// The socket of the agent of ssh.
+    agent: Option<OwnedFd>,
     published: Vec<std::net::TcpListener>,
     tokio: Runtime,
     connections: usize,
@@ -167,7 +174,7 @@ fn prepare(engine: &OwnedFd) -> Result<Prepared, Failed> {
         doing: "read a plan whose names have addresses of their own".into(),
         errno: 0,
     })?;
-    let doors = doors_of(engine, &egress)?;
+    let (doors, agent) = doors_of(engine, &egress)?;
     confine::confine().doing("confine the gateway")?;
     Ok(Prepared {
         egress,
@@ -176,6 +183,7 @@ fn prepare(engine: &OwnedFd) -> Result<Prepared, Failed> {
         inspector,
         credentials,
         doors,
+        agent,
         published,
         tokio,
         connections,
@@ -246,14 +254,20 @@ fn credentials(egress: &Egress, lent: Lent, engine: &OwnedFd) -> Result<Rc<Crede
     }
 }
 
-/// The sockets that init made, each with what it is for.
-fn doors_of(engine: &OwnedFd, egress: &Egress) -> Result<Vec<(Door, OwnedFd)>, Failed> {
-    let mut sockets = Vec::new();
-    while sockets.len() < egress.doors.len() {
+/// The sockets that init made, each with what it is for; and that of the agent of ssh, where a credential is
+/// a key. Pid 1 makes the latter meanwhile.
+fn doors_of(engine: &OwnedFd, egress: &Egress) -> Result<Doors, Failed> {
+    let (mut sockets, mut agent) = (Vec::new(), None);
+    let has_agent = first_login(&egress.credentials).is_some();
+    while sockets.len() < egress.doors.len() || (has_agent && agent.is_none()) {
         let Given { order, fds } = control::receive(engine).doing("receive the sockets")?;
         match order {
             ToGateway::Sockets if !fds.is_empty() => sockets.extend(fds),
+            ToGateway::Agent if agent.is_none() && !fds.is_empty() => {
+                agent = fds.into_iter().next()
+            }
             ToGateway::Sockets
+            | ToGateway::Agent
             | ToGateway::Egress { .. }
             | ToGateway::Room { .. }
             | ToGateway::Rules { .. }
@@ -265,7 +279,7 @@ fn doors_of(engine: &OwnedFd, egress: &Egress) -> Result<Vec<(Door, OwnedFd)>, F
             }
         }
     }
-    Ok(egress.doors.iter().copied().zip(sockets).collect())
+    Ok((egress.doors.iter().copied().zip(sockets).collect(), agent))
 }
 
 /// Hears until the engine says that the workload is gone.
@@ -277,6 +291,7 @@ fn run(engine: OwnedFd, prepared: Prepared) -> Result<(), Failed> {
         inspector,
         credentials,
         doors,
+        agent,
         published,
         tokio,
         connections,
@@ -305,6 +320,7 @@ fn run(engine: OwnedFd, prepared: Prepared) -> Result<(), Failed> {
     };
     let served = local.block_on(&tokio, async {
         doors::open(&gate, doors).doing("hear on the sockets")?;
+        logins::open(&gate, agent).doing("hear on the agent's socket")?;
         published::open(&gate, published).doing("hear on published ports")?;
         let ready = FromGateway::Ready { build: BUILD.into() };
         control::say(&said, &ready).doing("report to the engine")?;

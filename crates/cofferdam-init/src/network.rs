@@ -16,7 +16,7 @@ use crate::control::Control;
 use crate::{Doing, Failed};
 
 /// Connections that wait to be accepted; the kernel bounds it by `net.core.somaxconn`.
-const BACKLOG: i32 = 1_024;
+pub(crate) const BACKLOG: i32 = 1_024;
 /// An answer to a request of ours: a header, an error, and the request again.
 const ANSWER_BYTES_MAX: usize = 512;
 

@@ -90,6 +90,11 @@ impl<'a> Stage<'a> {
             Step::Directory { path, mode } => self.root()?.directory(path, *mode),
             Step::File { path, content, mode } => self.root()?.file(path, content, *mode),
             Step::Link { path, to } => self.root()?.link(path, to),
+            Step::Listen { path } => {
+                let socket = self.root()?.listen(path)?;
+                let sent = self.control.send_along(&Report::Agent, &[socket.as_fd()]);
+                sent.doing("hand the agent's socket over")
+            }
             Step::Tmpfs { path, mode, bytes, files } => {
                 self.root()?.tmpfs(path, *mode, (*bytes, *files))
             }

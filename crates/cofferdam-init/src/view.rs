@@ -13,7 +13,8 @@ use std::path::{Component, Path};
 use cofferdam_plan::plan::{Access, Content, Expect, Idmap, Opening};
 use cofferdam_sys::mount::{Attributes, Reach, set_attributes, set_idmap};
 use rustix::fs::{
-    CWD, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, mkdirat, openat, openat2, symlinkat,
+    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat, chmodat, fstat, mkdirat, openat,
+    openat2, symlinkat,
 };
 use rustix::io::Errno;
 use rustix::mount::{
@@ -21,7 +22,11 @@ use rustix::mount::{
     fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, move_mount,
     open_tree, unmount,
 };
+use rustix::net::{
+    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with,
+};
 
+use crate::network::BACKLOG;
 use crate::{Doing, Failed};
 
 const HOLD: OFlags = OFlags::PATH.union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW);
@@ -193,6 +198,22 @@ impl NewRoot {
             Ok(symlinkat(to, &above, name)?)
         };
         made().doing(format_args!("make the link {}", path.display()))
+    }
+
+    /// A socket that hears at `path`, whoever the workload's user is.
+    pub(crate) fn listen(&self, path: &Path) -> Result<OwnedFd, Failed> {
+        let made = || -> io::Result<OwnedFd> {
+            let (above, name) = self.above(path)?;
+            let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+            let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+            // An address is a path; this process has no other use for a directory of its own.
+            rustix::process::fchdir(&above)?;
+            bind(&socket, &SocketAddrUnix::new(name)?)?;
+            chmodat(&above, name, Mode::from_raw_mode(0o600), AtFlags::empty())?;
+            listen(&socket, BACKLOG)?;
+            Ok(socket)
+        };
+        made().doing(format_args!("hear at {}", path.display()))
     }
 
     pub(crate) fn tmpfs(

@@ -57,6 +57,8 @@ pub enum Report {
     Terminal,
     /// Sockets for the gateway come with this packet, the next ones in the order of the plan.
     Sockets,
+    /// The socket of the agent of ssh comes with this packet, for the gateway.
+    Agent,
     /// The broker refused an operation on a name, or could not do it.
     Denied(Box<Denied>),
     /// A signal stopped the workload: job control of its terminal, mostly.

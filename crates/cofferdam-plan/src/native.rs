@@ -8,11 +8,13 @@ pub mod landlock;
 mod limits;
 mod names;
 mod output;
+mod ssh;
 mod trust;
 
 use std::path::{Path, PathBuf};
 
 use cofferdam_policy::Rules;
+use cofferdam_policy::credentials::KNOWN_HOSTS;
 use cofferdam_policy::facts::{Ids, Seen};
 use cofferdam_policy::model::{Clause, Grant, Mode, Origin, Policy, Shown, Variable};
 
@@ -236,6 +238,7 @@ fn skeleton(policy: &Policy, uid: u32, gid: u32, held: &limits::Held) -> Vec<Ste
     ];
     steps.extend(own.iter().map(|(name, text)| file(name, text.clone(), 0o644)));
     steps.extend(trust::files(policy));
+    steps.extend(ssh::agent(policy));
     steps.extend(names::ground(policy));
     steps.extend([
         directory("/run", 0o755),
@@ -337,6 +340,7 @@ fn view(
         let (path, content) = (file.path.clone(), Content::Holds(file.content.clone()));
         mounts.push((path.clone(), 1, Step::File { path, content, mode: 0o600 }));
     }
+    mounts.extend(ssh::known_hosts(policy).map(|step| (policy.home.join(KNOWN_HOSTS), 1, step)));
     let mut pin = |path: &Path, expect| {
         if !mounts.iter().any(|(at, order, _)| at == path && *order == 2) {
             mounts.push((path.to_owned(), 2, bind(path, path, expect, Access::ReadWrite)));

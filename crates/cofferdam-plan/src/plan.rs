@@ -377,6 +377,11 @@ pub enum Step {
         /// What it says.
         to: PathBuf,
     },
+    /// Hear on a stream socket by this name, and hand it to the engine, for the gateway (`unix(7)`).
+    Listen {
+        /// Where.
+        path: PathBuf,
+    },
     /// Mount an empty file system in memory.
     Tmpfs {
         /// Where; the directory is made.

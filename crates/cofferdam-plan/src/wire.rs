@@ -328,6 +328,7 @@ wire_enum!(Step {
     26 => Limit { resource, soft, hard },
     27 => KilledFirst { score },
     28 => Broker { program, threads },
+    29 => Listen { path },
 });
 wire_enum!(Report {
     0 => Ready { build, watched },
@@ -340,6 +341,7 @@ wire_enum!(Report {
     7 => Stopped { signal },
     8 => Sockets,
     9 => Denied(denied),
+    10 => Agent,
 });
 wire_struct!(Ended {
     way,
@@ -357,7 +359,7 @@ wire_struct!(Ended {
     times,
     request
 });
-wire_enum!(Way { 0 => Direct, 1 => Proxy, 2 => Socks, 3 => Lookup, 4 => Published });
+wire_enum!(Way { 0 => Direct, 1 => Proxy, 2 => Socks, 3 => Lookup, 4 => Published, 5 => Agent });
 wire_enum!(Went { 0 => Allowed, 1 => Denied { code }, 2 => Failed { code } });
 wire_enum!(FromGateway {
     0 => Ready { build },
@@ -385,5 +387,6 @@ wire_enum!(ToGateway {
     5 => Answer { id, allowed },
     6 => Revoke { name },
     7 => Rotate { name },
+    8 => Agent,
 });
 wire_enum!(Order { 0 => Go, 1 => Signal { number }, 2 => Foreground });

@@ -2,8 +2,11 @@
 //!
 //! Nothing here holds a secret: a credential says where the gateway finds one.
 
+mod ssh;
+
 use std::path::PathBuf;
 
+pub use self::ssh::{AGENT, AGENT_VARIABLE, KNOWN_HOSTS, LOGINS_MAX, Logins, SshHost, first_login};
 use crate::line::in_line;
 use crate::model::Clause;
 
@@ -97,6 +100,24 @@ pub enum Source {
     Command(Vec<String>),
 }
 
+impl Credential {
+    /// What the agent signs with it, where it is a key of SSH.
+    #[must_use]
+    pub const fn logins(&self) -> Option<&Logins> {
+        match &self.inject {
+            Inject::Ssh(logins) => Some(logins),
+            Inject::Header(_)
+            | Inject::Bearer
+            | Inject::Basic(_)
+            | Inject::Query(_)
+            | Inject::Cookie(_)
+            | Inject::Json(_)
+            | Inject::Form(_)
+            | Inject::SigV4 { .. } => None,
+        }
+    }
+}
+
 impl Source {
     /// For a person; of a command its program alone, for its arguments may say more than they should.
     #[must_use]
@@ -130,6 +151,7 @@ impl Inject {
             Self::SigV4 { service, region } => {
                 format!("by a signature of AWS for {service} in {region}")
             }
+            Self::Ssh(logins) => logins.shown(),
         }
     }
 
@@ -143,7 +165,8 @@ impl Inject {
             | Self::Basic(_)
             | Self::Query(_)
             | Self::Cookie(_)
-            | Self::SigV4 { .. } => false,
+            | Self::SigV4 { .. }
+            | Self::Ssh(_) => false,
         }
     }
 }
@@ -174,6 +197,9 @@ pub enum Inject {
         /// Such as `eu-central-1`.
         region: String,
     },
+    /// No request bears it: an agent signs logins with it, and nothing stands in for it. The secret is a
+    /// private key in the form of OpenSSH.
+    Ssh(Logins),
 }
 
 /// A file of the private home that holds the stand-in.

@@ -16,6 +16,7 @@ pub mod requests;
 
 use std::path::{Path, PathBuf};
 
+use crate::credentials::{AGENT, first_login};
 use crate::model::{Clause, Mode, Ours, Policy};
 use names::{Answer, Ask, Change, Hold, Made, NameRule, Thing};
 use pattern::Meets;
@@ -245,6 +246,7 @@ impl Rules {
             clause: clause.clone(),
         };
         let granted = policy.grants.iter().chain([&policy.workspace]);
+        let agent = first_login(&policy.credentials).map(|one| (AGENT.into(), one.clause.clone()));
         Self::new(
             private
                 .into_iter()
@@ -281,7 +283,7 @@ impl Rules {
                 ),
         )
         .with_names(policy.names.clone())
-        .with_sockets(policy.sockets.clone())
+        .with_sockets(policy.sockets.iter().cloned().chain(agent).collect())
     }
 
     /// Entries for codecs and people, outer before inner.

@@ -8,6 +8,7 @@ mod limits;
 mod network;
 mod output;
 mod requests;
+mod ssh;
 
 use std::ops::Range;
 
@@ -82,6 +83,7 @@ const TABLES: &[&Table] = &[
     &credentials::SOURCE,
     &credentials::INJECT,
     &credentials::SIGV4,
+    &ssh::SSH,
     &output::OUTPUT,
 ];
 

@@ -170,9 +170,9 @@ impl Gateway {
     }
 
     /// Passes sockets on, which init made.
-    pub(crate) fn pass(&self, sockets: &[OwnedFd]) -> io::Result<()> {
+    pub(crate) fn pass(&self, what: &ToGateway, sockets: &[OwnedFd]) -> io::Result<()> {
         let fds: Vec<_> = sockets.iter().map(AsFd::as_fd).collect();
-        self.send(&ToGateway::Sockets, &fds)
+        self.send(what, &fds)
     }
 
     /// Waits for the session's authority, which it makes before anything else where the plan looks into
@@ -184,14 +184,16 @@ impl Gateway {
         }
     }
 
-    /// Waits for what stands in for `wanted`: it reads them all, and runs what they come from.
+    /// Waits for what stands in for `wanted`: it reads them all, and runs what they come from. For a key of
+    /// ssh nothing does.
     pub(crate) fn stand_ins(
         &mut self,
         wanted: &[Credential],
     ) -> Result<Vec<StandIn>, StartRefusal> {
+        let wanted: Vec<_> = wanted.iter().filter(|one| one.logins().is_none()).collect();
         let fits = |made: &[StandIn]| {
             made.len() == wanted.len()
-                && made.iter().zip(wanted).all(|(one, wanted)| {
+                && made.iter().zip(&wanted).all(|(one, wanted)| {
                     one.name == wanted.name && !one.value.contains(char::is_control)
                 })
         };

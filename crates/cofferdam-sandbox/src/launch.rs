@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 
 use cofferdam_plan::facts::Ids;
 use cofferdam_plan::host::Groups;
-use cofferdam_plan::message::{Lent, Order, Report, SOCKETS_MAX, StandIn};
+use cofferdam_plan::message::{Lent, Order, Report, SOCKETS_MAX, StandIn, ToGateway};
 use cofferdam_plan::plan::{Bounds, Carrier, Output, Streams};
 use cofferdam_plan::{BUILD, Host, Plan, wire};
 use cofferdam_sys::process::{SignalSet, set_blocked, unblock};
@@ -354,7 +354,7 @@ impl Running {
                     // Our child, so the number is its own until we reap it.
                     self.pid1 = Some(pidfd_open(pid, PidfdFlags::empty())?);
                 }
-                Some(Report::Terminal | Report::Sockets) => {}
+                Some(Report::Terminal | Report::Sockets | Report::Agent) => {}
                 other => break other,
             }
         };
@@ -394,7 +394,12 @@ impl Running {
         match (&report, &self.gateway) {
             (Some(Report::Terminal), _) => self.terminal = fds.into_iter().next(),
             // A gateway that is gone says why where it is waited for.
-            (Some(Report::Sockets), Some(gateway)) => gateway.pass(&fds).unwrap_or(()),
+            (Some(Report::Sockets), Some(gateway)) => {
+                gateway.pass(&ToGateway::Sockets, &fds).unwrap_or(());
+            }
+            (Some(Report::Agent), Some(gateway)) => {
+                gateway.pass(&ToGateway::Agent, &fds).unwrap_or(());
+            }
             _ => {}
         }
         Ok(report)

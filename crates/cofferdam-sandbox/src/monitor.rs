@@ -183,7 +183,7 @@ impl Running {
             }
             Report::Stopped { signal } => self.stopped(signal, carry),
             Report::Terminal => carry.hears = true,
-            Report::Ready { .. } | Report::Forked { .. } | Report::Sockets => {}
+            Report::Ready { .. } | Report::Forked { .. } | Report::Sockets | Report::Agent => {}
         }
         Ok(true)
     }

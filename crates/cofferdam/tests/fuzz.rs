@@ -171,6 +171,7 @@ fn messages_of_the_gateway(random: &mut Random, egress: &Egress) -> u64 {
     for message in [
         ToGateway::Egress { user: Some((1000, 1000)) },
         ToGateway::Sockets,
+        ToGateway::Agent,
         ToGateway::Room { places: 32 },
         ToGateway::Rules { generation: 3 },
         ToGateway::Answer { id: 7, allowed: true },
@@ -198,6 +199,7 @@ fn the_wire_form_has_one_spelling() {
         Report::Exited { status: 130, signal: 2 },
         Report::Forked { pid: 7 },
         Report::NotStarted { errno: 2 },
+        Report::Agent,
     ] {
         read += one_spelling(&mut random, &report);
     }

@@ -91,7 +91,7 @@ pub(super) fn fields(expected: &Inject) -> Vec<&str> {
         Inject::Bearer | Inject::Basic(_) => vec!["authorization"],
         Inject::Cookie(_) => vec!["cookie"],
         Inject::SigV4 { .. } => vec!["authorization", "x-amz-security-token"],
-        Inject::Query(_) | Inject::Json(_) | Inject::Form(_) => Vec::new(),
+        Inject::Query(_) | Inject::Json(_) | Inject::Form(_) | Inject::Ssh(_) => Vec::new(),
     }
 }
 
@@ -124,6 +124,8 @@ pub(super) fn find(
         }
         Inject::Json(_) | Inject::Form(_) => Ok(Own::Body),
         Inject::SigV4 { .. } => one(request, "authorization").map(|_| Own::Signature),
+        // No rule names one: no request bears a key of ssh.
+        Inject::Ssh(_) => Err(Foreign { carrier: "ssh".into(), kind: Kind::Missing }),
     }
 }
 

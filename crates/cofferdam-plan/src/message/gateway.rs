@@ -79,6 +79,8 @@ pub enum ToGateway {
     },
     /// Sockets come with this packet, the next ones in the order of the plan.
     Sockets,
+    /// The socket of the agent of ssh comes with this packet: where a credential is a key.
+    Agent,
     /// So many more connections have room in the log for their event: nothing is dialled without.
     Room {
         /// How many.
@@ -259,7 +261,21 @@ pub struct Ended {
 
 /// Stable names of what raises an alarm: somebody tries to carry an identity, or what was planted, where
 /// it has no business.
-pub const ALARMS: [&str; 3] = ["foreign-credential", "stand-in-astray", "canary"];
+pub const ALARMS: [&str; 12] = [
+    "foreign-credential",
+    "stand-in-astray",
+    "canary",
+    // The agent of ssh was asked for more than logins of its users on its hosts.
+    "ssh-agent-host",
+    "ssh-agent-user",
+    "ssh-agent-session",
+    "ssh-agent-service",
+    "ssh-agent-no-login",
+    "ssh-agent-unbound",
+    "ssh-agent-forwarded",
+    "ssh-agent-host-signature",
+    "ssh-agent-message",
+];
 
 impl Ended {
     /// Whether it raises an alarm.
@@ -286,6 +302,8 @@ pub enum Way {
     Lookup,
     /// From the host, to a published server of the workload's.
     Published,
+    /// To the agent of ssh: a login that is signed, or a refusal; the host is the fingerprint of its key.
+    Agent,
 }
 
 /// What became of a connection.

@@ -2,7 +2,7 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use cofferdam_policy::credentials::{Credential, Inject, Placed, Source};
+use cofferdam_policy::credentials::{Credential, Inject, Logins, Placed, Source, SshHost};
 use cofferdam_policy::hostname::Name;
 use cofferdam_policy::judge::hosts::{Allowed, Denied, HostRules, Net, Pattern, Protocol};
 use cofferdam_policy::judge::requests::{
@@ -134,6 +134,8 @@ wire_struct!(Requests {
     credential
 });
 wire_struct!(Credential { name, source, member, inject, env, files, expires, clause });
+wire_struct!(Logins { hosts, users });
+wire_struct!(SshHost { names, key, fingerprint });
 wire_enum!(Source {
     0 => Vault(name),
     1 => Keychain(name),
@@ -187,6 +189,7 @@ impl Wire for Inject {
             Self::SigV4 { service, region } => {
                 return (7_u8, (service.clone(), region.clone())).put(to);
             }
+            Self::Ssh(logins) => return (8_u8, logins.clone()).put(to),
         };
         (tag, text).put(to);
     }
@@ -203,6 +206,7 @@ impl Wire for Inject {
                 let (service, region) = Wire::take(from)?;
                 Self::SigV4 { service, region }
             }
+            8 => Self::Ssh(Logins::take(from)?),
             _ => return Err(Malformed),
         })
     }

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use super::network::short;
-use crate::credentials::{CREDENTIALS_MAX, NAME_BYTES_MAX};
+use crate::credentials::{AGENT_VARIABLE, CREDENTIALS_MAX, LOGINS_MAX, NAME_BYTES_MAX};
 
 /// One situation.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -12,7 +12,7 @@ pub(crate) enum CredentialFault {
     #[error("`{}` is no name of a credential", short(got))]
     Name { got: String },
     #[error(
-        "there are {count}; at most {CREDENTIALS_MAX} credentials and 16 files of one are allowed"
+        "there are {count}; at most {CREDENTIALS_MAX} credentials, and of one 16 files or {LOGINS_MAX} hosts or users are allowed"
     )]
     Many { count: usize },
     #[error("`{key}` is missing")]
@@ -33,6 +33,17 @@ pub(crate) enum CredentialFault {
     Content { name: String },
     #[error("`{}` is no time", short(got))]
     Expires { got: String },
+    // Keys of SSH.
+    #[error("`{key}` says nothing beside `ssh`")]
+    Beside { key: &'static str },
+    #[error("this is no public key of an ssh host")]
+    HostKey,
+    #[error("`{}` is no user of an ssh host", short(got))]
+    SshUser { got: String },
+    #[error("no request bears `{name}`, a key of ssh")]
+    Signs { name: String },
+    #[error("`{AGENT_VARIABLE}` names the agent of ssh")]
+    AgentVariable,
     // Rules that use one.
     #[error("no credential is called `{name}`")]
     Unknown { name: String },
@@ -67,6 +78,11 @@ impl CredentialFault {
             Self::Parts { .. } => "credential-parts",
             Self::Content { .. } => "credential-content",
             Self::Expires { .. } => "credential-expires",
+            Self::Beside { .. } => "credential-beside",
+            Self::HostKey => "credential-host-key",
+            Self::SshUser { .. } => "credential-user",
+            Self::Signs { .. } => "credential-signs",
+            Self::AgentVariable => "credential-agent",
             Self::Unknown { .. } => "credential-unknown",
             Self::Carried => "credential-carried",
             Self::Passed { .. } => "credential-passed",
@@ -87,6 +103,12 @@ impl CredentialFault {
             Self::Missing { key: "inject" } => {
                 "say how requests bear it: inject = { header = \"x-api-key\" } or { bearer = true }".into()
             }
+            Self::Missing { key: "hosts" } => {
+                "write hosts = [\"HOST ssh-ed25519 AAAA...\"], the lines of `ssh-keyscan HOST`".into()
+            }
+            Self::Missing { key: "users" } => {
+                "write users = [\"git\"]: who logs in there".into()
+            }
             Self::Missing { key } => format!("write `{key}`"),
             Self::OneOf { .. } => "write exactly one of them".into(),
             Self::Command => "write command = [\"/usr/bin/pass\", \"show\", \"NAME\"]; no shell reads it".into(),
@@ -101,6 +123,19 @@ impl CredentialFault {
             Self::VariableShared { .. } => "give each a variable of its own".into(),
             Self::Content { name } => format!("write {{{name}}} where the stand-in goes"),
             Self::Expires { .. } => "write \"30m\" or \"8h\"".into(),
+            Self::Beside { .. } => {
+                "remove it: nothing stands in for a key of ssh; the agent inside signs".into()
+            }
+            Self::HostKey => {
+                "write a line of `ssh-keyscan HOST`: Ed25519, ECDSA on P-256 or P-384, or RSA".into()
+            }
+            Self::SshUser { .. } => "write the name as `ssh NAME@HOST` has it".into(),
+            Self::AgentVariable => {
+                "remove it from `environment`, and from the `env` of other credentials".into()
+            }
+            Self::Signs { .. } => {
+                "in the place of `credential`: protocol = \"tcp\", ports = [22]; the agent signs".into()
+            }
             Self::Unknown { name, .. } => format!(
                 "add [credentials.{name}] with source and inject, or remove `credential` from the rule"
             ),

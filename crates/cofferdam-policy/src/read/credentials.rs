@@ -11,8 +11,8 @@ use crate::error::{CredentialFault, PolicyError};
 
 pub(super) const CREDENTIAL: Table = Table {
     name: "credentials.NAME",
-    now: &["source", "inject", "env", "files", "expires"],
-    later: &["oauth", "ssh"],
+    now: &["source", "inject", "env", "files", "expires", "ssh"],
+    later: &["oauth"],
 };
 pub(super) const SOURCE: Table = Table {
     name: "credentials.NAME.source",
@@ -61,7 +61,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn credential(&self, fault: CredentialFault, value: &Value<'_>) -> PolicyError {
+    pub(super) fn credential(&self, fault: CredentialFault, value: &Value<'_>) -> PolicyError {
         self.fault(fault.into(), value.span())
     }
 
@@ -75,7 +75,10 @@ impl Reader<'_> {
         let missing = |key| self.credential(CredentialFault::Missing { key }, entry);
         let (source, member) =
             self.source(table.get("source").ok_or_else(|| missing("source"))?)?;
-        let inject = self.inject(table.get("inject").ok_or_else(|| missing("inject"))?)?;
+        let inject = match table.get("ssh") {
+            Some(logins) => Inject::Ssh(self.logins(table, logins)?),
+            None => self.inject(table.get("inject").ok_or_else(|| missing("inject"))?)?,
+        };
         let env = self.variables_of(table)?;
         let files = self.files_of(name, table)?;
         let expires = match table.get("expires") {

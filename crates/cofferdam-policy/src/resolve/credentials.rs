@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::{Resolver, absolute, in_view};
-use crate::credentials::{Credential, Inject, PARTS_MAX, Source, part};
+use crate::credentials::{
+    AGENT, AGENT_VARIABLE, Credential, Inject, PARTS_MAX, Source, first_login, part,
+};
 use crate::document::Document;
 use crate::error::{CredentialFault, PolicyError};
 use crate::hosts::is_wide;
@@ -32,6 +34,7 @@ impl Resolver<'_> {
         environment: &mut Vec<Variable>,
     ) -> Result<Vec<Credential>, PolicyError> {
         let credentials = self.credentials(network)?;
+        self.agent(&credentials, environment)?;
         self.stand_ins(&credentials, environment)?;
         self.no_secret_in_view(&credentials, view)?;
         Ok(credentials)
@@ -58,8 +61,11 @@ impl Resolver<'_> {
         }
         for rule in &network.rules.allow {
             let Some(name) = &rule.requests.credential else { continue };
-            let fault = if found.iter().all(|one| one.name != *name) {
+            let named = found.iter().find(|one| one.name == *name);
+            let fault = if named.is_none() {
                 CredentialFault::Unknown { name: name.clone() }
+            } else if named.is_some_and(|one| one.logins().is_some()) {
+                CredentialFault::Signs { name: name.clone() }
             } else if rule.pattern == Pattern::AnyName
                 || is_wide(&rule.pattern)
                 || rule.inspect == Inspect::Never
@@ -93,6 +99,31 @@ impl Resolver<'_> {
         PolicyError::at(fault.into(), source, start..start + length)
     }
 
+    /// Puts in where the agent of ssh is, where there is one.
+    fn agent(
+        &self,
+        credentials: &[Credential],
+        environment: &mut Vec<Variable>,
+    ) -> Result<(), PolicyError> {
+        let Some(first) = first_login(credentials) else { return Ok(()) };
+        let holds = |one: &&Credential| one.env.iter().any(|env| env == AGENT_VARIABLE);
+        let other = credentials.iter().find(holds);
+        let taken = self.is_passed(AGENT_VARIABLE).then_some(first).or(other);
+        if let Some(taken) = taken {
+            return Err(self.at_clause(CredentialFault::AgentVariable, &taken.clause));
+        }
+        environment.retain(|variable| variable.name != AGENT_VARIABLE);
+        let (name, value, clause) = (AGENT_VARIABLE.into(), AGENT.into(), first.clause.clone());
+        environment.push(Variable { name, value, shown: Shown::Value, clause });
+        Ok(())
+    }
+
+    /// Whether a person lets the caller's value through, or gives one.
+    fn is_passed(&self, name: &str) -> bool {
+        self.document.dangerous.iter().any(|passed| passed.value == *name)
+            || self.document.set.iter().any(|set| set.value.name == *name)
+    }
+
     /// Puts the variables in, in the place of whatever was there.
     fn stand_ins(
         &self,
@@ -116,8 +147,7 @@ impl Resolver<'_> {
             }
             for (at, name) in one.env.iter().enumerate() {
                 let there = environment.iter().find(|variable| variable.name == *name);
-                let passed = self.document.dangerous.iter().any(|passed| passed.value == *name)
-                    || self.document.set.iter().any(|set| set.value.name == *name);
+                let passed = self.is_passed(name);
                 let name = name.clone();
                 if there.is_some_and(|there| there.shown == Shown::StandIn) {
                     return Err(

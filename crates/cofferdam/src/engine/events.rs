@@ -82,6 +82,7 @@ pub(super) fn connection(ended: &Ended) -> Event {
         Way::Socks => "socks",
         Way::Lookup => "lookup",
         Way::Published => "published",
+        Way::Agent => "agent",
     };
     let (verdict, code) = match &ended.verdict {
         Went::Allowed => ("allowed", None),

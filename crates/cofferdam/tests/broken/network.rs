@@ -137,6 +137,55 @@ pub(super) const CASES: &[Case] = &[
         &[],
     ),
     (
+        "ssh-host-key",
+        Some(
+            "version = 1\n[credentials.deploy]\nsource = { vault = \"deploy\" }\nssh = { hosts = [\"ssh-ed25519 AAAA\"], users = [\"git\"] }\n",
+        ),
+        &[],
+    ),
+    (
+        "ssh-no-hosts",
+        Some(
+            "version = 1\n[credentials.deploy]\nsource = { vault = \"deploy\" }\nssh = { users = [\"git\"] }\n",
+        ),
+        &[],
+    ),
+    (
+        "ssh-no-users",
+        Some(
+            "version = 1\n[credentials.deploy]\nsource = { vault = \"deploy\" }\n[credentials.deploy.ssh]\nhosts = [\"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH\"]\nusers = []\n",
+        ),
+        &[],
+    ),
+    (
+        "ssh-user",
+        Some(
+            "version = 1\n[credentials.deploy]\nsource = { vault = \"deploy\" }\n[credentials.deploy.ssh]\nhosts = [\"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH\"]\nusers = [\"git@git.example.com \"]\n",
+        ),
+        &[],
+    ),
+    (
+        "ssh-beside",
+        Some(
+            "version = 1\n[credentials.deploy]\nsource = { vault = \"deploy\" }\nssh = { hosts = [\"git.example.com ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH\"], users = [\"git\"] }\nenv = \"KEY\"\n",
+        ),
+        &[],
+    ),
+    (
+        "ssh-in-a-rule",
+        Some(
+            "version = 1\n[[network.allow]]\nhost = \"git.example.com\"\ncredential = \"deploy\"\n[credentials.deploy]\nsource = { vault = \"deploy\" }\nssh = { hosts = [\"git.example.com ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH\"], users = [\"git\"] }\n",
+        ),
+        &[],
+    ),
+    (
+        "ssh-variable",
+        Some(
+            "version = 1\n[[network.allow]]\nhost = \"git.example.com\"\n[environment]\ndangerous_allow = [\"SSH_AUTH_SOCK\"]\n[credentials.deploy]\nsource = { vault = \"deploy\" }\nssh = { hosts = [\"git.example.com ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH\"], users = [\"git\"] }\n",
+        ),
+        &[],
+    ),
+    (
         "misspelt-port",
         Some("version = 1\n[[network.allow]]\nhost = \"a.example.com\"\nport = [443]\n"),
         &[],

@@ -165,6 +165,11 @@ const TEXTS: &[&str] = &[
     "version = 1\n[network]\npublish = [\"3000\", \"3000:8080\"]",
     "version = 1\n[network]\npublish = [\"3000:\"]",
     "version = 1\n[network]\npublish = [3000]",
+    "version = 1\n[credentials.a]\nsource = { vault = \"a\" }",
+    "version = 1\n[credentials.a]\nsource = { vault = \"a\" }\ninject = { bearer = true }\nenv = \"A\"",
+    "version = 1\n[credentials.a]\nsource = { vault = \"a\" }\nssh = { hosts = [], users = [\"git\"] }",
+    "version = 1\n[credentials.a]\nsource = { vault = \"a\" }\nssh = {}",
+    "version = 1\n[credentials.a]\nsource = { vault = \"a\" }\nssh = { hosts = [\"h ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH\"], users = [\"git\", \"a-b\"] }\nexpires = \"1h\"",
 ];
 
 /// Reads instances and says of each whether it is valid.
@@ -243,6 +248,7 @@ fn the_schema_says_what_the_reader_says() {
         "header-secret",
         "header-kept",
         "git-twice",
+        "credential-host-key",
     ];
     texts.retain(|text| reader(text).err().is_none_or(|code| !beyond.contains(&code)));
     let refused = texts.iter().filter(|text| reader(text).is_err()).count();

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use cofferdam_policy::Rules;
+use cofferdam_policy::credentials::AGENT;
 use cofferdam_policy::judge::names::{Hold, NameRule};
 use cofferdam_policy::model::Clause;
 
@@ -24,7 +25,9 @@ pub(super) fn sockets(rules: &Rules) -> Vec<Coverage> {
         &[BROKER, "mount view", "no AF_UNIX datagrams"],
         Extent::Enforced,
     )];
-    rows.extend(rules.sockets().iter().map(|(path, clause)| {
+    // What comes of the agent's is a row of its credential's.
+    let granted = rules.sockets().iter().filter(|(path, _)| path != Path::new(AGENT));
+    rows.extend(granted.map(|(path, clause)| {
         let says = format!("the socket {} may be connected to", path.display());
         let open = "whatever its server does for anybody who connects".into();
         row(clause, &says, &[BROKER], Extent::Partly { open })

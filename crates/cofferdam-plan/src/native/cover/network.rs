@@ -18,6 +18,7 @@ pub(super) fn rows(policy: &Policy) -> Vec<Coverage> {
     if !network.leads_out() {
         let says = "no network but the sandbox's own loopback";
         let mut rows = vec![row(&policy.network_clause, says, &WALLS, Extent::Enforced)];
+        rows.extend(policy.credentials.iter().map(|one| credential(one, network)));
         rows.extend(published(network));
         return rows;
     }
@@ -35,6 +36,9 @@ pub(super) fn rows(policy: &Policy) -> Vec<Coverage> {
 }
 
 fn credential(one: &Credential, network: &Network) -> Coverage {
+    if one.logins().is_some() {
+        return login(one);
+    }
     let bound = network.rules.allow.iter();
     let bound = bound.filter(|rule| rule.requests.credential.as_ref() == Some(&one.name));
     let mut hosts: Vec<String> = bound.map(|rule| rule.pattern.to_string()).collect();
@@ -56,6 +60,19 @@ fn credential(one: &Credential, network: &Network) -> Coverage {
     };
     let holds = ["gateway: the only process that has it", "a stand-in of this session, inside"];
     let open = "whatever may be done with it by requests that its rules allow".into();
+    row(&one.clause, &says, &holds, Extent::Partly { open })
+}
+
+fn login(one: &Credential) -> Coverage {
+    let (from, how) = (one.source.shown(), one.inject.shown());
+    let says = format!("`{}`, {from}, never enters: it is used {how}", one.name);
+    let holds = [
+        "gateway: the only process that has it",
+        "gateway: the host's own signature tells which host a login is for",
+        "the broker: its socket cannot be replaced",
+    ];
+    let open =
+        "whatever these users may do there, where a rule of the network reaches the host".into();
     row(&one.clause, &says, &holds, Extent::Partly { open })
 }
 
