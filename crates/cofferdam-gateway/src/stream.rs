@@ -5,11 +5,15 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
 
-/// A connection whose first bytes have been read already: they come again.
+/// What is read at once for who asks for little: rustls reads a record of 16 KiB by 4 KiB. Bytes.
+const AHEAD_BYTES: usize = 64 << 10;
+
+/// A connection whose first bytes have been read already: they come again. What is there is read at once,
+/// however little is asked for; nothing is held while there is nothing.
 #[derive(Debug)]
 pub(crate) struct Rewound {
     /// What comes first, and how much of it was taken since.
@@ -35,16 +39,26 @@ impl AsyncRead for Rewound {
         task: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.ahead.is_empty() {
-            return Pin::new(&mut self.stream).poll_read(task, into);
+        let Self { ahead, taken, stream } = &mut *self;
+        if *taken == ahead.len() {
+            ahead.clear();
+            *taken = 0;
+            if into.remaining() >= AHEAD_BYTES / 4 {
+                return Pin::new(stream).poll_read(task, into);
+            }
+            ahead.reserve(AHEAD_BYTES);
+            match pin!(stream.read_buf(ahead)).poll(task) {
+                Poll::Ready(read) => read?,
+                Poll::Pending => {
+                    *ahead = Vec::new();
+                    return Poll::Pending;
+                }
+            };
         }
-        let rest = self.ahead.get(self.taken..).unwrap_or_default();
+        let rest = ahead.get(*taken..).unwrap_or_default();
         let piece = rest.get(..into.remaining()).unwrap_or(rest);
         into.put_slice(piece);
-        self.taken += piece.len();
-        if self.taken == self.ahead.len() {
-            (self.ahead, self.taken) = (Vec::new(), 0);
-        }
+        *taken += piece.len();
         Poll::Ready(Ok(()))
     }
 }
