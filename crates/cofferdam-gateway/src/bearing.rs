@@ -65,7 +65,8 @@ impl Bearing {
         if !self.known.is_empty() && !signed {
             head.headers.retain(|field| !field.is("range") && !field.is("if-range"));
         }
-        if rule.graphql.is_some() || signed || inject.is_some_and(Inject::is_in_body) {
+        let read = rule.graphql.is_some() || !rule.refuse_body.is_empty();
+        if read || signed || inject.is_some_and(Inject::is_in_body) {
             head.headers.retain(|field| !field.is("expect"));
         }
     }

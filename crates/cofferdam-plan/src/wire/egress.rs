@@ -6,7 +6,8 @@ use cofferdam_policy::credentials::{Credential, Inject, Placed, Source};
 use cofferdam_policy::hostname::Name;
 use cofferdam_policy::judge::hosts::{Allowed, Denied, HostRules, Net, Pattern, Protocol};
 use cofferdam_policy::judge::requests::{
-    GitAccess, GraphQl, Inspect, LinePattern, PathPattern, Rate, Repository, Requests,
+    GitAccess, GraphQl, Inspect, LinePattern, MemberPattern, PathPattern, Rate, Repository,
+    Requests,
 };
 use cofferdam_policy::network::{ProxyHost, ProxyProtocol, Published, TrustedFile, UpstreamProxy};
 
@@ -112,6 +113,15 @@ impl Wire for LinePattern {
     }
 }
 
+impl Wire for MemberPattern {
+    fn put(&self, to: &mut Vec<u8>) {
+        self.to_string().put(to);
+    }
+    fn take(from: &mut &[u8]) -> Result<Self, Malformed> {
+        String::take(from)?.parse().map_err(|_| Malformed)
+    }
+}
+
 wire_enum!(Pattern { 0 => Exact(name), 1 => Below(name), 2 => AnyName, 3 => Net(net) });
 wire_enum!(Protocol { 0 => Tls, 1 => Http, 2 => Tcp });
 wire_struct!(Allowed { pattern, ports, protocol, dial, inspect, requests, reason, clause });
@@ -129,6 +139,7 @@ wire_struct!(Requests {
     rate,
     git,
     graphql,
+    refuse_body,
     websocket,
     h2c,
     credential

@@ -20,6 +20,7 @@ const REQUESTS: &str = "[network]\ntrust_ca = ['ca.pem']\n\
     set_headers = { x-b = 'c' }\nmax_request_bytes = '2MiB'\nmax_response_bytes = 5000\nrate = '60/min'\n\
     [[network.allow]]\nhost = 'git.good.test'\ngit = ['o/r:read', 'o/*:write']\n\
     [[network.allow]]\nhost = 'ql.good.test'\ngraphql = 'query'\n\
+    [[network.allow]]\nhost = 'api.good.test'\nrefuse_body = ['mcp_servers', '**.url!=data:*|cid:*']\n\
     [[network.allow]]\nhost = 'ws.good.test'\nwebsocket = true\nquery = []\n\
     [[network.allow]]\nhost = 'clear.good.test'\nports = [80]\nh2c = true\n\
     [[network.allow]]\nhost = 'seen.good.test'\ninspect = 'always'\n\
@@ -37,7 +38,7 @@ fn requests_that_are_judged() {
     let of_network = |row: &&cofferdam_plan::Coverage| row.clause.name.starts_with("network");
     assert_eq!(
         plan.coverage.iter().filter(of_network).count(),
-        14,
+        15,
         "a row each, and one for who believes the session"
     );
     let egress = plan.egress.clone().unwrap();

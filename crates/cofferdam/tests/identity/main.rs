@@ -25,6 +25,7 @@ mod looking;
 mod astray;
 mod bearing;
 mod clients;
+mod fetching;
 mod incident;
 mod lifecycle;
 mod lodging;
