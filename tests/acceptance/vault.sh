@@ -24,7 +24,7 @@ person() {
     else
         echo "not run: real clients as another, ordinary user: what they are is fetched once"
     fi
-    tests "$who" identity bearing astray lifecycle --test-threads=4
+    tests "$who" identity bearing astray lifecycle messages --test-threads=4
     say 4 "$who" $? "C01 C04 C06 C07 C09 C10 C14 C19 C20 S24: each way to bear an identity with its twins, what goes astray, revoked, expired, of another session ($ran tests)"
     tests "$who" identity fetching
     say "4, C03" "$who" $? "C03: an API that is allowed fetches, runs and keeps nothing for its caller ($ran tests)"

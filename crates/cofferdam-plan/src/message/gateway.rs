@@ -256,8 +256,9 @@ pub struct Ended {
 }
 
 /// Stable names of what raises an alarm: somebody tries to carry an identity, or what was planted, where
-/// it has no business.
-pub const ALARMS: [&str; 3] = ["foreign-credential", "stand-in-astray", "canary"];
+/// it has no business, or a host says a secret in a way in which nobody can take it out.
+pub const ALARMS: [&str; 4] =
+    ["foreign-credential", "stand-in-astray", "canary", "secret-in-frames"];
 
 impl Ended {
     /// Whether it raises an alarm.

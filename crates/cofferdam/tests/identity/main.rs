@@ -29,3 +29,4 @@ mod fetching;
 mod incident;
 mod lifecycle;
 mod lodging;
+mod messages;
