@@ -28,6 +28,8 @@ person() {
     say 4 "$who" $? "C01 C04 C06 C07 C09 C10 C14 C19 C20 S24: each way to bear an identity with its twins, what goes astray, revoked, expired, of another session ($ran tests)"
     tests "$who" identity fetching
     say "4, C03" "$who" $? "C03: an API that is allowed fetches, runs and keeps nothing for its caller ($ran tests)"
+    tests "$who" identity masked
+    say "4, C23 C24" "$who" $? "C23 C24: a masked .env shows what stands in, the host gets the real thing; files of the home that hold keys are absent ($ran tests)"
     tests "$who" output
     say "4, output" "$who" $? "T01 T03 T08: what a terminal, a file and a pipe get, canaries, sizes, records that nobody forges ($ran tests)"
     tests "$who" vault

@@ -90,6 +90,8 @@ pub fn compile(policy: &Policy, host: &Host, task: impl Into<Task>) -> Result<Pl
     let mut coverage = cover::rows(policy, &rules, host);
     coverage.extend(held.rows);
     coverage.extend(output::rows(policy));
+    let masked = names::settings(policy, &rules);
+    coverage.extend(names::settings_rows(&masked));
     Ok(Plan {
         build: BUILD.into(),
         wall: "process/native".into(),
@@ -102,6 +104,7 @@ pub fn compile(policy: &Policy, host: &Host, task: impl Into<Task>) -> Result<Pl
             streams,
         },
         coverage,
+        masked,
         rules,
         bounds: held.bounds,
         egress,

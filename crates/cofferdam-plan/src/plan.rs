@@ -28,6 +28,8 @@ pub struct Plan {
     pub coverage: Vec<Coverage>,
     /// What the judge answers inside.
     pub rules: Rules,
+    /// Settings of masked files that show what stands in for a credential: the variables that do.
+    pub masked: Vec<Variable>,
     /// What the engine holds from outside, and watches.
     pub bounds: Bounds,
     /// What the gateway consults; `None` where the network is closed, and then there is no gateway.
@@ -58,12 +60,13 @@ impl Plan {
             let whole = asked.rsplit_once('.').and_then(|(name, _)| known(name));
             whole.is_some() && known(asked).is_none()
         };
-        let environment = &mut whole.workload.environment;
-        environment.retain(|one| one.shown != Shown::StandIn || !lacks(&one.value));
-        for variable in environment {
-            // One that is not known keeps what nobody reads.
-            if let (Shown::StandIn, Some(found)) = (variable.shown, known(&variable.value)) {
-                (variable.value, variable.shown) = (found.to_owned(), Shown::NameOnly);
+        for variables in [&mut whole.workload.environment, &mut whole.masked] {
+            variables.retain(|one| one.shown != Shown::StandIn || !lacks(&one.value));
+            for variable in variables {
+                // One that is not known keeps what nobody reads.
+                if let (Shown::StandIn, Some(found)) = (variable.shown, known(&variable.value)) {
+                    (variable.value, variable.shown) = (found.to_owned(), Shown::NameOnly);
+                }
             }
         }
         whole

@@ -242,7 +242,18 @@ macro_rules! wire_enum {
 mod egress;
 mod names;
 
-wire_struct!(Plan { build, wall, setup, workload, coverage, rules, bounds, egress, output });
+wire_struct!(Plan {
+    build,
+    wall,
+    setup,
+    workload,
+    coverage,
+    rules,
+    masked,
+    bounds,
+    egress,
+    output
+});
 wire_struct!(Output { escapes, escapes_clause, redaction, redaction_clause, most });
 wire_struct!(Most { bytes, clause });
 wire_struct!(Canary { name, text, clause });

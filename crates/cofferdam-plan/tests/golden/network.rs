@@ -1,5 +1,7 @@
 //! Plans of rules about hosts and requests.
 
+use cofferdam_plan::message::StandIn;
+
 use super::*;
 
 /// Names have addresses, ports of their own have sockets on these, and a name of which nothing is left
@@ -44,6 +46,27 @@ fn requests_that_are_judged() {
     let egress = plan.egress.clone().unwrap();
     assert_eq!(wire::decode(&wire::encode(&egress)), Ok(egress), "patterns are whole");
     check("requests", &plan);
+}
+
+/// A setting of a masked file is named like a variable of a credential's, and there is a file that is masked.
+#[test]
+fn settings_of_masked_files() {
+    const BORNE: &str = "[[network.allow]]\nhost = 'api.good.test'\ncredential = 'api'\n\
+        [credentials.api]\nsource = { env = 'X' }\nenv = 'API_KEY'\ninject = { bearer = true }\n";
+    let settings = |text: &str| {
+        let plan = compiled(&document(text), &facts(&ORDINARY, &[]), &host());
+        let made = StandIn { name: "api".into(), value: "stands-in".into() };
+        let whole = plan.completed(|_| Vec::new(), &[made]);
+        assert_eq!(wire::decode(&wire::encode(&whole)).as_ref(), Ok(&whole), "init reads it");
+        assert!(whole.masked.iter().all(|one| one.value == "stands-in"), "{:?}", plan.masked);
+        let said = |row: &&cofferdam_plan::Coverage| row.says.contains("in a masked file");
+        let names: Vec<String> = plan.masked.iter().map(|one| one.name.clone()).collect();
+        (names, plan.coverage.iter().filter(said).count())
+    };
+    let masks = format!("[filesystem]\nmask = ['**/.env']\n{BORNE}");
+    assert_eq!(settings(&masks), (vec!["API_KEY".to_owned()], 1));
+    assert_eq!(settings(BORNE), (Vec::new(), 0), "nothing is masked");
+    assert_eq!(settings("[filesystem]\nmask = ['**/.env']\n"), (Vec::new(), 0), "no credential");
 }
 
 /// A policy that only publishes opens nothing outwards.

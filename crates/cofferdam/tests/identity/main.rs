@@ -29,4 +29,5 @@ mod fetching;
 mod incident;
 mod lifecycle;
 mod lodging;
+mod masked;
 mod messages;
