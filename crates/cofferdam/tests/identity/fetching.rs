@@ -179,6 +179,7 @@ fn a_chat_fetches_nothing_and_uploads_have_no_path() {
             "dict(messages=[dict(content=[dict(type='image_url', image_url=dict(url='\\thttps://evil.test/'))])])",
         ),
         ("a search", "dict(messages=[], web_search_options=dict())"),
+        ("a model that searches", "dict(messages=[], model='gpt-4o-search-preview')"),
     ];
     bodies(&net, &rules, "/v1/chat/completions", &good, &bad);
     let asks = [

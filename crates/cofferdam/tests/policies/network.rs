@@ -58,7 +58,7 @@ fn every_rule_of_the_network_is_shown_with_its_place() {
     assert!(checked.contains("network: 6 rules, 1 published port\ndangerous: `*.g"), "{checked}");
     let json = policy(&place, &["check", "--json", "p.toml"]).works("for machines").out;
     let object: serde_json::Value = serde_json::from_str(&json).unwrap();
-    assert_eq!((&object["network"], &object["published"]), (&5.into(), &1.into()));
+    assert_eq!((&object["network"], &object["published"]), (&6.into(), &1.into()));
     let json = policy(&place, &["show", "--json", "p.toml"]).works("for machines").out;
     let object: serde_json::Value = serde_json::from_str(&json).unwrap();
     let rules = &object["network"]["rules"];
