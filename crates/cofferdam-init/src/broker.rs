@@ -108,7 +108,7 @@ impl Broker {
         let broker = Arc::new(Self {
             listener,
             rules: plan.rules.clone(),
-            masked: plan.masked.clone(),
+            masked: plan.workload.masked.clone(),
             hosts: hosts.unwrap_or_else(nobody),
             made: Made::default(),
             denials: Arc::clone(denials),

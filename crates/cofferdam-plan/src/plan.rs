@@ -28,8 +28,6 @@ pub struct Plan {
     pub coverage: Vec<Coverage>,
     /// What the judge answers inside.
     pub rules: Rules,
-    /// Settings of masked files that show what stands in for a credential: the variables that do.
-    pub masked: Vec<Variable>,
     /// What the engine holds from outside, and watches.
     pub bounds: Bounds,
     /// What the gateway consults; `None` where the network is closed, and then there is no gateway.
@@ -60,7 +58,8 @@ impl Plan {
             let whole = asked.rsplit_once('.').and_then(|(name, _)| known(name));
             whole.is_some() && known(asked).is_none()
         };
-        for variables in [&mut whole.workload.environment, &mut whole.masked] {
+        let Workload { environment, masked, .. } = &mut whole.workload;
+        for variables in [environment, masked] {
             variables.retain(|one| one.shown != Shown::StandIn || !lacks(&one.value));
             for variable in variables {
                 // One that is not known keeps what nobody reads.
@@ -117,6 +116,8 @@ pub struct Workload {
     pub search: Vec<PathBuf>,
     /// The whole environment.
     pub environment: Vec<Variable>,
+    /// Settings of masked files that show what stands in for a credential: the variables that do.
+    pub masked: Vec<Variable>,
     /// Working directory.
     pub directory: PathBuf,
     /// What its standard streams are.

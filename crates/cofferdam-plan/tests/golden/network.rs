@@ -58,9 +58,13 @@ fn settings_of_masked_files() {
         let made = StandIn { name: "api".into(), value: "stands-in".into() };
         let whole = plan.completed(|_| Vec::new(), &[made]);
         assert_eq!(wire::decode(&wire::encode(&whole)).as_ref(), Ok(&whole), "init reads it");
-        assert!(whole.masked.iter().all(|one| one.value == "stands-in"), "{:?}", plan.masked);
+        assert!(
+            whole.workload.masked.iter().all(|one| one.value == "stands-in"),
+            "{:?}",
+            plan.workload.masked
+        );
         let said = |row: &&cofferdam_plan::Coverage| row.says.contains("in a masked file");
-        let names: Vec<String> = plan.masked.iter().map(|one| one.name.clone()).collect();
+        let names: Vec<String> = plan.workload.masked.iter().map(|one| one.name.clone()).collect();
         (names, plan.coverage.iter().filter(said).count())
     };
     let masks = format!("[filesystem]\nmask = ['**/.env']\n{BORNE}");

@@ -119,6 +119,12 @@ impl States {
 }
 
 impl MemberPattern {
+    /// As it was written.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Before the whole value.
     #[must_use]
     pub fn start(&self) -> States {
