@@ -28,8 +28,12 @@ person() {
     say "3, ssh" "$who" $? "ssh and git over ssh against OpenSSH's own host: an agent inside signs, and the key stays outside ($ran tests)"
     tests "$who" identity ssh::another ssh::nothing ssh::replayed ssh::each ssh::a_kept ssh::a_revoked ssh::an_expired ssh::a_key ssh::what ssh::others --test-threads=2
     say "4, agents" "$who" $? "C15 C16 C17: another host, another user, keys to add and locks; the person's own agents, keyrings and helpers of git ($ran tests)"
-    tests "$who" identity bearing astray lifecycle --test-threads=4
+    tests "$who" identity bearing astray lifecycle messages --test-threads=4
     say 4 "$who" $? "C01 C04 C06 C07 C09 C10 C14 C19 C20 S24: each way to bear an identity with its twins, what goes astray, revoked, expired, of another session ($ran tests)"
+    tests "$who" identity fetching
+    say "4, C03" "$who" $? "C03: an API that is allowed fetches, runs and keeps nothing for its caller ($ran tests)"
+    tests "$who" identity masked
+    say "4, C23 C24" "$who" $? "C23 C24: a masked .env shows what stands in, the host gets the real thing; files of the home that hold keys are absent ($ran tests)"
     tests "$who" output
     say "4, output" "$who" $? "T01 T03 T08: what a terminal, a file and a pipe get, canaries, sizes, records that nobody forges ($ran tests)"
     tests "$who" vault

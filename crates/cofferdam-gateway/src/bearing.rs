@@ -23,7 +23,7 @@ use crate::{forms, jsonrules};
 
 pub(crate) mod search;
 
-use search::{Search, Wanted};
+use search::{Messages, Search, Wanted};
 
 /// What one request bears.
 #[derive(Debug, Default)]
@@ -65,7 +65,12 @@ impl Bearing {
         if !self.known.is_empty() && !signed {
             head.headers.retain(|field| !field.is("range") && !field.is("if-range"));
         }
-        if rule.graphql.is_some() || signed || inject.is_some_and(Inject::is_in_body) {
+        // What is compressed with what came before in another message nobody could look through.
+        if self.reads_messages() {
+            head.headers.retain(|field| !field.is_like("sec-websocket-extensions"));
+        }
+        let read = rule.graphql.is_some() || !rule.refuse_body.is_empty();
+        if read || signed || inject.is_some_and(Inject::is_in_body) {
             head.headers.retain(|field| !field.is("expect"));
         }
     }
@@ -85,6 +90,11 @@ impl Bearing {
     /// Whether something is looked for.
     pub(crate) const fn searches(&self) -> bool {
         self.wanted.is_some()
+    }
+
+    /// Whether messages of a WebSocket are read: what goes out is searched, what comes is without secrets.
+    pub(crate) const fn reads_messages(&self) -> bool {
+        self.searches() || !self.known.is_empty()
     }
 
     /// Asks the head of a request, as its rule wants it to go on, and takes away what cannot: what was
@@ -183,6 +193,11 @@ impl Bearing {
     /// It is coded in a way that nobody here can undo.
     pub(crate) fn search(&self, fields: &[Field]) -> Result<Option<Search>, Unread> {
         self.wanted.map(|wanted| Search::new(wanted, fields)).transpose()
+    }
+
+    /// What looks through messages of a WebSocket that go out; nothing where there is nothing to look for.
+    pub(crate) fn messages(&self) -> Option<Messages> {
+        self.wanted.map(Messages::new)
     }
 
     /// Puts the secret where the stand-in is. The head is overwritten when it has gone.

@@ -8,10 +8,14 @@ use crate::bearing::Bearing;
 use crate::bearing::search::Search;
 use crate::fields::Field;
 use crate::graphql::{self, BODY_BYTES_MAX};
+use crate::jsonrules;
 use crate::packets::{Fetch, Push};
 
 /// Longest list of what a push changes, as it is put on record. Letters.
 const SHOWN_MAX: usize = 300;
+
+/// Places of a long body: few are held at once.
+const MEMBERS_PLACES: u32 = 4;
 
 /// A body on its way.
 #[derive(Debug)]
@@ -32,6 +36,8 @@ enum Kind {
     Fetch(Fetch),
     /// GraphQL, which is held until all of it is there.
     Document(Vec<u8>),
+    /// JSON in which something is refused: held likewise.
+    Members(Vec<u8>),
     /// It bears the request's identity: held likewise.
     Bears(Vec<u8>),
 }
@@ -77,7 +83,20 @@ impl Content {
 
     /// Whether nothing goes on before all of it is there.
     pub(crate) const fn holds(&self) -> bool {
-        matches!(self.kind, Kind::Document(_) | Kind::Bears(_))
+        matches!(self.kind, Kind::Document(_) | Kind::Members(_) | Kind::Bears(_))
+    }
+
+    /// Most of it that is held. Bytes.
+    pub(crate) const fn most(&self) -> usize {
+        self.kind.most()
+    }
+
+    /// How many places among those that are held it takes.
+    pub(crate) const fn places(&self) -> u32 {
+        match self.kind {
+            Kind::Members(_) => MEMBERS_PLACES,
+            Kind::Any | Kind::Push(_) | Kind::Fetch(_) | Kind::Document(_) | Kind::Bears(_) => 1,
+        }
     }
 
     /// The bytes that come next, without what frames them. None of them may go on where they are refused.
@@ -92,9 +111,15 @@ impl Content {
     /// All of it is there; what was held, as it goes on: another one where it bears an identity.
     pub(crate) fn end(
         &mut self,
-        request: &Request<'_>,
+        (rule, request): (&Requests, &Request<'_>),
         bearing: &Bearing,
     ) -> Result<Option<Zeroizing<Vec<u8>>>, Unread> {
+        if let Kind::Members(held) | Kind::Bears(held) = &self.kind
+            && !rule.refuse_body.is_empty()
+        {
+            let refused = jsonrules::refuse_of(&rule.refuse_body, request, held);
+            refused.map_err(|fault| (fault.code(), fault.to_string()))?;
+        }
         let borne = match &self.kind {
             Kind::Bears(held) => {
                 let (without, with) = bearing.in_body(held)?;
@@ -103,7 +128,7 @@ impl Content {
                 }
                 Some(with)
             }
-            Kind::Any | Kind::Push(_) | Kind::Fetch(_) | Kind::Document(_) => {
+            Kind::Any | Kind::Push(_) | Kind::Fetch(_) | Kind::Document(_) | Kind::Members(_) => {
                 self.kind.end(request)?;
                 None
             }
@@ -128,6 +153,9 @@ impl Kind {
         if let Some(GraphQl::Query) = rule.graphql {
             return Self::Document(Vec::new());
         }
+        if !rule.refuse_body.is_empty() {
+            return Self::Members(Vec::new());
+        }
         if rule.git.is_empty() || request.method != "POST" {
             return Self::Any;
         }
@@ -144,6 +172,8 @@ impl Kind {
     }
 
     fn feed(&mut self, mut bytes: &[u8]) -> Result<(), Unread> {
+        let most = self.most();
+        let long = if matches!(self, Self::Members(_)) { "json-long" } else { "graphql-long" };
         match self {
             Self::Any => Ok(()),
             Self::Push(push) => loop {
@@ -160,22 +190,33 @@ impl Kind {
                 Ok(_) => Ok(()),
                 Err(fault) => Err((fault.code(), fault.to_string())),
             },
-            Self::Document(held) | Self::Bears(held)
-                if held.len().saturating_add(bytes.len()) > BODY_BYTES_MAX =>
+            Self::Document(held) | Self::Members(held) | Self::Bears(held)
+                if held.len().saturating_add(bytes.len()) > most =>
             {
-                let why = format!("a body that is read whole has at most {BODY_BYTES_MAX} bytes");
-                Err(("graphql-long", why))
+                Err((long, format!("a body that is read whole has at most {most} bytes")))
             }
-            Self::Document(held) | Self::Bears(held) => {
+            Self::Document(held) | Self::Members(held) | Self::Bears(held) => {
                 held.extend_from_slice(bytes);
                 Ok(())
             }
         }
     }
 
+    /// Most of it that is held. Bytes.
+    const fn most(&self) -> usize {
+        match self {
+            Self::Members(_) => jsonrules::BODY_BYTES_MAX,
+            Self::Any | Self::Push(_) | Self::Fetch(_) | Self::Document(_) | Self::Bears(_) => {
+                BODY_BYTES_MAX
+            }
+        }
+    }
+
     fn end(&self, request: &Request<'_>) -> Result<(), Unread> {
         match self {
-            Self::Any | Self::Push(_) | Self::Fetch(_) | Self::Bears(_) => Ok(()),
+            Self::Any | Self::Push(_) | Self::Fetch(_) | Self::Members(_) | Self::Bears(_) => {
+                Ok(())
+            }
             Self::Document(held) => graphql::queries_only(request, held)
                 .map_err(|fault| (fault.code(), fault.to_string())),
         }

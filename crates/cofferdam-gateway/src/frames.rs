@@ -2,7 +2,9 @@
 //!
 //! A connection that has become a WebSocket carries frames and nothing else, so that an upgrade is no
 //! way to a raw tunnel. Nothing is kept and nothing is written anew. One [`Frames`] follows one
-//! direction. What a message says is not read: neither its text nor a `Close`'s code.
+//! direction. What a message says is not read here, but told to who asks.
+
+use std::ops::Range;
 
 /// Longest payload of `Close`, `Ping` and `Pong` (RFC 6455, 5.5). Bytes.
 const CONTROL_BYTES_MAX: u8 = 125;
@@ -32,6 +34,25 @@ pub struct Fed {
     pub taken: usize,
     /// Whether this side has sent its `Close`.
     pub done: bool,
+}
+
+/// What a payload is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Of {
+    /// A message, in one frame or in fragments.
+    Message,
+    /// `Close`, `Ping` or `Pong`: one frame each, also between fragments.
+    Control,
+}
+
+/// What passes, beside what frames it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// These of the bytes are of a payload. Each is masked with the next of these four, round and round;
+    /// with zeros, not at all.
+    Payload(Of, Range<usize>, [u8; 4]),
+    /// A message or a control frame has ended.
+    End(Of),
 }
 
 /// Why bytes are no frames.
@@ -116,6 +137,26 @@ enum State {
     Refused(FrameFault),
 }
 
+impl Kind {
+    const fn of(self) -> Of {
+        match self {
+            Self::Message => Of::Message,
+            Self::Control | Self::Close => Of::Control,
+        }
+    }
+}
+
+impl State {
+    /// What the frame is for in which this is.
+    const fn kind(self) -> Option<Kind> {
+        match self {
+            Self::Second(kind) | Self::Mask(kind, ..) | Self::Payload(kind, _) => Some(kind),
+            Self::Length(..) => Some(Kind::Message),
+            Self::Start | Self::Closed | Self::Refused(_) => None,
+        }
+    }
+}
+
 /// Frames of one direction on their way.
 #[derive(Debug)]
 pub struct Frames {
@@ -124,13 +165,15 @@ pub struct Frames {
     state: State,
     /// Whether a message has begun that has not ended.
     open: bool,
+    /// The next four bytes of the mask.
+    mask: [u8; 4],
 }
 
 impl Frames {
     /// Before the first frame, right after the heads.
     #[must_use]
     pub const fn new(side: Side, deflate: Deflate) -> Self {
-        Self { side, deflate, state: State::Start, open: false }
+        Self { side, deflate, state: State::Start, open: false, mask: [0; 4] }
     }
 
     /// Whether this side has sent its `Close`. The other may go on until its own (RFC 6455, 5.5.1).
@@ -144,23 +187,44 @@ impl Frames {
     /// # Errors
     /// They are none, now and for ever. None of them may be sent.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<Fed, FrameFault> {
+        self.feed_with(bytes, &mut |_| {})
+    }
+
+    /// The same; `hears` is told what they carry, in order.
+    ///
+    /// # Errors
+    /// As [`Frames::feed`].
+    pub fn feed_with(
+        &mut self,
+        bytes: &[u8],
+        hears: &mut dyn FnMut(Part),
+    ) -> Result<Fed, FrameFault> {
         let mut at = 0;
         while let Some(byte) = bytes.get(at).copied() {
+            let before = self.state;
             if let State::Payload(kind, left) = self.state {
-                let rest = u64::try_from(bytes.len() - at).unwrap_or(u64::MAX);
-                let step = left.min(rest);
-                at += usize::try_from(step).unwrap_or(usize::MAX);
-                self.state = payload(kind, left - step);
-                continue;
-            }
-            match self.next(byte) {
-                Ok(state) => self.state = state,
-                Err(fault) => {
-                    self.state = State::Refused(fault);
-                    break;
+                let rest = bytes.len() - at;
+                let step = usize::try_from(left).map_or(rest, |left| left.min(rest));
+                hears(Part::Payload(kind.of(), at..at + step, self.mask));
+                self.mask.rotate_left(step % 4);
+                at += step;
+                self.state = payload(kind, left - u64::try_from(step).unwrap_or(left));
+            } else {
+                match self.next(byte) {
+                    Ok(state) => self.state = state,
+                    Err(fault) => {
+                        self.state = State::Refused(fault);
+                        break;
+                    }
                 }
+                at += 1;
             }
-            at += 1;
+            let ended = matches!(self.state, State::Start | State::Closed);
+            match before.kind().filter(|_| ended) {
+                Some(Kind::Message) if self.open => {}
+                Some(kind) => hears(Part::End(kind.of())),
+                None => {}
+            }
         }
         match self.state {
             State::Refused(fault) => Err(fault),
@@ -206,8 +270,16 @@ impl Frames {
                 }
                 Ok(self.masked(Kind::Message, length))
             }
-            State::Mask(kind, 1, length) => Ok(payload(kind, length)),
-            State::Mask(kind, left, length) => Ok(State::Mask(kind, left - 1, length)),
+            State::Mask(kind, left, length) => {
+                // The last one comes in where the others were.
+                self.mask.rotate_left(1);
+                self.mask[3] = byte;
+                Ok(if left > 1 {
+                    State::Mask(kind, left - 1, length)
+                } else {
+                    payload(kind, length)
+                })
+            }
             State::Payload(kind, left) => Ok(payload(kind, left.saturating_sub(1))),
             State::Closed => Err(FrameFault::AfterClose),
             State::Refused(fault) => Err(fault),
@@ -350,6 +422,46 @@ mod tests {
         ] {
             check((Side::Server, Deflate::Agreed), bytes, want, why);
         }
+    }
+
+    /// What is heard of frames that come in such pieces: each message and control frame as it was meant.
+    fn heard(side: Side, pieces: &[&[u8]]) -> Vec<(Of, Vec<u8>)> {
+        let (mut frames, mut all) = (Frames::new(side, Deflate::None), Vec::new());
+        let (mut message, mut control) = (Vec::new(), Vec::new());
+        for piece in pieces {
+            let mut hears = |part: Part| match part {
+                Part::Payload(of, range, mask) => {
+                    let bytes = piece[range].iter().zip(mask.into_iter().cycle());
+                    let to = if of == Of::Message { &mut message } else { &mut control };
+                    to.extend(bytes.map(|(byte, mask)| byte ^ mask));
+                }
+                Part::End(Of::Message) => all.push((Of::Message, std::mem::take(&mut message))),
+                Part::End(Of::Control) => all.push((Of::Control, std::mem::take(&mut control))),
+            };
+            frames.feed_with(piece, &mut hears).unwrap();
+        }
+        all
+    }
+
+    #[test]
+    fn payloads_are_heard_as_they_were_meant() {
+        let client = b"\x01\x83\x61\x62\x63\x64\x09\x07\x0f\x89\x82\x77\x78\x79\x7a\x07\x11\x80\x86\x41\x42\x43\x44\x2d\x2d\x63\x33\x2e\x30\x82\x80\x65\x66\x67\x68\x88\x80\x69\x6a\x6b\x6c";
+        let want = vec![
+            (Of::Control, b"pi".to_vec()),
+            (Of::Message, [&b"hel"[..], b"lo ", b"wor"].concat()),
+            (Of::Message, Vec::new()),
+            (Of::Control, Vec::new()),
+        ];
+        let whole = heard(Side::Client, &[client]);
+        let text = |all: &[(Of, Vec<u8>)]| -> Vec<(Of, String)> {
+            all.iter().map(|(of, bytes)| (*of, bytes.escape_ascii().to_string())).collect()
+        };
+        assert_eq!(text(&whole), text(&want));
+        let single: Vec<&[u8]> = client.chunks(1).collect();
+        assert_eq!(text(&heard(Side::Client, &single)), text(&want), "byte by byte");
+        let server = b"\x01\x01a\x80\x02bc\x81\x00";
+        let want = [(Of::Message, b"abc".to_vec()), (Of::Message, Vec::new())];
+        assert_eq!(heard(Side::Server, &[server]), want);
     }
 
     #[test]

@@ -77,6 +77,11 @@ fn media(value: &[u8]) -> Result<Media, GraphQlFault> {
     }
 }
 
+/// Whether a value of `Content-Type` is that of JSON in UTF-8, and says nothing else.
+pub(crate) fn is_json(value: &[u8]) -> bool {
+    matches!(media(value), Ok(Media::Json))
+}
+
 fn judge(media: Media, body: &[u8]) -> Result<(), GraphQlFault> {
     let text = || std::str::from_utf8(body).map_err(|_| GraphQlFault::Json);
     match media {

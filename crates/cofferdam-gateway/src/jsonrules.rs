@@ -6,15 +6,50 @@
 //! is read without blanks before it.
 
 mod fault;
-mod pattern;
 mod replace;
 #[cfg(test)]
 mod tests;
 
-pub use self::fault::{JsonFault, PatternFault};
-use self::pattern::States;
-pub use self::pattern::{PARTS_MAX, Pattern};
+use cofferdam_policy::judge::requests::{
+    MemberPattern as Pattern, Request, States, folded, is_same_field,
+};
+
+pub use self::fault::JsonFault;
+use crate::graphql::is_json;
 use crate::json::{self, Json, Odd};
+
+/// Longest body in which something is refused: an API of models takes pictures and whole conversations.
+/// Bytes. It is held until it is judged.
+pub const BODY_BYTES_MAX: usize = 16 << 20;
+/// Most values of such a body: each costs much more memory than its bytes.
+pub const VALUES_MAX: usize = 1 << 20;
+
+/// Whether a request's whole body may go on by what a rule refuses. One without any has nothing in it.
+///
+/// # Errors
+/// The same as of [`refuse`], or it is something else than JSON to some reader.
+pub fn refuse_of(
+    patterns: &[Pattern],
+    request: &Request<'_>,
+    body: &[u8],
+) -> Result<(), JsonFault> {
+    if body.is_empty() {
+        return Ok(());
+    }
+    let of = |wanted: &'static [u8]| {
+        request.headers.iter().filter(move |(name, _)| is_same_field(wanted, name.as_bytes()))
+    };
+    if of(b"content-encoding").next().is_some() {
+        return Err(JsonFault::Coded);
+    }
+    let mut types = of(b"content-type");
+    match (types.next(), types.next()) {
+        (Some((name, value)), None)
+            if name.eq_ignore_ascii_case("content-type") && is_json(value) => {}
+        (_, _) => return Err(JsonFault::Type),
+    }
+    refuse(patterns, body)
+}
 
 /// Whether no pattern finds anything in a body, which is one value of JSON. In time linear in the body for
 /// each pattern.
@@ -23,12 +58,11 @@ use crate::json::{self, Json, Odd};
 /// A pattern finds something, or the body can be read in two ways.
 pub fn refuse(patterns: &[Pattern], body: &[u8]) -> Result<(), JsonFault> {
     let value = read(body)?;
-    for pattern in patterns {
-        if finds(pattern, pattern.start(), &value) {
-            return Err(JsonFault::Found { pattern: pattern.to_string() });
-        }
+    let live: Vec<Live<'_>> = patterns.iter().map(|pattern| (pattern, pattern.start())).collect();
+    match found(&live, &value) {
+        Some(pattern) => Err(JsonFault::Found { pattern: pattern.to_string() }),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Replaces the text of one member, which has to be `expect`, by `with`: the way to it is names of members
@@ -49,11 +83,29 @@ pub fn replace_member(
 
 fn read(body: &[u8]) -> Result<Json, JsonFault> {
     let text = std::str::from_utf8(body).map_err(|_| JsonFault::Syntax)?;
+    if values(text) > VALUES_MAX {
+        return Err(JsonFault::Many);
+    }
     let value = json::read(text).map_err(|odd| match odd {
         Odd::Syntax => JsonFault::Syntax,
         Odd::Twice => JsonFault::Twice,
     })?;
     if has_cut_name(&value) { Err(JsonFault::Name) } else { Ok(value) }
+}
+
+/// At least as many as there are values in a text, if it is JSON: one for each sign that begins or parts them.
+fn values(text: &str) -> usize {
+    let (mut count, mut within, mut escaped) = (1_usize, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = within,
+            b'"' => within = !within,
+            b',' | b'[' | b'{' if !within => count += 1,
+            _ => {}
+        }
+    }
+    count
 }
 
 /// Whether a name holds a byte 0, where some readers end it. As deep as the reader allows.
@@ -67,26 +119,32 @@ fn has_cut_name(value: &Json) -> bool {
     }
 }
 
-/// Whether the pattern, which has come so far, ends at `value` or within. As deep as the reader allows.
-fn finds(pattern: &Pattern, states: States, value: &Json) -> bool {
-    if states.is_empty() {
-        return false;
-    }
+/// A pattern, and how far it has come.
+type Live<'p> = (&'p Pattern, States);
+
+/// The first pattern, of those that have come so far, that ends at `value` or within. As deep as the reader
+/// allows.
+fn found<'p>(live: &[Live<'p>], value: &Json) -> Option<&'p Pattern> {
     let text = match value {
         Json::Text(text) => Some(text.as_str()),
         Json::Null | Json::Other | Json::List(_) | Json::Object(_) => None,
     };
-    if pattern.ends(states, text) {
-        return true;
+    if let Some((pattern, _)) = live.iter().find(|(pattern, states)| pattern.ends(*states, text)) {
+        return Some(pattern);
     }
+    let next = |name: Option<&str>| -> Vec<Live<'p>> {
+        let step = |(pattern, states): &Live<'p>| (*pattern, pattern.step(*states, name));
+        live.iter().map(step).filter(|(_, states)| !states.is_empty()).collect()
+    };
     match value {
-        Json::Null | Json::Text(_) | Json::Other => false,
+        _ if live.is_empty() => None,
+        Json::Null | Json::Text(_) | Json::Other => None,
         Json::List(some) => {
-            let next = pattern.step(states, None);
-            some.iter().any(|one| finds(pattern, next, one))
+            let live = next(None);
+            some.iter().find_map(|one| found(&live, one))
         }
         Json::Object(members) => {
-            members.iter().any(|(name, one)| finds(pattern, pattern.step(states, Some(name)), one))
+            members.iter().find_map(|(name, one)| found(&next(Some(&folded(name))), one))
         }
     }
 }

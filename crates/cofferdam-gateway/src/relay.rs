@@ -24,6 +24,7 @@ use crate::stream::{Rewound, Stream};
 
 mod exchange;
 mod held;
+mod messages;
 mod websocket;
 
 use exchange::{Broken, Exchanged, Fault, Message, exchange};
@@ -297,10 +298,11 @@ impl Served {
                 }
                 Ok(Exchanged::Answered(After::Close)) => break Ok(After::Close),
                 Ok(Exchanged::Tunnel(deflate)) => {
-                    let looks = self.scheme == Scheme::Https || rule.looks();
+                    let looks =
+                        self.scheme == Scheme::Https || rule.looks() || bearing.reads_messages();
                     let frames = looks.then_some(deflate);
                     let revoked = tokio::select! {
-                        () = exchange::tunnel(inside, up, &mut entry, frames) => None,
+                        () = exchange::tunnel(inside, up, &mut entry, (frames, bearing)) => None,
                         denial = gate.revoked(asked, request) => Some(denial),
                         (code, why) = bearing.over() => {
                             Some(Denial::spoken(code, why, &rule.clause))

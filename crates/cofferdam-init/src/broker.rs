@@ -28,7 +28,7 @@ use std::thread::Builder;
 use std::time::Duration;
 
 use cofferdam_plan::message::Operation;
-use cofferdam_plan::model::Clause;
+use cofferdam_plan::model::{Clause, Variable};
 use cofferdam_plan::plan::Plan;
 use cofferdam_plan::{HostRules, Rules};
 use cofferdam_sys::notify::{self, Call};
@@ -51,6 +51,8 @@ const STACK_BYTES: usize = 256 << 10;
 pub(crate) struct Broker {
     listener: OwnedFd,
     rules: Rules,
+    /// Settings of masked files that have a value all the same.
+    masked: Vec<Variable>,
     hosts: HostRules,
     made: Made,
     denials: Arc<Denials>,
@@ -106,6 +108,7 @@ impl Broker {
         let broker = Arc::new(Self {
             listener,
             rules: plan.rules.clone(),
+            masked: plan.workload.masked.clone(),
             hosts: hosts.unwrap_or_else(nobody),
             made: Made::default(),
             denials: Arc::clone(denials),

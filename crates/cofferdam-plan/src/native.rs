@@ -92,6 +92,8 @@ pub fn compile(policy: &Policy, host: &Host, task: impl Into<Task>) -> Result<Pl
     let mut coverage = cover::rows(policy, &rules, host);
     coverage.extend(held.rows);
     coverage.extend(output::rows(policy));
+    let masked = names::settings(policy, &rules);
+    coverage.extend(names::settings_rows(&masked));
     Ok(Plan {
         build: BUILD.into(),
         wall: "process/native".into(),
@@ -100,6 +102,7 @@ pub fn compile(policy: &Policy, host: &Host, task: impl Into<Task>) -> Result<Pl
             command,
             search: search(policy),
             environment: trust::environment(policy, environment(policy, egress.as_ref())),
+            masked,
             directory: policy.cwd.clone(),
             streams,
         },

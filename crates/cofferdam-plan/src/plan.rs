@@ -58,12 +58,14 @@ impl Plan {
             let whole = asked.rsplit_once('.').and_then(|(name, _)| known(name));
             whole.is_some() && known(asked).is_none()
         };
-        let environment = &mut whole.workload.environment;
-        environment.retain(|one| one.shown != Shown::StandIn || !lacks(&one.value));
-        for variable in environment {
-            // One that is not known keeps what nobody reads.
-            if let (Shown::StandIn, Some(found)) = (variable.shown, known(&variable.value)) {
-                (variable.value, variable.shown) = (found.to_owned(), Shown::NameOnly);
+        let Workload { environment, masked, .. } = &mut whole.workload;
+        for variables in [environment, masked] {
+            variables.retain(|one| one.shown != Shown::StandIn || !lacks(&one.value));
+            for variable in variables {
+                // One that is not known keeps what nobody reads.
+                if let (Shown::StandIn, Some(found)) = (variable.shown, known(&variable.value)) {
+                    (variable.value, variable.shown) = (found.to_owned(), Shown::NameOnly);
+                }
             }
         }
         whole
@@ -114,6 +116,8 @@ pub struct Workload {
     pub search: Vec<PathBuf>,
     /// The whole environment.
     pub environment: Vec<Variable>,
+    /// Settings of masked files that show what stands in for a credential: the variables that do.
+    pub masked: Vec<Variable>,
     /// Working directory.
     pub directory: PathBuf,
     /// What its standard streams are.

@@ -82,8 +82,8 @@ const HOSTS: &[(&str, usize)] = &[
     ("maven", 4),
     ("rubygems", 2),
     ("github", 6),
-    ("anthropic", 1),
-    ("openai", 1),
+    ("anthropic", 2),
+    ("openai", 2),
 ];
 
 #[test]
@@ -128,7 +128,7 @@ fn registries_take_the_toolchains_word_back() {
     let names: Vec<&str> = codex.presets.iter().map(|preset| preset.name).collect();
     assert_eq!(names, ["git", "openai", "codex"], "an agent gets its API");
     let rule = codex.presets[1].network.allow.first().unwrap();
-    assert_eq!(rule.clause.to_string(), "network.allow[0] (preset:openai:8)");
+    assert_eq!(rule.clause.to_string(), "network.allow[0] (preset:openai:12)");
 }
 
 #[test]

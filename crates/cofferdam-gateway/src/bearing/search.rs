@@ -1,13 +1,14 @@
 //! What must not go out, looked for in everything that a request carries: what stands in for credentials,
 //! of whatever session, and what a person planted.
 
-use cofferdam_audit::redact::{Finder, Label, NeedleFault, Needles};
+use cofferdam_audit::redact::{Finder, Found, Label, NeedleFault, Needles};
 use cofferdam_policy::credentials::{MARKS, is_marked};
 use cofferdam_policy::output::Canary;
 
 use crate::coding::Decoder;
 use crate::content::Unread;
 use crate::fields::{Field, elements};
+use crate::frames::Of;
 
 /// What a find is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,9 +145,65 @@ impl Search {
     }
 }
 
-fn found(wanted: &Wanted, found: Option<cofferdam_audit::redact::Found>) -> Result<(), Unread> {
+/// Messages of a WebSocket, while they pass: each by itself, however it is cut into frames.
+#[derive(Debug)]
+pub(crate) struct Messages {
+    wanted: &'static Wanted,
+    finder: Finder<'static>,
+    /// The control frame that comes, also in the middle of a message.
+    control: Vec<u8>,
+}
+
+impl Messages {
+    pub(crate) fn new(wanted: &'static Wanted) -> Self {
+        Self { wanted, finder: Finder::new(&wanted.needles), control: Vec::new() }
+    }
+
+    /// The bytes that come next, not masked.
+    ///
+    /// # Errors
+    /// They hold what must not go out: none of them goes on.
+    pub(crate) fn feed(&mut self, of: Of, piece: &[u8]) -> Result<(), Unread> {
+        match of {
+            Of::Message => told(self.wanted, self.finder.feed(piece), MESSAGE),
+            // It has at most 125 bytes.
+            Of::Control => {
+                self.control.extend_from_slice(piece);
+                Ok(())
+            }
+        }
+    }
+
+    /// It has ended.
+    ///
+    /// # Errors
+    /// As of [`Messages::feed`].
+    pub(crate) fn end(&mut self, of: Of) -> Result<(), Unread> {
+        match of {
+            Of::Message => {
+                let last = self.finder.finish();
+                self.finder = Finder::new(&self.wanted.needles);
+                told(self.wanted, last, MESSAGE)
+            }
+            Of::Control => {
+                let looked = self.wanted.look(&self.control, "a control frame of a WebSocket");
+                self.control.clear();
+                looked
+            }
+        }
+    }
+}
+
+/// Where it is found, as it is told.
+const MESSAGE: &str = "a message of a WebSocket";
+
+fn found(wanted: &Wanted, found: Option<Found>) -> Result<(), Unread> {
+    told(wanted, found, "its body")
+}
+
+fn told(wanted: &Wanted, found: Option<Found>, place: &str) -> Result<(), Unread> {
     match found {
-        Some(found) => Err(wanted.told(found.label, "its body")),
+        Some(found) => Err(wanted.told(found.label, place)),
         None => Ok(()),
     }
 }

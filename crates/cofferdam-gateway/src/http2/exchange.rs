@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use bytes::Bytes;
-use cofferdam_policy::judge::requests::Request as Judged;
+use cofferdam_policy::judge::requests::{Request as Judged, Requests};
 use h2::client::{ResponseFuture, SendRequest};
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
@@ -89,7 +89,7 @@ async fn carry<J: Judge>(
             let go_on = head::answer(StatusCode::CONTINUE, &HeaderMap::new());
             drop(respond.send_informational(go_on));
         }
-        match whole(served, (body, content), (asks, most), respond).await {
+        match whole(served, (body, content), (asks, place.requests()), respond).await {
             Ok(held) => held,
             Err(halt) => {
                 return stopped(of_request(halt), &place, respond, Begun::No).map(drop);
@@ -130,13 +130,15 @@ struct Asks<'a> {
 async fn whole<'s, J: Judge>(
     served: &'s Served<J>,
     (mut body, mut content): (RecvStream, Content),
-    (asks, most): (Asks<'_>, Option<u64>),
+    (asks, rule): (Asks<'_>, &Requests),
     respond: &mut SendResponse<Bytes>,
 ) -> Result<(Source<'s>, Option<usize>), Halt> {
     let whole = async {
         // Its permits are never closed.
-        let turn = served.room.whole.acquire().await.ok();
-        flow::collect(&mut body, &mut content, most).await.map(|held| (held, turn))
+        let turn = served.room.whole.acquire_many(content.places()).await.ok();
+        flow::collect(&mut body, &mut content, rule.max_request_bytes)
+            .await
+            .map(|held| (held, turn))
     };
     let held = tokio::select! {
         biased;
@@ -144,7 +146,7 @@ async fn whole<'s, J: Judge>(
         held = timeout(WHOLE_WITHIN, whole) => held.unwrap_or_else(|_| Err(late().into())),
     };
     let ((bytes, trailers), turn) = held?;
-    let other = content.end(asks.request, asks.bearing)?;
+    let other = content.end((rule, asks.request), asks.bearing)?;
     let length = other.as_ref().map(|other| other.len());
     let bytes = other.map_or(bytes, |other| Bytes::copy_from_slice(&other));
     Ok((Source::Whole(bytes, trailers, turn), length))

@@ -1,6 +1,4 @@
-//! Why a body in JSON is refused, and why a pattern is none.
-
-use super::PARTS_MAX;
+//! Why a body in JSON is refused.
 
 /// Why a body does not go on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +14,12 @@ pub enum JsonFault {
         /// The rule's pattern, as it is written there.
         pattern: String,
     },
+    /// It says that it is something else than JSON in UTF-8, nothing, or two things.
+    Type,
+    /// It is coded.
+    Coded,
+    /// Over [`super::VALUES_MAX`] values.
+    Many,
     /// The member that holds the stand-in is not there.
     Absent,
     /// It is no text.
@@ -35,6 +39,9 @@ impl JsonFault {
             Self::Twice => "json-twice",
             Self::Name => "json-name",
             Self::Found { .. } => "json-refused-member",
+            Self::Type => "json-type",
+            Self::Coded => "json-coded",
+            Self::Many => "json-many",
             Self::Absent => "json-absent",
             Self::Kind => "json-kind",
             Self::Other => "json-other",
@@ -52,45 +59,15 @@ impl std::fmt::Display for JsonFault {
             Self::Found { pattern } => {
                 return write!(out, "the body has what the rule refuses: `{pattern}`");
             }
+            Self::Type => {
+                "the rule lets through bodies that say once that they are `application/json`"
+            }
+            Self::Coded => "the body is coded, and the rule asks what is in it",
+            Self::Many => "the JSON has more values than are looked through",
             Self::Absent => "the member that bears the credential is not in the body",
             Self::Kind => "the member that bears the credential is no text",
             Self::Other => "the member that bears the credential is not this session's stand-in",
             Self::Real => "the secret is no text in UTF-8, so JSON cannot bear it",
         })
-    }
-}
-
-/// Why a text is no pattern.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PatternFault {
-    /// An empty name.
-    Empty,
-    /// A `*` within a name or before the end of a value, `**` twice, or `**` at the end with no value.
-    Star,
-    /// Over [`PARTS_MAX`] parts.
-    TooLong,
-}
-
-impl PatternFault {
-    /// Stable name for scripts and the log.
-    #[must_use]
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::Empty => "json-pattern-empty",
-            Self::Star => "json-pattern-star",
-            Self::TooLong => "json-pattern-long",
-        }
-    }
-}
-
-impl std::fmt::Display for PatternFault {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Empty => out.write_str("a name between two dots is empty"),
-            Self::Star => out.write_str(
-                "`*` stands for a whole name, or at the end of a value; `**` is followed by a name or a value",
-            ),
-            Self::TooLong => write!(out, "a pattern has at most {PARTS_MAX} parts"),
-        }
     }
 }

@@ -2,13 +2,13 @@
 
 use std::ops::Range;
 
+use cofferdam_policy::judge::requests::folded;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::JsonFault;
-use super::pattern::folded;
 
 /// What [`super::replace_member`] does; the body was read before.
 pub(super) fn replace(

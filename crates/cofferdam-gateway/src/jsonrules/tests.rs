@@ -1,3 +1,5 @@
+use cofferdam_policy::judge::requests::{MemberFault as PatternFault, PARTS_MAX};
+
 use super::*;
 
 fn asked(pattern: &str, body: &[u8]) -> Result<(), JsonFault> {
@@ -45,6 +47,14 @@ fn patterns_find_what_they_name() {
         ("**.url=http*", r#"{"url":"ht\ntp://a"}"#, r#"{"url":"ht tp://a"}"#, "a line's end in it"),
         ("**=http*", r#"["a",["http:"]]"#, r#"{"http":1}"#, "any text, not a name"),
         ("**=http*", r#""http:""#, r#""ftp:""#, "the whole value"),
+        (
+            "**.type!=a|b*",
+            r#"{"type":"c"}"#,
+            r#"[{"type":"A"},{"type":" bc"},{"type":{}}]"#,
+            "none of these",
+        ),
+        ("type=a|b*", r#"{"type":"bc"}"#, r#"{"type":"ac"}"#, "one of these"),
+        ("a!b", r#"{"a!b":1}"#, r#"{"a":1}"#, "a sign alone"),
         ("a.b=c=d", r#"{"a":{"b":"c=d"}}"#, r#"{"a":{"b":"c"}}"#, "the first sign parts"),
         ("**.b", &deep(60, r#"{"b":1}"#), &deep(60, "1"), "deep"),
         ("\u{fc}", "{\"\\u00fc\":1}", "{\"\u{dc}\":1}", "other letters have their case"),
@@ -124,6 +134,9 @@ fn patterns_are_read_in_one_way() {
         ("***", PatternFault::Star, "three"),
         ("a=*b", PatternFault::Star, "the end of a value"),
         ("a=b**", PatternFault::Star, "two at the end"),
+        ("a!=b|*c", PatternFault::Star, "the end of one of two"),
+        ("!=a", PatternFault::Empty, "no place"),
+        (&"a".repeat(1025), PatternFault::TooLong, "too many bytes"),
         (&long, PatternFault::TooLong, "too long"),
     ] {
         assert_eq!(text.parse::<Pattern>(), Err(want), "{why}: {text}");
@@ -183,4 +196,41 @@ fn one_member_is_replaced_and_nothing_else() {
     assert_eq!(replace_member(br#""S""#, &[], b"S", b"r"), Err(JsonFault::Absent), "no way");
     let odd = replace_member(br#"{"a":"S"}"#, &way("a"), b"S", b"\xff");
     assert_eq!(odd, Err(JsonFault::Real), "a secret that is no text");
+}
+
+#[test]
+fn what_a_request_says_of_its_body_is_asked_too() {
+    let ask = |fields: &[(&str, &[u8])], body: &[u8]| {
+        let (method, path) = ("POST", "/");
+        let request = Request { method, path, query: None, headers: fields, websocket: false };
+        refuse_of(&["a".parse().unwrap()], &request, body)
+    };
+    let json: (&str, &[u8]) = ("Content-Type", b"application/json");
+    let utf8: (&str, &[u8]) = ("content-type", b"Application/JSON; charset=UTF-8");
+    for (fields, body, want, why) in [
+        (&[json][..], &b"{}"[..], Ok(()), "JSON"),
+        (&[utf8], b"{}", Ok(()), "in UTF-8"),
+        (&[], b"", Ok(()), "no body"),
+        (&[("content-type", b"text/plain")], b"", Ok(()), "none of another kind"),
+        (&[json], br#"{"a":1}"#, Err(JsonFault::Found { pattern: "a".into() }), "refused"),
+        (&[], b"{}", Err(JsonFault::Type), "says nothing"),
+        (&[("content-type", b"text/json")], b"{}", Err(JsonFault::Type), "another kind"),
+        (
+            &[("content-type", b"application/json; charset=utf-7")],
+            b"{}",
+            Err(JsonFault::Type),
+            "coded",
+        ),
+        (&[json, utf8], b"{}", Err(JsonFault::Type), "twice"),
+        (&[json, ("Content_Type", b"text/x")], b"{}", Err(JsonFault::Type), "twice, to some"),
+        (&[("Content_Type", b"application/json")], b"{}", Err(JsonFault::Type), "to some alone"),
+        (&[json, ("content-encoding", b"identity")], b"{}", Err(JsonFault::Coded), "packed"),
+        (&[json, ("Content_Encoding", b"gzip")], b"{}", Err(JsonFault::Coded), "packed, to some"),
+    ] {
+        assert_eq!(ask(fields, body), want, "{why}");
+    }
+    let many = format!("[{}1]", "1,".repeat(VALUES_MAX));
+    assert_eq!(ask(&[json], many.as_bytes()), Err(JsonFault::Many));
+    let text = format!("[\"{}\\\",\"]", "[{,".repeat(VALUES_MAX));
+    assert_eq!(ask(&[json], text.as_bytes()), Ok(()), "signs in a text are none");
 }

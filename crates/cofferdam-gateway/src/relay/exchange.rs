@@ -479,16 +479,23 @@ pub(super) async fn tunnel(
     inside: &mut Inside,
     mut up: Up,
     entry: &mut Entry,
-    frames: Option<Deflate>,
+    (frames, bearing): (Option<Deflate>, &Bearing),
 ) {
     let (mut early, mut first) = (std::mem::take(&mut inside.ahead), std::mem::take(&mut up.ahead));
     if let Some(deflate) = frames {
         let ahead = (&mut early, &mut first);
         let (client, host) = (&mut inside.stream, &mut up.stream);
-        let carried = websocket::carry((client, host), ahead, deflate, &entry.tally).await;
-        if let Err(websocket::Ended::Fault(fault)) = carried {
-            let clause = entry.clause().clone();
-            entry.set(&Denial::unreadable(fault.code(), fault.to_string(), &clause));
+        let carried =
+            websocket::carry((client, host), ahead, (deflate, bearing), &entry.tally).await;
+        let clause = entry.clause().clone();
+        match carried {
+            Err(websocket::Ended::Fault(fault)) => {
+                entry.set(&Denial::unreadable(fault.code(), fault.to_string(), &clause));
+            }
+            Err(websocket::Ended::Unread((code, why))) => {
+                entry.set(&Denial::spoken(code, why, &clause));
+            }
+            Ok(()) | Err(websocket::Ended::Gone) => {}
         }
         return;
     }

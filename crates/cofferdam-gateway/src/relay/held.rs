@@ -12,13 +12,9 @@ use crate::body::{Body, Framing};
 use crate::content::{Content, late};
 use crate::fields::{Field, lists};
 use crate::gate::{Gate, Granted};
-use crate::graphql::BODY_BYTES_MAX;
 use crate::head::Head;
 use crate::http2::WHOLE_WITHIN;
 use crate::inside::Inside;
-
-/// Longest body that is held with what frames it: chunks of a byte each are no request of anybody's.
-const HELD_BYTES_MAX: usize = 2 * BODY_BYTES_MAX;
 
 /// One request's body.
 pub(super) struct Held<'a> {
@@ -55,7 +51,12 @@ impl<'a> Held<'a> {
             return Ok(());
         }
         let held = async {
-            let place = gate.room.whole.acquire().await.map_err(|_| Broken::Quiet)?;
+            let place = gate
+                .room
+                .whole
+                .acquire_many(self.content.places())
+                .await
+                .map_err(|_| Broken::Quiet)?;
             self.take_all(inside, (head, request))
                 .await
                 .map(|whole| self.whole = Some((whole, place)))
@@ -78,18 +79,20 @@ impl<'a> Held<'a> {
             inside.stream.flush().await.map_err(|_| Broken::Quiet)?;
         }
         let (mut body, mut whole) = (self.body(head.framing), Vec::new());
+        // With what frames it: chunks of a byte each are no request of anybody's.
+        let longest = self.content.most().saturating_mul(2);
         while !body.is_done() {
             if inside.ahead.is_empty() && !matches!(inside.more().await, Ok(1..)) {
                 return Err(Broken::Quiet);
             }
             let fed = self.feed(&mut body, &inside.ahead)?;
             whole.extend(inside.take(fed));
-            if whole.len() > HELD_BYTES_MAX {
-                let most = u64::try_from(HELD_BYTES_MAX).unwrap_or(u64::MAX);
+            if whole.len() > longest {
+                let most = u64::try_from(longest).unwrap_or(u64::MAX);
                 return Err(Broken::Before(Fault::TooLarge("request-too-large", most)));
             }
         }
-        let other = self.content.end(request, self.bearing);
+        let other = self.content.end((self.rule, request), self.bearing);
         let other = other.map_err(|(code, why)| Broken::Before(Fault::Content(code, why)))?;
         self.length = other.as_ref().map(|other| other.len());
         Ok(other.unwrap_or_else(|| Zeroizing::new(whole)))

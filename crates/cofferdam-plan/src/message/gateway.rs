@@ -260,11 +260,12 @@ pub struct Ended {
 }
 
 /// Stable names of what raises an alarm: somebody tries to carry an identity, or what was planted, where
-/// it has no business.
-pub const ALARMS: [&str; 12] = [
+/// it has no business, or a host says a secret in a way in which nobody can take it out.
+pub const ALARMS: [&str; 13] = [
     "foreign-credential",
     "stand-in-astray",
     "canary",
+    "secret-in-frames",
     // The agent of ssh was asked for more than logins of its users on its hosts.
     "ssh-agent-host",
     "ssh-agent-user",

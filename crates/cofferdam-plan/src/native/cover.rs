@@ -4,7 +4,7 @@ use cofferdam_policy::Rules;
 use cofferdam_policy::facts::Ids;
 use cofferdam_policy::model::{Clause, Grant, Mode, Origin, Ours, Policy};
 
-mod broker;
+pub(super) mod broker;
 mod names;
 mod network;
 mod walls;

@@ -6,9 +6,12 @@ use cofferdam_policy::Rules;
 use cofferdam_policy::facts::Kind;
 use cofferdam_policy::judge::names::Hold;
 use cofferdam_policy::judge::pattern::Meets;
-use cofferdam_policy::model::{Grant, Guarded, Policy};
+use cofferdam_policy::model::{Grant, Guarded, Policy, Shown, Variable};
 
+use super::cover::broker::BROKER;
+use super::cover::row;
 use super::{EMPTY_DIRECTORY, EMPTY_FILE, OWN};
+use crate::coverage::{Coverage, Extent};
 use crate::plan::{Access, Expect, Guard, Idmap, Opening, Step};
 
 /// May be passed, not listed: what leads to a tree that shows again below a hidden directory.
@@ -31,6 +34,22 @@ pub(super) fn home(policy: &Policy, stand_in: bool) -> Option<Opening> {
 pub(super) fn is_settings(rules: &Rules, path: &Path) -> bool {
     let settings = rules.names().iter().filter(|rule| rule.hold == Hold::GitConfig);
     settings.into_iter().any(|rule| rule.pattern.meets(&rule.top, path) == Meets::At)
+}
+
+/// Settings of masked files that show what stands in for a credential: those named like its variables.
+pub(super) fn settings(policy: &Policy, rules: &Rules) -> Vec<Variable> {
+    let masks = rules.names().iter().any(|rule| rule.hold == Hold::Mask);
+    let stands_in = |variable: &&Variable| masks && variable.shown == Shown::StandIn;
+    policy.environment.iter().filter(stands_in).cloned().collect()
+}
+
+/// The same, a row each.
+pub(super) fn settings_rows(settings: &[Variable]) -> impl Iterator<Item = Coverage> {
+    settings.iter().map(|one| {
+        let says = format!("`{}` in a masked file shows what stands in for it", one.name);
+        let open = "a value of several lines is masked as every other".into();
+        row(&one.clause, &says, &[BROKER], Extent::Partly { open })
+    })
 }
 
 /// Trees that show again right below a hidden directory.

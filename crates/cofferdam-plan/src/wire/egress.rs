@@ -6,7 +6,8 @@ use cofferdam_policy::credentials::{Credential, Inject, Logins, Placed, Source, 
 use cofferdam_policy::hostname::Name;
 use cofferdam_policy::judge::hosts::{Allowed, Denied, HostRules, Net, Pattern, Protocol};
 use cofferdam_policy::judge::requests::{
-    GitAccess, GraphQl, Inspect, LinePattern, PathPattern, Rate, Repository, Requests,
+    GitAccess, GraphQl, Inspect, LinePattern, MemberPattern, PathPattern, Rate, Repository,
+    Requests,
 };
 use cofferdam_policy::network::{ProxyHost, ProxyProtocol, Published, TrustedFile, UpstreamProxy};
 
@@ -93,25 +94,24 @@ impl Wire for Net {
     }
 }
 
-/// By its text: what is made of it is made again.
-impl Wire for PathPattern {
-    fn put(&self, to: &mut Vec<u8>) {
-        self.text().to_owned().put(to);
-    }
-    fn take(from: &mut &[u8]) -> Result<Self, Malformed> {
-        Self::parse(&String::take(from)?).map_err(|_| Malformed)
-    }
+/// By their text: what is made of it is made again.
+macro_rules! wire_text {
+    ($name:ident, $parse:expr) => {
+        impl Wire for $name {
+            fn put(&self, to: &mut Vec<u8>) {
+                self.text().to_owned().put(to);
+            }
+            fn take(from: &mut &[u8]) -> Result<Self, Malformed> {
+                let text = String::take(from)?;
+                $parse(text.as_str()).ok_or(Malformed)
+            }
+        }
+    };
 }
 
-impl Wire for LinePattern {
-    fn put(&self, to: &mut Vec<u8>) {
-        self.text().to_owned().put(to);
-    }
-    fn take(from: &mut &[u8]) -> Result<Self, Malformed> {
-        Self::parse(&String::take(from)?).ok_or(Malformed)
-    }
-}
-
+wire_text!(PathPattern, |text| PathPattern::parse(text).ok());
+wire_text!(LinePattern, LinePattern::parse);
+wire_text!(MemberPattern, |text: &str| text.parse().ok());
 wire_enum!(Pattern { 0 => Exact(name), 1 => Below(name), 2 => AnyName, 3 => Net(net) });
 wire_enum!(Protocol { 0 => Tls, 1 => Http, 2 => Tcp });
 wire_struct!(Allowed { pattern, ports, protocol, dial, inspect, requests, reason, clause });
@@ -129,6 +129,7 @@ wire_struct!(Requests {
     rate,
     git,
     graphql,
+    refuse_body,
     websocket,
     h2c,
     credential

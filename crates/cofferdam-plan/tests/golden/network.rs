@@ -1,5 +1,7 @@
 //! Plans of rules about hosts and requests.
 
+use cofferdam_plan::message::StandIn;
+
 use super::*;
 
 /// Names have addresses, ports of their own have sockets on these, and a name of which nothing is left
@@ -20,6 +22,7 @@ const REQUESTS: &str = "[network]\ntrust_ca = ['ca.pem']\n\
     set_headers = { x-b = 'c' }\nmax_request_bytes = '2MiB'\nmax_response_bytes = 5000\nrate = '60/min'\n\
     [[network.allow]]\nhost = 'git.good.test'\ngit = ['o/r:read', 'o/*:write']\n\
     [[network.allow]]\nhost = 'ql.good.test'\ngraphql = 'query'\n\
+    [[network.allow]]\nhost = 'api.good.test'\nrefuse_body = ['mcp_servers', '**.url!=data:*|cid:*']\n\
     [[network.allow]]\nhost = 'ws.good.test'\nwebsocket = true\nquery = []\n\
     [[network.allow]]\nhost = 'clear.good.test'\nports = [80]\nh2c = true\n\
     [[network.allow]]\nhost = 'seen.good.test'\ninspect = 'always'\n\
@@ -37,12 +40,37 @@ fn requests_that_are_judged() {
     let of_network = |row: &&cofferdam_plan::Coverage| row.clause.name.starts_with("network");
     assert_eq!(
         plan.coverage.iter().filter(of_network).count(),
-        14,
+        15,
         "a row each, and one for who believes the session"
     );
     let egress = plan.egress.clone().unwrap();
     assert_eq!(wire::decode(&wire::encode(&egress)), Ok(egress), "patterns are whole");
     check("requests", &plan);
+}
+
+/// A setting of a masked file is named like a variable of a credential's, and there is a file that is masked.
+#[test]
+fn settings_of_masked_files() {
+    const BORNE: &str = "[[network.allow]]\nhost = 'api.good.test'\ncredential = 'api'\n\
+        [credentials.api]\nsource = { env = 'X' }\nenv = 'API_KEY'\ninject = { bearer = true }\n";
+    let settings = |text: &str| {
+        let plan = compiled(&document(text), &facts(&ORDINARY, &[]), &host());
+        let made = StandIn { name: "api".into(), value: "stands-in".into() };
+        let whole = plan.completed(|_| Vec::new(), &[made]);
+        assert_eq!(wire::decode(&wire::encode(&whole)).as_ref(), Ok(&whole), "init reads it");
+        assert!(
+            whole.workload.masked.iter().all(|one| one.value == "stands-in"),
+            "{:?}",
+            plan.workload.masked
+        );
+        let said = |row: &&cofferdam_plan::Coverage| row.says.contains("in a masked file");
+        let names: Vec<String> = plan.workload.masked.iter().map(|one| one.name.clone()).collect();
+        (names, plan.coverage.iter().filter(said).count())
+    };
+    let masks = format!("[filesystem]\nmask = ['**/.env']\n{BORNE}");
+    assert_eq!(settings(&masks), (vec!["API_KEY".to_owned()], 1));
+    assert_eq!(settings(BORNE), (Vec::new(), 0), "nothing is masked");
+    assert_eq!(settings("[filesystem]\nmask = ['**/.env']\n"), (Vec::new(), 0), "no credential");
 }
 
 /// A policy that only publishes opens nothing outwards.

@@ -1,7 +1,7 @@
 //! What can be wrong with what a rule asks of requests: one variant a situation.
 
 use super::network::short;
-use crate::judge::requests::{PathFault, Trick};
+use crate::judge::requests::{MemberFault, PathFault, Trick};
 
 /// One situation.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -52,6 +52,10 @@ pub(crate) enum RequestFault {
     GitTwice { path: String },
     #[error("unknown `graphql`: `{}`", short(asked))]
     GraphQl { asked: String },
+    #[error("`{}` is no pattern: {why}", short(got))]
+    Members { got: String, why: MemberFault },
+    #[error("the pattern `{}` stands there twice", short(got))]
+    MembersTwice { got: String },
 }
 
 impl RequestFault {
@@ -80,6 +84,8 @@ impl RequestFault {
             Self::Git { .. } => "git-repository",
             Self::GitTwice { .. } => "git-twice",
             Self::GraphQl { .. } => "graphql-unknown",
+            Self::Members { .. } => "member-pattern",
+            Self::MembersTwice { .. } => "member-twice",
         }
     }
 
@@ -99,6 +105,9 @@ impl RequestFault {
             Self::NotWith { of: "git", .. } => {
                 "write a rule for each: what git's requests are is known"
             }
+            Self::NotWith { key: "refuse_body", .. } => {
+                "remove one of the two: a document of GraphQL is read as one already"
+            }
             Self::NotWith { .. } => "write a rule for each: what is in a WebSocket is not read",
             Self::H2c => "remove it: within TLS, both sides agree on the version",
             Self::ListEmpty { key } if key.ends_with("git") => {
@@ -109,9 +118,10 @@ impl RequestFault {
                 "write it as it is sent, in capitals, such as `GET`; case counts"
             }
             Self::MethodNever { .. } => "remove it: the gateway refuses such requests by itself",
-            Self::MethodTwice { .. } | Self::HeaderTwice { .. } | Self::GitTwice { .. } => {
-                "name it once"
-            }
+            Self::MethodTwice { .. }
+            | Self::HeaderTwice { .. }
+            | Self::GitTwice { .. }
+            | Self::MembersTwice { .. } => "name it once",
             Self::RequestPath { why, .. } => hint_of_path(*why),
             Self::Query { .. } => {
                 "write one parameter as \"name=value\", with `*` for any letters; \"name=*\""
@@ -130,6 +140,7 @@ impl RequestFault {
                 "write \"owner/name:read\" or \"owner/name:write\"; `*` is any last name"
             }
             Self::GraphQl { .. } => "write `query`: operations that change nothing",
+            Self::Members { .. } => "write it such as \"tools.*.type=web_*\" or \"**.url=http*\"",
         }
     }
 }

@@ -3,6 +3,9 @@
 //! Names of settings stay, so that a program says which one is wrong; what they are set to shows its
 //! length, its lines and its punctuation, and no letter or digit. Where it is not sure that something is
 //! a name, it is a value: in a value of several lines, in a block between marks, in what is no text.
+//! A setting whose value stands in for a credential shows that, where its value ends on its line.
+
+use std::ops::Range;
 
 /// Longest name that is kept. Bytes; a longer one may well be a key itself.
 const NAME_BYTES_MAX: usize = 64;
@@ -26,6 +29,12 @@ enum Inside {
 /// `content` with `x` for its letters and `0` for its digits, but for the names that values have.
 #[must_use]
 pub fn mask(content: &[u8]) -> Vec<u8> {
+    mask_with(content, &|_| None)
+}
+
+/// The same; a setting whose name `known` knows has that value.
+#[must_use]
+pub fn mask_with<'k>(content: &[u8], known: &dyn Fn(&[u8]) -> Option<&'k [u8]>) -> Vec<u8> {
     if content.contains(&0) {
         return content.iter().map(|byte| if *byte == b'\n' { b'\n' } else { b'x' }).collect();
     }
@@ -33,12 +42,48 @@ pub fn mask(content: &[u8]) -> Vec<u8> {
     let mut inside = Inside::Nothing;
     for line in content.split_inclusive(|byte| *byte == b'\n') {
         let (kept, after) = shown(end_cut(line), inside);
+        let is_whole = inside == Inside::Nothing && after == Inside::Nothing;
         inside = after;
         let (name, value) = line.split_at_checked(kept).unwrap_or((&[], line));
         masked.extend_from_slice(name);
-        masked.extend(value.iter().copied().map(letter));
+        let put = if is_whole { known(setting(name)).filter(|put| is_plain(put)) } else { None };
+        let (place, put) = match (put, own(value)) {
+            (Some(put), Some(place)) => (place, put),
+            (_, _) => (0..0, &[][..]),
+        };
+        let (before, behind) = (value.get(..place.start), value.get(place.end..));
+        masked.extend(before.unwrap_or_default().iter().copied().map(letter));
+        masked.extend_from_slice(put);
+        masked.extend(behind.unwrap_or_default().iter().copied().map(letter));
     }
     masked
+}
+
+/// The name in `NAME=`, `NAME:`, `export NAME=` or `"NAME":`.
+fn setting(name: &[u8]) -> &[u8] {
+    let name = name.trim_ascii();
+    let name = name.strip_suffix(b"=").or_else(|| name.strip_suffix(b":")).unwrap_or_default();
+    let name = name.strip_prefix(b"export ").unwrap_or(name).trim_ascii();
+    let inner = name.strip_prefix(b"\"").and_then(|name| name.strip_suffix(b"\""));
+    inner.unwrap_or(name)
+}
+
+/// Where in what follows a name its value stands: between quotes, or up to a blank. None where it is empty.
+fn own(value: &[u8]) -> Option<Range<usize>> {
+    let from = blanks_of(value);
+    let rest = value.get(from..)?;
+    let (from, length) = match rest {
+        [quote @ (b'"' | b'\'' | b'`'), rest @ ..] => {
+            (from + 1, rest.iter().position(|byte| byte == quote)?)
+        }
+        _ => (from, rest.iter().take_while(|byte| !byte.is_ascii_whitespace()).count()),
+    };
+    (length > 0).then_some(from..from + length)
+}
+
+/// Whether a value means the same with quotes around it and without.
+fn is_plain(value: &[u8]) -> bool {
+    value.iter().all(|byte| byte.is_ascii_graphic() && !b"\"'`\\#$".contains(byte))
 }
 
 const fn letter(byte: u8) -> u8 {
@@ -191,6 +236,39 @@ mod tests {
         }
         let long = "k".repeat(NAME_BYTES_MAX + 1);
         check(&format!("{long}=a"), &format!("{}=x", "x".repeat(long.len())), "too long a name");
+    }
+
+    #[test]
+    fn a_setting_of_a_credential_shows_what_stands_in() {
+        let known = |name: &[u8]| -> Option<&[u8]> {
+            match name {
+                b"API_KEY" => Some(b"sk-standin-9"),
+                b"PEM" => Some(b"two\nlines"),
+                _ => None,
+            }
+        };
+        for (content, want, why) in [
+            ("API_KEY=sk-real-abcdef\nB=c1\n", "API_KEY=sk-standin-9\nB=x0\n", "alone"),
+            ("API_KEY = sk-real # note\n", "API_KEY = sk-standin-9 # xxxx\n", "with a comment"),
+            ("export API_KEY='sk-real'\r\n", "export API_KEY='sk-standin-9'\r\n", "for a shell"),
+            ("{\n  \"API_KEY\": \"sk\",\n}", "{\n  \"API_KEY\": \"sk-standin-9\",\n}", "of JSON"),
+            ("  API_KEY: sk-real", "  API_KEY: sk-standin-9", "of YAML"),
+            ("API_KEY=\n", "xxx_xxx=\n", "none to stand in for"),
+            ("API_KEY=\"\"\n", "API_KEY=\"\"\n", "nor between quotes"),
+            ("API_KEY=\"sk\nB=C\"\n", "API_KEY=\"xx\nx=x\"\n", "a value of two lines"),
+            ("API_KEY=a\\\nB=c\n", "API_KEY=x\\\nx=x\n", "one that goes on"),
+            ("API_KEY: |\n  sk\n", "API_KEY: |\n  xx\n", "a block"),
+            (
+                "MY_API_KEY=a\nAPI_KEY2=b\napi_key=c\n",
+                "MY_API_KEY=x\nAPI_KEY2=x\napi_key=x\n",
+                "others",
+            ),
+            ("PEM=key\n", "PEM=xxx\n", "what would not stay a value"),
+            ("API_KEY=a\0", "xxxxxxxxxx", "no text"),
+        ] {
+            let got = mask_with(content.as_bytes(), &known);
+            assert_eq!(String::from_utf8(got).as_deref(), Ok(want), "{content:?}: {why}");
+        }
     }
 
     /// Every value of every setting, in whatever is around it.

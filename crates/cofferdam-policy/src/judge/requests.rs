@@ -2,11 +2,13 @@
 //!
 //! A rule with [`Requests`] is about the inside of a connection: TLS is ended in the gateway for it, and
 //! each request is judged by the bytes that are sent on. Of a body nothing is known here: what a GraphQL
-//! document does, the gateway finds out of a request that a rule with [`Requests::graphql`] allows.
+//! document does, the gateway finds out of a request that a rule with [`Requests::graphql`] allows; so it does
+//! with what a rule with [`Requests::refuse_body`] refuses.
 
 mod dns;
 mod git;
 mod letters;
+mod members;
 mod pattern;
 mod target;
 
@@ -14,6 +16,7 @@ use super::about::About;
 use super::hosts::{Allowed, Decision, Denied, HostRules, Pattern, Protocol, Unwanted};
 use crate::model::Clause;
 use git::Says;
+pub use members::{MEMBERS_BYTES_MAX, MemberFault, MemberPattern, PARTS_MAX, States, folded};
 pub use pattern::{LinePattern, PATTERN_BYTES_MAX, PathFault, PathPattern};
 use target::Target;
 pub use target::{Trick, trick, trick_of_query};
@@ -57,6 +60,8 @@ pub struct Requests {
     pub git: Vec<Repository>,
     /// Only GraphQL, and only such operations.
     pub graphql: Option<GraphQl>,
+    /// The body is one value of JSON in which none of these finds anything.
+    pub refuse_body: Vec<MemberPattern>,
     /// Whether a connection may become a WebSocket.
     pub websocket: bool,
     /// Whether HTTP/2 may be spoken in the clear (RFC 9113, 3.3).

@@ -47,6 +47,7 @@ pub(super) const ALLOW: Table = Table {
         "rate",
         "git",
         "graphql",
+        "refuse_body",
         "websocket",
         "h2c",
         "credential",

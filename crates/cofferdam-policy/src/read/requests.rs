@@ -8,8 +8,8 @@ use crate::credentials::is_name;
 use crate::error::{CredentialFault, PolicyError, RequestFault};
 use crate::judge::hosts::Protocol;
 use crate::judge::requests::{
-    GitAccess, GraphQl, Inspect, LinePattern, PathPattern, Rate, Repository, Requests,
-    is_same_field, trick_of_query,
+    GitAccess, GraphQl, Inspect, LinePattern, MemberPattern, PathPattern, Rate, Repository,
+    Requests, is_same_field, trick_of_query,
 };
 
 /// Keys that are about the inside of a connection.
@@ -25,14 +25,17 @@ const INNER: &[&str] = &[
     "rate",
     "git",
     "graphql",
+    "refuse_body",
     "websocket",
     "h2c",
     "credential",
 ];
 /// What git's requests are is known: nothing else can be asked of them by these.
-const NOT_WITH_GIT: &[&str] = &["methods", "paths", "query", "graphql", "websocket"];
-/// Nobody reads operations in a WebSocket.
-const NOT_WITH_GRAPHQL: &[&str] = &["websocket"];
+const NOT_WITH_GIT: &[&str] = &["methods", "paths", "query", "graphql", "refuse_body", "websocket"];
+/// Nobody reads operations in a WebSocket, and a document is read as such.
+const NOT_WITH_GRAPHQL: &[&str] = &["refuse_body", "websocket"];
+/// Nobody reads JSON in a WebSocket.
+const NOT_WITH_REFUSE_BODY: &[&str] = &["websocket"];
 /// Fields of one connection (RFC 9110, 7.6.1), and those that say where a message goes and where it ends:
 /// the gateway's own.
 const KEPT_HEADERS: &[&str] = &[
@@ -91,6 +94,7 @@ impl Reader<'_> {
             rate: self.rate(table)?,
             git: self.git(table)?,
             graphql: self.graphql(table)?,
+            refuse_body: self.refuse_body(table)?,
             websocket: self.flagged(table, "websocket")?,
             h2c: self.flagged(table, "h2c")?,
             credential: self.borne(table, protocol)?,
@@ -132,7 +136,11 @@ impl Reader<'_> {
             }
             _ => Ok(()),
         }?;
-        for (of, others) in [("git", NOT_WITH_GIT), ("graphql", NOT_WITH_GRAPHQL)] {
+        for (of, others) in [
+            ("git", NOT_WITH_GIT),
+            ("graphql", NOT_WITH_GRAPHQL),
+            ("refuse_body", NOT_WITH_REFUSE_BODY),
+        ] {
             if let (true, Some((key, span))) = (table.contains_key(of), first(others)) {
                 return refuse(RequestFault::NotWith { key, of }, span);
             }
@@ -375,6 +383,22 @@ impl Reader<'_> {
             "query" => Ok(Some(GraphQl::Query)),
             other => Err(self.at(RequestFault::GraphQl { asked: other.into() }, value)),
         }
+    }
+
+    fn refuse_body(&self, table: &DeTable<'_>) -> Result<Vec<MemberPattern>, PolicyError> {
+        let key = "network.allow.refuse_body";
+        let mut patterns: Vec<MemberPattern> = Vec::new();
+        for entry in self.filled(table, key)? {
+            let text = self.text(key, entry)?;
+            let pattern = text
+                .parse::<MemberPattern>()
+                .map_err(|why| self.at(RequestFault::Members { got: text.into(), why }, entry))?;
+            if patterns.contains(&pattern) {
+                return Err(self.at(RequestFault::MembersTwice { got: text.into() }, entry));
+            }
+            patterns.push(pattern);
+        }
+        Ok(patterns)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::judge::hosts::{Allowed, Denied};
 use crate::judge::requests::{
-    GitAccess, GraphQl, Inspect, PathPattern, Rate, Repository, Requests,
+    GitAccess, GraphQl, Inspect, MemberPattern, PathPattern, Rate, Repository, Requests,
 };
 use crate::limits;
 
@@ -22,6 +22,7 @@ pub fn asked(rule: &Allowed, most: usize) -> Vec<String> {
         rate,
         git,
         graphql,
+        refuse_body,
         websocket,
         h2c,
         credential,
@@ -50,6 +51,8 @@ pub fn asked(rule: &Allowed, most: usize) -> Vec<String> {
     all.extend(rate.iter().map(often));
     all.extend(named("git", git.iter().map(repository), most));
     all.extend(graphql.iter().map(|GraphQl::Query| "GraphQL queries".to_owned()));
+    let refused = refuse_body.iter().map(MemberPattern::to_string);
+    all.extend(named("no body with", refused, most));
     all.extend(websocket.then(|| "WebSocket too".to_owned()));
     all.extend(h2c.then(|| "HTTP/2 too".to_owned()));
     all.extend(credential.iter().map(|name| format!("only as `{name}`")));

@@ -92,6 +92,7 @@ fn a_yes_to_a_request_keeps_what_binds_the_host() {
         rate: Some(Rate { requests: 1, seconds: 60 }),
         git: Vec::new(),
         graphql: Some(GraphQl::Query),
+        refuse_body: vec!["tools.*.type=mcp".parse().unwrap()],
         websocket: true,
         h2c: false,
         credential: Some("team".into()),

@@ -254,6 +254,41 @@ pub(super) const CASES: &[Case] = &[
         &[],
     ),
     (
+        "refuse-body-pattern",
+        Some(
+            "version = 1\n[[network.allow]]\nhost = \"a.example.com\"\nrefuse_body = [\"tools.*.type=*fetch\"]\n",
+        ),
+        &[],
+    ),
+    (
+        "refuse-body-empty-name",
+        Some(
+            "version = 1\n[[network.allow]]\nhost = \"a.example.com\"\nrefuse_body = [\"tools..type\"]\n",
+        ),
+        &[],
+    ),
+    (
+        "refuse-body-twice",
+        Some(
+            "version = 1\n[[network.allow]]\nhost = \"a.example.com\"\nrefuse_body = [\"a\", \"a\"]\n",
+        ),
+        &[],
+    ),
+    (
+        "refuse-body-with-graphql",
+        Some(
+            "version = 1\n[[network.allow]]\nhost = \"a.example.com\"\ngraphql = \"query\"\nrefuse_body = [\"a\"]\n",
+        ),
+        &[],
+    ),
+    (
+        "refuse-body-with-websocket",
+        Some(
+            "version = 1\n[[network.allow]]\nhost = \"a.example.com\"\nrefuse_body = [\"a\"]\nwebsocket = true\n",
+        ),
+        &[],
+    ),
+    (
         "websocket-word",
         Some("version = 1\n[[network.allow]]\nhost = \"a.example.com\"\nwebsocket = \"yes\"\n"),
         &[],

@@ -9,7 +9,7 @@ use super::support::{Place, Ran, finish, programs};
 use super::{policy, shows};
 
 const POLICY: &str = r#"version = 1
-extends = ["preset:openai"]
+extends = ["preset:rubygems"]
 [network]
 upstream_proxy = "http://localhost:3128"
 publish = ["3000:8080"]
@@ -45,7 +45,8 @@ fn every_rule_of_the_network_is_shown_with_its_place() {
              network.allow[1] (p.toml:8)",
             "  allow       http       [2001:db8::/32]:80   network.allow[2] (p.toml:9)",
             "  allow       tls        *.github.io:443   network.allow[3] (p.toml:10)",
-            "  allow       tls        api.openai.com:443   network.allow[0] (preset:openai:8)",
+            "  allow       tls        rubygems.org:443   network.allow[0] (preset:rubygems:8)",
+            "  allow       tls        index.rubygems.org:443   network.allow[1] (preset:rubygems:12)",
             "  deny        always     evil.xn--bcher-kva.test, every port   \
              network.deny[0] (p.toml:12)",
             "  deny        always     good.test:80,443   network.deny[1] (p.toml:12)",
@@ -54,10 +55,10 @@ fn every_rule_of_the_network_is_shown_with_its_place() {
         ]
     );
     let checked = policy(&place, &["check", "p.toml"]).works("check").out;
-    assert!(checked.contains("network: 5 rules, 1 published port\ndangerous: `*.g"), "{checked}");
+    assert!(checked.contains("network: 6 rules, 1 published port\ndangerous: `*.g"), "{checked}");
     let json = policy(&place, &["check", "--json", "p.toml"]).works("for machines").out;
     let object: serde_json::Value = serde_json::from_str(&json).unwrap();
-    assert_eq!((&object["network"], &object["published"]), (&5.into(), &1.into()));
+    assert_eq!((&object["network"], &object["published"]), (&6.into(), &1.into()));
     let json = policy(&place, &["show", "--json", "p.toml"]).works("for machines").out;
     let object: serde_json::Value = serde_json::from_str(&json).unwrap();
     let rules = &object["network"]["rules"];
@@ -113,7 +114,11 @@ fn flags_add_and_none_takes_all_away() {
         .iter()
         .filter_map(|rule| rule["clause"]["file"].as_str())
         .collect();
-    assert_eq!(clauses, ["command line", "command line", "preset:openai"], "the first that holds");
+    assert_eq!(
+        clauses,
+        ["command line", "command line", "preset:openai", "preset:openai"],
+        "the first that holds"
+    );
     assert_eq!(open["network"]["publish"][0]["outside"], "127.0.0.1:3000");
 }
 

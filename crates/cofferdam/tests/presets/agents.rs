@@ -35,6 +35,7 @@ fn codex_finds_its_settings() {
     let config: toml::Table = config.parse().unwrap_or_else(|error| panic!("{error}: {config}"));
     assert_eq!(config["sandbox_mode"].as_str(), Some("danger-full-access"));
     assert_eq!(config["check_for_update_on_startup"].as_bool(), Some(false));
+    assert_eq!(config["web_search"].as_str(), Some("disabled"), "what the rule refuses");
     bench.inside(&[], "ls ~/.codex").fails(&["No such file"], "without the preset");
     assert_eq!(bench.place.read("home/.codex/config.toml"), "model = \"of-the-person\"\n");
 }

@@ -10,7 +10,7 @@ use cofferdam_policy::model::Clause;
 use super::{Coverage, Extent, row};
 
 /// How the broker holds whatever it holds.
-pub(super) const BROKER: &str = "the broker: names are judged per operation";
+pub(in crate::native) const BROKER: &str = "the broker: names are judged per operation";
 /// The second wall.
 const MOUNTS: &str = "read-only mounts over what is there";
 /// What of a hidden name is open.

@@ -1,5 +1,6 @@
 //! Answers of HTTP/1.1 that take a while, or that say more than an answer: `/sink` (how much came, and
-//! its SHA-256), `/pattern/BYTES`, `/events`, `/trailers`, `/hints`, `/ws` (a WebSocket).
+//! its SHA-256), `/pattern/BYTES`, `/events`, `/trailers`, `/hints`, `/ws` (a WebSocket; `/ws-told`
+//! says the request's key first, `/ws-deflate` agrees to compress, `/ws-deflates` unasked), `/ws-heard` (what WebSockets were told).
 
 use std::io::{Read, Result, Write};
 use std::time::Duration;
@@ -49,11 +50,25 @@ pub fn serve(request: &Request, from: &mut impl Read, to: &mut impl Write) -> Re
             std::thread::sleep(Duration::from_millis(50));
             whole(to, "200 OK", "text/plain", b"hinted\n")?;
         }
-        "/ws" => {
+        "/ws-heard" => whole(to, "200 OK", "text/plain", &websocket::heard())?,
+        "/ws" | "/ws-told" | "/ws-deflate" | "/ws-deflates" => {
             let key = header(&request.head, "sec-websocket-key").next().unwrap_or_default();
             let accept = websocket::accept(key);
             let head = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept";
-            write!(to, "HTTP/1.1 101 Switching Protocols\r\n{head}: {accept}\r\n\r\n")?;
+            // One agrees to what is offered, one also to what nobody did.
+            let offered = header(&request.head, "sec-websocket-extensions").next().is_some();
+            let agrees = match (path, offered) {
+                ("/ws-deflate", true) | ("/ws-deflates", _) => {
+                    "\r\nSec-WebSocket-Extensions: permessage-deflate"
+                }
+                (_, _) => "",
+            };
+            write!(to, "HTTP/1.1 101 Switching Protocols\r\n{head}: {accept}{agrees}\r\n\r\n")?;
+            if path == "/ws-told" {
+                let how = request.target.split_once('?').map_or("", |(_, how)| how);
+                let told = header(&request.head, "x-api-key").next().unwrap_or_default();
+                websocket::tell(told.as_bytes(), how, to)?;
+            }
             websocket::serve(from, to)?;
             return Ok(Some(Then::Close));
         }
