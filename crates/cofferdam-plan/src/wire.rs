@@ -12,7 +12,7 @@ use cofferdam_policy::output::Canary;
 
 use crate::content::Content;
 use crate::coverage::{Coverage, Extent};
-use crate::message::{Believed, Ended, FromGateway, Lent, Order, Report, ToGateway, Way, Went};
+use crate::message::{Order, Report};
 use crate::plan::{
     Access, Argument, Aside, Bounds, Carrier, Escapes, Expect, Guard, Idmap, Most, Opening, Output,
     Plan, Redaction, Resource, Spaces, Step, Streams, Workload,
@@ -240,6 +240,8 @@ macro_rules! wire_enum {
 }
 
 mod egress;
+#[path = "message/wire.rs"]
+mod message;
 mod names;
 
 wire_struct!(Plan { build, wall, setup, workload, coverage, rules, bounds, egress, output });
@@ -342,51 +344,5 @@ wire_enum!(Report {
     8 => Sockets,
     9 => Denied(denied),
     10 => Agent,
-});
-wire_struct!(Ended {
-    way,
-    host,
-    port,
-    protocol,
-    address,
-    clause,
-    verdict,
-    why,
-    fix,
-    sent,
-    received,
-    duration_ms,
-    times,
-    request
-});
-wire_enum!(Way { 0 => Direct, 1 => Proxy, 2 => Socks, 3 => Lookup, 4 => Published, 5 => Agent });
-wire_enum!(Went { 0 => Allowed, 1 => Denied { code }, 2 => Failed { code } });
-wire_enum!(FromGateway {
-    0 => Ready { build },
-    1 => Failed { doing, errno },
-    2 => Begun { count },
-    3 => Ended(ended),
-    4 => Waits,
-    5 => Counted(ended),
-    6 => Authority { certificate },
-    7 => Applied { generation },
-    8 => Asks(question),
-    9 => AsksNoMore { id },
-    10 => StandIns { made },
-    11 => Lacks(lacking),
-    12 => Unread { name, code },
-});
-wire_struct!(Believed { system, named });
-wire_struct!(Lent { secrets, variables, vault, passphrase });
-wire_enum!(ToGateway {
-    0 => Egress { user },
-    1 => Sockets,
-    2 => Room { places },
-    3 => Finish,
-    4 => Rules { generation },
-    5 => Answer { id, allowed },
-    6 => Revoke { name },
-    7 => Rotate { name },
-    8 => Agent,
 });
 wire_enum!(Order { 0 => Go, 1 => Signal { number }, 2 => Foreground });

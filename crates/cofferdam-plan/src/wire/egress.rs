@@ -13,7 +13,6 @@ use cofferdam_policy::network::{ProxyHost, ProxyProtocol, Published, TrustedFile
 
 use super::{Malformed, Wire};
 use crate::egress::{Assigned, Door, Egress, Family, Serves, Socket};
-use crate::message::{HttpVersion, Lacking, Question, Requested, StandIn};
 
 impl Wire for u16 {
     fn put(&self, to: &mut Vec<u8>) {
@@ -150,11 +149,6 @@ wire_struct!(Repository { path, access });
 wire_enum!(GitAccess { 0 => Read, 1 => Write });
 wire_enum!(GraphQl { 0 => Query });
 wire_struct!(TrustedFile { path, clause });
-wire_struct!(Requested { version, method, path, status });
-wire_enum!(HttpVersion { 0 => Http10, 1 => Http11, 2 => Http2 });
-wire_struct!(StandIn { name, value });
-wire_struct!(Lacking { name, clause, code, why, fix });
-wire_struct!(Question { id, host, port, protocol, method, path });
 wire_struct!(HostRules { allow, deny, base });
 wire_enum!(ProxyProtocol { 0 => Http, 1 => Socks5 });
 wire_enum!(ProxyHost { 0 => Name(name), 1 => Address(address) });
