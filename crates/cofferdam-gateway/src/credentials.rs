@@ -3,14 +3,17 @@
 //! Secrets are read before the gateway is confined, and exist nowhere else. They are borne by requests of
 //! the rules that name them, over TLS that was verified, and by nothing else.
 
-use std::cell::{Cell, OnceCell, RefCell};
+mod exchange;
+mod held;
+
+use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::AsFd as _;
 use std::rc::Rc;
 use std::{fmt, io};
 
-use cofferdam_plan::message::{Lacking, Lent, StandIn};
-use cofferdam_policy::credentials::{Credential, Inject, SECRET_BYTES_MIN as PART_MIN, Source};
+use cofferdam_plan::message::{FromGateway, Lacking, Lent, StandIn};
+use cofferdam_policy::credentials::{Credential, SECRET_BYTES_MIN as PART_MIN, Source};
 use cofferdam_policy::judge::hosts::Host;
 use cofferdam_policy::model::Clause;
 use cofferdam_policy::output::Canary;
@@ -21,11 +24,17 @@ use tokio::sync::{Mutex, watch};
 use tokio::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
+use self::exchange::Keeper;
+pub(crate) use self::exchange::{ANSWER_BYTES_MAX, long};
+pub(crate) use self::held::{Held, Worthless};
 use crate::bearing::search::Wanted;
 use crate::scrub::{Pairs, ScrubFault};
 use crate::stand_in;
 use crate::vault::reader::{self, Reader};
 use crate::vault::{Secret, Sources, Vault};
+
+/// Who tells the engine.
+type Tells = Box<dyn Fn(&FromGateway)>;
 
 /// All of a session.
 pub(crate) struct Credentials {
@@ -46,82 +55,15 @@ pub(crate) struct Credentials {
     heard: OnceCell<(Reader, UnixStream)>,
     /// One question at a time.
     asks: Mutex<()>,
-}
-
-/// One of them.
-pub(crate) struct Held {
-    credential: Credential,
-    secret: RefCell<Rc<Secret>>,
-    /// Those that it was before.
-    past: RefCell<Vec<Rc<Secret>>>,
-    stand_in: String,
-    /// Until then it is worth something.
-    until: Option<Instant>,
-    revoked: Cell<bool>,
-}
-
-/// Why a credential is worth nothing any more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Worthless {
-    /// Somebody has revoked it.
-    Revoked,
-    /// Its time is over.
-    Expired,
+    /// Who keeps what answers bring.
+    keeper: Keeper,
+    /// Tells the engine.
+    tells: OnceCell<Tells>,
 }
 
 impl fmt::Debug for Credentials {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{} credentials", self.held.len())
-    }
-}
-
-impl fmt::Debug for Held {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "Held({})", self.credential.name)
-    }
-}
-
-impl Held {
-    pub(crate) fn name(&self) -> &str {
-        &self.credential.name
-    }
-
-    pub(crate) const fn credential(&self) -> &Credential {
-        &self.credential
-    }
-
-    pub(crate) fn stand_in(&self) -> &str {
-        &self.stand_in
-    }
-
-    /// Whether requests are signed with it.
-    pub(crate) const fn is_signed(&self) -> bool {
-        matches!(self.credential.inject, Inject::SigV4 { .. })
-    }
-
-    /// What stands in for it, or for each of its parts where the sandbox has them apart.
-    fn stand_ins(&self) -> impl Iterator<Item = &str> {
-        let parts = if self.is_signed() { 3 } else { 1 };
-        self.stand_in.splitn(parts, ':').filter(|part| part.len() >= PART_MIN)
-    }
-
-    /// The secret as it is now.
-    pub(crate) fn secret(&self) -> Rc<Secret> {
-        Rc::clone(&self.secret.borrow())
-    }
-
-    /// All that it was in this session.
-    fn secrets(&self) -> Vec<Rc<Secret>> {
-        let past = self.past.borrow();
-        past.iter().cloned().chain([self.secret()]).collect()
-    }
-
-    /// Whether it is worth nothing, and why.
-    pub(crate) fn worthless(&self) -> Option<Worthless> {
-        if self.revoked.get() {
-            return Some(Worthless::Revoked);
-        }
-        self.until.filter(|until| *until <= Instant::now()).map(|_| Worthless::Expired)
     }
 }
 
@@ -133,7 +75,7 @@ impl Credentials {
         lent: Lent,
     ) -> Result<Self, Box<Lacking>> {
         let mut held = Vec::new();
-        let reads = |one: &Credential| !matches!(one.source, Source::Env(_));
+        let reads = |one: &Credential| !matches!(one.source, Source::Env(_) | Source::OAuth);
         let reader = match wanted.iter().find(|one| reads(one)) {
             Some(first) => Some(reader::spawn(wanted, &lent).map_err(|error| {
                 let (name, clause) = (first.name.clone(), first.clause.clone());
@@ -144,6 +86,7 @@ impl Credentials {
             None => None,
         };
         let Lent { secrets, variables, vault } = lent;
+        let keeper = Keeper::spawn(wanted, &vault)?;
         let secrets: Vec<_> =
             secrets.into_iter().map(|(name, value)| (name, Zeroizing::new(value))).collect();
         let value = |name: &str| {
@@ -157,22 +100,22 @@ impl Credentials {
                 let (name, clause) = (credential.name.clone(), credential.clause.clone());
                 Box::new(Lacking { name, clause, code: code.into(), why, fix })
             };
-            let secret = sources.read(&credential.source, &credential.member);
-            let secret = secret.map_err(|fault| lacks(fault.code(), fault.what(), fault.hint()))?;
-            let stand_in = made_for(&secret).map_err(|(code, why)| {
-                lacks(code, why, "give it another secret: cofferdam vault set".into())
-            })?;
             let until = credential.expires.map(|secs| Instant::now() + Duration::from_secs(secs));
-            held.push(Rc::new(Held {
-                credential: credential.clone(),
-                secret: RefCell::new(Rc::new(secret)),
-                past: RefCell::default(),
-                stand_in,
-                until,
-                revoked: Cell::new(false),
-            }));
+            let one = Held::new(credential.clone(), until);
+            // What an answer brings, nobody has yet.
+            if credential.source != Source::OAuth {
+                let secret = sources.read(&credential.source, &credential.member);
+                let secret =
+                    secret.map_err(|fault| lacks(fault.code(), fault.what(), fault.hint()))?;
+                let stand_in = made_for(&secret).map_err(|(code, why)| {
+                    lacks(code, why, "give it another secret: cofferdam vault set".into())
+                })?;
+                one.take(secret, stand_in.into());
+            }
+            held.push(Rc::new(one));
         }
-        let stand_ins = held.iter().flat_map(|one| one.stand_ins().map(|part| (one.name(), part)));
+        let stand_ins: Vec<(String, String)> = held.iter().flat_map(|one| one.parts()).collect();
+        let stand_ins = stand_ins.iter().map(|(name, part)| (name.as_str(), part.as_str()));
         let wanted = Wanted::new(stand_ins, canaries).map_err(|fault| {
             let (name, clause) = (String::new(), Clause::built_in("canary"));
             let (code, why) = (fault.code().into(), fault.to_string());
@@ -187,16 +130,17 @@ impl Credentials {
         let changed = watch::Sender::new(());
         let (pairs, told) = (RefCell::default(), RefCell::default());
         let (reader, heard, asks) = (RefCell::new(reader), OnceCell::new(), Mutex::new(()));
-        Ok(Self { held, by_name, wanted, changed, told, pairs, reader, heard, asks })
+        let tells = OnceCell::new();
+        Ok(Self { held, by_name, wanted, changed, told, pairs, reader, heard, asks, keeper, tells })
     }
 
     /// What the sandbox gets.
     pub(crate) fn stand_ins(&self) -> Vec<StandIn> {
-        let one = |held: &Rc<Held>| StandIn {
-            name: held.credential.name.clone(),
-            value: held.stand_in.clone(),
+        let one = |held: &Rc<Held>| {
+            let value = held.stand_in()?.to_string();
+            Some(StandIn { name: held.name().to_owned(), value })
         };
-        self.held.iter().map(one).collect()
+        self.held.iter().filter_map(one).collect()
     }
 
     pub(crate) fn named(&self, name: &str) -> Option<Rc<Held>> {
@@ -215,7 +159,12 @@ impl Credentials {
             return Vec::new();
         }
         let names = told.entry(host.clone()).or_default();
-        names.extend(bound.map(str::to_owned));
+        for name in bound {
+            // Who gives tokens out knows them.
+            let oauth = self.by_name.get(name).and_then(|held| held.credential().oauth.as_ref());
+            names.extend(oauth.into_iter().flat_map(|oauth| oauth.names()).map(|row| row.1.into()));
+            names.insert(name.to_owned());
+        }
         names.iter().filter_map(|name| self.named(name)).collect()
     }
 
@@ -234,13 +183,13 @@ impl Credentials {
             return Ok(pairs.clone());
         }
         // A host may say one that was before.
-        let all = known.iter().flat_map(|held| {
-            held.secrets().into_iter().map(move |secret| (Rc::clone(held), secret))
-        });
-        let all: Vec<(Rc<Held>, Rc<Secret>)> = all.collect();
+        let all: Vec<_> = known
+            .iter()
+            .flat_map(|held| held.all().into_iter().map(move |one| (held, one)))
+            .collect();
         let mut rows: Vec<(&[u8], Vec<u8>)> = Vec::new();
-        for (held, secret) in &all {
-            let (real, own) = (secret.expose(), held.stand_in());
+        for (held, token) in &all {
+            let (real, own) = (token.secret.expose(), token.stand_in.as_ref());
             rows.push((real, as_long(own, real.len())));
             // Of a key of Amazon's a host knows the parts, but for its name, which is no secret.
             let parts = real.splitn(3, |byte| *byte == b':').skip(1);
@@ -254,10 +203,16 @@ impl Credentials {
         Ok(pairs)
     }
 
+    /// Whom this tells what the engine is to hear.
+    pub(crate) fn tell_by(&self, tells: impl Fn(&FromGateway) + 'static) {
+        // Set once.
+        drop(self.tells.set(Box::new(tells)));
+    }
+
     /// From here on it is worth nothing.
     pub(crate) fn revoke(&self, name: &str) {
         if let Some(held) = self.named(name) {
-            held.revoked.set(true);
+            held.revoke();
             self.changed.send_replace(());
         }
     }
@@ -271,7 +226,7 @@ impl Credentials {
             // Set once.
             drop(self.heard.set((reader, UnixStream::from_std(bell)?)));
         }
-        Ok(())
+        self.keeper.hear()
     }
 
     /// Has the secret read again from where it comes. What stands in for it stays; where there is none
@@ -289,9 +244,9 @@ impl Credentials {
             });
             heard.await.map_err(gone)??
         };
-        made_for(&secret).map_err(|(code, _)| code.to_owned())?;
-        let before = held.secret.replace(Rc::new(secret));
-        held.past.borrow_mut().push(before);
+        let made = made_for(&secret).map_err(|(code, _)| code.to_owned())?;
+        let kept = held.stand_in().unwrap_or_else(|| made.into());
+        held.take(secret, kept);
         self.pairs.borrow_mut().clear();
         Ok(())
     }
@@ -308,7 +263,7 @@ impl Credentials {
                     std::future::pending::<()>().await;
                 }
             };
-            match held.until {
+            match held.until() {
                 None => changed.await,
                 Some(until) => tokio::select! {
                     () = changed => {}

@@ -38,6 +38,7 @@ mod inside;
 mod inspect;
 mod json;
 pub mod jsonrules;
+mod oauth;
 pub mod packets;
 mod percent;
 mod proxy;
@@ -303,6 +304,12 @@ fn run(engine: OwnedFd, prepared: Prepared) -> Result<(), Failed> {
             room: Rc::default(),
         })
     };
+    let tells = Rc::downgrade(&gate);
+    gate.credentials.tell_by(move |message| {
+        if let Some(gate) = tells.upgrade() {
+            gate.ledger.send(message);
+        }
+    });
     let served = local.block_on(&tokio, async {
         doors::open(&gate, doors).doing("hear on the sockets")?;
         published::open(&gate, published).doing("hear on published ports")?;

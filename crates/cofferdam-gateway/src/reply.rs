@@ -70,6 +70,12 @@ pub(crate) fn is_of_body(field: &Field) -> bool {
     OF_BODY.iter().any(|name| field.is(name))
 }
 
+/// The same of the answer to a request for tokens, which is written anew. A cookie of who gives tokens out may
+/// be an identity, and no program needs one there.
+pub(crate) fn is_of_tokens(field: &Field) -> bool {
+    is_of_body(field) || field.is("set-cookie") || field.is("set-cookie2")
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Write as _;

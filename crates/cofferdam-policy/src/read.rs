@@ -82,6 +82,7 @@ const TABLES: &[&Table] = &[
     &credentials::SOURCE,
     &credentials::INJECT,
     &credentials::SIGV4,
+    &credentials::OAUTH,
     &output::OUTPUT,
 ];
 

@@ -81,6 +81,7 @@ impl<'a> Sources<'a> {
                 (self.variables)(name)
                     .ok_or_else(|| VaultError::NoVariable { name: name.clone() })?,
             ),
+            Source::OAuth => return Err(VaultError::Unkept),
             Source::File(path) => Raw::Bytes(file(path)?),
             Source::Command(words) => {
                 let bounds = (SOURCE_BYTES_MAX, COMMAND_WITHIN);

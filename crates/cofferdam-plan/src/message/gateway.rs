@@ -154,6 +154,13 @@ pub enum FromGateway {
         /// Stable name of the reason.
         code: String,
     },
+    /// An answer to a request that bore this credential has brought other tokens: they hold.
+    Refreshed {
+        /// The credential's name.
+        name: String,
+        /// Where they are kept: `vault`, `memory`, or the code of why the vault has not got them.
+        kept: String,
+    },
     /// [`ToGateway::Rules`] hold from here on.
     Applied {
         /// Their number.

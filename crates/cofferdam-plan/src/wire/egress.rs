@@ -2,7 +2,7 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use cofferdam_policy::credentials::{Credential, Inject, Placed, Source};
+use cofferdam_policy::credentials::{Credential, Inject, OAuth, Placed, Source};
 use cofferdam_policy::hostname::Name;
 use cofferdam_policy::judge::hosts::{Allowed, Denied, HostRules, Net, Pattern, Protocol};
 use cofferdam_policy::judge::requests::{
@@ -133,13 +133,15 @@ wire_struct!(Requests {
     h2c,
     credential
 });
-wire_struct!(Credential { name, source, member, inject, env, files, expires, clause });
+wire_struct!(Credential { name, source, member, inject, env, files, expires, oauth, clause });
+wire_struct!(OAuth { access_token, refresh_token, id_token });
 wire_enum!(Source {
     0 => Vault(name),
     1 => Keychain(name),
     2 => Env(name),
     3 => File(path),
-    4 => Command(words)
+    4 => Command(words),
+    5 => OAuth
 });
 wire_struct!(Placed { path, content });
 wire_struct!(Rate { requests, seconds });

@@ -52,6 +52,19 @@ pub(crate) enum CredentialFault {
     FileTwice { path: PathBuf },
     #[error("the sandbox can read {}, where the secret is", path.display())]
     InView { path: PathBuf },
+    // Tokens.
+    #[error("tokens are asked for in another way")]
+    Grant,
+    #[error("two tokens of one answer are two secrets")]
+    TokensShared,
+    #[error("no credential is called `{name}`")]
+    TokenUnknown { name: String },
+    #[error("a token of `{name}` is nothing that is signed with")]
+    TokenSigns { name: String },
+    #[error("`{name}` comes with an answer, and no `oauth` names it")]
+    TokenNobodys { name: String },
+    #[error("nothing stands in for `{name}` before an answer brings it")]
+    TokenPlaced { name: String },
 }
 
 impl CredentialFault {
@@ -75,6 +88,12 @@ impl CredentialFault {
             Self::KeptHome => "credential-home",
             Self::FileTwice { .. } => "credential-file",
             Self::InView { .. } => "credential-in-view",
+            Self::Grant => "credential-grant",
+            Self::TokensShared => "credential-tokens",
+            Self::TokenUnknown { .. } => "credential-token-unknown",
+            Self::TokenSigns { .. } => "credential-token-signs",
+            Self::TokenNobodys { .. } => "credential-token-nobodys",
+            Self::TokenPlaced { .. } => "credential-token-placed",
         }
     }
 
@@ -115,6 +134,18 @@ impl CredentialFault {
             }
             Self::KeptHome => "write filesystem.home = \"private\", or give it by `env`".into(),
             Self::FileTwice { .. } => "name it once".into(),
+            Self::Grant => {
+"write inject = { json = \"refresh_token\" } or { basic = \"CLIENT_ID\" }".into()
+            }
+            Self::TokensShared => "name a credential for each".into(),
+            Self::TokenUnknown { name } => format!(
+                "add [credentials.{name}] with source = {{ oauth = true }} and inject"
+            ),
+            Self::TokenSigns { .. } => "give it another `inject`".into(),
+            Self::TokenNobodys { name } => {
+                format!("name it: oauth = {{ access_token = \"{name}\" }}")
+            }
+            Self::TokenPlaced { .. } => "remove `env` and `files`: clients have it by the answer".into(),
             Self::InView { .. } => "hide it: filesystem.hide, or move the secret to the vault".into(),
         }
     }

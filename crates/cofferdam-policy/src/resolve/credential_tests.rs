@@ -43,3 +43,45 @@ fn a_file_may_hold_a_part() {
         assert_eq!(found.map(|_| ()).map_err(|error| error.code()), want, "{why}");
     }
 }
+
+/// A credential `client` that asks for tokens, and what else the text says.
+fn asks(oauth: &str, rest: &str) -> String {
+    format!(
+        "home = 'private'\n[[network.allow]]\nhost = 'a.test'\ncredential = 'client'\n\
+         [credentials.client]\nsource = {{ vault = 'c' }}\ninject = {{ basic = 'id' }}\n\
+         oauth = {{ {oauth} }}\n{rest}"
+    )
+}
+
+#[test]
+fn each_token_is_somebodys() {
+    let api = |more: &str| {
+        format!(
+            "[credentials.api]\nsource = {{ oauth = true }}\ninject = {{ bearer = true }}\n{more}"
+        )
+    };
+    let signed = "[credentials.api]\nsource = { vault = 'a' }\n\
+                  inject = { sigv4 = { service = 's3', region = 'eu-central-1' } }\n";
+    let kept =
+        "[credentials.api]\nsource = { vault = 'a' }\ninject = { bearer = true }\nenv = 'A'\n";
+    let (brings, nobody) = ("access_token = 'api'", "access_token = 'other'");
+    let other = "[credentials.other]\nsource = { vault = 'a' }\ninject = { bearer = true }\n";
+    for (oauth, rest, want, why) in [
+        (brings, api(""), Ok(()), "an answer brings it"),
+        (brings, kept.to_owned(), Ok(()), "there is one before, too"),
+        (nobody, String::new(), Err("credential-token-unknown"), "there is no such"),
+        (brings, signed.to_owned(), Err("credential-token-signs"), "nothing is signed with it"),
+        ("access_token = 'api', id_token = 'api'", api(""), Err("credential-tokens"), "two in one"),
+        (nobody, format!("{other}{}", api("")), Err("credential-token-nobodys"), "none brings it"),
+        (brings, api("env = 'A'\n"), Err("credential-token-placed"), "nothing is there yet"),
+        (
+            brings,
+            api("files = { '~/x' = '{api}' }\n"),
+            Err("credential-token-placed"),
+            "nor for a file",
+        ),
+    ] {
+        let found = policy(&asks(oauth, &rest), &facts(&[]));
+        assert_eq!(found.map(|_| ()).map_err(|error| error.code()), want, "{why}");
+    }
+}
