@@ -28,3 +28,4 @@ mod clients;
 mod incident;
 mod lifecycle;
 mod lodging;
+mod oauth;
