@@ -101,7 +101,9 @@ impl Credentials {
                 Box::new(Lacking { name, clause, code: code.into(), why, fix })
             };
             let until = credential.expires.map(|secs| Instant::now() + Duration::from_secs(secs));
-            let one = Held::new(credential.clone(), until);
+            let plain = sources.plain(credential);
+            let plain = plain.map_err(|fault| lacks(fault.code(), fault.what(), fault.hint()))?;
+            let one = Held::new(credential.clone(), plain, until);
             // What an answer brings, nobody has yet.
             if credential.source != Source::OAuth {
                 let secret = sources.read(&credential.source, &credential.member);
@@ -114,6 +116,7 @@ impl Credentials {
             }
             held.push(Rc::new(one));
         }
+        no_secret_is_plain(&held)?;
         let stand_ins: Vec<(String, String)> = held.iter().flat_map(|one| one.parts()).collect();
         let stand_ins = stand_ins.iter().map(|(name, part)| (name.as_str(), part.as_str()));
         let wanted = Wanted::new(stand_ins, canaries).map_err(|fault| {
@@ -140,7 +143,9 @@ impl Credentials {
             let value = held.stand_in()?.to_string();
             Some(StandIn { name: held.name().to_owned(), value })
         };
-        self.held.iter().filter_map(one).collect()
+        let plain = self.held.iter().flat_map(|held| held.plain());
+        let plain = plain.map(|(name, value)| StandIn { name, value: value.to_owned() });
+        self.held.iter().filter_map(one).chain(plain).collect()
     }
 
     pub(crate) fn named(&self, name: &str) -> Option<Rc<Held>> {
@@ -272,6 +277,24 @@ impl Credentials {
             }
         }
     }
+}
+
+/// Refuses what is said to be no secret, and holds one.
+fn no_secret_is_plain(held: &[Rc<Held>]) -> Result<(), Box<Lacking>> {
+    let secrets: Vec<Rc<Secret>> = held.iter().filter_map(|one| one.secret()).collect();
+    for one in held {
+        let holds = |text: &str, secret: &[u8]| {
+            text.as_bytes().windows(secret.len()).any(|window| window == secret)
+        };
+        let is_one = |text: &str| secrets.iter().any(|secret| holds(text, secret.expose()));
+        if let Some((name, _)) = one.plain().find(|(_, text)| is_one(text)) {
+            let (code, fix) = ("open-secret".into(), "name another member in `open`".into());
+            let why = format!("`{name}` is said to be no secret, and holds one");
+            let clause = one.credential().clause.clone();
+            return Err(Box::new(Lacking { name: one.name().to_owned(), clause, code, why, fix }));
+        }
+    }
+    Ok(())
 }
 
 /// What stands in for it, which has to be told from ordinary text, in a request and in an answer.

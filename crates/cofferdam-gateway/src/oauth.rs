@@ -10,8 +10,9 @@ use crate::forms::{self, FormFault};
 use crate::json::{self, Json};
 
 /// Members of a request beside what it bears: how it asks, for whom, and for what (RFC 6749, 4.4.2 and 6;
-/// RFC 8707). Each other one could be an identity.
-const ASKED: &[&str] = &["grant_type", "client_id", "scope", "resource", "audience"];
+/// RFC 8707); and what Codex says beside it. Each other one could be an identity.
+const ASKED: &[&str] =
+    &["grant_type", "client_id", "scope", "resource", "audience", "refresh_reason"];
 /// Members of an answer that are tokens (RFC 6749, 5.1; OpenID Connect Core, 3.1.3.3).
 const TOKENS: &[&str] = &["access_token", "refresh_token", "id_token"];
 /// Members that are called like one, and say of which kind it is.
@@ -184,7 +185,9 @@ fn brought(json: &Json) -> Option<Brought> {
 
 /// The name of what may be a token, in a member or within it. As deep as the reader allows.
 fn carrier(name: &str, value: &Json) -> Option<String> {
-    let is_named = || is_carrier_parameter(name.as_bytes()) && !KINDS.contains(&name);
+    // A number of it is none.
+    let says_of_it = KINDS.contains(&name) || name.ends_with("_uuid");
+    let is_named = || is_carrier_parameter(name.as_bytes()) && !says_of_it;
     match value {
         Json::Null | Json::Other => None,
         Json::Text(_) => is_named().then(|| name.escape_default().take(64).collect()),

@@ -28,6 +28,8 @@ pub fn is_marked(stand_in: &str) -> bool {
 pub const SECRET_BYTES_MIN: usize = 8;
 /// Longest name of a credential. Bytes.
 pub const NAME_BYTES_MAX: usize = 64;
+/// Most members of one that are no secret.
+pub const OPEN_MAX: usize = 16;
 /// Most credentials of a policy.
 pub const CREDENTIALS_MAX: usize = 1_000;
 
@@ -76,6 +78,9 @@ pub struct Credential {
     pub files: Vec<Placed>,
     /// How long it may be used from the start on. Seconds.
     pub expires: Option<u64>,
+    /// Members of the source that are no secret, each by its name: `{NAME.ITS}` is where one goes in files of
+    /// the home, as it stands in the JSON; `null` where it is not there.
+    pub open: Vec<(String, Vec<String>)>,
     /// Whose tokens come in the answers to requests that bear it.
     pub oauth: Option<OAuth>,
     /// The rule.

@@ -84,6 +84,9 @@ const HOSTS: &[(&str, usize)] = &[
     ("github", 6),
     ("anthropic", 1),
     ("openai", 1),
+    ("claude-login", 3),
+    ("chatgpt-login", 3),
+    ("github-login", 2),
 ];
 
 #[test]

@@ -192,12 +192,19 @@ impl Gateway {
         wanted: &[Credential],
     ) -> Result<Vec<StandIn>, StartRefusal> {
         // Nothing stands in for what an answer will bring.
-        let wanted: Vec<_> = wanted.iter().filter(|one| one.source != Source::OAuth).collect();
+        let there = || wanted.iter().filter(|one| one.source != Source::OAuth);
+        let plain = |one: &'_ Credential| {
+            let names = one.open.iter().map(|(its, _)| format!("{}.{its}", one.name));
+            names.collect::<Vec<_>>()
+        };
+        let names: Vec<String> =
+            there().map(|one| one.name.clone()).chain(there().flat_map(plain)).collect();
         let fits = |made: &[StandIn]| {
-            made.len() == wanted.len()
-                && made.iter().zip(&wanted).all(|(one, wanted)| {
-                    one.name == wanted.name && !one.value.contains(char::is_control)
-                })
+            made.len() == names.len()
+                && made
+                    .iter()
+                    .zip(&names)
+                    .all(|(one, name)| one.name == *name && !one.value.contains(char::is_control))
         };
         match self.word_within(SECRETS_WITHIN)? {
             Some(FromGateway::StandIns { made }) if fits(&made) => Ok(made),

@@ -167,7 +167,15 @@ impl Credentials {
             let oauth = held.credential().oauth.as_ref();
             let name = oauth.and_then(|all| all.names().find(|(named, _)| named == member));
             let target = name.and_then(|(_, name)| self.named(name));
-            if let Err(fault) = learned.one((*member, value.as_bytes()), held, target.as_deref()) {
+            // Some say one of a few again and again, or the same for two.
+            let all = oauth.into_iter().flat_map(|all| all.names());
+            let all = all.filter_map(|(_, name)| self.named(name));
+            let known = move |secret: &Secret| {
+                let own = held.known(secret);
+                own.or_else(|| all.into_iter().find_map(|one| one.known(secret)))
+            };
+            let value = (*member, value.as_bytes());
+            if let Err(fault) = learned.one(value, (held, target.as_deref()), known) {
                 learned.fault = Some(fault);
             }
         }
@@ -197,8 +205,8 @@ impl Learned {
     fn one(
         &mut self,
         (member, value): (&'static str, &[u8]),
-        held: &Held,
-        target: Option<&Held>,
+        (held, target): (&Held, Option<&Held>),
+        known: impl FnOnce(&Secret) -> Option<Rc<str>>,
     ) -> Result<(), Unread> {
         let secret = Secret::of(value).map_err(|fault| (UNREAD, fault.to_string()))?;
         if let Some(target) = target
@@ -221,7 +229,9 @@ impl Learned {
                 None => self.kept.push((name, vec![change])),
             }
         }
-        let made = made_for(&secret).map_err(|(_, why)| (UNREAD, format!("`{member}`: {why}")))?;
+        let made =
+            known(&secret).map(|own| Ok(own.to_string())).unwrap_or_else(|| made_for(&secret));
+        let made = made.map_err(|(_, why)| (UNREAD, format!("`{member}`: {why}")))?;
         if !is_marked(&made) {
             let why = format!("`{member}` is too short for something to stand in for it");
             return Err((UNREAD, why));

@@ -19,6 +19,8 @@ const ACCEPTED_MAX: usize = 8;
 /// One of them.
 pub(crate) struct Held {
     credential: Credential,
+    /// What of its source is no secret: each by its name.
+    plain: Vec<(String, String)>,
     /// Oldest first; none before an answer brings one.
     tokens: RefCell<Vec<Token>>,
     /// Tokens of answers that are nobody's secret: they are taken out of answers, and that is all.
@@ -53,9 +55,13 @@ impl fmt::Debug for Held {
 
 impl Held {
     /// Without a secret yet.
-    pub(super) fn new(credential: Credential, until: Option<Instant>) -> Self {
+    pub(super) fn new(
+        credential: Credential,
+        plain: Vec<(String, String)>,
+        until: Option<Instant>,
+    ) -> Self {
         let (tokens, others, revoked) = (RefCell::default(), RefCell::default(), Cell::new(false));
-        Self { credential, tokens, others, until, revoked }
+        Self { credential, plain, tokens, others, until, revoked }
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -64,6 +70,11 @@ impl Held {
 
     pub(crate) const fn credential(&self) -> &Credential {
         &self.credential
+    }
+
+    /// What of its source is no secret, by `NAME.ITS`.
+    pub(super) fn plain(&self) -> impl Iterator<Item = (String, &str)> {
+        self.plain.iter().map(|(its, text)| (format!("{}.{its}", self.name()), text.as_str()))
     }
 
     /// What stands in for the secret as it is now.
@@ -105,6 +116,13 @@ impl Held {
         self.tokens.borrow().iter().chain(self.others.borrow().iter()).cloned().collect()
     }
 
+    /// What stands in for this, where it is known.
+    pub(super) fn known(&self, secret: &Secret) -> Option<Rc<str>> {
+        let all = self.all().into_iter().rev();
+        let mut same = all.filter(|token| token.secret.expose() == secret.expose());
+        same.next().map(|token| token.stand_in)
+    }
+
     /// Whether another one can be known beside those that still have to be.
     pub(super) fn has_room(&self) -> bool {
         [&self.tokens, &self.others].into_iter().all(|list| {
@@ -142,6 +160,8 @@ impl Held {
 }
 
 fn push(list: &mut Vec<Token>, secret: Secret, stand_in: Rc<str>) {
+    // One that comes back is known once.
+    list.retain(|one| one.stand_in != stand_in || one.secret.expose() != secret.expose());
     if list.len() >= TOKENS_MAX {
         list.remove(0);
     }

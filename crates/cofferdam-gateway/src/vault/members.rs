@@ -84,6 +84,20 @@ pub(super) fn with_string(
     Ok(Secret::of(&out))
 }
 
+/// Longest text of a member that is no secret. Bytes.
+const PLAIN_BYTES_MAX: usize = 4 << 10;
+
+/// What stands there, as it stands there on one line: it is no secret. `null` where it is not there.
+pub(super) fn plain_of(json: &[u8], member: &[String]) -> Result<String, MemberFault> {
+    let text = match at(json, member) {
+        Err(MemberFault::Missing) => return Ok("null".into()),
+        found => found?.get(),
+    };
+    // Between its parts alone there are lines.
+    let line: String = text.chars().filter(|letter| !letter.is_control()).collect();
+    if line.len() > PLAIN_BYTES_MAX { Err(MemberFault::OtherType) } else { Ok(line) }
+}
+
 /// What stands at the end of the way.
 fn at<'j>(json: &'j [u8], member: &[String]) -> Result<&'j RawValue, MemberFault> {
     let mut at: &RawValue = serde_json::from_slice(json).map_err(|_| MemberFault::NotJson)?;
@@ -104,6 +118,24 @@ fn at<'j>(json: &'j [u8], member: &[String]) -> Result<&'j RawValue, MemberFault
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_no_secret_is_as_it_stands() {
+        use MemberFault::{NotJson, OtherType};
+        let long = format!("{{\"a\":\"{}\"}}", "x".repeat(PLAIN_BYTES_MAX));
+        for (json, member, want, why) in [
+            (r#"{"a": 17, "b": 1}"#, &["a"][..], Ok("17"), "a number"),
+            (r#"{"a": {"b": "x\"y"}}"#, &["a", "b"], Ok(r#""x\"y""#), "a text with its quotes"),
+            ("{\"a\": [\"x\",\n \"y\"]}", &["a"], Ok("[\"x\", \"y\"]"), "on one line"),
+            (r#"{"a": 17}"#, &["b"], Ok("null"), "not there"),
+            (r#"{"a": 17}"#, &["a", "b"], Err(OtherType), "nothing within"),
+            ("text", &["a"], Err(NotJson), "no JSON"),
+            (&long, &["a"], Err(OtherType), "too long"),
+        ] {
+            let member: Vec<String> = member.iter().map(|&name| name.to_owned()).collect();
+            assert_eq!(plain_of(json.as_bytes(), &member), want.map(str::to_owned), "{why}");
+        }
+    }
 
     #[test]
     fn another_string_is_put_there() {

@@ -16,7 +16,8 @@ pub struct Believed {
     pub named: Vec<Vec<u8>>,
 }
 
-/// What stands in for a credential in this session.
+/// What stands in for a credential in this session; or, by the name `CREDENTIAL.ITS`, what of its source is no
+/// secret.
 #[derive(Clone, PartialEq, Eq)]
 pub struct StandIn {
     /// The credential's name.

@@ -133,7 +133,7 @@ wire_struct!(Requests {
     h2c,
     credential
 });
-wire_struct!(Credential { name, source, member, inject, env, files, expires, oauth, clause });
+wire_struct!(Credential { name, source, member, inject, env, files, expires, open, oauth, clause });
 wire_struct!(OAuth { access_token, refresh_token, id_token });
 wire_enum!(Source {
     0 => Vault(name),

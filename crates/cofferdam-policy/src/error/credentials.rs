@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use super::network::short;
-use crate::credentials::{CREDENTIALS_MAX, NAME_BYTES_MAX};
+use crate::credentials::{CREDENTIALS_MAX, NAME_BYTES_MAX, OPEN_MAX};
 
 /// One situation.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -53,6 +53,8 @@ pub(crate) enum CredentialFault {
     #[error("the sandbox can read {}, where the secret is", path.display())]
     InView { path: PathBuf },
     // Tokens.
+    #[error("more than {OPEN_MAX} members of one source are no secret")]
+    Open,
     #[error("tokens are asked for in another way")]
     Grant,
     #[error("two tokens of one answer are two secrets")]
@@ -88,6 +90,7 @@ impl CredentialFault {
             Self::KeptHome => "credential-home",
             Self::FileTwice { .. } => "credential-file",
             Self::InView { .. } => "credential-in-view",
+            Self::Open => "credential-open",
             Self::Grant => "credential-grant",
             Self::TokensShared => "credential-tokens",
             Self::TokenUnknown { .. } => "credential-token-unknown",
@@ -137,6 +140,7 @@ impl CredentialFault {
             Self::Grant => {
 "write inject = { json = \"refresh_token\" } or { basic = \"CLIENT_ID\" }".into()
             }
+            Self::Open => "name fewer".into(),
             Self::TokensShared => "name a credential for each".into(),
             Self::TokenUnknown { name } => format!(
                 "add [credentials.{name}] with source = {{ oauth = true }} and inject"

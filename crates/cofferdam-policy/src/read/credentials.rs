@@ -6,14 +6,14 @@ use toml::de::{DeTable, DeValue};
 
 use super::{Reader, Table, Value, check_name, check_path, limits};
 use crate::credentials::{
-    CREDENTIALS_MAX, Credential, Grant, Inject, OAuth, PARTS_MAX, Placed, Source, is_name,
+    CREDENTIALS_MAX, Credential, Grant, Inject, OAuth, OPEN_MAX, PARTS_MAX, Placed, Source, is_name,
 };
 use crate::document::Document;
 use crate::error::{CredentialFault, PolicyError};
 
 pub(super) const CREDENTIAL: Table = Table {
     name: "credentials.NAME",
-    now: &["source", "inject", "env", "files", "expires", "oauth"],
+    now: &["source", "inject", "env", "files", "expires", "oauth", "open"],
     later: &["ssh"],
 };
 pub(super) const SOURCE: Table = Table {
@@ -97,8 +97,30 @@ impl Reader<'_> {
         };
         let oauth =
             table.get("oauth").map(|value| self.tokens(name, &inject, value)).transpose()?;
-        let name = name.into();
-        Ok(Credential { name, source, member, inject, env, files, expires, oauth, clause })
+        let (name, open) = (name.into(), self.open(table)?);
+        Ok(Credential { name, source, member, inject, env, files, expires, open, oauth, clause })
+    }
+
+    /// What of the source is no secret.
+    fn open(&self, table: &DeTable<'_>) -> Result<Vec<(String, Vec<String>)>, PolicyError> {
+        let Some(value) = table.get("open") else { return Ok(Vec::new()) };
+        let found = value.get_ref().as_table();
+        let found = found.ok_or_else(|| self.wrong("credentials.NAME.open", "a table", value))?;
+        if found.len() > OPEN_MAX {
+            return Err(self.credential(CredentialFault::Open, value));
+        }
+        let mut entries: Vec<_> = found.iter().collect();
+        entries.sort_by_key(|(name, _)| name.span().start);
+        let one = |(name, entry): &(&toml::Spanned<_>, &Value<'_>)| {
+            let text: &str = AsRef::<str>::as_ref(name.get_ref());
+            // A number is a part of a key.
+            if !is_name(text) || text.bytes().all(|byte| byte.is_ascii_digit()) {
+                let fault = CredentialFault::Name { got: text.into() };
+                return Err(self.fault(fault.into(), name.span()));
+            }
+            Ok((text.to_owned(), self.member(entry)?))
+        };
+        entries.iter().map(one).collect()
     }
 
     /// Whose the tokens of an answer are. A refresh token is its own credential's next secret, where
@@ -394,6 +416,11 @@ mod tests {
             ("expires = '8h'", Ok(()), "a time"),
             ("expires = '0s'", Err("credential-expires"), "none"),
             ("ssh = {}", Err("key-not-yet"), "a later release"),
+            ("open = { expires = 'a.expires', p-1 = 'b' }", Ok(()), "what is no secret"),
+            ("open = { A = 'a' }", Err("credential-name"), "no name"),
+            ("open = { 0 = 'a' }", Err("credential-name"), "a part of a key"),
+            ("open = { a = 'b..c' }", Err("credential-member"), "no way to it"),
+            ("open = 'a'", Err("wrong-type"), "no table"),
             ("oauth = { access_token = 'b' }", Err("credential-grant"), "no grant bears it so"),
         ] {
             check(&format!("{FROM}{AS}{more}"), want, why);

@@ -1,5 +1,7 @@
+use crate::document::{Document, Source};
 use crate::model::Shown;
 use crate::resolve::fixture::{facts, policy};
+use crate::resolve::resolve;
 
 /// A credential `aws` of a signature, that has this `env`, and another one.
 fn aws(env: &str, other: &str) -> String {
@@ -83,5 +85,85 @@ fn each_token_is_somebodys() {
     ] {
         let found = policy(&asks(oauth, &rest), &facts(&[]));
         assert_eq!(found.map(|_| ()).map_err(|error| error.code()), want, "{why}");
+    }
+}
+
+/// Rules that hold for a host: whose identity each wants, and where it is written.
+fn rules(text: &str, host: &str) -> Vec<String> {
+    let source = Source { name: "policy.toml".into(), text: format!("version = 1\n{text}") };
+    let found = resolve(&Document::parse(source).unwrap(), &facts(&[])).unwrap();
+    let rules = found.network.rules.allow.iter().filter(|rule| rule.pattern.to_string() == host);
+    let who = |name: &Option<String>| name.clone().unwrap_or_else(|| "anybody".into());
+    rules.map(|rule| format!("{} {}", who(&rule.requests.credential), rule.clause.file)).collect()
+}
+
+/// A login binds the hosts of its agent's preset, in whatever order they are named.
+#[test]
+fn a_preset_gives_way_to_who_binds_its_host() {
+    let own = "[[network.allow]]\nhost = 'api.anthropic.com'\n";
+    let bound = "[[network.allow]]\nhost = 'api.anthropic.com'\ncredential = 'a'\n\
+                 [credentials.a]\nsource = { vault = 'a' }\ninject = { header = 'x-api-key' }\n";
+    let elsewhere = "[[network.allow]]\nhost = 'api.anthropic.com:8443'\nprotocol = 'tls'\ncredential = 'a'\n\
+                     [credentials.a]\nsource = { vault = 'a' }\ninject = { header = 'x-api-key' }\n";
+    for (extends, rest, host, want, why) in [
+        (
+            "'preset:claude-code'",
+            "",
+            "api.anthropic.com",
+            &["anybody preset:anthropic"][..],
+            "alone",
+        ),
+        (
+            "'preset:claude-login'",
+            "",
+            "api.anthropic.com",
+            &["claude preset:claude-login"],
+            "a login",
+        ),
+        (
+            "'preset:claude-login', 'preset:claude-code'",
+            "",
+            "api.anthropic.com",
+            &["claude preset:claude-login"],
+            "the agent behind it",
+        ),
+        ("'preset:claude-code'", bound, "api.anthropic.com", &["a policy.toml"], "a person's"),
+        (
+            "'preset:claude-login'",
+            own,
+            "api.anthropic.com",
+            &["anybody policy.toml", "claude preset:claude-login"],
+            "what a person says holds",
+        ),
+        (
+            "'preset:claude-code'",
+            elsewhere,
+            "api.anthropic.com",
+            &["a policy.toml", "anybody preset:anthropic"],
+            "another port",
+        ),
+        (
+            "'preset:chatgpt-login'",
+            "",
+            "api.openai.com",
+            &["chatgpt preset:chatgpt-login"],
+            "a login",
+        ),
+        ("'preset:github-login'", "", "github.com", &["github-git preset:github-login"], "git"),
+        (
+            "'preset:github-login'",
+            "",
+            "codeload.github.com",
+            &["anybody preset:github"],
+            "no login",
+        ),
+    ] {
+        let text = format!("extends = [{extends}]\n{rest}");
+        let text = if rest.contains(":8443") {
+            text.replace("api.anthropic.com:8443'", "api.anthropic.com'\nports = [8443]")
+        } else {
+            text
+        };
+        assert_eq!(rules(&text, host), want, "{why}");
     }
 }
