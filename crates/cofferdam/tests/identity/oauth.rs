@@ -252,7 +252,7 @@ fn an_answer_that_cannot_be_read_is_refused() {
     let Some(net) = Internet::take() else { return };
     let act = format!(
         "{SPEAKS}
-for path in ('plain', 'gzip', 'html', 'nested', 'more', 'short', 'large', 'bomb'):
+for path in ('plain', 'gzip', 'same', 'html', 'nested', 'more', 'short', 'large', 'bomb'):
     status, fields, body = keep(asked(path, refresh_token=kept['r']))
     print(path, status, fields.get('x-cofferdam', '-'), flush=True)
     kept = json.load(open(os.path.expanduser('~/.tool/login.json')))
@@ -263,7 +263,7 @@ print(status, json.loads(body)['error'], len(json.loads(body)['error_description
     net.gives_tokens();
     net.stores("login", &text(ACCESS, REFRESH));
     let ran = net.bears(&login("vault = 'login'"), BOTH[0], &act).works("answers");
-    let want = "plain 200 -\ngzip 200 -\nhtml 502 oauth-unread\nnested 400 -\nmore 400 -\nshort 400 -\n\
+    let want = "plain 200 -\ngzip 200 -\nsame 200 -\nhtml 502 oauth-unread\nnested 400 -\nmore 400 -\nshort 400 -\n\
                 large 400 -\nbomb 400 -\n400 invalid_grant 65\n";
     assert_eq!(ran.out, want, "what was lost with an answer that nobody could read: {ran:?}");
     net.holds_no_token(&ran);
@@ -284,6 +284,45 @@ print(keep(asked(refresh_token=kept['r']))[0])
         net.holds_no_token(&ran);
         let (number, both) = (2 * kept, text(&access(2 * kept), &refresh(2 * kept)));
         assert_eq!(net.stored("login"), both, "{path}: number {number} is in the vault");
+    }
+}
+
+/// Who asks for a token and goes away would end the person's login: the old one is spent, and the new one
+/// nobody's.
+#[test]
+fn who_goes_away_meanwhile_ends_no_login() {
+    let Some(net) = Internet::take() else { return };
+    let goes = [
+        "s = open_tls(); s.sendall(asked('slow', refresh_token=kept['r'])); time.sleep(0.3); s.close()",
+        "
+import h2.config, h2.connection
+s = open_tls(alpn=('h2',))
+c = h2.connection.H2Connection(h2.config.H2Configuration(header_encoding='utf-8'))
+c.initiate_connection()
+body = json.dumps(dict(grant_type='refresh_token', refresh_token=kept['r'])).encode()
+c.send_headers(1, [(':method', 'POST'), (':scheme', 'https'), (':authority', 'new.test'), (':path', '/played/tokens/slow'), ('content-type', 'application/json')])
+c.send_data(1, body, end_stream=True)
+s.sendall(c.data_to_send()); time.sleep(0.3)
+c.reset_stream(1, 8); s.sendall(c.data_to_send()); time.sleep(0.1); s.close()",
+    ];
+    for act in goes {
+        net.gives_tokens();
+        net.stores("login", &text(ACCESS, REFRESH));
+        let before = net.kept().len();
+        let act = format!(
+            "{SPEAKS}
+{act}
+time.sleep(3)
+print(keep(api(kept['a']))[0], keep(asked(refresh_token=kept['r']))[0])
+"
+        );
+        net.forget();
+        let ran = net.bears(&login("vault = 'login'"), BOTH[0], &act).works("goes on");
+        assert_eq!(ran.out, "200 200\n", "{ran:?}");
+        assert_eq!(net.borne(), [access(1)]);
+        assert_eq!(net.stored("login"), text(&access(2), &refresh(2)));
+        assert_eq!(net.kept().split_off(before), ["vault", "vault"]);
+        net.holds_no_token(&ran);
     }
 }
 
@@ -371,4 +410,89 @@ print(keep(api(new['access_token']))[0], keep(asked(refresh_token=new['refresh_t
     assert_eq!((rest.as_str(), child.wait().unwrap().code()), ("200 200\n", Some(0)));
     assert_eq!(net.kept().split_off(2), ["vault-corrupt", "vault-corrupt"]);
     assert_eq!(fs::read(net.vault().join("vault.age")).unwrap(), b"spoiled");
+}
+
+/// Each login preset, with what the vault has of it: the file that its program reads has the same shape, with
+/// what stands in for each token.
+#[test]
+fn a_login_preset_makes_the_file_of_its_program() {
+    let Some(net) = Internet::take() else { return };
+    let identity = "eyJhbGciOiJIUzI1NiJ9.eyJlbWFpbCI6ImFAYi50ZXN0In0.R34lT0ken0000OfTh1sP3rson0123456789abcdef";
+    let claude = format!(
+        "{{\"claudeAiOauth\": {{\"accessToken\": \"{ACCESS}\", \"refreshToken\": \"{REFRESH}\",\n \
+         \"expiresAt\": 1893456000000, \"scopes\": [\"user:inference\", \"user:profile\"], \"subscriptionType\": \"max\"}}}}"
+    );
+    let chatgpt = format!(
+        "{{\"OPENAI_API_KEY\": null, \"tokens\": {{\"id_token\": \"{identity}\", \"access_token\": \"{ACCESS}\", \
+         \"refresh_token\": \"{REFRESH}\", \"account_id\": \"acc-1\"}}, \"last_refresh\": \"2026-01-01T00:00:00Z\"}}"
+    );
+    for (name, value, path) in
+        [("claude", claude, ".claude/.credentials.json"), ("chatgpt", chatgpt, ".codex/auth.json")]
+    {
+        net.stores(name, &value);
+        let policy = net
+            .place
+            .write("login.toml", &format!("version = 1\nextends = ['preset:{name}-login']\n"));
+        let mut command = net.command_within(60, programs().join("cofferdam"));
+        command.args(["run", "--quiet", "--policy"]).arg(policy).args(["--", "sh", "-c"]);
+        let ran = finish(command.arg(format!("cat ~/{path} >file.json"))).works(name);
+        let file: serde_json::Value =
+            serde_json::from_str(&net.place.read("home/src/app/file.json")).unwrap();
+        let mut want: serde_json::Value = serde_json::from_str(&value).unwrap();
+        let tokens = ["access", "refresh", "id_"];
+        let mut count = 0;
+        for (key, real) in want
+            .as_object_mut()
+            .unwrap()
+            .values_mut()
+            .filter_map(|one| one.as_object_mut())
+            .flatten()
+        {
+            if tokens.iter().any(|token| key.starts_with(token)) {
+                let pointer =
+                    format!("/{}/{key}", if name == "claude" { "claudeAiOauth" } else { "tokens" });
+                let made = file.pointer(&pointer).unwrap().as_str().unwrap().to_owned();
+                let before = real.as_str().unwrap();
+                assert!(made.len() == before.len() && made != before, "{key}: {made}");
+                assert_eq!(
+                    made.split('.').take(2).eq(before.split('.').take(2)),
+                    before.contains('.'),
+                    "{key}: {made}"
+                );
+                *real = made.into();
+                count += 1;
+            }
+        }
+        assert_eq!((&file, count), (&want, if name == "claude" { 2 } else { 3 }), "{name}");
+        net.holds_no_token(&ran);
+    }
+    // What is said to be no secret, and is one, stops the start.
+    let text = "version = 1\nextends = ['preset:claude-login']\n[credentials.claude]\n\
+        source = { vault = 'claude', member = 'claudeAiOauth.accessToken' }\ninject = { bearer = true }\n\
+        open = { all = 'claudeAiOauth' }\n";
+    let ran = net.inside(text, &["true"]);
+    assert_eq!(ran.status, Some(125), "{ran:?}");
+    assert!(ran.err.contains("claude.all"), "{ran:?}");
+    net.holds_no_token(&ran);
+}
+
+#[test]
+fn github_finds_what_stands_in_where_its_programs_look() {
+    let Some(net) = Internet::take() else { return };
+    let token = "gho_R34lT0kenOfTh1sP3rsonabcdefghijk0123";
+    net.stores("github", token);
+    let script = "cat ~/.config/gh/hosts.yml ~/.git-credentials >file.txt; printf 'protocol=https\nhost=github.com\n\n' | git credential fill >filled.txt";
+    let ran = net.inside("version = 1\nextends = ['preset:github-login']\n", &["sh", "-c", script]);
+    let ran = ran.works("files");
+    let file = net.place.read("home/src/app/file.txt");
+    let lines: Vec<&str> = file.lines().collect();
+    let [host, own, protocol, stored] = lines.as_slice() else { panic!("{file}") };
+    assert_eq!((*host, *protocol), ("github.com:", "    git_protocol: https"));
+    let own = own.strip_prefix("    oauth_token: ").unwrap();
+    assert!(own.starts_with("gho_") && own.len() == token.len() && own != token, "{own}");
+    let filled = net.place.read("home/src/app/filled.txt");
+    let password = filled.lines().find_map(|line| line.strip_prefix("password=")).unwrap();
+    assert_eq!(*stored, format!("https://x-access-token:{password}@github.com"));
+    assert!(password.len() == token.len() && password != token && password != own, "{password}");
+    net.holds_no_secret(&ran, "R34lT0ken");
 }

@@ -1,7 +1,7 @@
 """Plays who gives tokens out, and rotates them: one refresh token is worth something at a time. `tokens.state`
 beside this file holds it, and how many were given out; a client's secret is always the same. The last part of
 the path says what is odd about the answer."""
-import base64, gzip, json, os, re, sys, urllib.parse
+import base64, gzip, json, os, re, sys, time, urllib.parse
 
 raw = sys.stdin.buffer.read()
 if os.environ["VERSION"] == "2":
@@ -55,6 +55,10 @@ brought = {"token_type": "Bearer", "access_token": access, "expires_in": 3600, "
 if given["grant_type"] == "refresh_token":
     brought.update(refresh_token=refresh, id_token=identity, account={"uuid": "u-1", "again": f"is {access}"})
     open(state, "w").write(f"{refresh} {count}")
+if odd == "same":
+    brought["id_token"] = access
+if odd == "slow":
+    time.sleep(1.5)
 if odd == "gzip":
     answer("200 OK", gzip.compress(json.dumps(brought).encode()), "Content-Encoding: gzip\r\n")
 if odd == "html":
