@@ -24,6 +24,8 @@ person() {
     else
         echo "not run: real clients as another, ordinary user: what they are is fetched once"
     fi
+    tests "$who" identity oauth --test-threads=4
+    say "deliver 3, C21" "$who" $? "tokens that an endpoint rotates: stand-ins alone are inside, the vault has the new one, a foreign one is refused; client credentials, HTTP/2, logins ($ran tests)"
     tests "$who" identity bearing astray lifecycle --test-threads=4
     say 4 "$who" $? "C01 C04 C06 C07 C09 C10 C14 C19 C20 S24: each way to bear an identity with its twins, what goes astray, revoked, expired, of another session ($ran tests)"
     tests "$who" output
