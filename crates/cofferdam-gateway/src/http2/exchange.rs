@@ -21,7 +21,7 @@ use crate::bearing::{Bearing, WANTS_PASSWORD};
 use crate::body::Framing;
 use crate::content::{Content, late};
 use crate::denial::PASSWORD;
-use crate::fields::{length, lists, values};
+use crate::fields::{Field, length, lists, values};
 use crate::head::Head;
 use crate::relay::split;
 
@@ -380,6 +380,9 @@ async fn answered<P: Place>(
         if let Some(pairs) = &pairs {
             head::clean(pairs, response.headers_mut());
         }
+        if said.bearing.asks_tokens() {
+            head::without_tokens(response.headers_mut());
+        }
         response
     };
     let mut announced = 0;
@@ -405,7 +408,8 @@ async fn answered<P: Place>(
     }
     let mut response = clean(parts.status, &parts.headers);
     if said.bearing.asks_tokens() && !is_last {
-        return with_tokens(said, (response, body, most), respond).await;
+        let came = (head::fields(&parts.headers), body);
+        return with_tokens(said, (response, came, most), respond).await;
     }
     let reply = match &pairs {
         Some(pairs) if !is_last => {
@@ -443,11 +447,12 @@ async fn answered<P: Place>(
 /// The same of the answer to a request for tokens, which is held whole.
 async fn with_tokens<P: Place>(
     said: &Said<'_, P>,
-    (mut response, mut body, most): (Response<()>, RecvStream, Option<u64>),
+    (mut response, (fields, mut body), most): (Response<()>, (Vec<Field>, RecvStream), Option<u64>),
     respond: &mut SendResponse<Bytes>,
 ) -> Result<(), Stop> {
     let (status, whole) = (response.status().as_u16(), tokens::whole(&mut body, most).await?);
-    let whole = tokens::exchanged(said.bearing, (status, response.headers_mut(), &whole)).await?;
+    let whole = tokens::exchanged(said.bearing, (status, &fields, &whole)).await?;
+    response.headers_mut().insert(http::header::CONTENT_LENGTH, whole.len().into());
     said.place.received(whole.len());
     let to = respond.send_response(response, false);
     let mut to = to.map_err(|error| Stop::Client(error.reason()))?;

@@ -214,9 +214,9 @@ pub(super) fn reply(pairs: &Pairs, headers: &mut HeaderMap) -> Result<Reply, Cod
     Ok(made)
 }
 
-/// Takes away what does not hold of an answer with tokens that is written anew.
+/// Takes away what does not go on of an answer to a request for tokens.
 pub(super) fn without_tokens(headers: &mut HeaderMap) {
-    for field in fields(headers).iter().filter(|field| reply::is_of_tokens(field)) {
+    for field in fields(headers).iter().filter(|field| !reply::stays_with_tokens(field)) {
         headers.remove(field.name.as_str());
     }
 }

@@ -4,13 +4,13 @@ use std::future::poll_fn;
 
 use bytes::Bytes;
 use h2::{RecvStream, SendStream};
-use http::HeaderMap;
 use zeroize::Zeroizing;
 
 use super::exchange::Stop;
-use super::{Broken, flow, head};
+use super::{Broken, flow};
 use crate::bearing::Bearing;
 use crate::credentials::{ANSWER_BYTES_MAX, long};
+use crate::fields::Field;
 
 /// All of a body, whoever waits for it still.
 pub(super) async fn whole(
@@ -34,16 +34,13 @@ pub(super) async fn whole(
     Ok(whole)
 }
 
-/// What goes inside of it; its fields say of its body what holds then.
+/// What goes inside of it.
 pub(super) async fn exchanged(
     bearing: &Bearing,
-    (status, headers, body): (u16, &mut HeaderMap, &[u8]),
+    answer: (u16, &[Field], &[u8]),
 ) -> Result<Bytes, Stop> {
-    let read = bearing.exchanged((status, &head::fields(headers), body)).await;
-    let body = read.map_err(|(code, why)| Stop::Broken(Broken::Tokens(code, why)))?;
-    head::without_tokens(headers);
-    headers.insert(http::header::CONTENT_LENGTH, body.len().into());
-    Ok(body.into())
+    let read = bearing.exchanged(answer).await;
+    read.map(Bytes::from).map_err(|(code, why)| Stop::Broken(Broken::Tokens(code, why)))
 }
 
 /// Passes it on.

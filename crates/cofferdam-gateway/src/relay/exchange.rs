@@ -288,6 +288,11 @@ impl Direction<'_, '_> {
                 reply::clean(pairs, &mut answer.headers);
                 answer.phrase = pairs.scrub_whole(&answer.phrase).into_owned();
             }
+            if bearing.asks_tokens() {
+                let stays =
+                    |field: &Field| reply::stays_with_tokens(field) || reply::is_of_body(field);
+                answer.headers.retain(stays);
+            }
             let after = match (head.after(), answer.after()) {
                 (After::Stay, After::Stay) => After::Stay,
                 (After::Close, _) | (_, After::Close) => After::Close,

@@ -252,7 +252,7 @@ fn an_answer_that_cannot_be_read_is_refused() {
     let Some(net) = Internet::take() else { return };
     let act = format!(
         "{SPEAKS}
-for path in ('plain', 'gzip', 'same', 'html', 'nested', 'more', 'short', 'large', 'bomb'):
+for path in ('plain', 'redirect', 'gzip', 'same', 'html', 'nested', 'more', 'short', 'large', 'bomb'):
     status, fields, body = keep(asked(path, refresh_token=kept['r']))
     print(path, status, fields.get('x-cofferdam', '-'), flush=True)
     kept = json.load(open(os.path.expanduser('~/.tool/login.json')))
@@ -263,7 +263,7 @@ print(status, json.loads(body)['error'], len(json.loads(body)['error_description
     net.gives_tokens();
     net.stores("login", &text(ACCESS, REFRESH));
     let ran = net.bears(&login("vault = 'login'"), BOTH[0], &act).works("answers");
-    let want = "plain 200 -\ngzip 200 -\nsame 200 -\nhtml 502 oauth-unread\nnested 400 -\nmore 400 -\nshort 400 -\n\
+    let want = "plain 200 -\nredirect 302 -\ngzip 200 -\nsame 200 -\nhtml 502 oauth-unread\nnested 400 -\nmore 400 -\nshort 400 -\n\
                 large 400 -\nbomb 400 -\n400 invalid_grant 65\n";
     assert_eq!(ran.out, want, "what was lost with an answer that nobody could read: {ran:?}");
     net.holds_no_token(&ran);

@@ -51,6 +51,8 @@ known = f"R34lT0ken{count:04}OfTh1sP3rson"
 access = f"at-live-{known}-AbCdEfGhIjKl0123456789"
 refresh = f"rt-live-{known}-MnOpQrStUvWx9876543210"
 identity = f"{part({'alg': 'HS256'})}.{part({'email': 'somebody@example.test', 'number': count})}.{known}0123456789abcdefghijklmnopq"
+if odd == "redirect":
+    answer("302 Found", "", f"Location: https://new.test/#access_token={access}\r\nX-Next: {access}\r\n")
 brought = {"token_type": "Bearer", "access_token": access, "expires_in": 3600, "scope": "all"}
 if given["grant_type"] == "refresh_token":
     brought.update(refresh_token=refresh, id_token=identity, account={"uuid": "u-1", "again": f"is {access}"})

@@ -27,7 +27,7 @@ impl Direction<'_, '_> {
         let raw = self.whole(answer.framing, most).await?;
         let body = bearing.exchanged((answer.status, &answer.headers, &raw)).await;
         let body = body.map_err(|(code, why)| Broken::Before(Fault::Answer(code, why)))?;
-        answer.headers.retain(|field| !reply::is_of_tokens(field));
+        answer.headers.retain(reply::stays_with_tokens);
         answer.headers.push(Field::new("Content-Length", &body.len().to_string()));
         status.set(Some(answer.status));
         let mut whole = answer.downstream(after);
