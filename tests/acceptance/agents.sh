@@ -26,6 +26,7 @@ turn() {
 person() {
     turn "$1" claude-code turns::claude_code 4 "a whole turn with the API under its name, by proxy and direct; its key is told nowhere; reports are kept in; its screen shows"
     turn "$1" codex turns::codex 3 "a whole turn with the API under its name, by proxy and direct; its key is told nowhere; closed hosts are named once"
+    turn "$1" logins turns::logins 2 "a whole turn by a login and no key: the agent refreshes its token, the API sees the real one, which is nowhere inside, and the vault has the next"
     turn "$1" key turns::a_key 1 "the key is passed only where the person says so"
 }
 

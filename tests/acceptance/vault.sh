@@ -24,6 +24,8 @@ person() {
     else
         echo "not run: real clients as another, ordinary user: what they are is fetched once"
     fi
+    tests "$who" identity oauth --test-threads=4
+    say "deliver 3, C21" "$who" $? "tokens that an endpoint rotates: stand-ins alone are inside, the vault has the new one, a foreign one is refused; client credentials, HTTP/2, logins ($ran tests)"
     tests "$who" identity ssh::a_named ssh::git ssh::the_key ssh::the_agents ssh::the_plan ssh::without --test-threads=2
     say "3, ssh" "$who" $? "ssh and git over ssh against OpenSSH's own host: an agent inside signs, and the key stays outside ($ran tests)"
     tests "$who" identity ssh::another ssh::nothing ssh::replayed ssh::each ssh::a_kept ssh::a_revoked ssh::an_expired ssh::a_key ssh::what ssh::others --test-threads=2

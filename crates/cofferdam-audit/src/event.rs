@@ -89,6 +89,13 @@ pub enum Event {
         /// Stable name of the reason.
         code: String,
     },
+    /// An answer has brought other tokens of it, which hold from here on.
+    CredentialRefreshed {
+        /// The credential that was borne for them.
+        credential: String,
+        /// Where they are kept: `vault`, `memory`, or the code of why the vault has not got them.
+        kept: String,
+    },
     /// A person has this policy hold from here on; written before the gateway gets its rules.
     PolicyApplied {
         /// The number of the rules; those of the start are 0.

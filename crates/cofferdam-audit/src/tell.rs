@@ -39,6 +39,7 @@ pub fn tell(record: &Record<'_>) -> Vec<String> {
         "policy-refused" => changes::refused(event),
         "credential-revoked" => changes::credential(event, "is worth nothing from here on"),
         "credential-unread" => changes::unread(event),
+        "credential-refreshed" => changes::refreshed(event),
         "credential-rotated" => changes::credential(event, "is read again from where it comes"),
         "approved" => changes::approved(event),
         "refused" => changes::not_approved(event),

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use cofferdam_policy::credentials::Inject;
-use cofferdam_policy::judge::requests::Requests;
+use cofferdam_policy::judge::requests::{Request, Requests};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::body::Framing;
@@ -19,7 +19,7 @@ use crate::head::{Head, Target};
 use crate::relay::{listed, split, view};
 use crate::scrub::Pairs;
 use crate::sigv4::{self, Keys, Needs, Resigned, Scope, SigV4Fault, Signer};
-use crate::{forms, jsonrules};
+use crate::{forms, jsonrules, oauth};
 
 pub(crate) mod search;
 
@@ -34,6 +34,8 @@ pub struct Bearing {
     named: Option<String>,
     /// That of its rule.
     held: Option<Rc<Held>>,
+    /// What of that which stands in for it was found.
+    used: Option<Rc<str>>,
     /// Those whose secrets the host may know.
     known: Vec<Rc<Held>>,
     own: Option<Own>,
@@ -70,7 +72,8 @@ impl Bearing {
             head.headers.retain(|field| !field.is_like("sec-websocket-extensions"));
         }
         let read = rule.graphql.is_some() || !rule.refuse_body.is_empty();
-        if read || signed || inject.is_some_and(Inject::is_in_body) {
+        let holds = signed || self.asks_tokens() || inject.is_some_and(Inject::is_in_body);
+        if read || holds {
             head.headers.retain(|field| !field.is("expect"));
         }
     }
@@ -109,8 +112,13 @@ impl Bearing {
             let Some(held) = self.held.clone() else {
                 return Err((FOREIGN, format!("this session has no credential `{name}`")));
             };
-            self.own = Some(own(head, &held)?);
+            let (own, used) = own(head, &held)?;
+            (self.own, self.used) = (Some(own), used);
             self.stands()?;
+            if self.asks_tokens() && self.all.as_ref().is_some_and(|all| !all.has_room(&held)) {
+                let why = format!("`{name}` has had too many tokens within a day");
+                return Err(("oauth-often", why));
+            }
             if self.own == Some(Own::Signature) {
                 self.sign(head, &held)?;
             }
@@ -169,9 +177,10 @@ impl Bearing {
 
     fn resign(&self, head: &Head, held: &Held, body: Option<&[u8]>) -> Result<(), Unread> {
         let Inject::SigV4 { service, region } = &held.credential().inject else { return Ok(()) };
-        let (fields, secret) = (listed(head), held.secret());
+        let (Some(secret), Some(own)) = (held.secret(), &self.used) else { return Ok(()) };
+        let fields = listed(head);
         let signer = Signer {
-            stand_in: keys(held.stand_in().as_bytes()),
+            stand_in: keys(own.as_bytes()),
             real: keys(secret.expose()),
             scope: Scope { region, service },
         };
@@ -207,8 +216,8 @@ impl Bearing {
     pub(crate) fn inject(&self, mut head: Head) -> Result<Injected, Unread> {
         let (Some(held), Some(own)) = (&self.held, &self.own) else { return Ok(Injected(head)) };
         self.stands()?;
-        let secret = held.secret();
         let moved = || (FOREIGN, "what was asked is not what goes on".to_owned());
+        let secret = held.secret().ok_or_else(moved)?;
         let written = || {
             let why = "the secret has bytes that cannot stand where the rule wants it";
             own.written(secret.expose()).ok_or_else(|| ("credential-unsayable", why.to_owned()))
@@ -219,7 +228,7 @@ impl Bearing {
                 let field = head.headers.get_mut(*at).ok_or_else(moved)?;
                 let there = field.value.get(bytes.clone());
                 let is_basic = matches!(own, Own::Basic { .. }) && field.is("authorization");
-                if !is_basic && there != Some(held.stand_in().as_bytes()) {
+                if !is_basic && there != self.used.as_deref().map(str::as_bytes) {
                     return Err(moved());
                 }
                 replace(&mut field.value, bytes.clone(), &written);
@@ -248,22 +257,41 @@ impl Bearing {
     }
 
     /// Whether its body bears its identity.
-    pub(crate) const fn is_in_body(&self) -> bool {
-        matches!(self.own, Some(Own::Body)) || self.unsigned.is_some()
+    pub(crate) fn is_in_body(&self) -> bool {
+        matches!(self.own, Some(Own::Body)) || self.unsigned.is_some() || self.asks_tokens()
+    }
+
+    /// Whether it asks for tokens: its body is judged, and so is the answer, whole.
+    pub(crate) fn asks_tokens(&self) -> bool {
+        self.held.as_ref().is_some_and(|held| held.credential().oauth.is_some())
     }
 
     /// A body that bears its identity: without what stands in, and with the secret there.
     ///
     /// # Errors
     /// What stands in for it is not there, once, in its place.
-    pub(crate) fn in_body(&self, body: &[u8]) -> Result<(Vec<u8>, Zeroizing<Vec<u8>>), Unread> {
+    pub(crate) fn in_body(
+        &self,
+        request: &Request<'_>,
+        body: &[u8],
+    ) -> Result<(Vec<u8>, Zeroizing<Vec<u8>>), Unread> {
         let Some(held) = &self.held else { return Ok((body.to_vec(), Zeroizing::default())) };
+        let foreign = |fault: String| {
+            let name = held.name();
+            (FOREIGN, format!("the rule lets through what bears `{name}` alone: {fault}"))
+        };
+        let inject = &held.credential().inject;
+        if self.asks_tokens() {
+            oauth::asks(request, body, inject).map_err(|fault| foreign(fault.to_string()))?;
+            if !inject.is_in_body() {
+                return Ok((body.to_vec(), Zeroizing::new(body.to_vec())));
+            }
+        }
         if let Some(head) = &self.unsigned {
             self.resign(head, held, Some(body))?;
             return Ok((body.to_vec(), Zeroizing::new(body.to_vec())));
         }
-        let (own, secret) = (held.stand_in().as_bytes(), held.secret());
-        let replaced = |with: &[u8]| match &held.credential().inject {
+        let replaced = |own: &[u8], with: &[u8]| match inject {
             Inject::Json(way) => {
                 jsonrules::replace_member(body, way, own, with).map_err(|fault| fault.to_string())
             }
@@ -278,11 +306,31 @@ impl Bearing {
             | Inject::SigV4 { .. }
             | Inject::Ssh(_) => Err("it does not bear it in its body".into()),
         };
-        let both = replaced(b"").and_then(|without| Ok((without, replaced(secret.expose())?)));
-        both.map(|(without, with)| (without, Zeroizing::new(with))).map_err(|fault: String| {
-            let name = held.name();
-            (FOREIGN, format!("the rule lets through what bears `{name}` alone: {fault}"))
-        })
+        let Some(secret) = held.secret() else { return Err(foreign("nobody has it yet".into())) };
+        let mut told = None;
+        for own in held.accepted() {
+            match replaced(own.as_bytes(), b"") {
+                Ok(without) => {
+                    let with = replaced(own.as_bytes(), secret.expose()).map_err(foreign)?;
+                    return Ok((without, Zeroizing::new(with)));
+                }
+                Err(fault) => told = told.or(Some(fault)),
+            }
+        }
+        Err(foreign(told.unwrap_or_default()))
+    }
+
+    /// What goes inside of an answer to a request for tokens: its body, plain, with what stands in.
+    ///
+    /// # Errors
+    /// It cannot be read, or something in it cannot be stood in for; or what it bore is worth nothing by now.
+    pub(crate) async fn exchanged(
+        &self,
+        answer: (u16, &[Field], &[u8]),
+    ) -> Result<Vec<u8>, Unread> {
+        let (Some(all), Some(held)) = (&self.all, &self.held) else { return Ok(answer.2.to_vec()) };
+        let body = all.exchanged((held, &self.known), answer).await?;
+        self.stands().map(|()| body)
     }
 
     /// What of the host's answers is a secret, and what stands in for it; `None` where it can know none.
@@ -307,10 +355,21 @@ impl Bearing {
 /// Fields of a signature of Amazon's.
 const SIGNED: [&str; 2] = ["authorization", "x-amz-security-token"];
 
-/// Where the request bears what stands in for it, and no other identity anywhere.
-fn own(head: &Head, held: &Held) -> Result<Own, Unread> {
+/// Where the request bears what stands in for it, and which; and no other identity anywhere.
+fn own(head: &Head, held: &Held) -> Result<(Own, Option<Rc<str>>), Unread> {
     let (inject, name, fields) = (&held.credential().inject, held.name(), listed(head));
-    let found = foreign::check(&view(head, &fields), inject, held.stand_in().as_bytes());
+    let request = view(head, &fields);
+    let accepted = held.accepted();
+    let check = |own: Option<&Rc<str>>| {
+        foreign::check(&request, inject, own.map_or(&b""[..], |own| own.as_bytes()))
+    };
+    let found =
+        accepted.iter().find_map(|one| Some((check(Some(one)).ok()?, Some(Rc::clone(one)))));
+    // Nothing but the newest is told of.
+    let (found, used) = match found {
+        Some((found, used)) => (Ok(found), used),
+        None => (check(accepted.first()), None),
+    };
     if let (Ok(Own::Basic { user, .. }), Inject::Basic(None)) = (&found, inject)
         && user.len() > USER_BYTES_MAX
     {
@@ -320,12 +379,14 @@ fn own(head: &Head, held: &Held) -> Result<Own, Unread> {
     if let Some(field) = head.headers.iter().find(|field| is_key_in_protocols(field)) {
         return Err((FOREIGN, format!("`{}` may bear another identity", field.name)));
     }
-    found.map_err(|foreign| match (foreign.kind, inject) {
-        (Kind::Missing, Inject::Basic(_)) => {
-            (WANTS_PASSWORD, format!("the rule wants `{name}`, by a password"))
-        }
-        _ => (FOREIGN, format!("the rule lets through what bears `{name}` alone: {foreign}")),
-    })
+    found
+        .map_err(|foreign| match (foreign.kind, inject) {
+            (Kind::Missing, Inject::Basic(_)) => {
+                (WANTS_PASSWORD, format!("the rule wants `{name}`, by a password"))
+            }
+            _ => (FOREIGN, format!("the rule lets through what bears `{name}` alone: {foreign}")),
+        })
+        .map(|found| (found, used))
 }
 
 /// Longest user that nobody named: keys are longer. Bytes.

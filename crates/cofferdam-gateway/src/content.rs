@@ -122,7 +122,7 @@ impl Content {
         }
         let borne = match &self.kind {
             Kind::Bears(held) => {
-                let (without, with) = bearing.in_body(held)?;
+                let (without, with) = bearing.in_body(request, held)?;
                 if let Some(search) = &mut self.search {
                     search.feed(&without)?;
                 }

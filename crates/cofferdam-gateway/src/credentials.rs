@@ -3,14 +3,17 @@
 //! Secrets are read before the gateway is confined, and exist nowhere else. They are borne by requests of
 //! the rules that name them, over TLS that was verified, and by nothing else.
 
-use std::cell::{Cell, OnceCell, RefCell};
+mod exchange;
+mod held;
+
+use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::AsFd as _;
 use std::rc::Rc;
 use std::{fmt, io};
 
-use cofferdam_plan::message::{Lacking, Lent, StandIn};
-use cofferdam_policy::credentials::{Credential, Inject, SECRET_BYTES_MIN as PART_MIN, Source};
+use cofferdam_plan::message::{FromGateway, Lacking, Lent, StandIn};
+use cofferdam_policy::credentials::{Credential, SECRET_BYTES_MIN as PART_MIN, Source};
 use cofferdam_policy::judge::hosts::Host;
 use cofferdam_policy::model::Clause;
 use cofferdam_policy::output::Canary;
@@ -21,12 +24,18 @@ use tokio::sync::{Mutex, watch};
 use tokio::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
+use self::exchange::Keeper;
+pub(crate) use self::exchange::{ANSWER_BYTES_MAX, long};
+pub(crate) use self::held::{Held, Worthless};
 use crate::agent::{HostKey, Identity, KeyFault, PrivateKey};
 use crate::bearing::search::Wanted;
 use crate::scrub::{Pairs, ScrubFault};
 use crate::stand_in;
 use crate::vault::reader::{self, Reader};
 use crate::vault::{Secret, Sources, Vault};
+
+/// Who tells the engine.
+type Tells = Box<dyn Fn(&FromGateway)>;
 
 /// All of a session.
 pub(crate) struct Credentials {
@@ -47,85 +56,15 @@ pub(crate) struct Credentials {
     heard: OnceCell<(Reader, UnixStream)>,
     /// One question at a time.
     asks: Mutex<()>,
-}
-
-/// One of them.
-pub(crate) struct Held {
-    credential: Credential,
-    secret: RefCell<Rc<Secret>>,
-    /// Those that it was before.
-    past: RefCell<Vec<Rc<Secret>>>,
-    /// Nothing where it is a key of ssh.
-    stand_in: String,
-    /// What the agent signs with, where it is one.
-    login: RefCell<Option<Rc<Identity>>>,
-    /// Until then it is worth something.
-    until: Option<Instant>,
-    revoked: Cell<bool>,
-}
-
-/// Why a credential is worth nothing any more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Worthless {
-    /// Somebody has revoked it.
-    Revoked,
-    /// Its time is over.
-    Expired,
+    /// Who keeps what answers bring.
+    keeper: Keeper,
+    /// Tells the engine.
+    tells: OnceCell<Tells>,
 }
 
 impl fmt::Debug for Credentials {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{} credentials", self.held.len())
-    }
-}
-
-impl fmt::Debug for Held {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "Held({})", self.credential.name)
-    }
-}
-
-impl Held {
-    pub(crate) fn name(&self) -> &str {
-        &self.credential.name
-    }
-
-    pub(crate) const fn credential(&self) -> &Credential {
-        &self.credential
-    }
-
-    pub(crate) fn stand_in(&self) -> &str {
-        &self.stand_in
-    }
-
-    /// Whether requests are signed with it.
-    pub(crate) const fn is_signed(&self) -> bool {
-        matches!(self.credential.inject, Inject::SigV4 { .. })
-    }
-
-    /// What stands in for it, or for each of its parts where the sandbox has them apart.
-    fn stand_ins(&self) -> impl Iterator<Item = &str> {
-        let parts = if self.is_signed() { 3 } else { 1 };
-        self.stand_in.splitn(parts, ':').filter(|part| part.len() >= PART_MIN)
-    }
-
-    /// The secret as it is now.
-    pub(crate) fn secret(&self) -> Rc<Secret> {
-        Rc::clone(&self.secret.borrow())
-    }
-
-    /// All that it was in this session.
-    fn secrets(&self) -> Vec<Rc<Secret>> {
-        let past = self.past.borrow();
-        past.iter().cloned().chain([self.secret()]).collect()
-    }
-
-    /// Whether it is worth nothing, and why.
-    pub(crate) fn worthless(&self) -> Option<Worthless> {
-        if self.revoked.get() {
-            return Some(Worthless::Revoked);
-        }
-        self.until.filter(|until| *until <= Instant::now()).map(|_| Worthless::Expired)
     }
 }
 
@@ -137,7 +76,7 @@ impl Credentials {
         lent: Lent,
     ) -> Result<Self, Box<Lacking>> {
         let mut held = Vec::new();
-        let reads = |one: &Credential| !matches!(one.source, Source::Env(_));
+        let reads = |one: &Credential| !matches!(one.source, Source::Env(_) | Source::OAuth);
         let reader = match wanted.iter().find(|one| reads(one)) {
             Some(first) => Some(reader::spawn(wanted, &lent).map_err(|error| {
                 let (name, clause) = (first.name.clone(), first.clause.clone());
@@ -149,6 +88,7 @@ impl Credentials {
         };
         let Lent { secrets, variables, vault, passphrase } = lent;
         let opens = phrase(passphrase);
+        let keeper = Keeper::spawn(wanted, &vault, opens.as_ref())?;
         let secrets: Vec<_> =
             secrets.into_iter().map(|(name, value)| (name, Zeroizing::new(value))).collect();
         let value = |name: &str| {
@@ -163,27 +103,30 @@ impl Credentials {
                 let (name, clause) = (credential.name.clone(), credential.clause.clone());
                 Box::new(Lacking { name, clause, code: code.into(), why, fix })
             };
-            let secret = sources.read(&credential.source, &credential.member);
-            let secret = secret.map_err(|fault| lacks(fault.code(), fault.what(), fault.hint()))?;
-            let (stand_in, login) = made(credential, &secret).map_err(|(code, why)| {
-                let fix = match credential.logins() {
-                    Some(_) => "store a private key of OpenSSH's: cofferdam vault set NAME <FILE",
-                    None => "give it another secret: cofferdam vault set",
-                };
-                lacks(code, why, fix.into())
-            })?;
             let until = credential.expires.map(|secs| Instant::now() + Duration::from_secs(secs));
-            held.push(Rc::new(Held {
-                credential: credential.clone(),
-                secret: RefCell::new(Rc::new(secret)),
-                past: RefCell::default(),
-                stand_in,
-                login: RefCell::new(login.map(Rc::new)),
-                until,
-                revoked: Cell::new(false),
-            }));
+            let plain = sources.plain(credential);
+            let plain = plain.map_err(|fault| lacks(fault.code(), fault.what(), fault.hint()))?;
+            let one = Held::new(credential.clone(), plain, until);
+            // What an answer brings, nobody has yet.
+            if credential.source != Source::OAuth {
+                let secret = sources.read(&credential.source, &credential.member);
+                let secret =
+                    secret.map_err(|fault| lacks(fault.code(), fault.what(), fault.hint()))?;
+                one.begin(secret).map_err(|(code, why)| {
+                    let fix = match credential.logins() {
+                        Some(_) => {
+                            "store a private key of OpenSSH's: cofferdam vault set NAME <FILE"
+                        }
+                        None => "give it another secret: cofferdam vault set",
+                    };
+                    lacks(code, why, fix.into())
+                })?;
+            }
+            held.push(Rc::new(one));
         }
-        let stand_ins = held.iter().flat_map(|one| one.stand_ins().map(|part| (one.name(), part)));
+        no_secret_is_plain(&held)?;
+        let stand_ins: Vec<(String, String)> = held.iter().flat_map(|one| one.parts()).collect();
+        let stand_ins = stand_ins.iter().map(|(name, part)| (name.as_str(), part.as_str()));
         let wanted = Wanted::new(stand_ins, canaries).map_err(|fault| {
             let (name, clause) = (String::new(), Clause::built_in("canary"));
             let (code, why) = (fault.code().into(), fault.to_string());
@@ -198,21 +141,24 @@ impl Credentials {
         let changed = watch::Sender::new(());
         let (pairs, told) = (RefCell::default(), RefCell::default());
         let (reader, heard, asks) = (RefCell::new(reader), OnceCell::new(), Mutex::new(()));
-        Ok(Self { held, by_name, wanted, changed, told, pairs, reader, heard, asks })
+        let tells = OnceCell::new();
+        Ok(Self { held, by_name, wanted, changed, told, pairs, reader, heard, asks, keeper, tells })
     }
 
     /// What the sandbox gets.
     pub(crate) fn stand_ins(&self) -> Vec<StandIn> {
-        let one = |held: &Rc<Held>| StandIn {
-            name: held.credential.name.clone(),
-            value: held.stand_in.clone(),
+        let one = |held: &Rc<Held>| {
+            let value = held.stand_in()?.to_string();
+            Some(StandIn { name: held.name().to_owned(), value })
         };
-        self.held.iter().filter(|held| held.credential.logins().is_none()).map(one).collect()
+        let plain = self.held.iter().flat_map(|held| held.plain());
+        let plain = plain.map(|(name, value)| StandIn { name, value: value.to_owned() });
+        self.held.iter().filter_map(one).chain(plain).collect()
     }
 
     /// The keys of ssh, as they are now, in the order of the policy.
     pub(crate) fn logins(&self) -> Vec<(Rc<Held>, Rc<Identity>)> {
-        let key = |held: &Rc<Held>| Some((Rc::clone(held), held.login.borrow().clone()?));
+        let key = |held: &Rc<Held>| Some((Rc::clone(held), held.login()?));
         self.held.iter().filter_map(key).collect()
     }
 
@@ -232,7 +178,12 @@ impl Credentials {
             return Vec::new();
         }
         let names = told.entry(host.clone()).or_default();
-        names.extend(bound.map(str::to_owned));
+        for name in bound {
+            // Who gives tokens out knows them.
+            let oauth = self.by_name.get(name).and_then(|held| held.credential().oauth.as_ref());
+            names.extend(oauth.into_iter().flat_map(|oauth| oauth.names()).map(|row| row.1.into()));
+            names.insert(name.to_owned());
+        }
         names.iter().filter_map(|name| self.named(name)).collect()
     }
 
@@ -251,13 +202,13 @@ impl Credentials {
             return Ok(pairs.clone());
         }
         // A host may say one that was before.
-        let all = known.iter().flat_map(|held| {
-            held.secrets().into_iter().map(move |secret| (Rc::clone(held), secret))
-        });
-        let all: Vec<(Rc<Held>, Rc<Secret>)> = all.collect();
+        let all: Vec<_> = known
+            .iter()
+            .flat_map(|held| held.all().into_iter().map(move |one| (held, one)))
+            .collect();
         let mut rows: Vec<(&[u8], Vec<u8>)> = Vec::new();
-        for (held, secret) in &all {
-            let (real, own) = (secret.expose(), held.stand_in());
+        for (held, token) in &all {
+            let (real, own) = (token.secret.expose(), token.stand_in.as_ref());
             rows.push((real, as_long(own, real.len())));
             // Of a key of Amazon's a host knows the parts, but for its name, which is no secret.
             let parts = real.splitn(3, |byte| *byte == b':').skip(1);
@@ -271,10 +222,16 @@ impl Credentials {
         Ok(pairs)
     }
 
+    /// Whom this tells what the engine is to hear.
+    pub(crate) fn tell_by(&self, tells: impl Fn(&FromGateway) + 'static) {
+        // Set once.
+        drop(self.tells.set(Box::new(tells)));
+    }
+
     /// From here on it is worth nothing.
     pub(crate) fn revoke(&self, name: &str) {
         if let Some(held) = self.named(name) {
-            held.revoked.set(true);
+            held.revoke();
             self.changed.send_replace(());
         }
     }
@@ -288,7 +245,7 @@ impl Credentials {
             // Set once.
             drop(self.heard.set((reader, UnixStream::from_std(bell)?)));
         }
-        Ok(())
+        self.keeper.hear()
     }
 
     /// Has the secret read again from where it comes. What stands in for it stays; where there is none
@@ -306,10 +263,7 @@ impl Credentials {
             });
             heard.await.map_err(gone)??
         };
-        let (_, login) = made(held.credential(), &secret).map_err(|(code, _)| code.to_owned())?;
-        held.login.replace(login.map(Rc::new));
-        let before = held.secret.replace(Rc::new(secret));
-        held.past.borrow_mut().push(before);
+        held.begin(secret).map_err(|(code, _)| code.to_owned())?;
         self.pairs.borrow_mut().clear();
         Ok(())
     }
@@ -326,7 +280,7 @@ impl Credentials {
                     std::future::pending::<()>().await;
                 }
             };
-            match held.until {
+            match held.until() {
                 None => changed.await,
                 Some(until) => tokio::select! {
                     () = changed => {}
@@ -342,21 +296,38 @@ pub(crate) fn phrase(passphrase: Option<Vec<u8>>) -> Option<Secret> {
     Secret::of(&Zeroizing::new(passphrase?)).ok()
 }
 
-/// What stands in for a secret; or the key that it is, where an agent signs with it.
-fn made(
+/// The key that a secret is, where an agent signs with it.
+fn login(
     credential: &Credential,
     secret: &Secret,
-) -> Result<(String, Option<Identity>), (&'static str, String)> {
-    let Some(logins) = credential.logins() else { return Ok((made_for(secret)?, None)) };
+) -> Result<Option<Identity>, (&'static str, String)> {
+    let Some(logins) = credential.logins() else { return Ok(None) };
     let fault = |fault: KeyFault| (fault.code(), fault.to_string());
     let hosts = logins.hosts.iter().map(|host| HostKey::parse(&host.key));
-    let identity = Identity {
+    Ok(Some(Identity {
         key: PrivateKey::parse(secret.expose()).map_err(fault)?,
         comment: credential.name.clone(),
         hosts: hosts.collect::<Result<_, _>>().map_err(fault)?,
         users: logins.users.clone(),
-    };
-    Ok((String::new(), Some(identity)))
+    }))
+}
+
+/// Refuses what is said to be no secret, and holds one.
+fn no_secret_is_plain(held: &[Rc<Held>]) -> Result<(), Box<Lacking>> {
+    let secrets: Vec<Rc<Secret>> = held.iter().filter_map(|one| one.secret()).collect();
+    for one in held {
+        let holds = |text: &str, secret: &[u8]| {
+            text.as_bytes().windows(secret.len()).any(|window| window == secret)
+        };
+        let is_one = |text: &str| secrets.iter().any(|secret| holds(text, secret.expose()));
+        if let Some((name, _)) = one.plain().find(|(_, text)| is_one(text)) {
+            let (code, fix) = ("open-secret".into(), "name another member in `open`".into());
+            let why = format!("`{name}` is said to be no secret, and holds one");
+            let clause = one.credential().clause.clone();
+            return Err(Box::new(Lacking { name: one.name().to_owned(), clause, code, why, fix }));
+        }
+    }
+    Ok(())
 }
 
 /// What stands in for it, which has to be told from ordinary text, in a request and in an answer.

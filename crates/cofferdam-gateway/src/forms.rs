@@ -8,6 +8,7 @@
 use std::ops::Range;
 
 use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
 
 use crate::percent::{decode, encode, is_unreserved};
 
@@ -112,6 +113,49 @@ fn folded(name: &[u8]) -> Vec<u8> {
     name.iter().map(letter).collect()
 }
 
+/// The fields of a form, decoded, in their order; each is called what it is written like.
+///
+/// # Errors
+/// It can be read in two ways.
+pub(crate) fn fields(body: &[u8]) -> Result<Vec<(String, Zeroizing<String>)>, FormFault> {
+    let one = |(pair, name, value): Decoded| {
+        // Coded needlessly it is another name to some.
+        if body.get(pair.name) != Some(name.as_slice()) {
+            return Err(FormFault::Twice);
+        }
+        let name = String::from_utf8(name).map_err(|_| FormFault::Code)?;
+        let value = std::str::from_utf8(&value).map_err(|_| FormFault::Code)?;
+        Ok((name, Zeroizing::new(value.to_owned())))
+    };
+    strict(body)?.into_iter().map(one).collect()
+}
+
+/// Where a field stands, its name and its value, decoded.
+type Decoded = (Pair, Vec<u8>, Zeroizing<Vec<u8>>);
+
+/// Every field.
+fn strict(body: &[u8]) -> Result<Vec<Decoded>, FormFault> {
+    let is_odd = |byte: &u8| !is_unreserved(*byte) && !b"!$'()*,/:?@%+=&[]".contains(byte);
+    if body.iter().any(is_odd) {
+        return Err(FormFault::Byte);
+    }
+    let pairs = pairs(body);
+    if pairs.len() > FIELDS_MAX {
+        return Err(FormFault::TooMany);
+    }
+    let one = |pair: Pair| {
+        let of = |place: &Range<usize>| body.get(place.clone()).unwrap_or_default();
+        let name = plain(of(&pair.name)).ok_or(FormFault::Code)?;
+        let value = plain(of(&pair.value)).ok_or(FormFault::Code)?;
+        if name.is_empty() {
+            Err(FormFault::Empty)
+        } else {
+            Ok((pair, name, Zeroizing::new(value)))
+        }
+    };
+    pairs.into_iter().map(one).collect()
+}
+
 /// Replaces the value of the field `name`, which has to be `expect`, by `with`. All other bytes stay as they
 /// came.
 ///
@@ -123,25 +167,11 @@ pub fn replace_field(
     expect: &[u8],
     with: &[u8],
 ) -> Result<Vec<u8>, FormFault> {
-    let is_odd = |byte: &u8| !is_unreserved(*byte) && !b"!$'()*,/:?@%+=&[]".contains(byte);
-    if body.iter().any(is_odd) {
-        return Err(FormFault::Byte);
-    }
-    let pairs = pairs(body);
-    if pairs.len() > FIELDS_MAX {
-        return Err(FormFault::TooMany);
-    }
     let mut written = Vec::new();
     encode(&mut written, name.as_bytes(), b"");
     let mut found = None;
-    for pair in pairs {
-        let given = body.get(pair.name.clone()).unwrap_or_default();
-        let decoded = plain(given).ok_or(FormFault::Code)?;
-        let value = body.get(pair.value.clone()).unwrap_or_default();
-        let value = plain(value).ok_or(FormFault::Code)?;
-        if decoded.is_empty() {
-            return Err(FormFault::Empty);
-        }
+    for (pair, decoded, value) in strict(body)? {
+        let given = body.get(pair.name).unwrap_or_default();
         if is_like(&decoded, name.as_bytes()) {
             // Coded needlessly, or not where it has to be, it is another name to some.
             let is_plain = given == name.as_bytes() || given == written;

@@ -30,6 +30,7 @@ mod flow;
 mod head;
 #[cfg(test)]
 mod tests;
+mod tokens;
 
 pub use cofferdam_plan::message::Requested;
 pub use head::Misread;
@@ -107,6 +108,8 @@ pub enum Broken {
     ResponseTooLarge(u64),
     /// Its body is not what the rule asks for: a stable name, and words.
     Content(&'static str, String),
+    /// The answer to a request for tokens cannot be passed on: a stable name, and words.
+    Tokens(&'static str, String),
     /// A field that may not stand behind a body, from the client.
     Trailer,
     /// The host's answer is none: `101`, or a field behind the body that may not stand there.

@@ -39,6 +39,7 @@ mod inspect;
 mod json;
 pub mod jsonrules;
 mod logins;
+mod oauth;
 pub mod packets;
 mod percent;
 mod proxy;
@@ -318,6 +319,12 @@ fn run(engine: OwnedFd, prepared: Prepared) -> Result<(), Failed> {
             room: Rc::default(),
         })
     };
+    let tells = Rc::downgrade(&gate);
+    gate.credentials.tell_by(move |message| {
+        if let Some(gate) = tells.upgrade() {
+            gate.ledger.send(message);
+        }
+    });
     let served = local.block_on(&tokio, async {
         doors::open(&gate, doors).doing("hear on the sockets")?;
         logins::open(&gate, agent).doing("hear on the agent's socket")?;

@@ -70,6 +70,25 @@ pub(crate) fn is_of_body(field: &Field) -> bool {
     OF_BODY.iter().any(|name| field.is(name))
 }
 
+/// Fields that go on of an answer to a request for tokens. Each other one may bear a token that nobody knows
+/// yet: a cookie, or where to go on.
+const WITH_TOKENS: &[&str] = &[
+    "cache-control",
+    "content-type",
+    "date",
+    "expires",
+    "pragma",
+    "request-id",
+    "retry-after",
+    "www-authenticate",
+    "x-request-id",
+];
+
+/// Whether a field of an answer to a request for tokens goes on.
+pub(crate) fn stays_with_tokens(field: &Field) -> bool {
+    WITH_TOKENS.iter().any(|name| field.is(name))
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Write as _;

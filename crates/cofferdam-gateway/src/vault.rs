@@ -234,6 +234,29 @@ impl Vault {
         })
     }
 
+    /// Changes parts of a secret that is there, all of them or none.
+    ///
+    /// # Errors
+    /// As of [`Vault::rotate`]; the secret is no JSON object with such a member.
+    fn alter(
+        &self,
+        name: &Name,
+        changes: &[writer::Change],
+        passphrase: Option<&Secret>,
+    ) -> Result<(), VaultError> {
+        self.change(passphrase, |contents| {
+            let value = contents.0.get_mut(name).ok_or_else(|| unknown(name))?;
+            for writer::Change { member, secret } in changes {
+                *value = match member.as_slice() {
+                    [] => secret.copy(),
+                    some => members::with_string(value.expose(), some, secret)
+                        .map_err(|fault| VaultError::Member { member: some.join("."), fault })??,
+                };
+            }
+            Ok(())
+        })
+    }
+
     /// Removes a secret. The previous version has it until the next change.
     ///
     /// # Errors

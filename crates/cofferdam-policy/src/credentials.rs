@@ -31,6 +31,8 @@ pub fn is_marked(stand_in: &str) -> bool {
 pub const SECRET_BYTES_MIN: usize = 8;
 /// Longest name of a credential. Bytes.
 pub const NAME_BYTES_MAX: usize = 64;
+/// Most members of one that are no secret.
+pub const OPEN_MAX: usize = 16;
 /// Most credentials of a policy.
 pub const CREDENTIALS_MAX: usize = 1_000;
 
@@ -79,8 +81,55 @@ pub struct Credential {
     pub files: Vec<Placed>,
     /// How long it may be used from the start on. Seconds.
     pub expires: Option<u64>,
+    /// Members of the source that are no secret, each by its name: `{NAME.ITS}` is where one goes in files of
+    /// the home, as it stands in the JSON; `null` where it is not there.
+    pub open: Vec<(String, Vec<String>)>,
+    /// Whose tokens come in the answers to requests that bear it.
+    pub oauth: Option<OAuth>,
     /// The rule.
     pub clause: Clause,
+}
+
+/// Whose secrets the tokens of an answer become (RFC 6749, 5.1): names of credentials. A token that is there
+/// and has no name here becomes nobody's, and is replaced all the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
+pub struct OAuth {
+    /// `access_token`.
+    pub access_token: String,
+    /// `refresh_token`.
+    pub refresh_token: Option<String>,
+    /// `id_token`.
+    pub id_token: Option<String>,
+}
+
+impl OAuth {
+    /// Each token that has a name, by its member of the answer.
+    pub fn names(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let rest = [("refresh_token", &self.refresh_token), ("id_token", &self.id_token)];
+        let rest = rest.into_iter().filter_map(|(member, name)| Some((member, name.as_deref()?)));
+        std::iter::once(("access_token", self.access_token.as_str())).chain(rest)
+    }
+}
+
+/// How tokens are asked for (RFC 6749).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grant {
+    /// With a refresh token (section 6).
+    RefreshToken,
+    /// With a secret of the client's (section 4.4).
+    ClientCredentials,
+}
+
+impl Grant {
+    /// As a request says it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::RefreshToken => "refresh_token",
+            Self::ClientCredentials => "client_credentials",
+        }
+    }
 }
 
 /// Where a secret is.
@@ -98,6 +147,8 @@ pub enum Source {
     /// What this program says on its standard output, without the line's end: an absolute path, and its
     /// arguments. No shell.
     Command(Vec<String>),
+    /// Nowhere before an answer brings it ([`OAuth`]).
+    OAuth,
 }
 
 impl Credential {
@@ -131,6 +182,7 @@ impl Source {
                 let program = words.first().map(String::as_str).unwrap_or_default();
                 format!("the command {}", in_line(program))
             }
+            Self::OAuth => "a token of an answer".into(),
         }
     }
 }
@@ -152,6 +204,29 @@ impl Inject {
                 format!("by a signature of AWS for {service} in {region}")
             }
             Self::Ssh(logins) => logins.shown(),
+        }
+    }
+
+    /// Which grant a request asks for that bears it so, where there is one.
+    #[must_use]
+    pub fn grant(&self) -> Option<Grant> {
+        let member = match self {
+            Self::Json(way) => way.as_slice(),
+            Self::Form(name) => std::slice::from_ref(name),
+            // Who it is stands in the policy.
+            Self::Basic(Some(_)) => return Some(Grant::ClientCredentials),
+            Self::Header(_)
+            | Self::Bearer
+            | Self::Basic(None)
+            | Self::Query(_)
+            | Self::Cookie(_)
+            | Self::SigV4 { .. }
+            | Self::Ssh(_) => return None,
+        };
+        match member {
+            [name] if name == "refresh_token" => Some(Grant::RefreshToken),
+            [name] if name == "client_secret" => Some(Grant::ClientCredentials),
+            [] | [_] | [_, _, ..] => None,
         }
     }
 

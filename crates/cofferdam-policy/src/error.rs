@@ -281,7 +281,10 @@ impl Fault {
                 format!("did you mean `{nearest}`?")
             }
             Self::PresetUnknown { nearest: None, known, .. } => {
-                format!("one of: {}", known.join(" "))
+                // All that fits into two lines; which logins there are, documents say.
+                let known = known.iter().filter(|name| !name.ends_with("-login"));
+                let known: Vec<&str> = known.map(String::as_str).collect();
+                format!("{} *-login", known.join(" "))
             }
             Self::PresetBroken { .. } => "report it; until then, leave the preset out".into(),
             Self::ExtendsLater { asked } if presets::ALL.iter().any(|p| p.name == asked) => {

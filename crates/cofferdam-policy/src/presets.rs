@@ -77,6 +77,9 @@ pub const ALL: &[BuiltIn] = &[
             content: include_str!("presets/codex.config.toml"),
         }],
     },
+    plain("claude-login", include_str!("presets/claude-login.toml")),
+    plain("chatgpt-login", include_str!("presets/chatgpt-login.toml")),
+    plain("github-login", include_str!("presets/github-login.toml")),
 ];
 
 /// What one preset brings to a document.

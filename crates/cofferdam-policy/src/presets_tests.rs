@@ -84,6 +84,9 @@ const HOSTS: &[(&str, usize)] = &[
     ("github", 6),
     ("anthropic", 2),
     ("openai", 2),
+    ("claude-login", 4),
+    ("chatgpt-login", 5),
+    ("github-login", 2),
 ];
 
 #[test]

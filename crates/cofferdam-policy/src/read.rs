@@ -84,6 +84,7 @@ const TABLES: &[&Table] = &[
     &credentials::INJECT,
     &credentials::SIGV4,
     &ssh::SSH,
+    &credentials::OAUTH,
     &output::OUTPUT,
 ];
 

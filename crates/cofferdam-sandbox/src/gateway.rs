@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use cofferdam_plan::credentials::Credential;
+use cofferdam_plan::credentials::{Credential, Source};
 use cofferdam_plan::egress::Egress;
 use cofferdam_plan::facts::Ids;
 use cofferdam_plan::message::{
@@ -100,6 +100,8 @@ pub trait Witness {
     fn applied(&mut self, generation: u32);
     /// The secret of a credential could not be read again, and why not.
     fn unread(&mut self, credential: String, code: String);
+    /// An answer has brought other tokens of a credential, and where they are kept.
+    fn refreshed(&mut self, credential: String, kept: String);
     /// It asks about what no rule allows.
     fn asks(&mut self, question: Question);
     /// Nobody waits for the answer any more.
@@ -190,12 +192,21 @@ impl Gateway {
         &mut self,
         wanted: &[Credential],
     ) -> Result<Vec<StandIn>, StartRefusal> {
-        let wanted: Vec<_> = wanted.iter().filter(|one| one.logins().is_none()).collect();
+        // Nothing stands in for what an answer will bring, or for a key of ssh.
+        let there =
+            || wanted.iter().filter(|one| one.source != Source::OAuth && one.logins().is_none());
+        let plain = |one: &'_ Credential| {
+            let names = one.open.iter().map(|(its, _)| format!("{}.{its}", one.name));
+            names.collect::<Vec<_>>()
+        };
+        let names: Vec<String> =
+            there().map(|one| one.name.clone()).chain(there().flat_map(plain)).collect();
         let fits = |made: &[StandIn]| {
-            made.len() == wanted.len()
-                && made.iter().zip(&wanted).all(|(one, wanted)| {
-                    one.name == wanted.name && !one.value.contains(char::is_control)
-                })
+            made.len() == names.len()
+                && made
+                    .iter()
+                    .zip(&names)
+                    .all(|(one, name)| one.name == *name && !one.value.contains(char::is_control))
         };
         match self.word_within(SECRETS_WITHIN)? {
             Some(FromGateway::StandIns { made }) if fits(&made) => Ok(made),
@@ -299,6 +310,7 @@ impl Gateway {
             FromGateway::Counted(ended) => witness.ended(bounded(*ended)),
             FromGateway::Applied { generation } => witness.applied(generation),
             FromGateway::Unread { name, code } => witness.unread(name, code),
+            FromGateway::Refreshed { name, kept } => witness.refreshed(name, kept),
             FromGateway::Asks(question) => witness.asks(*question),
             FromGateway::AsksNoMore { id } => witness.asks_no_more(id),
             // Said before.
@@ -431,6 +443,7 @@ fn unfit(message: Option<FromGateway>) -> StartRefusal {
             | FromGateway::StandIns { .. }
             | FromGateway::Lacks(_)
             | FromGateway::Unread { .. }
+            | FromGateway::Refreshed { .. }
             | FromGateway::Applied { .. }
             | FromGateway::Asks(_)
             | FromGateway::AsksNoMore { .. },

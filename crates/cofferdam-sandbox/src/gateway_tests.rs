@@ -54,6 +54,7 @@ impl Witness for Seen {
         self.applied.push(generation);
     }
     fn unread(&mut self, _: String, _: String) {}
+    fn refreshed(&mut self, _: String, _: String) {}
     fn asks(&mut self, question: Question) {
         self.asked.push(question.host);
     }

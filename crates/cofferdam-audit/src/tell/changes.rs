@@ -54,6 +54,23 @@ pub(super) fn unread(event: &str) -> Option<Vec<String>> {
     Some(vec![format!("{} could not be read again [{}]", quoted(&credential), one_line(&code))])
 }
 
+pub(super) fn refreshed(event: &str) -> Option<Vec<String>> {
+    #[derive(Deserialize)]
+    struct Refreshed {
+        credential: String,
+        kept: String,
+    }
+    let Refreshed { credential, kept } = serde_json::from_str(event).ok()?;
+    let kept = match kept.as_str() {
+        "vault" => "the vault has them".to_owned(),
+        "memory" => "they end with the session".to_owned(),
+        code => {
+            format!("they end with the session: the vault has not got them [{}]", one_line(code))
+        }
+    };
+    Some(vec![format!("{} has other tokens: {kept}", quoted(&credential))])
+}
+
 #[derive(Deserialize)]
 struct Asked {
     host: String,

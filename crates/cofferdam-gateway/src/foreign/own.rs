@@ -108,7 +108,8 @@ pub(super) fn find(
         }
         Inject::Bearer => {
             let (at, value) = one(request, "authorization")?;
-            let start = scheme(value, b"bearer")?;
+            // GitHub's own programs call it otherwise.
+            let start = scheme(value, b"bearer").or_else(|_| scheme(value, b"token"))?;
             let bytes = is_own("authorization", stand_in, value, start..value.len())?;
             Ok(Own::Field { at, bytes })
         }

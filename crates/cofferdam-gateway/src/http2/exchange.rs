@@ -15,12 +15,13 @@ use http::{HeaderMap, Request, Response, StatusCode};
 use tokio::time::timeout;
 
 use super::flow::{self, Halt, Source};
+use super::tokens;
 use super::{Broken, Judge, Place, Refusal, Served, WHOLE_WITHIN, head};
 use crate::bearing::{Bearing, WANTS_PASSWORD};
 use crate::body::Framing;
 use crate::content::{Content, late};
 use crate::denial::PASSWORD;
-use crate::fields::{length, lists, values};
+use crate::fields::{Field, length, lists, values};
 use crate::head::Head;
 use crate::relay::split;
 
@@ -30,7 +31,7 @@ const ANNOUNCED_MAX: usize = 16;
 const AGAIN: &[&str] = &["GET", "HEAD", "OPTIONS"];
 
 /// How a request ends that does not end well.
-enum Stop {
+pub(super) enum Stop {
     /// The client has gone, for this reason.
     Client(Option<Reason>),
     /// The host has ended the connection before it saw the request.
@@ -192,6 +193,7 @@ fn stopped(
             Broken::RequestTooLarge(_)
             | Broken::ResponseTooLarge(_)
             | Broken::Content(..)
+            | Broken::Tokens(..)
             | Broken::Trailer
             | Broken::Unsayable,
             Begun::Yes,
@@ -202,6 +204,7 @@ fn stopped(
             | Broken::RequestTooLarge(_)
             | Broken::ResponseTooLarge(_)
             | Broken::Content(..)
+            | Broken::Tokens(..)
             | Broken::Trailer
             | Broken::Unsayable,
             Begun::No,
@@ -256,7 +259,8 @@ async fn forward<J: Judge>(
                     let said = Said { place, bearing, begun: &begun, touched: &touched };
                     tokio::select! {
                         biased;
-                        (code, why) = asks.bearing.over() => {
+                        // A token that is exchanged is worth nothing any more.
+                        (code, why) = asks.bearing.over(), if !asks.bearing.asks_tokens() => {
                             Err(Stop::Broken(Broken::Content(code, why)))
                         }
                         done = both(&said, (body, to, is_empty), answer, respond) => done,
@@ -378,11 +382,15 @@ async fn answered<P: Place>(
         if let Some(pairs) = &pairs {
             head::clean(pairs, response.headers_mut());
         }
+        if said.bearing.asks_tokens() {
+            head::without_tokens(response.headers_mut());
+        }
         response
     };
     let mut announced = 0;
     let (parts, mut body) = loop {
-        match heard(&mut answer, respond).await? {
+        let minds = !said.bearing.asks_tokens();
+        match heard(&mut answer, respond, minds).await? {
             Heard::Answer(response) => break response.into_parts(),
             Heard::Announced(status, headers) => {
                 announced += 1;
@@ -401,6 +409,10 @@ async fn answered<P: Place>(
         return Err(Stop::Broken(Broken::ResponseTooLarge(most)));
     }
     let mut response = clean(parts.status, &parts.headers);
+    if said.bearing.asks_tokens() && !is_last {
+        let came = (head::fields(&parts.headers), body);
+        return with_tokens(said, (response, came, most), respond).await;
+    }
     let reply = match &pairs {
         Some(pairs) if !is_last => {
             let reply = head::reply(pairs, response.headers_mut());
@@ -434,6 +446,23 @@ async fn answered<P: Place>(
     }
 }
 
+/// The same of the answer to a request for tokens, which is held whole.
+async fn with_tokens<P: Place>(
+    said: &Said<'_, P>,
+    (mut response, (fields, mut body), most): (Response<()>, (Vec<Field>, RecvStream), Option<u64>),
+    respond: &mut SendResponse<Bytes>,
+) -> Result<(), Stop> {
+    let (status, whole) = (response.status().as_u16(), tokens::whole(&mut body, most).await?);
+    let whole = tokens::exchanged(said.bearing, (status, &fields, &whole)).await?;
+    response.headers_mut().insert(http::header::CONTENT_LENGTH, whole.len().into());
+    said.place.received(whole.len());
+    let to = respond.send_response(response, false);
+    let mut to = to.map_err(|error| Stop::Client(error.reason()))?;
+    said.begun.set(Begun::Yes);
+    said.place.answered(status);
+    tokens::give(&mut to, whole).await
+}
+
 /// What the host says first.
 enum Heard {
     Answer(Response<RecvStream>),
@@ -443,9 +472,10 @@ enum Heard {
 async fn heard(
     answer: &mut ResponseFuture,
     respond: &mut SendResponse<Bytes>,
+    minds: bool,
 ) -> Result<Heard, Stop> {
     poll_fn(|task| {
-        if let Poll::Ready(reset) = respond.poll_reset(task) {
+        if minds && let Poll::Ready(reset) = respond.poll_reset(task) {
             return Poll::Ready(Err(Stop::Client(reset.ok())));
         }
         if let Poll::Ready(Some(Ok(announced))) = answer.poll_informational(task) {

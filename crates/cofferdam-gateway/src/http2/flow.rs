@@ -166,7 +166,11 @@ async fn next(from: &mut RecvStream, to: &mut SendStream<Bytes>) -> Result<Optio
 }
 
 /// Sends bytes as the other side makes room for them.
-async fn give(to: &mut SendStream<Bytes>, mut bytes: Bytes, is_last: bool) -> Result<(), Halt> {
+pub(super) async fn give(
+    to: &mut SendStream<Bytes>,
+    mut bytes: Bytes,
+    is_last: bool,
+) -> Result<(), Halt> {
     while !bytes.is_empty() {
         to.reserve_capacity(bytes.len());
         let room = match poll_fn(|task| to.poll_capacity(task)).await {

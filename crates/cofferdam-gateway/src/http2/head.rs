@@ -214,12 +214,19 @@ pub(super) fn reply(pairs: &Pairs, headers: &mut HeaderMap) -> Result<Reply, Cod
     Ok(made)
 }
 
+/// Takes away what does not go on of an answer to a request for tokens.
+pub(super) fn without_tokens(headers: &mut HeaderMap) {
+    for field in fields(headers).iter().filter(|field| !reply::stays_with_tokens(field)) {
+        headers.remove(field.name.as_str());
+    }
+}
+
 /// Length of a body, where the head tells it.
 pub(super) fn told(headers: &HeaderMap) -> Option<u64> {
     headers.get(http::header::CONTENT_LENGTH).and_then(|value| length(value.as_bytes()))
 }
 
-fn fields(headers: &HeaderMap) -> Vec<Field> {
+pub(super) fn fields(headers: &HeaderMap) -> Vec<Field> {
     let field = |(name, value): (&HeaderName, &HeaderValue)| Field {
         name: name.as_str().into(),
         value: value.as_bytes().into(),

@@ -83,6 +83,7 @@ impl Place for FakePlace {
             Broken::Reset(_)
             | Broken::ResponseTooLarge(_)
             | Broken::Content(..)
+            | Broken::Tokens(..)
             | Broken::Trailer
             | Broken::Answer
             | Broken::Unsayable => 403,

@@ -309,6 +309,7 @@ fn denial(broken: &Broken, clause: &Clause) -> Denial {
         Broken::RequestTooLarge(most) => Denial::too_large("request-too-large", *most, clause),
         Broken::ResponseTooLarge(most) => Denial::too_large("response-too-large", *most, clause),
         Broken::Content(code, why) => Denial::spoken(code, why.clone(), clause),
+        Broken::Tokens(code, why) => of_host(code, why.clone()),
         Broken::Trailer => {
             let why = "a field behind the body that belongs into a head";
             Denial::unreadable("trailer-field", why, clause)

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use cofferdam_policy::model::Clause;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
+
+mod tokens;
 
 use super::held::Held;
 use super::{Up, websocket};
@@ -105,6 +107,11 @@ pub(super) async fn exchange(
     // Of an attempt before this one.
     entry.tally.status.set(None);
     let (tally, status) = (&entry.tally, &entry.tally.status);
+    if message.bearing.asks_tokens() {
+        // Whoever goes away meanwhile: a token that is exchanged is worth nothing any more.
+        let done = both(inside, (up, tally), (message, held), (rule, status));
+        return timeout(tokens::WITHIN, done).await.unwrap_or(Err(Broken::Unanswered));
+    }
     tokio::select! {
         biased;
         (code, why) = message.bearing.over() => {
@@ -134,12 +141,15 @@ async fn both(
         request.give(written, &tally.sent).await.map_err(|_| Broken::Unanswered)?;
         request.body(held.body(head.framing), held, (&tally.sent, most.0)).await?;
         whole.set(true);
+        if bearing.asks_tokens() {
+            return std::future::pending().await;
+        }
         request.abandoned(status, &tally.received).await;
         Err(Broken::Quiet)
     };
     let pairs = bearing.pairs();
     let pairs = pairs.map_err(|(code, why)| Broken::Before(Fault::Content(code, why)))?;
-    let answered = answer.answer((head, pairs.as_ref()), status, (tally, most.1));
+    let answered = answer.answer((head, pairs.as_ref(), bearing), status, (tally, most.1));
     tokio::select! {
         biased;
         // Whoever answers before the whole request has come wants no more of it.
@@ -262,7 +272,7 @@ impl Direction<'_, '_> {
     /// The answer, with those before it that only announce one.
     async fn answer(
         &mut self,
-        (head, pairs): (&Head, Option<&Pairs>),
+        (head, pairs, bearing): (&Head, Option<&Pairs>, &Bearing),
         status: &Cell<Option<u16>>,
         (tally, most): (&Tally, Option<u64>),
     ) -> Result<Exchanged, Broken> {
@@ -278,6 +288,11 @@ impl Direction<'_, '_> {
                 reply::clean(pairs, &mut answer.headers);
                 answer.phrase = pairs.scrub_whole(&answer.phrase).into_owned();
             }
+            if bearing.asks_tokens() {
+                let stays =
+                    |field: &Field| reply::stays_with_tokens(field) || reply::is_of_body(field);
+                answer.headers.retain(stays);
+            }
             let after = match (head.after(), answer.after()) {
                 (After::Stay, After::Stay) => After::Stay,
                 (After::Close, _) | (_, After::Close) => After::Close,
@@ -290,6 +305,9 @@ impl Direction<'_, '_> {
             if let (Some(pairs), Follows::Body) = (pairs, answer.follows)
                 && answer.framing != Framing::None
             {
+                if bearing.asks_tokens() {
+                    return self.tokens(bearing, (answer, status, after), (tally, most)).await;
+                }
                 return self.cleaned((head, pairs), (answer, status, after), (tally, most)).await;
             }
             let first = answer.downstream(after);

@@ -89,6 +89,8 @@ pub enum VaultError {
         /// Its name.
         name: String,
     },
+    /// An answer brings it, and it is kept nowhere.
+    Unkept,
     /// The program did not give a secret.
     Command {
         /// The program.
@@ -219,6 +221,7 @@ impl VaultError {
             Self::Full => "vault-full",
             Self::Busy { .. } => "vault-busy",
             Self::NoVariable { .. } => "secret-no-variable",
+            Self::Unkept => "secret-unkept",
             Self::Command { .. } => "secret-command",
             Self::Member { .. } => "secret-member",
             Self::Keychain { fault, .. } => fault.code(),
@@ -255,6 +258,7 @@ impl VaultError {
             Self::Full => "the vault has as many secrets as it can".into(),
             Self::Busy { path } => format!("somebody else changes the vault {}", path.display()),
             Self::NoVariable { name } => format!("the variable `{name}` is not set"),
+            Self::Unkept => "an answer brings it, and it is kept nowhere".into(),
             Self::Command { program, fault } => format!("{} {fault}", program.display()),
             Self::Member { member, fault } => format!("the source's member `{member}`: {fault}"),
             Self::Keychain { name, fault } => format!("the keychain, asked for `{name}`: {fault}"),
@@ -299,6 +303,7 @@ impl VaultError {
             Self::Full => "remove those that nobody uses: cofferdam vault remove NAME".into(),
             Self::Busy { .. } => "wait until it has ended, and try again".into(),
             Self::NoVariable { .. } => "set it where cofferdam is started, or name another".into(),
+            Self::Unkept => "ask for another token inside".into(),
             Self::Command { fault, .. } => fault.hint().into(),
             Self::Member { .. } => "look at the source, and at `member` in the policy".into(),
             Self::Keychain { fault, .. } => fault.hint().into(),

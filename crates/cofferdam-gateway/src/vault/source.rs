@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
-use cofferdam_policy::credentials::Source;
+use cofferdam_policy::credentials::{Credential, Source};
 use rustix::fs::{CWD, fstat};
 use zeroize::Zeroizing;
 
@@ -13,7 +13,7 @@ use super::command;
 use super::error::VaultError;
 use super::folder::{open_once, system, whole};
 use super::keychain;
-use super::members::string_of;
+use super::members::{plain_of, string_of};
 use super::secret::{Secret, without_line_end};
 use super::{Name, Opened, Vault};
 
@@ -72,7 +72,35 @@ impl<'a> Sources<'a> {
     /// # Errors
     /// It is not there, cannot be read, or is no secret.
     pub fn read(&self, source: &Source, member: &[String]) -> Result<Secret, VaultError> {
-        let raw = match source {
+        let raw = self.raw(source)?;
+        match (raw, member) {
+            (Raw::Secret(secret), []) => Ok(secret),
+            (Raw::Bytes(bytes), []) => Ok(Secret::of(without_line_end(&bytes))?),
+            (Raw::Secret(secret), member) => in_json(secret.expose(), member),
+            (Raw::Bytes(bytes), member) => in_json(without_line_end(&bytes), member),
+        }
+    }
+
+    /// What of a source is no secret, each by its name.
+    pub(crate) fn plain(&self, of: &Credential) -> Result<Vec<(String, String)>, VaultError> {
+        if of.open.is_empty() {
+            return Ok(Vec::new());
+        }
+        let raw = self.raw(&of.source)?;
+        let bytes = match &raw {
+            Raw::Secret(secret) => secret.expose(),
+            Raw::Bytes(bytes) => bytes,
+        };
+        let one = |(name, member): &(String, Vec<String>)| {
+            let text = plain_of(bytes, member)
+                .map_err(|fault| VaultError::Member { member: member.join("."), fault })?;
+            Ok((name.clone(), text))
+        };
+        of.open.iter().map(one).collect()
+    }
+
+    fn raw(&self, source: &Source) -> Result<Raw, VaultError> {
+        Ok(match source {
             Source::Vault(name) => Raw::Secret(self.opened()?.secret(&Name::parse(name)?)?.copy()),
             Source::Keychain(name) => {
                 Raw::Secret(keychain::asked(&Name::parse(name)?, &self.surroundings)?)
@@ -81,18 +109,13 @@ impl<'a> Sources<'a> {
                 (self.variables)(name)
                     .ok_or_else(|| VaultError::NoVariable { name: name.clone() })?,
             ),
+            Source::OAuth => return Err(VaultError::Unkept),
             Source::File(path) => Raw::Bytes(file(path)?),
             Source::Command(words) => {
                 let bounds = (SOURCE_BYTES_MAX, COMMAND_WITHIN);
                 Raw::Bytes(command::said(words, &self.surroundings, bounds)?)
             }
-        };
-        match (raw, member) {
-            (Raw::Secret(secret), []) => Ok(secret),
-            (Raw::Bytes(bytes), []) => Ok(Secret::of(without_line_end(&bytes))?),
-            (Raw::Secret(secret), member) => in_json(secret.expose(), member),
-            (Raw::Bytes(bytes), member) => in_json(without_line_end(&bytes), member),
-        }
+        })
     }
 
     fn opened(&self) -> Result<&Opened, VaultError> {

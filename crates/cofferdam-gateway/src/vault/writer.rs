@@ -31,10 +31,11 @@ pub(crate) const WORD: &str = "vault-writer";
 const MESSAGE_BYTES_MAX: usize = 2 + 64 + SECRET_BYTES_MAX;
 /// Longest answer: a name, and a code. Bytes.
 const ANSWER_BYTES_MAX: usize = 256;
-/// Kinds of messages: where the vault is, what opens it, and a secret.
+/// Kinds of messages: where the vault is, what opens it, a secret, and changes of one.
 const PLACE: u8 = b'v';
 const PASSPHRASE: u8 = b'p';
 const STORE: u8 = b's';
+const CHANGE: u8 = b'c';
 
 /// A process that writes into a vault.
 #[derive(Debug)]
@@ -42,6 +43,15 @@ pub struct Writer {
     socket: OwnedFd,
     /// Waited for when nobody writes any more.
     child: Child,
+}
+
+/// A part of a secret, and what it is from here on.
+#[derive(Debug)]
+pub struct Change {
+    /// The way to it in a JSON object; empty: all of it.
+    pub member: Vec<String>,
+    /// Its value.
+    pub secret: Secret,
 }
 
 /// What became of a value.
@@ -102,6 +112,24 @@ impl Writer {
         self.say(&[&[STORE, letters], name.as_str().as_bytes(), secret.expose()])
     }
 
+    /// Hands changes of one secret over, which are made at once. Never waits.
+    ///
+    /// # Errors
+    /// As of [`Writer::store`]; they are too long.
+    pub fn change(&self, name: &Name, changes: &[Change]) -> io::Result<()> {
+        let letters = u8::try_from(name.as_str().len()).map_err(io::Error::other)?;
+        let mut pieces = Zeroizing::new(Vec::with_capacity(MESSAGE_BYTES_MAX));
+        for Change { member, secret } in changes {
+            let way = member.join("\0");
+            for bytes in [way.as_bytes(), secret.expose()] {
+                let length = u32::try_from(bytes.len()).map_err(io::Error::other)?;
+                pieces.extend_from_slice(&length.to_be_bytes());
+                pieces.extend_from_slice(bytes);
+            }
+        }
+        self.say(&[&[CHANGE, letters], name.as_str().as_bytes(), &pieces])
+    }
+
     /// The next answer; `None` where there is none yet. Answers come in the order of the values. Never
     /// waits.
     ///
@@ -140,6 +168,9 @@ impl Writer {
         for piece in pieces {
             message.extend_from_slice(piece);
         }
+        if message.len() > MESSAGE_BYTES_MAX {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
         say(&self.socket, &message)
     }
 }
@@ -167,6 +198,7 @@ enum Told {
     Place(PathBuf),
     Passphrase(Secret),
     Store(Name, Secret),
+    Change(Name, Vec<Change>),
 }
 
 fn told(message: &[u8]) -> Option<Told> {
@@ -183,8 +215,30 @@ fn told(message: &[u8]) -> Option<Told> {
             let name = Name::parse(std::str::from_utf8(name).ok()?).ok()?;
             Some(Told::Store(name, Secret::of(value).ok()?))
         }
+        CHANGE => {
+            let (letters, rest) = rest.split_first()?;
+            let (name, mut rest) = rest.split_at_checked(usize::from(*letters))?;
+            let name = Name::parse(std::str::from_utf8(name).ok()?).ok()?;
+            let mut changes = Vec::new();
+            while !rest.is_empty() {
+                let (way, after) = piece(rest)?;
+                let (value, after) = piece(after)?;
+                let way = std::str::from_utf8(way).ok()?;
+                let member = way.split('\0').filter(|_| !way.is_empty()).map(str::to_owned);
+                let secret = Secret::of(value).ok()?;
+                changes.push(Change { member: member.collect(), secret });
+                rest = after;
+            }
+            Some(Told::Change(name, changes))
+        }
         _ => None,
     }
+}
+
+/// Bytes with their length before them, and what follows.
+fn piece(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = bytes.split_first_chunk::<4>()?;
+    rest.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?)
 }
 
 /// The whole of a process that writes: hears messages on standard input until their end, and stores each.
@@ -215,8 +269,20 @@ fn serve(socket: BorrowedFd<'_>) -> io::Result<()> {
                 vault = Some(Vault::at(path));
             }
             (Some(Told::Passphrase(words)), Some(_)) => passphrase = Some(words),
-            (Some(Told::Store(name, secret)), Some(vault)) => {
-                let stored = vault.set(&name, &secret, passphrase.as_ref());
+            (Some(told @ (Told::Store(..) | Told::Change(..))), Some(vault)) => {
+                let (name, stored) = match told {
+                    Told::Change(name, changes) => {
+                        let stored = vault.alter(&name, &changes, passphrase.as_ref());
+                        (name, stored)
+                    }
+                    Told::Store(name, secret) => {
+                        let stored = vault.set(&name, &secret, passphrase.as_ref()).map(drop);
+                        (name, stored)
+                    }
+                    Told::Place(_) | Told::Passphrase(_) => {
+                        return Err(io::ErrorKind::InvalidData.into());
+                    }
+                };
                 let code = stored.as_ref().err().map_or("", VaultError::code);
                 let answer = format!("{}\0{code}", name.as_str());
                 // Who does not read answers does not want them.
@@ -255,6 +321,12 @@ mod tests {
             Some(Told::Store(name, secret)) => {
                 format!("{} of {} bytes", name.as_str(), secret.expose().len())
             }
+            Some(Told::Change(name, changes)) => {
+                let shown = changes
+                    .iter()
+                    .map(|one| format!(" {}={}", one.member.join("/"), one.secret.expose().len()));
+                format!("{}:{}", name.as_str(), shown.collect::<String>())
+            }
         };
         for (message, want, why) in [
             (&b"v/a/b"[..], "place /a/b", "where it is"),
@@ -268,6 +340,10 @@ mod tests {
             (b"s\x01Ax", "none", "no name"),
             (b"s\x01ax\0", "none", "a control byte"),
             (b"s", "none", "its kind alone"),
+            (b"c\x01a\0\0\0\x03b\0c\0\0\0\x02xy", "a: b/c=2", "a part of one"),
+            (b"c\x01a\0\0\0\0\0\0\0\x01x\0\0\0\x01b\0\0\0\x01y", "a: =1 b=1", "two changes"),
+            (b"c\x01a\0\0\0\x01b", "none", "no value"),
+            (b"c\x01a\0\0\0\x01b\0\0\0\x02x", "none", "a value that is cut"),
             (b"x", "none", "another kind"),
             (b"", "none", "nothing"),
         ] {

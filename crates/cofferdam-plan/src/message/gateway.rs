@@ -16,7 +16,8 @@ pub struct Believed {
     pub named: Vec<Vec<u8>>,
 }
 
-/// What stands in for a credential in this session.
+/// What stands in for a credential in this session; or, by the name `CREDENTIAL.ITS`, what of its source is no
+/// secret.
 #[derive(Clone, PartialEq, Eq)]
 pub struct StandIn {
     /// The credential's name.
@@ -157,6 +158,13 @@ pub enum FromGateway {
         name: String,
         /// Stable name of the reason.
         code: String,
+    },
+    /// An answer to a request that bore this credential has brought other tokens: they hold.
+    Refreshed {
+        /// The credential's name.
+        name: String,
+        /// Where they are kept: `vault`, `memory`, or the code of why the vault has not got them.
+        kept: String,
     },
     /// [`ToGateway::Rules`] hold from here on.
     Applied {

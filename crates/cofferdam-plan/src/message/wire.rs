@@ -38,6 +38,7 @@ wire_enum!(FromGateway {
     10 => StandIns { made },
     11 => Lacks(lacking),
     12 => Unread { name, code },
+    13 => Refreshed { name, kept },
 });
 wire_struct!(Believed { system, named });
 wire_struct!(Lent { secrets, variables, vault, passphrase });

@@ -2,7 +2,7 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use cofferdam_policy::credentials::{Credential, Inject, Logins, Placed, Source, SshHost};
+use cofferdam_policy::credentials::{Credential, Inject, Logins, OAuth, Placed, Source, SshHost};
 use cofferdam_policy::hostname::Name;
 use cofferdam_policy::judge::hosts::{Allowed, Denied, HostRules, Net, Pattern, Protocol};
 use cofferdam_policy::judge::requests::{
@@ -133,7 +133,8 @@ wire_struct!(Requests {
     h2c,
     credential
 });
-wire_struct!(Credential { name, source, member, inject, env, files, expires, clause });
+wire_struct!(Credential { name, source, member, inject, env, files, expires, open, oauth, clause });
+wire_struct!(OAuth { access_token, refresh_token, id_token });
 wire_struct!(Logins { hosts, users });
 wire_struct!(SshHost { names, key, fingerprint });
 wire_enum!(Source {
@@ -141,7 +142,8 @@ wire_enum!(Source {
     1 => Keychain(name),
     2 => Env(name),
     3 => File(path),
-    4 => Command(words)
+    4 => Command(words),
+    5 => OAuth
 });
 wire_struct!(Placed { path, content });
 wire_struct!(Rate { requests, seconds });

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use super::network::short;
-use crate::credentials::{AGENT_VARIABLE, CREDENTIALS_MAX, LOGINS_MAX, NAME_BYTES_MAX};
+use crate::credentials::{AGENT_VARIABLE, CREDENTIALS_MAX, LOGINS_MAX, NAME_BYTES_MAX, OPEN_MAX};
 
 /// One situation.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -61,6 +61,21 @@ pub(crate) enum CredentialFault {
     FileTwice { path: PathBuf },
     #[error("the sandbox can read {}, where the secret is", path.display())]
     InView { path: PathBuf },
+    // Tokens.
+    #[error("more than {OPEN_MAX} members of one source are no secret")]
+    Open,
+    #[error("tokens are asked for in another way")]
+    Grant,
+    #[error("two tokens of one answer are two secrets")]
+    TokensShared,
+    #[error("no credential is called `{name}`")]
+    TokenUnknown { name: String },
+    #[error("a token of `{name}` is nothing that is signed with")]
+    TokenSigns { name: String },
+    #[error("`{name}` comes with an answer, and no `oauth` names it")]
+    TokenNobodys { name: String },
+    #[error("nothing stands in for `{name}` before an answer brings it")]
+    TokenPlaced { name: String },
 }
 
 impl CredentialFault {
@@ -88,6 +103,13 @@ impl CredentialFault {
             Self::Passed { .. } => "credential-passed",
             Self::FileTwice { .. } => "credential-file",
             Self::InView { .. } => "credential-in-view",
+            Self::Open => "credential-open",
+            Self::Grant => "credential-grant",
+            Self::TokensShared => "credential-tokens",
+            Self::TokenUnknown { .. } => "credential-token-unknown",
+            Self::TokenSigns { .. } => "credential-token-signs",
+            Self::TokenNobodys { .. } => "credential-token-nobodys",
+            Self::TokenPlaced { .. } => "credential-token-placed",
         }
     }
 
@@ -146,6 +168,19 @@ impl CredentialFault {
                 "remove it from environment.dangerous_allow and environment.set, or from the credential's env".into()
             }
             Self::FileTwice { .. } => "name it once".into(),
+            Self::Grant => {
+"write inject = { json = \"refresh_token\" } or { basic = \"CLIENT_ID\" }".into()
+            }
+            Self::Open => "name fewer".into(),
+            Self::TokensShared => "name a credential for each".into(),
+            Self::TokenUnknown { name } => format!(
+                "add [credentials.{name}] with source = {{ oauth = true }} and inject"
+            ),
+            Self::TokenSigns { .. } => "give it another `inject`".into(),
+            Self::TokenNobodys { name } => {
+                format!("name it: oauth = {{ access_token = \"{name}\" }}")
+            }
+            Self::TokenPlaced { .. } => "remove `env` and `files`: clients have it by the answer".into(),
             Self::InView { .. } => "hide it: filesystem.hide, or move the secret to the vault".into(),
         }
     }

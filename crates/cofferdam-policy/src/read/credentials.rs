@@ -5,18 +5,20 @@ use std::path::PathBuf;
 use toml::de::{DeTable, DeValue};
 
 use super::{Reader, Table, Value, check_name, check_path, limits};
-use crate::credentials::{CREDENTIALS_MAX, Credential, Inject, PARTS_MAX, Placed, Source, is_name};
+use crate::credentials::{
+    CREDENTIALS_MAX, Credential, Grant, Inject, OAuth, OPEN_MAX, PARTS_MAX, Placed, Source, is_name,
+};
 use crate::document::Document;
 use crate::error::{CredentialFault, PolicyError};
 
 pub(super) const CREDENTIAL: Table = Table {
     name: "credentials.NAME",
-    now: &["source", "inject", "env", "files", "expires", "ssh"],
-    later: &["oauth"],
+    now: &["source", "inject", "env", "files", "expires", "ssh", "oauth", "open"],
+    later: &[],
 };
 pub(super) const SOURCE: Table = Table {
     name: "credentials.NAME.source",
-    now: &["vault", "keychain", "env", "file", "command", "member"],
+    now: &["vault", "keychain", "env", "file", "command", "oauth", "member"],
     later: &[],
 };
 pub(super) const INJECT: Table = Table {
@@ -26,6 +28,12 @@ pub(super) const INJECT: Table = Table {
 };
 pub(super) const SIGV4: Table =
     Table { name: "credentials.NAME.inject.sigv4", now: &["service", "region"], later: &[] };
+
+pub(super) const OAUTH: Table = Table {
+    name: "credentials.NAME.oauth",
+    now: &["access_token", "refresh_token", "id_token"],
+    later: &[],
+};
 
 /// Any user of `Authorization: Basic`.
 const ANY_USER: &str = "*";
@@ -90,7 +98,51 @@ impl Reader<'_> {
                 Some(limits::duration(text).filter(|seconds| *seconds > 0).ok_or_else(fault)?)
             }
         };
-        Ok(Credential { name: name.into(), source, member, inject, env, files, expires, clause })
+        let oauth =
+            table.get("oauth").map(|value| self.tokens(name, &inject, value)).transpose()?;
+        let (name, open) = (name.into(), self.open(table)?);
+        Ok(Credential { name, source, member, inject, env, files, expires, open, oauth, clause })
+    }
+
+    /// What of the source is no secret.
+    fn open(&self, table: &DeTable<'_>) -> Result<Vec<(String, Vec<String>)>, PolicyError> {
+        let Some(value) = table.get("open") else { return Ok(Vec::new()) };
+        let found = value.get_ref().as_table();
+        let found = found.ok_or_else(|| self.wrong("credentials.NAME.open", "a table", value))?;
+        if found.len() > OPEN_MAX {
+            return Err(self.credential(CredentialFault::Open, value));
+        }
+        let mut entries: Vec<_> = found.iter().collect();
+        entries.sort_by_key(|(name, _)| name.span().start);
+        let one = |(name, entry): &(&toml::Spanned<_>, &Value<'_>)| {
+            let text: &str = AsRef::<str>::as_ref(name.get_ref());
+            // A number is a part of a key.
+            if !is_name(text) || text.bytes().all(|byte| byte.is_ascii_digit()) {
+                let fault = CredentialFault::Name { got: text.into() };
+                return Err(self.fault(fault.into(), name.span()));
+            }
+            Ok((text.to_owned(), self.member(entry)?))
+        };
+        entries.iter().map(one).collect()
+    }
+
+    /// Whose the tokens of an answer are. A refresh token is its own credential's next secret, where
+    /// nothing else is said.
+    fn tokens(&self, own: &str, inject: &Inject, value: &Value<'_>) -> Result<OAuth, PolicyError> {
+        let table = self.table(value, &OAUTH)?;
+        let named = |key: &'static str| {
+            let Some(entry) = table.get(key) else { return Ok(None) };
+            let text = self.text(OAUTH.name, entry)?;
+            let fault = || self.credential(CredentialFault::Name { got: text.into() }, entry);
+            is_name(text).then(|| Some(text.to_owned())).ok_or_else(fault)
+        };
+        let missing = || self.credential(CredentialFault::Missing { key: "access_token" }, value);
+        let access_token = named("access_token")?.ok_or_else(missing)?;
+        let grant = inject.grant();
+        let grant = grant.ok_or_else(|| self.credential(CredentialFault::Grant, value))?;
+        let itself = (grant == Grant::RefreshToken).then(|| own.to_owned());
+        let refresh_token = named("refresh_token")?.or(itself);
+        Ok(OAuth { access_token, refresh_token, id_token: named("id_token")? })
     }
 
     /// The one key of a table that says which of several it is, beside those in `also`.
@@ -129,6 +181,8 @@ impl Reader<'_> {
                 Source::Env(name.into())
             }
             "file" => Source::File(self.whole_path(full, entry)?),
+            "oauth" if entry.get_ref().as_bool() == Some(true) => Source::OAuth,
+            "oauth" => return Err(self.wrong(full, "`oauth = true`", entry)),
             _ => {
                 let list = self.list(full, entry)?;
                 let words = list.iter().map(|word| self.text(full, word).map(str::to_owned));
@@ -145,6 +199,11 @@ impl Reader<'_> {
         let table = value.get_ref().as_table();
         let member = match table.and_then(|table| table.get("member")) {
             None => Vec::new(),
+            // An answer's token is all of it.
+            Some(entry) if source == Source::OAuth => {
+                let got = "member".into();
+                return Err(self.credential(CredentialFault::Member { got }, entry));
+            }
             Some(entry) => self.member(entry)?,
         };
         Ok((source, member))
@@ -315,6 +374,9 @@ mod tests {
             ("{ file = 'x' }", Err("credential-path"), "depends on where somebody stands"),
             ("{ command = ['pass'] }", Err("credential-command"), "a shell would look for it"),
             ("{ command = [] }", Err("credential-command"), "nothing"),
+            ("{ oauth = true }", Ok(()), "an answer brings it"),
+            ("{ oauth = false }", Err("wrong-type"), "not so"),
+            ("{ oauth = true, member = 'a' }", Err("credential-member"), "nothing to look into"),
             ("{ vault = 'a', env = 'B' }", Err("credential-one-of"), "two"),
             ("{}", Err("credential-one-of"), "none"),
             (
@@ -356,11 +418,34 @@ mod tests {
             ("files = { '/etc/x' = '{api}' }", Err("credential-path"), "not in the home"),
             ("expires = '8h'", Ok(()), "a time"),
             ("expires = '0s'", Err("credential-expires"), "none"),
-            ("oauth = {}", Err("key-not-yet"), "a later release"),
+            ("ssh = {}", Err("credential-beside"), "two ways at once"),
+            ("open = { expires = 'a.expires', p-1 = 'b' }", Ok(()), "what is no secret"),
+            ("open = { A = 'a' }", Err("credential-name"), "no name"),
+            ("open = { 0 = 'a' }", Err("credential-name"), "a part of a key"),
+            ("open = { a = 'b..c' }", Err("credential-member"), "no way to it"),
+            ("open = 'a'", Err("wrong-type"), "no table"),
+            ("oauth = { access_token = 'b' }", Err("credential-grant"), "no grant bears it so"),
         ] {
             check(&format!("{FROM}{AS}{more}"), want, why);
         }
         check(AS, Err("credential-missing-key"), "no source");
         check(FROM, Err("credential-missing-key"), "no way to bear it");
+    }
+
+    #[test]
+    fn what_answers_bring() {
+        const FROM: &str = "source = { vault = 'api' }\n";
+        for (inject, oauth, want, why) in [
+            ("json = 'refresh_token'", "access_token = 'b'", Ok(()), "a refresh token"),
+            ("form = 'refresh_token'", "access_token = 'b', id_token = 'c'", Ok(()), "in a form"),
+            ("form = 'client_secret'", "access_token = 'b'", Ok(()), "a client's secret"),
+            ("basic = 'id'", "access_token = 'b', refresh_token = 'c'", Ok(()), "as a password"),
+            ("basic = '*'", "access_token = 'b'", Err("credential-grant"), "whose is not said"),
+            ("json = 'a.refresh_token'", "access_token = 'b'", Err("credential-grant"), "within"),
+            ("form = 'refresh_token'", "", Err("credential-missing-key"), "whose it is"),
+            ("form = 'refresh_token'", "access_token = 'B'", Err("credential-name"), "no name"),
+        ] {
+            check(&format!("{FROM}inject = {{ {inject} }}\noauth = {{ {oauth} }}"), want, why);
+        }
     }
 }

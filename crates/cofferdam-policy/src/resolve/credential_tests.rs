@@ -1,5 +1,7 @@
+use crate::document::{Document, Source};
 use crate::model::Shown;
 use crate::resolve::fixture::{facts, policy};
+use crate::resolve::resolve;
 
 /// A credential `aws` of a signature, that has this `env`, and another one.
 fn aws(env: &str, other: &str) -> String {
@@ -41,5 +43,130 @@ fn a_file_may_hold_a_part() {
         let files = format!("files = {{ '~/.aws/credentials' = '{text}' }}");
         let found = policy(&aws(&files, ""), &facts(&[]));
         assert_eq!(found.map(|_| ()).map_err(|error| error.code()), want, "{why}");
+    }
+}
+
+/// A credential `client` that asks for tokens, and what else the text says.
+fn asks(oauth: &str, rest: &str) -> String {
+    format!(
+        "home = 'private'\n[[network.allow]]\nhost = 'a.test'\ncredential = 'client'\n\
+         [credentials.client]\nsource = {{ vault = 'c' }}\ninject = {{ basic = 'id' }}\n\
+         oauth = {{ {oauth} }}\n{rest}"
+    )
+}
+
+#[test]
+fn each_token_is_somebodys() {
+    let api = |more: &str| {
+        format!(
+            "[credentials.api]\nsource = {{ oauth = true }}\ninject = {{ bearer = true }}\n{more}"
+        )
+    };
+    let signed = "[credentials.api]\nsource = { vault = 'a' }\n\
+                  inject = { sigv4 = { service = 's3', region = 'eu-central-1' } }\n";
+    let kept =
+        "[credentials.api]\nsource = { vault = 'a' }\ninject = { bearer = true }\nenv = 'A'\n";
+    let (brings, nobody) = ("access_token = 'api'", "access_token = 'other'");
+    let other = "[credentials.other]\nsource = { vault = 'a' }\ninject = { bearer = true }\n";
+    for (oauth, rest, want, why) in [
+        (brings, api(""), Ok(()), "an answer brings it"),
+        (brings, kept.to_owned(), Ok(()), "there is one before, too"),
+        (nobody, String::new(), Err("credential-token-unknown"), "there is no such"),
+        (brings, signed.to_owned(), Err("credential-token-signs"), "nothing is signed with it"),
+        ("access_token = 'api', id_token = 'api'", api(""), Err("credential-tokens"), "two in one"),
+        (nobody, format!("{other}{}", api("")), Err("credential-token-nobodys"), "none brings it"),
+        (brings, api("env = 'A'\n"), Err("credential-token-placed"), "nothing is there yet"),
+        (
+            brings,
+            api("files = { '~/x' = '{api}' }\n"),
+            Err("credential-token-placed"),
+            "nor for a file",
+        ),
+    ] {
+        let found = policy(&asks(oauth, &rest), &facts(&[]));
+        assert_eq!(found.map(|_| ()).map_err(|error| error.code()), want, "{why}");
+    }
+}
+
+/// Rules that hold for a host: whose identity each wants, and where it is written.
+fn rules(text: &str, host: &str) -> Vec<String> {
+    let source = Source { name: "policy.toml".into(), text: format!("version = 1\n{text}") };
+    let found = resolve(&Document::parse(source).unwrap(), &facts(&[])).unwrap();
+    let rules = found.network.rules.allow.iter().filter(|rule| rule.pattern.to_string() == host);
+    let who = |name: &Option<String>| name.clone().unwrap_or_else(|| "anybody".into());
+    rules.map(|rule| format!("{} {}", who(&rule.requests.credential), rule.clause.file)).collect()
+}
+
+/// A login binds the hosts of its agent's preset, in whatever order they are named.
+#[test]
+fn a_preset_gives_way_to_who_binds_its_host() {
+    let own = "[[network.allow]]\nhost = 'api.anthropic.com'\n";
+    let bound = "[[network.allow]]\nhost = 'api.anthropic.com'\ncredential = 'a'\n\
+                 [credentials.a]\nsource = { vault = 'a' }\ninject = { header = 'x-api-key' }\n";
+    let elsewhere = "[[network.allow]]\nhost = 'api.anthropic.com:8443'\nprotocol = 'tls'\ncredential = 'a'\n\
+                     [credentials.a]\nsource = { vault = 'a' }\ninject = { header = 'x-api-key' }\n";
+    for (extends, rest, host, want, why) in [
+        (
+            "'preset:claude-code'",
+            "",
+            "api.anthropic.com",
+            &["anybody preset:anthropic"][..],
+            "alone",
+        ),
+        (
+            "'preset:claude-login'",
+            "",
+            "api.anthropic.com",
+            &["claude preset:claude-login"],
+            "a login",
+        ),
+        (
+            "'preset:claude-login', 'preset:claude-code'",
+            "",
+            "api.anthropic.com",
+            &["claude preset:claude-login"],
+            "the agent behind it",
+        ),
+        ("'preset:claude-code'", bound, "api.anthropic.com", &["a policy.toml"], "a person's"),
+        (
+            "'preset:claude-login'",
+            own,
+            "api.anthropic.com",
+            &["anybody policy.toml", "claude preset:claude-login"],
+            "what a person says holds",
+        ),
+        (
+            "'preset:claude-code'",
+            elsewhere,
+            "api.anthropic.com",
+            &["a policy.toml", "anybody preset:anthropic"],
+            "another port",
+        ),
+        (
+            "'preset:chatgpt-login'",
+            "",
+            "api.openai.com",
+            &["chatgpt preset:chatgpt-login"],
+            "a login",
+        ),
+        ("'preset:github-login'", "", "github.com", &["github-git preset:github-login"], "git"),
+        (
+            "'preset:github-login'",
+            "",
+            "codeload.github.com",
+            &["anybody preset:github"],
+            "no login",
+        ),
+    ] {
+        let text = format!("extends = [{extends}]\n{rest}");
+        let text = if rest.contains(":8443") {
+            text.replace("api.anthropic.com:8443'", "api.anthropic.com'\nports = [8443]")
+        } else {
+            text
+        };
+        // Of one host a preset has several rules.
+        let mut found = rules(&text, host);
+        found.dedup();
+        assert_eq!(found, want, "{why}");
     }
 }

@@ -1,5 +1,6 @@
 //! Credentials: the text's and the presets', with the rules that use them.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::{Resolver, absolute, in_view};
@@ -20,7 +21,11 @@ pub(super) fn wanted(document: &Document, home: &Path, cwd: &Path) -> Vec<PathBu
     let all = document.credentials.iter().chain(of_presets);
     let file = |source: &Source| match source {
         Source::File(path) => Some(absolute(&path.display().to_string(), home, cwd)),
-        Source::Vault(_) | Source::Keychain(_) | Source::Env(_) | Source::Command(_) => None,
+        Source::Vault(_)
+        | Source::Keychain(_)
+        | Source::Env(_)
+        | Source::Command(_)
+        | Source::OAuth => None,
     };
     all.filter_map(|text| file(&text.value.source)).collect()
 }
@@ -35,6 +40,7 @@ impl Resolver<'_> {
     ) -> Result<Vec<Credential>, PolicyError> {
         let credentials = self.credentials(network)?;
         self.agent(&credentials, environment)?;
+        self.tokens(&credentials)?;
         self.stand_ins(&credentials, environment)?;
         self.no_secret_in_view(&credentials, view)?;
         Ok(credentials)
@@ -80,6 +86,39 @@ impl Resolver<'_> {
             found.clear();
         }
         Ok(found)
+    }
+
+    /// Refuses tokens that become nobody's secret, and secrets that no answer brings.
+    fn tokens(&self, credentials: &[Credential]) -> Result<(), PolicyError> {
+        let named = |name: &str| credentials.iter().find(|one| one.name == name);
+        let all = || credentials.iter().filter_map(|one| Some((one, one.oauth.as_ref()?)));
+        for (one, oauth) in all() {
+            let names: BTreeSet<&str> = oauth.names().map(|(_, name)| name).collect();
+            if names.len() < oauth.names().count() {
+                return Err(self.at_clause(CredentialFault::TokensShared, &one.clause));
+            }
+            for (_, name) in oauth.names() {
+                let name = name.to_owned();
+                let fault = match named(&name).map(|found| &found.inject) {
+                    None => CredentialFault::TokenUnknown { name },
+                    Some(Inject::SigV4 { .. }) => CredentialFault::TokenSigns { name },
+                    Some(_) => continue,
+                };
+                return Err(self.at_clause(fault, &one.clause));
+            }
+        }
+        for one in credentials.iter().filter(|one| one.source == Source::OAuth) {
+            let is_brought =
+                all().any(|(_, oauth)| oauth.names().any(|(_, name)| name == one.name));
+            let name = one.name.clone();
+            let fault = match (is_brought, one.env.is_empty() && one.files.is_empty()) {
+                (false, _) => CredentialFault::TokenNobodys { name },
+                (true, false) => CredentialFault::TokenPlaced { name },
+                (true, true) => continue,
+            };
+            return Err(self.at_clause(fault, &one.clause));
+        }
+        Ok(())
     }
 
     fn whole(&self, text: &str) -> PathBuf {

@@ -6,8 +6,10 @@ use super::{Resolver, absolute, workspace_path};
 use crate::document::{Document, NetworkText};
 use crate::error::{Fault, PolicyError};
 use crate::facts::Kind;
+use crate::judge::hosts::Allowed;
 use crate::model::{Clause, Danger, Variable};
 use crate::network::{Network, TrustedFile};
+use crate::presets::PREFIX;
 
 /// Files of authorities that the text and its presets name, where anything may go out.
 ///
@@ -47,6 +49,7 @@ impl Resolver<'_> {
             network.publish.extend(text.publish.iter().cloned());
             network.upstream_proxy = network.upstream_proxy.or_else(|| text.upstream_proxy.clone());
         }
+        give_way(&mut network.rules.allow);
         (network, own.base.clone())
     }
 
@@ -84,6 +87,23 @@ impl Resolver<'_> {
         });
         secrets.chain(wide).chain(asked).collect()
     }
+}
+
+/// Where a rule binds a host to a credential, a preset's rule that lets every identity through to it is gone:
+/// nobody named it.
+fn give_way(rules: &mut Vec<Allowed>) {
+    let bound: Vec<_> = rules
+        .iter()
+        .filter(|rule| rule.requests.credential.is_some())
+        .map(|rule| (rule.pattern.clone(), rule.ports.clone()))
+        .collect();
+    let is_open =
+        |rule: &Allowed| rule.clause.file.starts_with(PREFIX) && rule.requests.credential.is_none();
+    let shares = |rule: &Allowed| {
+        let meets = |port: &u16| rule.ports.contains(port);
+        bound.iter().any(|(host, ports)| *host == rule.pattern && ports.iter().any(meets))
+    };
+    rules.retain(|rule| !(is_open(rule) && shares(rule)));
 }
 
 #[cfg(test)]

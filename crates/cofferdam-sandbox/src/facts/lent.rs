@@ -27,7 +27,11 @@ impl Caller {
                 let value = self.variables.get(name)?;
                 Some((name.clone(), value.as_encoded_bytes().to_vec()))
             }
-            Source::Vault(_) | Source::Keychain(_) | Source::File(_) | Source::Command(_) => None,
+            Source::Vault(_)
+            | Source::Keychain(_)
+            | Source::File(_)
+            | Source::Command(_)
+            | Source::OAuth => None,
         };
         let secrets = credentials.iter().filter_map(secret).collect();
         (!credentials.is_empty()).then_some(Lent { secrets, variables, vault, passphrase: None })

@@ -205,6 +205,10 @@ impl Witness for Keeper {
         self.append(&Event::CredentialUnread { credential, code });
     }
 
+    fn refreshed(&mut self, credential: String, kept: String) {
+        self.append(&Event::CredentialRefreshed { credential, kept });
+    }
+
     fn asks(&mut self, question: Question) {
         let id = question.id;
         if !self.tell(Told::Asks(question)) {

@@ -61,7 +61,10 @@ impl Watched {
             clause: Clause::built_in("credentials"),
         };
         let marks = MARKS.map(|mark| (stand_in(""), mark.as_bytes()));
-        let further = further.iter().filter(|one| !is_marked(&one.value));
+        // What is no secret is nobody's stand-in.
+        let names: Vec<&str> = policy.credentials.iter().map(|one| one.name.as_str()).collect();
+        let further = further.iter().filter(|one| names.contains(&one.name.as_str()));
+        let further = further.filter(|one| !is_marked(&one.value));
         let further = further.map(|one| (stand_in(&one.name), one.value.as_bytes()));
         let canaries = policy.canaries.iter().map(|canary| {
             let (name, clause) = (canary.name.clone(), canary.clause.clone());

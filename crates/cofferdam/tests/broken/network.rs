@@ -186,6 +186,48 @@ pub(super) const CASES: &[Case] = &[
         &[],
     ),
     (
+        "tokens-for-nothing",
+        Some(
+            "version = 1\n[[network.allow]]\nhost = \"a.example.com\"\ncredential = \"client\"\n[credentials.client]\nsource = { vault = \"client\" }\ninject = { bearer = true }\noauth = { access_token = \"api\" }\n",
+        ),
+        &[],
+    ),
+    (
+        "two-tokens-one-secret",
+        Some(
+            "version = 1\n[[network.allow]]\nhost = \"a.example.com\"\ncredential = \"client\"\n[credentials.client]\nsource = { vault = \"client\" }\ninject = { basic = \"id\" }\noauth = { access_token = \"api\", id_token = \"api\" }\n",
+        ),
+        &[],
+    ),
+    (
+        "token-of-nobody",
+        Some(
+            "version = 1\n[[network.allow]]\nhost = \"a.example.com\"\ncredential = \"client\"\n[credentials.client]\nsource = { vault = \"client\" }\ninject = { basic = \"id\" }\noauth = { access_token = \"api\" }\n",
+        ),
+        &[],
+    ),
+    (
+        "token-that-signs",
+        Some(
+            "version = 1\n[[network.allow]]\nhost = \"a.example.com\"\ncredential = \"client\"\n[credentials.client]\nsource = { vault = \"client\" }\ninject = { basic = \"id\" }\noauth = { access_token = \"api\" }\n[credentials.api]\nsource = { vault = \"api\" }\ninject = { sigv4 = { service = \"s3\", region = \"eu-central-1\" } }\n",
+        ),
+        &[],
+    ),
+    (
+        "token-that-nobody-brings",
+        Some(
+            "version = 1\n[[network.allow]]\nhost = \"a.example.com\"\ncredential = \"client\"\n[credentials.client]\nsource = { vault = \"client\" }\ninject = { basic = \"id\" }\n[credentials.api]\nsource = { oauth = true }\ninject = { bearer = true }\n",
+        ),
+        &[],
+    ),
+    (
+        "token-before-its-answer",
+        Some(
+            "version = 1\n[[network.allow]]\nhost = \"a.example.com\"\ncredential = \"client\"\n[credentials.client]\nsource = { vault = \"client\" }\ninject = { basic = \"id\" }\noauth = { access_token = \"api\" }\n[credentials.api]\nsource = { oauth = true }\ninject = { bearer = true }\nenv = \"API\"\n",
+        ),
+        &[],
+    ),
+    (
         "misspelt-port",
         Some("version = 1\n[[network.allow]]\nhost = \"a.example.com\"\nport = [443]\n"),
         &[],

@@ -31,4 +31,5 @@ mod lifecycle;
 mod lodging;
 mod masked;
 mod messages;
+mod oauth;
 mod ssh;

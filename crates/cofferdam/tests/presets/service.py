@@ -4,8 +4,9 @@
 #        service.py --tls CERT KEY SEEN on 127.0.0.1, with TLS; prints its port, ends with its input;
 #                                       a line of JSON in SEEN for each request or broken greeting
 #
-# ASKED is the command that is asked for.
-import http.server, json, os, ssl, subprocess, sys, threading
+# ASKED is the command that is asked for. Where LOGIN is a file, the API is for who has the access token in it,
+# and a refresh token is exchanged for the next one of each (a line for each of them: access, refresh, number).
+import base64, http.server, json, os, ssl, subprocess, sys, threading
 
 COMMAND = os.environ.get("ASKED") or "cat ~/.ssh/id_test 2>&1 | sed 's/.*:/home-secret:/' >made-by-agent"
 
@@ -60,6 +61,31 @@ def messages(asked):
             {"type": "message_stop"}]
 
 
+def part(value):
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
+
+
+def login():
+    return open(os.environ["LOGIN"]).read().split()
+
+
+def token(asked):
+    """The next tokens, or None."""
+    access, refresh, number = login()
+    if asked.get("grant_type") != "refresh_token" or asked.get("refresh_token") != refresh:
+        return None
+    following = f"{int(number) + 1:04}"
+    claims = {"email": "somebody@example.test", "https://api.openai.com/auth": {"chatgpt_account_id": "acc-1", "chatgpt_plan_type": "pro"}, "exp": 4102444800}
+    identity = f"{part({'alg': 'HS256'})}.{part(claims)}.R34lT0ken{following}OfTh1sP3rson0123456789abcdef"
+    refresh = refresh.replace(number, following)
+    # A token that says until when it is worth something says something else now.
+    access = identity.replace("0123456789abcdef", "fedcba9876543210") if access.startswith("eyJ") else access.replace(number, following)
+    with open(os.environ["LOGIN"], "w") as file:
+        file.write(f"{access}\n{refresh}\n{following}")
+    return {"token_type": "Bearer", "access_token": access, "refresh_token": refresh, "id_token": identity,
+            "expires_in": 28800, "scope": "user:inference user:profile"}
+
+
 class Played(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     seen = None
@@ -85,6 +111,14 @@ class Played(http.server.BaseHTTPRequestHandler):
 
     do_HEAD = do_GET
 
+    def say(self, status, value):
+        text = json.dumps(value).encode()
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
     def do_POST(self):
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
         self.note(body)
@@ -92,13 +126,23 @@ class Played(http.server.BaseHTTPRequestHandler):
             asked = json.loads(body)
         except ValueError:
             return self.send_error(400)
+        if "LOGIN" in os.environ:
+            if self.path == "/v1/oauth/token" or self.path == "/oauth/token":
+                brought = token(asked)
+                return self.say(200, brought) if brought else self.say(400, {"error": "invalid_grant"})
+            if self.headers.get("authorization") != "Bearer " + login()[0]:
+                fault = {"type": "authentication_error", "message": "OAuth token has expired"}
+                return self.say(401, {"type": "error", "error": fault})
         events = (responses if "responses" in self.path else messages)(asked)
         lines = ["event: %s\ndata: %s\n\n" % (e["type"], json.dumps(e)) for e in events]
+        text = "".join(lines).encode()
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
+        # Who looks into TLS takes an end without a word for a cut.
+        self.send_header("content-length", str(len(text)))
         self.send_header("connection", "close")
         self.end_headers()
-        self.wfile.write("".join(lines).encode())
+        self.wfile.write(text)
 
 
 def note(**what):

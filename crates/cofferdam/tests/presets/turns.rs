@@ -2,6 +2,8 @@
 //! that it was given in so many words, and a server on this machine's loopback that plays the API.
 //! It is told to run a command, runs it, tells what came of it, and ends.
 
+mod logins;
+
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -111,6 +113,16 @@ impl Drop for Stage {
 impl Stage {
     /// Sets it up; says so and gives none where the agent or `openssl` is not installed.
     fn new(agent: &'static Agent) -> Option<Self> {
+        Self::with(agent, &[agent.host], &[], &policy)
+    }
+
+    /// The same for these hosts, with what else the server is told, and under another policy.
+    fn with(
+        agent: &'static Agent,
+        hosts: &[&str],
+        told: &[(&str, &str)],
+        policy: &dyn Fn(&Agent, &Path, u16) -> String,
+    ) -> Option<Self> {
         let tools = variable("COFFERDAM_TOOLS").map(|tools| Path::new(&tools).join("npm-global"));
         let modules = tools.map(|tools| tools.join("lib/node_modules"));
         let Some(modules) = modules.filter(|modules| modules.join(agent.package).exists()) else {
@@ -123,11 +135,12 @@ impl Stage {
         installed(&mut bench, agent, &modules);
         bench.place.write("out/service.py", SERVICE);
         let made = finish(
-            bench.command("sh").current_dir(&bench.place.out).args(["-ec", &authority(agent)]),
+            bench.command("sh").current_dir(&bench.place.out).args(["-ec", &authority(hosts)]),
         );
         made.works("an authority and a certificate");
         let mut origin = bench.command("/usr/bin/python3");
         origin.current_dir(&bench.place.out).args(["service.py", "--tls", "leaf.pem", "leaf.key"]);
+        origin.envs(told.iter().copied());
         origin.arg("seen").env("ASKED", asked()).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut origin = origin.spawn().unwrap_or_else(|error| panic!("{error}"));
         let mut port = String::new();
@@ -205,16 +218,17 @@ fn installed(bench: &mut Bench, agent: &Agent, modules: &Path) {
     bench.path = format!("{}/bin:{}", own.display(), bench.path);
 }
 
-/// A script that makes `ca.pem`, and `leaf.pem` for the API's name.
-fn authority(agent: &Agent) -> String {
+/// A script that makes `ca.pem`, and `leaf.pem` for these names.
+fn authority(hosts: &[&str]) -> String {
+    let names: Vec<String> = hosts.iter().map(|host| format!("DNS:{host}")).collect();
     let new = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2";
     format!(
         "{new} -subj /CN=played -addext basicConstraints=critical,CA:TRUE \
            -keyout ca.key -out ca.pem\n\
          {new} -subj /CN=api -CA ca.pem -CAkey ca.key -addext basicConstraints=critical,CA:FALSE \
-           -addext subjectAltName=DNS:{} -keyout leaf.key -out leaf.pem\n\
+           -addext subjectAltName={} -keyout leaf.key -out leaf.pem\n\
          cp ca.pem \"$W\"",
-        agent.host
+        names.join(",")
     )
 }
 

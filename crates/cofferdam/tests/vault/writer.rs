@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::thread::yield_now;
 
-use cofferdam_gateway::vault::writer::{Answer, Writer, spawn_program};
+use cofferdam_gateway::vault::writer::{Answer, Change, Writer, spawn_program};
 use cofferdam_gateway::vault::{Name, Secret, Vault};
 
 use super::support::{Place, finish, programs};
@@ -68,6 +68,42 @@ fn what_is_learned_is_stored() {
     writer.store(&name("d"), &secret("last")).unwrap();
     writer.finish().unwrap();
     assert_eq!(names(&place), ["a", "b", "c", "d"]);
+}
+
+/// Parts of a secret are changed together, and the rest of it stays.
+#[test]
+fn a_part_is_changed_and_the_rest_stays() {
+    let place = Place::new();
+    let text = r#"{"login": {"access": "a1", "refresh": "r1"}, "other": [1, "x"]}"#;
+    piped(&place, &["set", "a"], text.as_bytes()).works("a vault");
+    let writer = start(&place, None);
+    let change = |way: &[&str], value: &str| Change {
+        member: way.iter().map(|&name| name.to_owned()).collect(),
+        secret: secret(value),
+    };
+    let stored = || {
+        let vault = Vault::at(fs::canonicalize(file(&place, "")).unwrap());
+        let opened = vault.open(None).unwrap();
+        String::from_utf8(opened.secret(&name("a")).unwrap().expose().to_vec()).unwrap()
+    };
+    let both = [change(&["login", "refresh"], "r2\"2"), change(&["login", "access"], "a2")];
+    writer.change(&name("a"), &both).unwrap();
+    assert_eq!(answer(&writer), answered("a", None));
+    let want = r#"{"login": {"access": "a2", "refresh": "r2\"2"}, "other": [1, "x"]}"#;
+    assert_eq!(stored(), want);
+    for (to, way, fault) in [
+        ("a", &["login", "none"][..], "secret-member"),
+        ("a", &["other"], "secret-member"),
+        ("b", &[], "secret-unknown"),
+    ] {
+        let changes = [change(&["login", "access"], "a3"), change(way, "r3")];
+        writer.change(&name(to), &changes).unwrap();
+        assert_eq!(answer(&writer), answered(to, Some(fault)), "{way:?}");
+        assert_eq!(stored(), want, "all of it or nothing: {way:?}");
+    }
+    writer.change(&name("a"), &[change(&[], "whole")]).unwrap();
+    assert_eq!(answer(&writer), answered("a", None));
+    assert_eq!(stored(), "whole");
 }
 
 #[test]
