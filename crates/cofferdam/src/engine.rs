@@ -7,6 +7,7 @@ mod names;
 mod session;
 mod turned;
 mod watched;
+mod written;
 
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};

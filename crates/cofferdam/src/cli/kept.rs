@@ -19,7 +19,7 @@ impl Say {
             if self.is_json() {
                 to_stderr(
                     &json!({"event": "alarm", "what": row.what, "name": row.name,
-                            "place": row.stream.as_str(), "encoding": row.encoding,
+                            "place": row.place, "encoding": row.encoding,
                             "clause": clause, "times": row.times})
                     .to_string(),
                 );
@@ -36,6 +36,13 @@ impl Say {
 
     /// What else was kept from the reader, where a person should know.
     pub(super) fn kept(&self, shown: &Shown, rules: &Rules) {
+        if let Some(why) = &shown.unlooked {
+            let what =
+                format!("not every file that was written was looked through for canaries: {why}");
+            let (what, code) = (cofferdam_policy::printable(&what), "canary-unlooked");
+            let hint = "look through the rest yourself: what is planted stands in the policy";
+            self.note("output", &Message { what: &what, code, between: &[], hint });
+        }
         if self.is_quiet() {
             return;
         }
@@ -63,18 +70,18 @@ impl Say {
 
 fn alarm(row: &Alarmed) -> String {
     let times = if row.times > 1 { format!(", {} times", row.times) } else { String::new() };
-    let (stream, encoding) = (row.stream.as_str(), row.encoding);
+    let (place, encoding) = (&row.place, row.encoding);
+    let masked = if place.starts_with("the file") { "" } else { ", and masked" };
     let what = match row.name.as_str() {
         "" => format!("a {} of a credential", row.what),
         name => format!("the {} `{name}`", row.what),
     };
-    format!("alarm: {what} was written to {stream} ({encoding}){times}, and masked")
+    format!("alarm: {what} was written to {place} ({encoding}){times}{masked}")
 }
 
 #[cfg(test)]
 mod tests {
     use cofferdam_policy::model::Clause;
-    use cofferdam_sandbox::Stream;
 
     use super::*;
 
@@ -84,7 +91,7 @@ mod tests {
             what,
             name: name.into(),
             encoding: "plain",
-            stream: Stream::Output,
+            place: "standard output".into(),
             clause: Clause::built_in("canary.x"),
             times,
         };

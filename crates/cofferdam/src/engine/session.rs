@@ -1,7 +1,7 @@
 //! One run: the workload, and everything that is put on record while it lasts.
 
 use std::os::fd::BorrowedFd;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use cofferdam_audit::{Event, Log};
 use cofferdam_plan::message;
@@ -48,8 +48,11 @@ pub struct Finished {
 /// What of the output was kept from its readers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Shown {
-    /// What must not leave and was masked, each string and stream once, in the order of the first.
+    /// What must not leave and was masked, each string and stream once, in the order of the first; then
+    /// files with canaries.
     pub alarms: Vec<Alarmed>,
+    /// Why not every file that was written was looked through for canaries; `None` where each was.
+    pub unlooked: Option<String>,
     /// Escape sequences that were taken out.
     pub sequences: Sequences,
     /// Dropped because of `output.max_bytes`. Bytes.
@@ -118,6 +121,7 @@ impl Session<'_> {
             log.append(&refusal_event(&refused))?;
             return Err(refused);
         }
+        let begun = SystemTime::now();
         let terminal = prepared.plan.workload.streams.has_terminal();
         // The start is on record. Init takes this order up when its last step is done; a terminal
         // has to be set up in between, and a gateway to be ready.
@@ -146,11 +150,14 @@ impl Session<'_> {
         keeper.sum_up();
         let Keeper { mut log, unrecorded, turned_away, names, way_out, alarms, .. } = keeper;
         let (sequences, dropped) = (alarms.sequences(), alarms.dropped());
-        let output = Shown { alarms: alarms.rows(), sequences, dropped };
+        let (in_files, unlooked) = watched.in_files(&prepared.policy, begun);
+        let mut ended =
+            of_files(&in_files, unlooked.as_deref()).iter().try_for_each(|event| log.append(event));
+        let alarms = alarms.rows().into_iter().chain(in_files).collect();
+        let output = Shown { alarms, unlooked, sequences, dropped };
         let (denied_names, turned_away) = (names.all(), turned_away.rows());
         let outcome = outcome.unwrap_or(Outcome::Lost);
         trace.done("exit");
-        let mut ended = Ok(());
         for hit in outcome.hits() {
             let (limit, value) = (hit.limit.to_owned(), hit.value.clone());
             let event = Event::Limit { limit, value, what: hit.what.clone() };
@@ -168,4 +175,13 @@ impl Session<'_> {
 fn asks(control: Option<&Control>) -> Result<(), SessionError> {
     let none = || SessionError::Lost { source: std::io::Error::other("there is no thread for it") };
     control.ok_or_else(none)?.stands()
+}
+
+/// What is on record of files that were written.
+fn of_files(found: &[Alarmed], unlooked: Option<&str>) -> Vec<Event> {
+    let told = unlooked.map(|why| {
+        let what = format!("not every file that was written was looked through: {why}");
+        Event::Limit { limit: "canary".into(), value: "files".into(), what }
+    });
+    found.iter().map(Alarmed::event).chain(told).collect()
 }

@@ -1,8 +1,10 @@
 //! What must not leave by the workload's streams, and what was found there of it.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::SystemTime;
 
-use cofferdam_audit::redact::{Label, Masks, Needles};
+use cofferdam_audit::redact::{Found, Label, Masks, NeedleFault, Needles};
 use cofferdam_audit::{Alarm, Event, OutputKept};
 use cofferdam_plan::message::StandIn;
 use cofferdam_policy::credentials::{MARKS, is_marked};
@@ -11,6 +13,7 @@ use cofferdam_policy::output::{Most, Redaction};
 use cofferdam_sandbox::escapes::Refused as Sequences;
 use cofferdam_sandbox::{Kept, Leak, Stream};
 
+use super::written::{self, Written};
 use crate::refused::Refused;
 
 /// Strings that are looked for.
@@ -20,6 +23,8 @@ pub(super) struct Watched {
     what: Vec<What>,
     /// `None` where nobody looks.
     pub(super) masks: Option<Masks>,
+    /// The canaries alone, which are looked for in files; `None` where there are none.
+    planted: Option<Needles>,
 }
 
 /// What a string is, for records and persons.
@@ -32,7 +37,8 @@ struct What {
     clause: Clause,
 }
 
-/// A string that must not leave was on its way out of the sandbox by a stream, and was masked there.
+/// A string that must not leave was on its way out of the sandbox by a stream, and was masked there; or stands
+/// in a file that was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Alarmed {
     /// `stand-in` or `canary`.
@@ -41,8 +47,8 @@ pub struct Alarmed {
     pub name: String,
     /// In which form it stood first: `plain`, `base64` and so on.
     pub encoding: &'static str,
-    /// Where it was written to.
-    pub stream: Stream,
+    /// Where it was written to: a stream, or `the file PATH`.
+    pub place: String,
     /// The rule.
     pub clause: Clause,
     /// How often.
@@ -53,7 +59,7 @@ impl Watched {
     /// What every stand-in holds, the policy's canaries, and `further` stand-ins of this session, by name.
     pub(super) fn of(policy: &Policy, further: &[StandIn]) -> Result<Self, Refused> {
         if policy.output.redaction == Redaction::Off {
-            return Ok(Self { what: Vec::new(), masks: None });
+            return Ok(Self { what: Vec::new(), masks: None, planted: None });
         }
         let stand_in = |name: &str| What {
             kind: "stand-in",
@@ -73,9 +79,31 @@ impl Watched {
         let (what, texts): (Vec<_>, Vec<_>) =
             marks.into_iter().chain(further).chain(canaries).unzip();
         let texts = texts.into_iter().enumerate().map(|(label, text)| (Label(label), text));
-        let needles =
-            Needles::new(texts).map_err(|fault| Refused::Needles { why: fault.to_string() })?;
-        Ok(Self { what, masks: Some(Masks::new(&needles)) })
+        let texts: Vec<_> = texts.collect();
+        let fault = |fault: NeedleFault| Refused::Needles { why: fault.to_string() };
+        let needles = Needles::new(texts.iter().copied()).map_err(fault)?;
+        let first = what.len() - policy.canaries.len();
+        let planted = texts.get(first..).filter(|canaries| !canaries.is_empty());
+        let planted = planted.map(|canaries| Needles::new(canaries.iter().copied()));
+        let planted = planted.transpose().map_err(fault)?;
+        Ok(Self { what, masks: Some(Masks::new(&needles)), planted })
+    }
+
+    /// What the workload wrote of canaries into files, since it was started; and why not each of them was
+    /// looked through, where that is so.
+    pub(super) fn in_files(
+        &self,
+        policy: &Policy,
+        started: SystemTime,
+    ) -> (Vec<Alarmed>, Option<String>) {
+        let Some(planted) = &self.planted else { return (Vec::new(), None) };
+        let Written { found, open } = written::look(policy, planted, started);
+        let alarmed = |(path, found): (PathBuf, Found)| {
+            let What { kind, name, clause } = self.what.get(found.label.0)?.clone();
+            let (encoding, place) = (found.encoding.name(), format!("the file {}", path.display()));
+            Some(Alarmed { what: kind, name, encoding, place, clause, times: 1 })
+        };
+        (found.into_iter().filter_map(alarmed).collect(), open)
     }
 }
 
@@ -95,6 +123,19 @@ struct Row {
     times: u64,
     /// How many of them are in no record.
     untold: u64,
+}
+
+impl Alarmed {
+    pub(super) fn event(&self) -> Event {
+        Event::Alarm(Box::new(Alarm {
+            what: self.what,
+            name: self.name.clone(),
+            place: self.place.clone(),
+            encoding: self.encoding,
+            clause: self.clause.to_string(),
+            times: self.times,
+        }))
+    }
 }
 
 impl Alarms {
@@ -156,7 +197,8 @@ impl Alarms {
         let alarmed = |((label, stream), row): (&(Label, Stream), &Row)| {
             let What { kind, name, clause } = self.what.get(label.0)?.clone();
             let (encoding, times) = (row.encoding, row.times);
-            Some(Alarmed { what: kind, name, encoding, stream: *stream, clause, times })
+            let place = stream.as_str().to_owned();
+            Some(Alarmed { what: kind, name, encoding, place, clause, times })
         };
         rows.into_iter().filter_map(alarmed).collect()
     }

@@ -161,3 +161,55 @@ fn who_says_so_gets_it_as_it_is() {
     let safe = inside(&place, &["--output", "safe"], script).works("--output safe");
     assert!(!safe.out.contains(CANARY), "the flag is in place of the policy: {safe:?}");
 }
+
+/// A canary in a file that the command wrote is an alarm, however it stands there; what was there before, what is
+/// only linked to, and what is like it are none.
+#[test]
+fn a_canary_in_a_file_is_an_alarm() {
+    for (script, encoding, file, why) in [
+        ("mkdir -p a/b; echo x no-such-invoice-4711 >a/b/c", "plain", "a/b/c", "plain"),
+        ("printf no-such-invoice-4711 | base64 >d", "base64", "d", "encoded"),
+        ("cp planted copy", "plain", "copy", "a copy"),
+        (
+            "echo no-such-invoice-4711 >e; chmod 000 e; chmod 600 e",
+            "plain",
+            "e",
+            "with other rights",
+        ),
+    ] {
+        let place = place(PLANTED);
+        place.write("home/src/app/planted", CANARY);
+        std::thread::sleep(std::time::Duration::from_millis(1_100));
+        let ran = inside(&place, &[], script).works(why);
+        let path = place.work.join(file).display().to_string();
+        let want =
+            format!("alarm: the canary `invoice` was written to the file {path} ({encoding})");
+        let said: String = ran.err.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(said.contains(&want) && !said.contains("masked"), "{why}: {ran:?}");
+        let alarms = events(&place, "alarm");
+        assert_eq!(alarms.len(), 1, "{why}: {alarms:?}");
+        assert!(alarms[0].contains(&format!("\"place\":\"the file {path}\"")), "{why}: {alarms:?}");
+    }
+    let place = place(PLANTED);
+    place.write("home/src/app/planted", CANARY);
+    place.write("out/canary", CANARY);
+    std::thread::sleep(std::time::Duration::from_millis(1_100));
+    let out = place.out.join("canary").display().to_string();
+    let script =
+        format!("cat planted >/dev/null; ln -s {out} link; mkfifo pipe; echo no-such-invoice >f");
+    let ran = inside(&place, &[], &script).works("none is written");
+    assert_eq!(events(&place, "alarm"), Vec::<String>::new(), "{ran:?}");
+    assert!(!ran.err.contains("canary"), "{ran:?}");
+}
+
+/// What cannot be looked through is said, and on record.
+#[test]
+fn a_look_that_was_not_whole_is_said() {
+    let place = place(PLANTED);
+    let script =
+        "d=.; for i in $(seq 140); do d=$d/d; done; mkdir -p $d; echo no-such-invoice-4711 >$d/f";
+    let ran = inside(&place, &[], script).works("deep");
+    assert!(ran.err.contains("[canary-unlooked]") && ran.err.contains("too deep"), "{ran:?}");
+    let limits = events(&place, "limit");
+    assert!(limits.iter().any(|limit| limit.contains("looked through")), "{limits:?}");
+}
