@@ -25,7 +25,7 @@ use tokio::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 use self::exchange::Keeper;
-pub(crate) use self::exchange::{ANSWER_BYTES_MAX, long};
+pub(crate) use self::exchange::{ANSWER_BYTES_MAX, TOKENS_WITHIN, long};
 pub(crate) use self::held::{Held, Worthless};
 use crate::agent::{HostKey, Identity, KeyFault, PrivateKey};
 use crate::bearing::search::Wanted;
@@ -214,6 +214,10 @@ impl Credentials {
             let parts = real.splitn(3, |byte| *byte == b':').skip(1);
             let parts = parts.filter(|part| held.is_signed() && part.len() >= PART_MIN);
             rows.extend(parts.map(|part| (part, as_long(own, part.len()))));
+            // What is signed by a token of three parts stands in what is inside: the last one is the secret.
+            if let (Some(real), Some(own)) = (signature(real), own.rsplit('.').next()) {
+                rows.push((real, as_long(own, real.len())));
+            }
         }
         let pairs: Vec<(&[u8], &[u8])> =
             rows.iter().map(|(real, own)| (*real, own.as_slice())).collect();
@@ -226,6 +230,18 @@ impl Credentials {
     pub(crate) fn tell_by(&self, tells: impl Fn(&FromGateway) + 'static) {
         // Set once.
         drop(self.tells.set(Box::new(tells)));
+    }
+
+    /// A secret is known that was not: replies that have begun go on with it.
+    fn renew(&self) {
+        let before = std::mem::take(&mut *self.pairs.borrow_mut());
+        for (names, old) in before {
+            let known: Vec<_> = names.iter().filter_map(|name| self.named(name)).collect();
+            // What was taken for a secret can be found: that was asked before.
+            if let Ok(newer) = self.pairs(&known) {
+                old.give_way(newer);
+            }
+        }
     }
 
     /// From here on it is worth nothing.
@@ -264,7 +280,7 @@ impl Credentials {
             heard.await.map_err(gone)??
         };
         held.begin(secret).map_err(|(code, _)| code.to_owned())?;
-        self.pairs.borrow_mut().clear();
+        self.renew();
         Ok(())
     }
 
@@ -337,6 +353,14 @@ fn made_for(secret: &Secret) -> Result<String, (&'static str, String)> {
     let pair = Pairs::new(&[(secret.expose(), made.as_bytes())]);
     pair.map_err(|fault| (fault.code(), fault.to_string()))?;
     Ok(made)
+}
+
+/// The last part of a JSON Web Token (RFC 7519, 3).
+fn signature(secret: &[u8]) -> Option<&[u8]> {
+    let mut parts = secret.split(|byte| *byte == b'.');
+    let (first, _, last) = (parts.next()?, parts.next()?, parts.next()?);
+    let is_token = first.starts_with(b"eyJ") && parts.next().is_none() && last.len() >= PART_MIN;
+    is_token.then_some(last)
 }
 
 /// What stands in, for a secret that is longer or shorter by now.

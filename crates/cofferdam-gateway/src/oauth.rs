@@ -46,7 +46,7 @@ impl std::fmt::Display for OAuthFault {
         match self {
             Self::Method => out.write_str("tokens are asked for by POST"),
             Self::Kind(kind) => {
-                write!(out, "its body has to be said to be {kind}, once, not coded")
+                write!(out, "its body has to be said to be {kind}, in UTF-8, once, not coded")
             }
             Self::Json => out.write_str("its body is no object of texts"),
             Self::Form(fault) => write!(out, "{fault}"),
@@ -86,6 +86,10 @@ pub(crate) fn asks(request: &Request<'_>, body: &[u8], inject: &Inject) -> Resul
     if request.method != "POST" {
         return Err(OAuthFault::Method);
     }
+    // Some endpoints read parameters there, too (RFC 6749, 3.2, has them in the body).
+    if request.query.is_some() {
+        return Err(OAuthFault::More("its query".into()));
+    }
     asked(&fields, own, grant)
 }
 
@@ -111,8 +115,8 @@ fn asked(
     }
 }
 
-/// Whether the body is said to be this, once, and is not coded: two readers take it for the same.
-fn kind(request: &Request<'_>, wanted: &'static str) -> Result<(), OAuthFault> {
+/// Whether the body is said to be this in UTF-8, once, and is not coded: two readers take it for the same.
+pub(crate) fn kind(request: &Request<'_>, wanted: &'static str) -> Result<(), OAuthFault> {
     let named = |wanted: &'static str| {
         let all = request.headers.iter();
         all.filter(move |(name, _)| is_same_field(wanted.as_bytes(), name.as_bytes()))
@@ -120,9 +124,13 @@ fn kind(request: &Request<'_>, wanted: &'static str) -> Result<(), OAuthFault> {
     let mut kinds = named("content-type");
     let is_wanted = match (kinds.next(), kinds.next()) {
         (Some((name, value)), None) => {
-            let value = value.split(|byte| *byte == b';').next().unwrap_or_default();
+            let mut parts = value.splitn(2, |byte| *byte == b';').map(<[u8]>::trim_ascii);
+            let is_kind =
+                parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case(wanted.as_bytes()));
+            let charset = parts.next().unwrap_or(b"charset=utf-8").to_ascii_lowercase();
             name.eq_ignore_ascii_case("content-type")
-                && value.trim_ascii().eq_ignore_ascii_case(wanted.as_bytes())
+                && is_kind
+                && matches!(charset.as_slice(), b"charset=utf-8" | b"charset=\"utf-8\"")
         }
         (_, _) => false,
     };
@@ -239,10 +247,28 @@ mod tests {
             ("POST", &[JSON, ("Content_Type", b"x")], kind(), "spelt oddly"),
             ("POST", &[JSON, ("content-encoding", b"gzip")], kind(), "coded"),
             ("PUT", &[JSON], Err(Method), "another method"),
+            (
+                "POST",
+                &[("content-type", b"application/json; charset=UTF-8")],
+                Ok(()),
+                "in what JSON is written in",
+            ),
+            (
+                "POST",
+                &[("content-type", b"application/json; charset=utf-7")],
+                kind(),
+                "in what hides members",
+            ),
+            ("POST", &[("content-type", b"application/json;a;charset=utf-8")], kind(), "with more"),
         ] {
             assert_eq!(asking((method, headers), good, &inject), want, "{why}");
         }
         let more = |name: &str| Err(OAuthFault::More(name.into()));
+        let query = Some("device_code=x");
+        let request =
+            Request { method: "POST", path: "/", query, headers: &[JSON], websocket: false };
+        let got = asks(&request, good.as_bytes(), &inject);
+        assert_eq!(got, more("its query"), "some endpoints read it, too");
         let grant = || Err(Grant("refresh_token"));
         for (body, want, why) in [
             (r#"{"refresh_token":"S"}"#, grant(), "no grant"),

@@ -6,7 +6,9 @@
 //! reply.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::fmt;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use cofferdam_audit::redact::{Forms, NEEDLE_BYTES_MAX, NEEDLE_BYTES_MIN, Splice, Splits, pair};
@@ -49,7 +51,11 @@ impl fmt::Display for ScrubFault {
 
 /// Secrets and what stands in for them; one serves many replies. Overwritten when the last one goes.
 #[derive(Clone, Debug)]
-pub struct Pairs(Arc<Forms>);
+pub struct Pairs {
+    forms: Arc<Forms>,
+    /// Those that hold since, where others do: a reply that goes on goes on with them.
+    newer: Rc<RefCell<Option<Box<Self>>>>,
+}
 
 impl Pairs {
     /// Each a secret and, of the same length, what stands in for it.
@@ -67,13 +73,19 @@ impl Pairs {
             }
             forms.extend(pair(real, stand_in).ok_or(ScrubFault::Length)?);
         }
-        Ok(Self(Arc::new(Forms::new(forms, Splits::Blanks, b""))))
+        let forms = Arc::new(Forms::new(forms, Splits::Blanks, b""));
+        Ok(Self { forms, newer: Rc::default() })
+    }
+
+    /// From here on `newer` hold, also for replies that have begun.
+    pub(crate) fn give_way(&self, newer: Self) {
+        self.newer.replace(Some(Box::new(newer)));
     }
 
     /// What is whole, such as the value of a field.
     #[must_use]
     pub fn scrub_whole<'t>(&self, text: &'t [u8]) -> Cow<'t, [u8]> {
-        if !self.0.are_in(text) {
+        if !self.forms.are_in(text) {
             return Cow::Borrowed(text);
         }
         let (mut scrubber, mut out) = (Scrubber::new(self), Vec::with_capacity(text.len()));
@@ -102,14 +114,17 @@ impl Scrubber {
     /// its stand-in too, waits for what comes next: at most 4 KiB, or eight times the longest form. An empty
     /// line ends what may be one, so that an event (server-sent events, 9.2.5) never waits.
     pub fn feed(&mut self, piece: &[u8], out: &mut Vec<u8>) {
+        while let Some(newer) = { self.pairs.newer.borrow().as_deref().cloned() } {
+            self.pairs = newer;
+        }
         let found = &mut self.found;
-        self.splice.feed(&self.pairs.0, piece, out, &mut |_| *found += 1);
+        self.splice.feed(&self.pairs.forms, piece, out, &mut |_| *found += 1);
     }
 
     /// Appends the rest: the reply has ended.
     pub fn finish(&mut self, out: &mut Vec<u8>) {
         let found = &mut self.found;
-        self.splice.flush(&self.pairs.0, out, &mut |_| *found += 1);
+        self.splice.flush(&self.pairs.forms, out, &mut |_| *found += 1);
     }
 
     /// How much waits. Bytes.
@@ -197,6 +212,20 @@ mod tests {
         let (mut scrubber, mut out) = (Scrubber::new(&pairs), Vec::new());
         scrubber.feed(b"data: sk-live-0\n\n", &mut out);
         assert_eq!((out.as_slice(), scrubber.pending()), (b"data: sk-live-0\n\n".as_slice(), 0));
+    }
+
+    /// A secret that is known only since the reply began is found in what comes of it.
+    #[test]
+    fn another_one_while_a_reply_comes() {
+        let (first, other): (_, &[u8]) = (pairs(), b"sk-live-zyxwvutsrqponmlk");
+        let (mut scrubber, mut out) = (Scrubber::new(&first), Vec::new());
+        scrubber.feed(b"then sk-live-zy, and now sk-live-01", &mut out);
+        first.give_way(Pairs::new(&[(REAL, STAND_IN), (other, STAND_IN)]).expect("pairs"));
+        scrubber.feed(b"23456789abcdef sk-live-zyxwvut", &mut out);
+        scrubber.feed(b"srqponmlk.", &mut out);
+        scrubber.finish(&mut out);
+        let want = "then sk-live-zy, and now sk-live-cFd7Mx8811223344 sk-live-cFd7Mx8811223344.";
+        assert_eq!(out.escape_ascii().to_string(), want);
     }
 
     #[test]

@@ -26,6 +26,8 @@ use crate::vault::{Name, Secret, Vault};
 
 /// Longest answer with tokens, plain. Bytes.
 pub(crate) const ANSWER_BYTES_MAX: usize = 1 << 20;
+/// How long a request for tokens may take, with its answer.
+pub(crate) const TOKENS_WITHIN: Duration = Duration::from_secs(60);
 /// How long a write may take: another writer is waited for, too.
 const KEPT_WITHIN: Duration = Duration::from_secs(15);
 /// What an answer is refused with that brings something which cannot be read, or stood in for.
@@ -42,8 +44,8 @@ pub(super) struct Keeper {
     writer: RefCell<Option<Writer>>,
     /// The same, once there is a reactor.
     heard: OnceCell<(Writer, UnixStream)>,
-    /// One write at a time.
-    writes: Mutex<()>,
+    /// One write at a time; how many answers to earlier ones are still to come.
+    writes: Mutex<u32>,
 }
 
 impl Keeper {
@@ -82,11 +84,23 @@ impl Keeper {
     async fn keep(&self, name: &Name, changes: &[Change]) -> Result<(), String> {
         let gone = |_: io::Error| "no-writer".to_owned();
         let Some((writer, bell)) = self.heard.get() else { return Err("no-writer".into()) };
-        let _one = self.writes.lock().await;
+        let mut owed = self.writes.lock().await;
         writer.change(name, changes).map_err(gone)?;
-        let heard = bell.async_io(Interest::READABLE, || {
-            writer.answer()?.ok_or_else(|| io::ErrorKind::WouldBlock.into())
-        });
+        *owed = owed.saturating_add(1);
+        let heard = async {
+            loop {
+                let answer = bell
+                    .async_io(Interest::READABLE, || {
+                        writer.answer()?.ok_or_else(|| io::ErrorKind::WouldBlock.into())
+                    })
+                    .await?;
+                // They come in the order in which they were asked for.
+                *owed = owed.saturating_sub(1);
+                if *owed == 0 {
+                    return Ok(answer);
+                }
+            }
+        };
         let late = |_| "vault-late".to_owned();
         let answer = timeout(KEPT_WITHIN, heard).await.map_err(late)?.map_err(gone)?;
         answer.fault.map_or(Ok(()), Err)
@@ -134,7 +148,7 @@ impl Credentials {
             None => Learned::default(),
         };
         if learned.any {
-            self.pairs.borrow_mut().clear();
+            self.renew();
             self.kept(held.name(), learned.kept).await;
         }
         if let Some(fault) = learned.fault {
@@ -144,9 +158,8 @@ impl Credentials {
         if is_good && brought.as_ref().is_some_and(|all| all.token("access_token").is_none()) {
             return Err(unread(&OAuthFault::Answer));
         }
-        if let Some(more) = brought.and_then(|brought| brought.more)
-            && (is_good || tokens > 0)
-        {
+        // Errors have tokens of their own: for another factor, or another step.
+        if let Some(more) = brought.and_then(|brought| brought.more) {
             return Err(unread(&OAuthFault::Unknown(more)));
         }
         let pairs = self.pairs(known).map_err(|fault| (fault.code(), fault.to_string()))?;

@@ -187,7 +187,9 @@ impl Held {
 fn push(list: &mut Vec<Token>, secret: Secret, stand_in: Rc<str>) {
     // One that comes back is known once.
     list.retain(|one| one.stand_in != stand_in || one.secret.expose() != secret.expose());
-    if list.len() >= TOKENS_MAX {
+    // What still has to be known stays, however many are exchanged at once.
+    let is_old = |token: &Token| token.since.elapsed() > KNOWN_FOR;
+    if list.len() >= TOKENS_MAX && list.first().is_some_and(is_old) {
         list.remove(0);
     }
     list.push(Token { secret: Rc::new(secret), stand_in, since: Instant::now() });

@@ -452,7 +452,8 @@ async fn with_tokens<P: Place>(
     (mut response, (fields, mut body), most): (Response<()>, (Vec<Field>, RecvStream), Option<u64>),
     respond: &mut SendResponse<Bytes>,
 ) -> Result<(), Stop> {
-    let (status, whole) = (response.status().as_u16(), tokens::whole(&mut body, most).await?);
+    let (status, whole) =
+        (response.status().as_u16(), tokens::soon(tokens::whole(&mut body, most)).await?);
     let whole = tokens::exchanged(said.bearing, (status, &fields, &whole)).await?;
     response.headers_mut().insert(http::header::CONTENT_LENGTH, whole.len().into());
     said.place.received(whole.len());
@@ -474,7 +475,7 @@ async fn heard(
     respond: &mut SendResponse<Bytes>,
     minds: bool,
 ) -> Result<Heard, Stop> {
-    poll_fn(|task| {
+    let heard = poll_fn(|task| {
         if minds && let Poll::Ready(reset) = respond.poll_reset(task) {
             return Poll::Ready(Err(Stop::Client(reset.ok())));
         }
@@ -486,8 +487,8 @@ async fn heard(
             Ok(response) => Ok(Heard::Answer(response)),
             Err(error) => Err(unanswered(&error)),
         })
-    })
-    .await
+    });
+    if minds { heard.await } else { tokens::soon(heard).await }
 }
 
 /// Why there is no answer.

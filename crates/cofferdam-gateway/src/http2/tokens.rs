@@ -4,13 +4,22 @@ use std::future::poll_fn;
 
 use bytes::Bytes;
 use h2::{RecvStream, SendStream};
+use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::exchange::Stop;
 use super::{Broken, flow};
 use crate::bearing::Bearing;
-use crate::credentials::{ANSWER_BYTES_MAX, long};
+use crate::credentials::{ANSWER_BYTES_MAX, TOKENS_WITHIN, long};
 use crate::fields::Field;
+
+/// What a host says of tokens, whoever waits for it still; it has as long as in HTTP/1.
+pub(super) async fn soon<T>(heard: impl Future<Output = Result<T, Stop>>) -> Result<T, Stop> {
+    match timeout(TOKENS_WITHIN, heard).await {
+        Ok(heard) => heard,
+        Err(_) => Err(Stop::Broken(Broken::NoAnswer)),
+    }
+}
 
 /// All of a body, whoever waits for it still.
 pub(super) async fn whole(

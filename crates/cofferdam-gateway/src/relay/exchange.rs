@@ -19,6 +19,7 @@ use crate::answer::{self, Answer, Follows};
 use crate::bearing::Bearing;
 use crate::body::{Body, Framing, Side as Sender};
 use crate::coding::CodingFault;
+use crate::credentials::TOKENS_WITHIN;
 use crate::denial::{Again, Denial, Side};
 use crate::fields::{Field, HEAD_BYTES_MAX, elements};
 use crate::frames::Deflate;
@@ -110,7 +111,7 @@ pub(super) async fn exchange(
     if message.bearing.asks_tokens() {
         // Whoever goes away meanwhile: a token that is exchanged is worth nothing any more.
         let done = both(inside, (up, tally), (message, held), (rule, status));
-        return timeout(tokens::WITHIN, done).await.unwrap_or(Err(Broken::Unanswered));
+        return timeout(TOKENS_WITHIN, done).await.unwrap_or(Err(Broken::Unanswered));
     }
     tokio::select! {
         biased;

@@ -12,6 +12,9 @@ const NAME_BYTES_MAX: usize = 64;
 /// Longest mark of a block that is kept. Bytes; `-----BEGIN OPENSSH PRIVATE KEY-----` has 35.
 const MARK_BYTES_MAX: usize = 64;
 
+/// Most bytes that are put in the place of values: a file of nothing but such settings does not become large.
+const PUT_BYTES_MAX: usize = 64 << 10;
+
 /// What the lines before have left open.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Inside {
@@ -39,7 +42,7 @@ pub fn mask_with<'k>(content: &[u8], known: &dyn Fn(&[u8]) -> Option<&'k [u8]>) 
         return content.iter().map(|byte| if *byte == b'\n' { b'\n' } else { b'x' }).collect();
     }
     let mut masked = Vec::with_capacity(content.len());
-    let mut inside = Inside::Nothing;
+    let (mut inside, mut spent) = (Inside::Nothing, 0_usize);
     for line in content.split_inclusive(|byte| *byte == b'\n') {
         let (kept, after) = shown(end_cut(line), inside);
         let is_whole = inside == Inside::Nothing && after == Inside::Nothing;
@@ -47,6 +50,8 @@ pub fn mask_with<'k>(content: &[u8], known: &dyn Fn(&[u8]) -> Option<&'k [u8]>) 
         let (name, value) = line.split_at_checked(kept).unwrap_or((&[], line));
         masked.extend_from_slice(name);
         let put = if is_whole { known(setting(name)).filter(|put| is_plain(put)) } else { None };
+        let put = put.filter(|put| spent.saturating_add(put.len()) <= PUT_BYTES_MAX);
+        spent = spent.saturating_add(put.map_or(0, <[u8]>::len));
         let (place, put) = match (put, own(value)) {
             (Some(put), Some(place)) => (place, put),
             (_, _) => (0..0, &[][..]),

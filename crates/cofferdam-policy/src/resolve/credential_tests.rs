@@ -1,4 +1,7 @@
 use crate::document::{Document, Source};
+use crate::hostname::Name;
+use crate::judge::hosts::{Decision, Host, Protocol};
+use crate::judge::requests::Request;
 use crate::model::Shown;
 use crate::resolve::fixture::{facts, policy};
 use crate::resolve::resolve;
@@ -168,5 +171,60 @@ fn a_preset_gives_way_to_who_binds_its_host() {
         let mut found = rules(&text, host);
         found.dedup();
         assert_eq!(found, want, "{why}");
+    }
+}
+
+/// A login asks for what its agent needs: what a model is asked for is judged as by the preset without a login,
+/// by whatever spelling, and what makes keys, or keeps or fetches something, is asked for by nobody.
+#[test]
+fn a_login_asks_for_no_more() {
+    for (preset, host, method, path, want, why) in [
+        ("claude-login", "api.anthropic.com", "POST", "/v1/messages", Some(true), "messages"),
+        ("claude-login", "api.anthropic.com", "GET", "/v1/models", Some(false), "models"),
+        (
+            "claude-login",
+            "api.anthropic.com",
+            "GET",
+            "/api/oauth/profile",
+            Some(false),
+            "who it is",
+        ),
+        ("claude-login", "api.anthropic.com", "POST", "/v1/messages/", None, "a slash"),
+        ("claude-login", "api.anthropic.com", "POST", "/V1/messages", None, "other letters"),
+        ("claude-login", "api.anthropic.com", "POST", "/v1/messages/batches", None, "batches"),
+        ("claude-login", "api.anthropic.com", "POST", "/v1/files", None, "files"),
+        (
+            "claude-login",
+            "api.anthropic.com",
+            "POST",
+            "/api/oauth/claude_cli/create_api_key",
+            None,
+            "a key",
+        ),
+        (
+            "chatgpt-login",
+            "chatgpt.com",
+            "POST",
+            "/backend-api/codex/responses",
+            Some(true),
+            "responses",
+        ),
+        ("chatgpt-login", "chatgpt.com", "POST", "/backend-api/files", None, "files"),
+        ("chatgpt-login", "api.openai.com", "POST", "/v1/responses", Some(true), "responses"),
+        ("chatgpt-login", "api.openai.com", "POST", "/v1/batches", None, "batches"),
+        ("chatgpt-login", "api.openai.com", "POST", "/v1/realtime/client_secrets", None, "a key"),
+    ] {
+        let text = format!("version = 1\nextends = ['preset:{preset}']\n");
+        let source = Source { name: "policy.toml".into(), text };
+        let found = resolve(&Document::parse(source).unwrap(), &facts(&[])).unwrap();
+        let name = Host::Name(Name::parse(host.as_bytes()).unwrap());
+        let request = Request { method, path, query: None, headers: &[], websocket: false };
+        let rules = found.network.rules;
+        let decision = rules.about(&name).decide_request(443, Protocol::Tls, &request);
+        let judged = match decision {
+            Decision::Allow(rule) => Some(!rule.requests.refuse_body.is_empty()),
+            Decision::Deny(..) => None,
+        };
+        assert_eq!(judged, want, "{preset}: {why}");
     }
 }

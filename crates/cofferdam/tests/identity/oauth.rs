@@ -223,6 +223,8 @@ table([
     asked(refresh_token=own, subject_token=other),
     asked(refresh_token=own, **hidden),
     asked(refresh_token=own, kind=as_form),
+    asked(refresh_token=own, kind='application/json; charset=utf-7'),
+    asked('plain?device_code=of-theirs', refresh_token=own),
     asked(refresh_token=kept['a']),
     form(grant_type='refresh_token', refresh_token=own),
     api(own),
@@ -236,12 +238,12 @@ table([
         net.forget();
         let before = net.events("connection").len();
         let ran = net.bears(&login("vault = 'login'"), way, &act).works(way.0);
-        let refused = "403 foreign-credential\n".repeat(9);
+        let refused = "403 foreign-credential\n".repeat(11);
         assert_eq!(ran.out, format!("{refused}200 -\n"), "{}: {ran:?}", way.0);
         assert_eq!(net.asked().len(), 1, "{}: the endpoint saw its own alone", way.0);
         let events = net.events("connection").split_off(before);
         let alarms = events.iter().filter(|event| event["code"] == "foreign-credential");
-        assert_eq!(alarms.count(), 9, "{}: each an alarm", way.0);
+        assert_eq!(alarms.count(), 11, "{}: each an alarm", way.0);
         net.holds_no_token(&ran);
     }
 }
@@ -252,7 +254,7 @@ fn an_answer_that_cannot_be_read_is_refused() {
     let Some(net) = Internet::take() else { return };
     let act = format!(
         "{SPEAKS}
-for path in ('plain', 'redirect', 'gzip', 'same', 'html', 'nested', 'more', 'short', 'large', 'bomb'):
+for path in ('factor', 'plain', 'redirect', 'gzip', 'same', 'html', 'nested', 'more', 'short', 'large', 'bomb'):
     status, fields, body = keep(asked(path, refresh_token=kept['r']))
     print(path, status, fields.get('x-cofferdam', '-'), flush=True)
     kept = json.load(open(os.path.expanduser('~/.tool/login.json')))
@@ -263,7 +265,7 @@ print(status, json.loads(body)['error'], len(json.loads(body)['error_description
     net.gives_tokens();
     net.stores("login", &text(ACCESS, REFRESH));
     let ran = net.bears(&login("vault = 'login'"), BOTH[0], &act).works("answers");
-    let want = "plain 200 -\nredirect 302 -\ngzip 200 -\nsame 200 -\nhtml 502 oauth-unread\nnested 400 -\nmore 400 -\nshort 400 -\n\
+    let want = "factor 502 oauth-unread\nplain 200 -\nredirect 302 -\ngzip 200 -\nsame 200 -\nhtml 502 oauth-unread\nnested 400 -\nmore 400 -\nshort 400 -\n\
                 large 400 -\nbomb 400 -\n400 invalid_grant 65\n";
     assert_eq!(ran.out, want, "what was lost with an answer that nobody could read: {ran:?}");
     net.holds_no_token(&ran);

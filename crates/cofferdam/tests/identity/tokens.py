@@ -16,7 +16,7 @@ fields = {}
 for line in head[1:]:
     name, _, value = line.decode("latin-1").partition(":")
     fields[name.strip().lower()] = value.strip()
-odd = target.rsplit("/", 1)[1]
+odd = target.rsplit("/", 1)[1].partition("?")[0]
 state = os.path.join(os.path.dirname(os.path.abspath(__file__)), "tokens.state")
 
 
@@ -51,6 +51,8 @@ known = f"R34lT0ken{count:04}OfTh1sP3rson"
 access = f"at-live-{known}-AbCdEfGhIjKl0123456789"
 refresh = f"rt-live-{known}-MnOpQrStUvWx9876543210"
 identity = f"{part({'alg': 'HS256'})}.{part({'email': 'somebody@example.test', 'number': count})}.{known}0123456789abcdefghijklmnopq"
+if odd == "factor":
+    answer("403 Forbidden", json.dumps({"error": "mfa_required", "mfa_token": f"mfa-{access}"}))
 if odd == "redirect":
     answer("302 Found", "", f"Location: https://new.test/#access_token={access}\r\nX-Next: {access}\r\n")
 brought = {"token_type": "Bearer", "access_token": access, "expires_in": 3600, "scope": "all"}

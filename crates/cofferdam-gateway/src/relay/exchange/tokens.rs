@@ -1,7 +1,6 @@
 //! The answer to a request for tokens: held whole, and written anew.
 
 use std::cell::Cell;
-use std::time::Duration;
 
 use zeroize::Zeroizing;
 
@@ -13,9 +12,6 @@ use crate::fields::Field;
 use crate::gate::Tally;
 use crate::head::After;
 use crate::reply;
-
-/// How long a request for tokens may take, with its answer.
-pub(super) const WITHIN: Duration = Duration::from_secs(60);
 
 impl Direction<'_, '_> {
     pub(super) async fn tokens(
