@@ -39,6 +39,8 @@ const PIECE_BYTES: usize = 16 << 10;
 /// What is passed on at a time, where so much is there: the fewer calls, and the fewer times somebody is
 /// woken. Bytes.
 const GATHERED_BYTES: usize = 4 * PIECE_BYTES;
+/// Room for the head of a chunk: sixteen digits and the line's end.
+const CHUNK_HEAD_BYTES: usize = 18;
 
 pub(super) enum Exchanged {
     Answered(After),
@@ -354,8 +356,7 @@ impl Direction<'_, '_> {
         let (mut content, mut out) = (Vec::new(), Vec::new());
         loop {
             content.clear();
-            let piece = self.ahead.get(..PIECE_BYTES.min(self.ahead.len())).unwrap_or_default();
-            let fed = body.feed_with(piece, &mut |part| content.extend_from_slice(part));
+            let fed = body.feed_with(self.ahead, &mut |part| content.extend_from_slice(part));
             let fed =
                 fed.map_err(|fault| Broken::After(Fault::Answer(fault.code(), fault.to_string())))?;
             self.taken(fed.taken);
@@ -365,10 +366,10 @@ impl Direction<'_, '_> {
             }
             let mut rest = content.as_slice();
             loop {
-                out.clear();
+                begin_chunk(&mut out);
                 let step = reply.step(rest, &mut out);
                 let step = step.map_err(|fault| Broken::After(broken(fault)))?;
-                self.chunk(&out, chunks, &tally.received).await.map_err(gone)?;
+                self.chunk(&mut out, chunks, &tally.received).await.map_err(gone)?;
                 rest = rest.get(step.taken..).unwrap_or_default();
                 if rest.is_empty() && !step.more {
                     break;
@@ -376,9 +377,9 @@ impl Direction<'_, '_> {
             }
             let ends = body.is_done() || (self.ahead.is_empty() && self.ends(&body).await?);
             if ends {
-                out.clear();
+                begin_chunk(&mut out);
                 reply.finish(&mut out).map_err(|fault| Broken::After(broken(fault)))?;
-                self.chunk(&out, chunks, &tally.received).await.map_err(gone)?;
+                self.chunk(&mut out, chunks, &tally.received).await.map_err(gone)?;
                 if chunks {
                     self.give(b"0\r\n\r\n", &tally.received).await.map_err(gone)?;
                 }
@@ -397,19 +398,30 @@ impl Direction<'_, '_> {
     }
 
     /// Passes bytes of a body on, as a chunk where it has chunks.
-    async fn chunk(&mut self, bytes: &[u8], chunks: bool, count: &Cell<u64>) -> io::Result<()> {
-        if bytes.is_empty() {
+    /// Passes on what stands behind the room of [`begin_chunk`].
+    async fn chunk(
+        &mut self,
+        out: &mut Vec<u8>,
+        chunks: bool,
+        count: &Cell<u64>,
+    ) -> io::Result<()> {
+        let length = out.len().saturating_sub(CHUNK_HEAD_BYTES);
+        if length == 0 {
             return Ok(());
         }
         if !chunks {
-            return self.give(bytes, count).await;
+            return self.give(out.get(CHUNK_HEAD_BYTES..).unwrap_or_default(), count).await;
         }
-        let start = format!("{:x}\r\n", bytes.len());
-        self.to.write_all(start.as_bytes()).await?;
-        self.to.write_all(bytes).await?;
-        self.to.write_all(b"\r\n").await?;
+        // In one piece: each write is a record of TLS at least, and a call of the system.
+        let head = format!("{length:x}\r\n");
+        let from = CHUNK_HEAD_BYTES.saturating_sub(head.len());
+        if let Some(place) = out.get_mut(from..CHUNK_HEAD_BYTES) {
+            place.copy_from_slice(head.as_bytes());
+        }
+        out.extend_from_slice(b"\r\n");
+        self.to.write_all(out.get(from..).unwrap_or_default()).await?;
         self.to.flush().await?;
-        add(count, bytes.len());
+        add(count, length);
         Ok(())
     }
 
@@ -527,4 +539,10 @@ pub(super) async fn tunnel(
         add(&tally.sent, early.len());
         drop(crate::tunnel::carry(&mut inside.stream, &mut up.stream, tally).await);
     }
+}
+
+/// Leaves room for what stands before a chunk.
+fn begin_chunk(out: &mut Vec<u8>) {
+    out.clear();
+    out.resize(CHUNK_HEAD_BYTES, 0);
 }
