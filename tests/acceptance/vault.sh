@@ -31,7 +31,7 @@ person() {
     tests "$who" identity ssh::another ssh::nothing ssh::replayed ssh::each ssh::a_kept ssh::a_revoked ssh::an_expired ssh::a_key ssh::what ssh::others --test-threads=2
     say "4, agents" "$who" $? "C15 C16 C17: another host, another user, keys to add and locks; the person's own agents, keyrings and helpers of git ($ran tests)"
     tests "$who" identity bearing astray lifecycle messages --test-threads=4
-    say 4 "$who" $? "C01 C04 C06 C07 C09 C10 C14 C19 C20 S24: each way to bear an identity with its twins, what goes astray, revoked, expired, of another session ($ran tests)"
+    say 4 "$who" $? "C01 C04 C06 C07 C09 C10 C14 C19 C20 S24 T07: each way to bear an identity with its twins, what goes astray, revoked, expired, of another session ($ran tests)"
     tests "$who" identity fetching
     say "4, C03" "$who" $? "C03: an API that is allowed fetches, runs and keeps nothing for its caller ($ran tests)"
     tests "$who" identity masked
