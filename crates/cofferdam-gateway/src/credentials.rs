@@ -14,7 +14,7 @@ use std::{fmt, io};
 
 use cofferdam_plan::message::{FromGateway, Lacking, Lent, StandIn};
 use cofferdam_policy::credentials::{Credential, SECRET_BYTES_MIN as PART_MIN, Source};
-use cofferdam_policy::judge::hosts::Host;
+use cofferdam_policy::judge::hosts::{Allowed, Host, Pattern};
 use cofferdam_policy::model::Clause;
 use cofferdam_policy::output::Canary;
 use rustix::rand::{GetRandomFlags, getrandom};
@@ -29,6 +29,7 @@ pub(crate) use self::exchange::{ANSWER_BYTES_MAX, TOKENS_WITHIN, long};
 pub(crate) use self::held::{Held, Worthless};
 use crate::agent::{HostKey, Identity, KeyFault, PrivateKey};
 use crate::bearing::search::Wanted;
+use crate::denial::Denial;
 use crate::scrub::{Pairs, ScrubFault};
 use crate::stand_in;
 use crate::vault::reader::{self, Reader};
@@ -190,6 +191,16 @@ impl Credentials {
     /// What must not go out; `None` where there is nothing of that kind.
     pub(crate) const fn wanted(&self) -> Option<&'static Wanted> {
         self.wanted
+    }
+
+    /// Whether the name of a host carries nothing out that must not go: one that a rule does not spell out.
+    pub(crate) fn look_at_name(&self, host: &Host, rule: &Allowed) -> Result<(), Box<Denial>> {
+        let (Some(wanted), Host::Name(name)) = (self.wanted, host) else { return Ok(()) };
+        if matches!(rule.pattern, Pattern::Exact(_)) {
+            return Ok(());
+        }
+        let denial = |(code, why)| Box::new(Denial::spoken(code, why, &rule.clause));
+        wanted.look_at_name(name.as_str()).map_err(denial)
     }
 
     /// Secrets and what stands in for them, for answers of a host that knows these.

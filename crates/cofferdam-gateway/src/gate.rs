@@ -176,9 +176,13 @@ impl Gate {
     pub(crate) fn judge(&self, asked: &Asked) -> Result<Carried, Box<Denial>> {
         let rules = self.rules.now();
         let about = rules.about(&asked.host);
+        let granted = |rule| {
+            let granted = Granted::of(&rules, &about, rule)?;
+            self.credentials.look_at_name(&asked.host, &granted).map(|()| granted)
+        };
         match about.sight(asked.port, asked.protocol) {
-            Ok(Sight::Opaque(rule)) => Granted::of(&rules, &about, rule).map(Carried::Opaque),
-            Ok(Sight::Inside(rule)) => Granted::of(&rules, &about, rule).map(Carried::Inside),
+            Ok(Sight::Opaque(rule)) => granted(rule).map(Carried::Opaque),
+            Ok(Sight::Inside(rule)) => granted(rule).map(Carried::Inside),
             Err(because) => Err(asked.unwanted(because)),
         }
     }
@@ -188,7 +192,10 @@ impl Gate {
         let rules = self.rules.now();
         let about = rules.about(&asked.host);
         match about.decide_request(asked.port, asked.protocol, request) {
-            Decision::Allow(rule) => Granted::of(&rules, &about, rule),
+            Decision::Allow(rule) => {
+                let granted = Granted::of(&rules, &about, rule)?;
+                self.credentials.look_at_name(&asked.host, &granted).map(|()| granted)
+            }
             Decision::Deny(clause, because) => Err(asked.unwanted((clause, because))),
         }
     }

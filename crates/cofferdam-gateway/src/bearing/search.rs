@@ -25,6 +25,8 @@ enum What {
 #[derive(Debug)]
 pub(crate) struct Wanted {
     needles: Needles,
+    /// The same as names of hosts have them: in small letters.
+    names: Needles,
     /// What each label is.
     whats: Vec<What>,
 }
@@ -54,8 +56,11 @@ impl Wanted {
         all.extend(planted.map(|one| (What::Canary(one.name.clone()), one.text.as_bytes())));
         let labelled = all.iter().enumerate().map(|(at, (_, bytes))| (Label(at), *bytes));
         let needles = Needles::new(labelled)?;
+        let small: Vec<_> = all.iter().map(|(_, bytes)| bytes.to_ascii_lowercase()).collect();
+        let small = small.iter().enumerate().map(|(at, bytes)| (Label(at), bytes.as_slice()));
+        let names = Needles::new(small)?;
         let whats = all.into_iter().map(|(what, _)| what).collect();
-        Ok(Some(Self { needles, whats }))
+        Ok(Some(Self { needles, names, whats }))
     }
 
     /// What is told of a find, in a part of the request.
@@ -73,6 +78,21 @@ impl Wanted {
                 );
                 ("stand-in-astray", why)
             }
+        }
+    }
+
+    /// Looks through the name of a host, also over its dots.
+    ///
+    /// # Errors
+    /// It holds something that must not go out: who serves names there would read it.
+    pub(crate) fn look_at_name(&self, name: &str) -> Result<(), Unread> {
+        let whole = name.to_ascii_lowercase();
+        let joined = whole.replace('.', "");
+        let found =
+            [&whole, &joined].into_iter().find_map(|name| self.names.first_in(name.as_bytes()));
+        match found {
+            Some(found) => Err(self.told(found.label, "the host's name")),
+            None => Ok(()),
         }
     }
 

@@ -163,7 +163,13 @@ impl Look<'_> {
         if kind == FileType::Directory {
             return Err(format!("{} is too deep", path.display()));
         }
-        if kind != FileType::RegularFile || !changed(&stat) {
+        if !changed(&stat) {
+            return Ok(());
+        }
+        if let Some(found) = self.needles.first_in(name.as_bytes()) {
+            return self.told(path, found);
+        }
+        if kind != FileType::RegularFile {
             return Ok(());
         }
         // It waits for nobody, whatever has the name by now.
@@ -174,12 +180,17 @@ impl Look<'_> {
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
             return Ok(());
         }
-        if let Some(found) = self.file(&mut file, path)? {
-            if self.written.found.len() >= FOUND_MAX {
-                return Err(format!("a canary is in more than {FOUND_MAX} files"));
-            }
-            self.written.found.push((path.to_owned(), found));
+        match self.file(&mut file, path)? {
+            Some(found) => self.told(path, found),
+            None => Ok(()),
         }
+    }
+
+    fn told(&mut self, path: &Path, found: Found) -> Result<(), String> {
+        if self.written.found.len() >= FOUND_MAX {
+            return Err(format!("a canary is in more than {FOUND_MAX} files"));
+        }
+        self.written.found.push((path.to_owned(), found));
         Ok(())
     }
 

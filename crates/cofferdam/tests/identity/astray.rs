@@ -101,3 +101,25 @@ fn what_is_only_like_it_passes() {
         }
     }
 }
+
+/// A name below a wildcard is read by who serves names there: what was planted does not go out in one, however
+/// it is spelt and parted.
+#[test]
+fn what_was_planted_is_in_no_name() {
+    let Some(net) = Internet::take() else { return };
+    let rules = "[[network.allow]]\nhost = '*.new.test'\ninspect = 'never'\n[canary]\nplan = 'The-Blue-Heron-77'\n";
+    let act = "
+def tunnel(name):
+    s = socket.create_connection(urllib.parse.urlsplit(os.environ['https_proxy']).netloc.rsplit(':', 1), 10)
+    s.sendall(f'CONNECT {name}:443 HTTP/1.1\\r\\nHost: {name}:443\\r\\n\\r\\n'.encode())
+    head = s.recv(4096).decode()
+    print(head.split(' ')[1], 'canary' if 'X-Cofferdam: canary' in head else '-')
+import urllib.parse
+for name in ('a.new.test', 'the-blue-heron-77.new.test', 'THE-blue-heron-77.x.new.test', 'the-bl.ue-heron-77.new.test'): tunnel(name)
+";
+    net.forget();
+    let ran = net.bears(rules, ("proxy", ""), act).works("names");
+    assert_eq!(ran.out, "200 -\n403 canary\n403 canary\n403 canary\n", "{ran:?}");
+    let alarms = net.events("connection").into_iter().filter(|event| event["code"] == "canary");
+    assert_eq!(alarms.count(), 3);
+}

@@ -170,6 +170,7 @@ fn a_canary_in_a_file_is_an_alarm() {
         ("mkdir -p a/b; echo x no-such-invoice-4711 >a/b/c", "plain", "a/b/c", "plain"),
         ("printf no-such-invoice-4711 | base64 >d", "base64", "d", "encoded"),
         ("cp planted copy", "plain", "copy", "a copy"),
+        (">no-such-invoice-4711", "plain", "no-such-invoice-4711", "its name alone"),
         (
             "echo no-such-invoice-4711 >e; chmod 000 e; chmod 600 e",
             "plain",
