@@ -1,16 +1,22 @@
 //! A connection in the clear, or one whose TLS ends here.
 
+use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
 
 /// What is read at once for who asks for little: rustls reads a record of 16 KiB by 4 KiB. Bytes.
 const AHEAD_BYTES: usize = 64 << 10;
+
+thread_local! {
+    /// What was read goes on at once, mostly: a buffer for each connection would leave the heap torn.
+    static ROOM: RefCell<Vec<u8>> = RefCell::new(vec![0; AHEAD_BYTES]);
+}
 
 /// A connection whose first bytes have been read already: they come again. What is there is read at once,
 /// however little is asked for; nothing is held while there is nothing.
@@ -41,19 +47,19 @@ impl AsyncRead for Rewound {
     ) -> Poll<io::Result<()>> {
         let Self { ahead, taken, stream } = &mut *self;
         if *taken == ahead.len() {
-            ahead.clear();
-            *taken = 0;
+            (*ahead, *taken) = (Vec::new(), 0);
             if into.remaining() >= AHEAD_BYTES / 4 {
                 return Pin::new(stream).poll_read(task, into);
             }
-            ahead.reserve(AHEAD_BYTES);
-            match pin!(stream.read_buf(ahead)).poll(task) {
-                Poll::Ready(read) => read?,
-                Poll::Pending => {
-                    *ahead = Vec::new();
-                    return Poll::Pending;
-                }
-            };
+            return ROOM.with_borrow_mut(|room| {
+                let mut room = ReadBuf::new(room);
+                ready!(Pin::new(stream).poll_read(task, &mut room))?;
+                let (now, later) =
+                    room.filled().split_at(room.filled().len().min(into.remaining()));
+                into.put_slice(now);
+                *ahead = later.to_vec();
+                Poll::Ready(Ok(()))
+            });
         }
         let rest = ahead.get(*taken..).unwrap_or_default();
         let piece = rest.get(..into.remaining()).unwrap_or(rest);

@@ -196,6 +196,11 @@ impl Direction<'_, '_> {
                         break;
                     }
                     Poll::Ready(Ok(0)) | Poll::Pending if got > 0 => break,
+                    Poll::Pending if self.ahead.is_empty() => {
+                        // Who waits has no room: there may be hundreds.
+                        *self.ahead = Vec::new();
+                        return Poll::Pending;
+                    }
                     other @ (Poll::Ready(_) | Poll::Pending) => return other,
                 }
             }
