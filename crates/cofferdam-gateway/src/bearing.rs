@@ -292,23 +292,14 @@ impl Bearing {
             return Ok((body.to_vec(), Zeroizing::new(body.to_vec())));
         }
         // What one reader takes for JSON another one takes for a form.
-        let said = match inject {
-            Inject::Json(_) => oauth::kind(request, "application/json"),
-            Inject::Form(_) => oauth::kind(request, "application/x-www-form-urlencoded"),
-            Inject::Header(_)
-            | Inject::Bearer
-            | Inject::Basic(_)
-            | Inject::Query(_)
-            | Inject::Cookie(_)
-            | Inject::SigV4 { .. }
-            | Inject::Ssh(_) => Ok(()),
-        };
-        said.map_err(|fault| foreign(fault.to_string()))?;
+        let said = |kind| oauth::kind(request, kind).map_err(|fault| fault.to_string());
         let replaced = |own: &[u8], with: &[u8]| match inject {
             Inject::Json(way) => {
+                said("application/json")?;
                 jsonrules::replace_member(body, way, own, with).map_err(|fault| fault.to_string())
             }
             Inject::Form(name) => {
+                said("application/x-www-form-urlencoded")?;
                 forms::replace_field(body, name, own, with).map_err(|fault| fault.to_string())
             }
             Inject::Header(_)

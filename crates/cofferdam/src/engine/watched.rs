@@ -194,13 +194,7 @@ impl Alarms {
     pub(super) fn rows(&self) -> Vec<Alarmed> {
         let mut rows: Vec<_> = self.rows.iter().collect();
         rows.sort_by_key(|(_, row)| row.order);
-        let alarmed = |((label, stream), row): (&(Label, Stream), &Row)| {
-            let What { kind, name, clause } = self.what.get(label.0)?.clone();
-            let (encoding, times) = (row.encoding, row.times);
-            let place = stream.as_str().to_owned();
-            Some(Alarmed { what: kind, name, encoding, place, clause, times })
-        };
-        rows.into_iter().filter_map(alarmed).collect()
+        rows.into_iter().filter_map(|(key, row)| self.alarmed(*key, row.times)).collect()
     }
 
     /// Escape sequences that were taken out, of all streams together.
@@ -215,16 +209,14 @@ impl Alarms {
         self.kept.iter().fold(0, |sum, (_, kept)| sum.saturating_add(kept.dropped))
     }
 
-    fn event(&self, (label, stream): (Label, Stream), times: u64) -> Option<Event> {
-        let What { kind, name, clause } = self.what.get(label.0)?;
-        let encoding = self.rows.get(&(label, stream))?.encoding;
-        Some(Event::Alarm(Box::new(Alarm {
-            what: kind,
-            name: name.clone(),
-            place: stream.as_str().to_owned(),
-            encoding,
-            clause: clause.to_string(),
-            times,
-        })))
+    fn event(&self, key: (Label, Stream), times: u64) -> Option<Event> {
+        self.alarmed(key, times).map(|alarmed| alarmed.event())
+    }
+
+    fn alarmed(&self, (label, stream): (Label, Stream), times: u64) -> Option<Alarmed> {
+        let What { kind, name, clause } = self.what.get(label.0)?.clone();
+        let (encoding, place) =
+            (self.rows.get(&(label, stream))?.encoding, stream.as_str().to_owned());
+        Some(Alarmed { what: kind, name, encoding, place, clause, times })
     }
 }
