@@ -10,7 +10,7 @@ use std::ops::Range;
 use crate::credentials::Credential;
 use crate::error::{Fault, PolicyError};
 use crate::limits::{Limit, Limits};
-use crate::model::{Clause, Home, Isolation, Mode};
+use crate::model::{Clause, Home, Isolation, Jail, Mode};
 use crate::output::{Canary, Output};
 use crate::presets::{self, Preset};
 use crate::read;
@@ -111,6 +111,8 @@ pub struct Document {
     pub source: Source,
     /// `isolation`; `process` where it is not written.
     pub isolation: Located<Isolation>,
+    /// `jail`, then `--jail`; `auto` where it is not written.
+    pub jail: Located<Jail>,
     /// `filesystem.workspace`; `.` read-write where it is not written.
     pub workspace: Located<GrantText>,
     /// `filesystem.grant`, in the order of the text, then those of the command line.
@@ -173,6 +175,7 @@ impl Document {
         Self {
             source,
             isolation: Located::built_in(Isolation::Process, default("isolation")),
+            jail: Located::built_in(Jail::Auto, default("jail")),
             workspace: Located::built_in(workspace, default("filesystem.workspace")),
             grants: Vec::new(),
             hide: Vec::new(),
@@ -221,6 +224,17 @@ impl Document {
         };
         let presence = Presence::Required;
         self.workspace = flag.located(GrantText { path: flag.path(path)?, mode, presence });
+        Ok(())
+    }
+
+    /// `--jail NAME`, in place of the text's.
+    ///
+    /// # Errors
+    /// There is no jail of that name.
+    pub fn set_jail(&mut self, word: &str) -> Result<(), PolicyError> {
+        let flag = Flag::new("--jail", word);
+        let jail = read::jail(word).map_err(|fault| flag.fault(fault))?;
+        self.jail = flag.located(jail);
         Ok(())
     }
 

@@ -18,7 +18,7 @@ use toml::de::{DeTable, DeValue};
 use crate::document::{Document, GrantText, Located, Presence, Setting, Source};
 use crate::error::{Fault, PolicyError};
 use crate::judge::pattern::Pattern;
-use crate::model::{Clause, Home, Isolation, Mode};
+use crate::model::{Clause, Home, Isolation, Jail, Mode};
 use crate::{presets, view};
 
 /// Most entries in one list of a policy: more is a mistake, and each costs a mount.
@@ -37,6 +37,7 @@ const TOP: Table = Table {
         "version",
         "extends",
         "isolation",
+        "jail",
         "filesystem",
         "environment",
         "network",
@@ -96,6 +97,12 @@ pub fn keys() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
 
 type Value<'i> = Spanned<DeValue<'i>>;
 
+/// The jail that is called `word`.
+pub(crate) fn jail(word: &str) -> Result<Jail, Fault> {
+    let found = Jail::ALL.into_iter().find(|jail| jail.as_str() == word);
+    found.ok_or_else(|| Fault::JailUnknown { asked: word.into() })
+}
+
 /// Reads `source` over the defaults in `document`.
 pub(crate) fn into(document: &mut Document, source: &Source) -> Result<(), PolicyError> {
     let reader = Reader { source };
@@ -117,6 +124,12 @@ pub(crate) fn into(document: &mut Document, source: &Source) -> Result<(), Polic
     if let Some(value) = top.get("isolation") {
         let clause = reader.clause("isolation", value);
         document.isolation = reader.located(reader.isolation(value)?, value, clause);
+    }
+    if let Some(value) = top.get("jail") {
+        let clause = reader.clause("jail", value);
+        let word = reader.text("jail", value)?;
+        let jail = jail(word).map_err(|fault| reader.fault(fault, value.span()))?;
+        document.jail = reader.located(jail, value, clause);
     }
     if let Some(value) = top.get("filesystem") {
         reader.filesystem(reader.table(value, &FILESYSTEM)?, document)?;

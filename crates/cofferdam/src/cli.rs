@@ -114,6 +114,7 @@ fn options(what: &What) -> Result<Options, Refused> {
     Ok(Options {
         command: what.command.clone(),
         policy: what.policy.clone().map_or(PolicyFrom::User, PolicyFrom::File),
+        jail: what.jail.clone(),
         workspace: what.workspace.clone(),
         grants: what.grants.clone(),
         hide: what.hide.clone(),

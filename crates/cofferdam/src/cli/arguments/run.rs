@@ -61,6 +61,9 @@ pub(in crate::cli) struct What {
     /// Policy file in place of the user's ($XDG_CONFIG_HOME/cofferdam/policy.toml)
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) policy: Option<PathBuf>,
+    /// The cage around the command: auto, native, bubblewrap or landlock
+    #[arg(long, value_name = "NAME")]
+    pub(in crate::cli) jail: Option<String>,
     /// Directory to work in; MODE is rw, nd (nothing in it is lost) or ro
     #[arg(long, value_name = "PATH[:MODE]")]
     pub(in crate::cli) workspace: Option<String>,
