@@ -11,7 +11,9 @@
     reason = "a module of several test programs, none of which uses all of it; panics are how tests fail"
 )]
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 #[path = "expression.rs"]
 mod expression;
@@ -74,11 +76,11 @@ pub(crate) enum Filter {
     Subpath(String),
     Prefix(String),
     Ancestors(String),
-    Regex(Expression),
+    Regex(Rc<Expression>),
     Kind(String),
     Name(String),
     NamePrefix(String),
-    NameRegex(Expression),
+    NameRegex(Rc<Expression>),
     Remote(String),
     Local(String),
     Target(String),
@@ -289,11 +291,11 @@ fn filter(parts: &[Form], parameters: &BTreeMap<String, String>) -> Result<Filte
         "subpath" => Filter::Subpath(text()?),
         "prefix" => Filter::Prefix(text()?),
         "path-ancestors" => Filter::Ancestors(text()?),
-        "regex" => Filter::Regex(Expression::new(&text()?)?),
+        "regex" => Filter::Regex(expression(&text()?)?),
         "vnode-type" => Filter::Kind(symbol()?),
         "global-name" | "local-name" | "sysctl-name" | "ipc-posix-name" => Filter::Name(text()?),
         "global-name-prefix" | "sysctl-name-prefix" => Filter::NamePrefix(text()?),
-        "global-name-regex" | "sysctl-name-regex" => Filter::NameRegex(Expression::new(&text()?)?),
+        "global-name-regex" | "sysctl-name-regex" => Filter::NameRegex(expression(&text()?)?),
         "remote" => Filter::Remote(address()?),
         "local" => Filter::Local(address()?),
         "target" => Filter::Target(symbol()?),
@@ -306,6 +308,20 @@ fn filter(parts: &[Form], parameters: &BTreeMap<String, String>) -> Result<Filte
         },
         _ => return Err(unknown()),
     })
+}
+
+thread_local! {
+    /// Expressions that were read: many profiles have the same.
+    static READ: RefCell<BTreeMap<String, Rc<Expression>>> = RefCell::default();
+}
+
+fn expression(text: &str) -> Result<Rc<Expression>, String> {
+    if let Some(known) = READ.with_borrow(|read| read.get(text).cloned()) {
+        return Ok(known);
+    }
+    let new = Rc::new(Expression::new(text)?);
+    READ.with_borrow_mut(|read| read.insert(text.to_owned(), Rc::clone(&new)));
+    Ok(new)
 }
 
 /// A string, a parameter, or several of them put together.
