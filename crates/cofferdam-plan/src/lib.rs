@@ -17,6 +17,7 @@ pub mod plan;
 pub mod refusal;
 #[cfg(feature = "json")]
 pub mod render;
+pub mod seatbelt;
 pub mod seccomp;
 pub mod synthetic;
 pub mod wire;

@@ -41,12 +41,12 @@ const HOSTNAME: &str = "cofferdam";
 const PROC_DIRECTORIES: &[&str] = &["acpi", "asound", "bus", "driver", "fs", "irq", "scsi"];
 
 /// Variables that name a proxy.
-const PROXIED: [&str; 6] =
+pub(crate) const PROXIED: [&str; 6] =
     ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
 /// Variables that name who needs none.
-const DIRECT: [&str; 2] = ["NO_PROXY", "no_proxy"];
+pub(crate) const DIRECT: [&str; 2] = ["NO_PROXY", "no_proxy"];
 /// The workload's own servers.
-const LOCAL: &str = "localhost,127.0.0.1,::1,.localhost";
+pub(crate) const LOCAL: &str = "localhost,127.0.0.1,::1,.localhost";
 
 /// The plan of the native jail.
 pub(crate) fn compile(policy: &Policy, host: &Host, task: Task) -> Result<Plan, Refusal> {

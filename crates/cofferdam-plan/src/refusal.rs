@@ -70,6 +70,15 @@ pub enum Refusal {
         /// Its name below `/dev`.
         name: String,
     },
+    /// A clause that Seatbelt cannot hold.
+    SeatbeltUnheld {
+        /// What it would have to do, behind "cannot".
+        what: String,
+        /// Where it was asked for.
+        clause: Clause,
+        /// What can be written instead.
+        instead: &'static str,
+    },
 }
 
 impl Refusal {
@@ -90,6 +99,7 @@ impl Refusal {
             Self::LimitUnheld { .. } => "limit-unheld",
             Self::TooManyDoors { .. } => "too-many-doors",
             Self::DeviceMissing { .. } => "device-missing",
+            Self::SeatbeltUnheld { .. } => "seatbelt-unheld",
         }
     }
 
@@ -149,6 +159,7 @@ impl Refusal {
             Self::DeviceMissing { name } => {
                 format!("give this machine or container a /dev/{name}")
             }
+            Self::SeatbeltUnheld { instead, .. } => (*instead).into(),
         }
     }
 }
@@ -195,6 +206,9 @@ impl std::fmt::Display for Refusal {
                 "network.allow needs {count} sockets for hosts on ports of their own, over {most}"
             ),
             Self::DeviceMissing { name } => write!(out, "/dev/{name} is missing"),
+            Self::SeatbeltUnheld { what, clause, .. } => {
+                write!(out, "Seatbelt cannot {what}: {clause}")
+            }
         }
     }
 }

@@ -10,6 +10,7 @@ mod names;
 mod pages;
 mod policy;
 mod say;
+mod seatbelt;
 mod sessions;
 mod show;
 mod signals;

@@ -8,8 +8,8 @@ use cofferdam_policy::network::Network;
 use cofferdam_policy::{printable, show};
 use serde_json::json;
 
-use super::REFUSED;
 use super::say::{Output, Say, to_stdout};
+use super::{REFUSED, seatbelt};
 use crate::control::{Reply, SessionError};
 use crate::engine::{Engine, Resolved};
 use crate::options::{Options, PolicyFrom};
@@ -28,6 +28,7 @@ pub(super) const AFTER: &str = "Examples:
 const AFTER_SHOW: &str = "Examples:
   cofferdam policy show
   cofferdam policy show --json .cofferdam/policy.toml
+  cofferdam policy show --seatbelt        the same as a profile for macOS
 
 Exit status: 0, or 125 with what `run` would say.";
 
@@ -85,6 +86,9 @@ pub(super) enum PolicyCommand {
     Show {
         /// The policy; the user's by default
         file: Option<PathBuf>,
+        /// Show the Seatbelt profile (macOS) that it makes, on any system
+        #[arg(long)]
+        seatbelt: bool,
         /// Answer in JSON
         #[arg(long)]
         json: bool,
@@ -115,7 +119,12 @@ pub(super) fn obey(command: &PolicyCommand) -> ExitCode {
         PolicyCommand::Check { file, json } => {
             (output(*json), check(file.as_deref(), output(*json)))
         }
-        PolicyCommand::Show { file, json } => (output(*json), show(file.as_deref(), output(*json))),
+        PolicyCommand::Show { file, seatbelt: false, json } => {
+            (output(*json), show(file.as_deref(), output(*json)))
+        }
+        PolicyCommand::Show { file, seatbelt: true, json } => {
+            (output(*json), seatbelt::show(file.as_deref(), output(*json)))
+        }
         PolicyCommand::Apply { session, file, json } => {
             return apply(session.as_deref(), file, output(*json));
         }
@@ -206,7 +215,7 @@ fn init(folder: &Path, existing: Existing, output: Output) -> Result<(), Refused
 }
 
 /// What the policy means here.
-fn resolved(file: Option<&Path>) -> Result<Resolved, Refused> {
+pub(super) fn resolved(file: Option<&Path>) -> Result<Resolved, Refused> {
     let policy = file.map_or(PolicyFrom::User, |path| PolicyFrom::File(path.to_owned()));
     Engine::new()?.resolve(&Options { policy, ..Options::default() })
 }
