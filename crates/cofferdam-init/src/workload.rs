@@ -3,7 +3,6 @@
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
 
 use cofferdam_plan::message::Report;
 use cofferdam_plan::plan::{Plan, Step};
@@ -39,7 +38,6 @@ pub(crate) fn become_workload(
         }
         None => drop(rustix::process::setsid().doing("start a session")?),
     }
-    let candidates = candidates(plan)?;
     let words = |words: Vec<Vec<u8>>| -> Result<Vec<CString>, Failed> {
         words
             .into_iter()
@@ -47,6 +45,10 @@ pub(crate) fn become_workload(
             .collect::<Result<_, _>>()
             .doing("pass a word with NUL")
     };
+    let candidates = words(plan.workload.candidates())?;
+    if candidates.is_empty() {
+        return Err(Failed { doing: "run an empty command".into(), errno: 0 });
+    }
     let arguments = words(plan.workload.command.iter().map(|word| word.0.clone()).collect())?;
     let environment = words(
         plan.workload
@@ -93,26 +95,4 @@ pub(crate) fn become_workload(
     }
     drop(control.send(&Report::NotStarted { errno }));
     exit_now(if errno == ENOENT { 127 } else { 126 })
-}
-
-/// Paths to try for the command, in order.
-fn candidates(plan: &Plan) -> Result<Vec<CString>, Failed> {
-    let nothing = || Failed { doing: "run an empty command".into(), errno: 0 };
-    let name = &plan.workload.command.first().ok_or_else(nothing)?.0;
-    let text = |path: Vec<u8>| {
-        CString::new(path).map_err(io::Error::other).doing("pass a command with NUL")
-    };
-    if name.is_empty() {
-        return Err(nothing());
-    }
-    if name.contains(&b'/') {
-        return Ok(vec![text(name.clone())?]);
-    }
-    let join = |directory: &Path| {
-        let mut path = directory.as_os_str().as_encoded_bytes().to_vec();
-        path.push(b'/');
-        path.extend_from_slice(name);
-        text(path)
-    };
-    plan.workload.search.iter().map(|directory| join(directory)).collect()
 }

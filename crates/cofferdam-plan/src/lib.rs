@@ -6,12 +6,14 @@
 //! The Plan is plain data. `cofferdam plan` prints it, the audit log's first record holds it,
 //! and `cofferdam-init` obeys it step by step (module [`wire`] is the form in which it gets it).
 
+mod candidates;
 mod content;
 pub mod coverage;
 pub mod egress;
 pub mod host;
 mod jail;
 pub mod message;
+pub mod mounts;
 mod native;
 pub mod plan;
 pub mod refusal;

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use cofferdam_plan::Host;
 use cofferdam_plan::host::{Ceiling, Ceilings, DEVICES, Listening, NO_CEILING, PROC_MASKED};
-use cofferdam_sys::seccomp;
+use cofferdam_sys::{question, seccomp};
 use rustix::process::Resource;
 
 /// `errno(3)`.
@@ -31,7 +31,7 @@ pub fn host() -> Host {
         system: text(name.sysname()),
         release: text(name.release()),
         machine: text(name.machine()),
-        landlock_abi: cofferdam_sys::landlock::abi(),
+        landlock_abi: question::landlock_abi(),
         max_user_namespaces: number("/proc/sys/user/max_user_namespaces"),
         unprivileged_userns_clone: number("/proc/sys/kernel/unprivileged_userns_clone"),
         apparmor_restrict_userns: number("/proc/sys/kernel/apparmor_restrict_unprivileged_userns"),
@@ -59,7 +59,7 @@ const ALLOW_ALL: [u8; 8] = [6, 0, 0, 0, 0, 0, 0xFF, 0x7F];
 /// filter has one already shows only when one is put on, so below one a thread tries: what it changed
 /// goes with it.
 fn listening(outer_seccomp: u32) -> Listening {
-    let answer = asked(seccomp::ask_listening());
+    let answer = asked(question::ask_listening());
     if answer != Listening::Ready || outer_seccomp == 0 {
         return answer;
     }

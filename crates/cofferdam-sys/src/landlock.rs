@@ -21,23 +21,7 @@ struct PathBeneathAttr {
     parent_fd: i32,
 }
 
-const CREATE_RULESET_VERSION: libc::c_uint = 1;
 const RULE_PATH_BENEATH: libc::c_int = 1;
-
-/// The Landlock ABI of this kernel, from 1; 0 where there is none or it is switched off.
-#[must_use]
-pub fn abi() -> u32 {
-    // SAFETY: with a null attribute and the VERSION flag the call reads no memory.
-    let answer = unsafe {
-        libc::syscall(
-            libc::SYS_landlock_create_ruleset,
-            std::ptr::null::<RulesetAttr>(),
-            0_usize,
-            CREATE_RULESET_VERSION,
-        )
-    };
-    u32::try_from(answer).unwrap_or(0)
-}
 
 /// Makes a ruleset (`landlock_create_ruleset(2)`, Linux 5.13; `scoped` Linux 6.12).
 ///

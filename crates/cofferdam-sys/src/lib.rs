@@ -11,6 +11,7 @@ pub mod mount;
 pub mod net;
 pub mod notify;
 pub mod process;
+pub mod question;
 pub mod seccomp;
 pub mod socket;
 pub mod terminal;

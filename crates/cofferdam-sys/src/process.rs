@@ -168,22 +168,6 @@ pub fn ignore(signal: libc::c_int) -> io::Result<()> {
     if answer == libc::SIG_ERR { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// Whether a signal is ignored, as it was on entry to a program that has not changed it
-/// (`sigaction(2)`).
-///
-/// # Errors
-/// `EINVAL`: no such signal.
-pub fn is_ignored(signal: libc::c_int) -> io::Result<bool> {
-    let mut action = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
-    // SAFETY: with a null new action nothing changes; the kernel writes one `sigaction`, for which
-    // `action` has the room.
-    let answer = unsafe { libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr()) };
-    check(answer.into())?;
-    // SAFETY: written by the call above; zeroed, and so valid, before.
-    let action = unsafe { action.assume_init() };
-    Ok(action.sa_sigaction == libc::SIG_IGN)
-}
-
 /// Brings the loopback interface of this network namespace up (`netdevice(7)`).
 ///
 /// # Errors

@@ -53,18 +53,3 @@ fn install(program: &[u8], flags: libc::c_ulong) -> io::Result<libc::c_long> {
     };
     check(answer)
 }
-
-/// Asks for a filter with a descriptor as [`set_filter_listening`] does, and with no program.
-///
-/// # Errors
-/// Always. `EFAULT`: the kernel looked for the program, so it knows how. `EINVAL`: it does not know one
-/// of the flags (Linux 5.19).
-pub fn ask_listening() -> io::Result<()> {
-    let flags =
-        libc::SECCOMP_FILTER_FLAG_NEW_LISTENER | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
-    let program = std::ptr::null::<libc::sock_fprog>();
-    let mode = libc::SECCOMP_SET_MODE_FILTER;
-    // SAFETY: the kernel reads the program through the pointer and answers EFAULT where it is null.
-    let answer = unsafe { libc::syscall(libc::SYS_seccomp, mode, flags, program) };
-    check(answer).map(drop)
-}

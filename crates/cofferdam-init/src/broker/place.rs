@@ -15,6 +15,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use cofferdam_plan::judge::names::Ask;
+use cofferdam_plan::judge::path::split;
 use cofferdam_plan::message::Operation;
 
 use super::Broker;
@@ -321,43 +322,5 @@ impl Caller<'_> {
         let parent = place.parent.try_clone().map_err(|_| Errno::MFILE)?;
         let (fd, path, _) = self.enter(parent, place.name.to_bytes())?;
         Ok(Target::Thing(fd, path))
-    }
-}
-
-/// What is before the last name, the name, and whether a slash is behind it.
-fn split(text: &[u8]) -> (&[u8], &[u8], bool) {
-    let end = text.iter().rposition(|byte| *byte != b'/').map_or(0, |last| last + 1);
-    let (path, rest) = text.split_at(end);
-    if path.is_empty() {
-        return (b"/", b"/", false);
-    }
-    let start = path.iter().rposition(|byte| *byte == b'/').map_or(0, |last| last + 1);
-    let (above, name) = path.split_at(start);
-    (above, name, !rest.is_empty())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::split;
-
-    #[test]
-    fn a_path_is_split_before_its_last_name() {
-        for (text, want) in [
-            ("a", ("", "a", false)),
-            ("a/b", ("a/", "b", false)),
-            ("/a", ("/", "a", false)),
-            ("/", ("/", "/", false)),
-            ("//", ("/", "/", false)),
-            ("a//b//", ("a//", "b", true)),
-            ("..", ("", "..", false)),
-            ("./", ("", ".", true)),
-        ] {
-            let (above, name, slash) = want;
-            assert_eq!(
-                split(text.as_bytes()),
-                (above.as_bytes(), name.as_bytes(), slash),
-                "{text}"
-            );
-        }
     }
 }

@@ -2,7 +2,8 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use cofferdam_sys::process::{SignalSet, ignore, is_ignored, set_blocked, signal_fd};
+use cofferdam_sys::process::{SignalSet, ignore, set_blocked, signal_fd};
+use cofferdam_sys::question::is_ignored;
 
 /// `SIGHUP`, `SIGINT`, `SIGQUIT`, `SIGTERM`; and of jobs and terminals `SIGCONT`, `SIGTSTP`,
 /// `SIGWINCH` (`signal(7)`).

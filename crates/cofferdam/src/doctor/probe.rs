@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use cofferdam_plan::{landlock as rights, seccomp as filter};
 use cofferdam_sys::mount::{Attributes, Reach, set_attributes, set_idmap};
 use cofferdam_sys::process::{Forked, Kin, Namespaces, exit_now, fork, unshare};
-use cofferdam_sys::{landlock, seccomp, terminal};
+use cofferdam_sys::{landlock, question, seccomp, terminal};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
 use rustix::fs::{CWD, Mode, OFlags, openat};
@@ -244,7 +244,7 @@ fn map_ids(process: &str, inside: (u32, u32), outside: (u32, u32)) -> io::Result
 
 /// Every right that this kernel's Landlock has, tried on files of `place`.
 fn try_landlock(place: &Path) {
-    let abi = landlock::abi();
+    let abi = question::landlock_abi();
     tell("abi", Ok::<_, io::Error>(abi));
     if abi == 0 || !no_new_privileges() {
         return;
