@@ -10,6 +10,8 @@ mod grams;
 mod mask;
 mod needles;
 mod plain;
+mod sieve;
+mod skim;
 #[cfg(test)]
 mod slow;
 mod splice;

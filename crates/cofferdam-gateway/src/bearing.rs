@@ -23,7 +23,7 @@ use crate::{forms, jsonrules, oauth};
 
 pub(crate) mod search;
 
-use search::{Messages, Search, Wanted};
+use search::{Messages, Place, Search, Wanted};
 
 /// What one request bears.
 #[derive(Debug, Default)]
@@ -137,28 +137,30 @@ impl Bearing {
             }
             Some(_) | None => target.len()..target.len(),
         };
-        wanted.look(target.get(..own.start).unwrap_or_default().as_bytes(), "its target")?;
-        wanted.look(target.get(own.end..).unwrap_or_default().as_bytes(), "its target")?;
-        if let Some(Own::Basic { user, .. }) = &self.own {
-            wanted.look(user.as_bytes(), "the user's name")?;
-        }
-        wanted.look(head.method.as_bytes(), "its method")?;
-        for (at, field) in head.headers.iter().enumerate() {
-            let is_own = match &self.own {
-                Some(
-                    Own::Field { at: own, .. }
-                    | Own::Cookie { at: own, .. }
-                    | Own::Basic { at: own, .. },
-                ) => *own == at,
-                Some(Own::Signature) => SIGNED.iter().any(|name| field.is(name)),
-                Some(Own::Parameter { .. } | Own::Body) | None => false,
-            };
-            wanted.look(field.name.as_bytes(), "the name of a header")?;
-            if !is_own {
-                wanted.look(&field.value, &format!("the header `{}`", field.name))?;
-            }
-        }
-        Ok(())
+        let user = match &self.own {
+            Some(Own::Basic { user, .. }) => Some((user.as_bytes(), Place::Is("the user's name"))),
+            Some(_) | None => None,
+        };
+        let is_own = |at: usize, field: &Field| match &self.own {
+            Some(
+                Own::Field { at: own, .. }
+                | Own::Cookie { at: own, .. }
+                | Own::Basic { at: own, .. },
+            ) => *own == at,
+            Some(Own::Signature) => SIGNED.iter().any(|name| field.is(name)),
+            Some(Own::Parameter { .. } | Own::Body) | None => false,
+        };
+        let fields = head.headers.iter().enumerate().flat_map(|(at, field)| {
+            let value = (field.value.as_slice(), Place::Header(&field.name));
+            let value = (!is_own(at, field)).then_some(value);
+            [Some((field.name.as_bytes(), Place::Is("the name of a header"))), value]
+        });
+        let before = target.get(..own.start).unwrap_or_default().as_bytes();
+        let behind = target.get(own.end..).unwrap_or_default().as_bytes();
+        let of_target = [before, behind].map(|part| Some((part, Place::Is("its target"))));
+        let method = Some((head.method.as_bytes(), Place::Is("its method")));
+        let all = of_target.into_iter().chain([user, method]).chain(fields);
+        wanted.look_at(all.flatten())
     }
 
     /// Signs it with the secret, where it is signed with the stand-in; later, where the body is signed too.

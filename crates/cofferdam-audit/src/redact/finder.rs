@@ -18,6 +18,8 @@ pub struct Finder<'n> {
     twice: View,
     /// So many bytes of the second view are those of the first, or nothing to find goes further back.
     clean: usize,
+    /// So many bytes that come next are read in full: what came had much in it that may be of needles.
+    unskimmed: usize,
 }
 
 impl<'n> Finder<'n> {
@@ -26,13 +28,48 @@ impl<'n> Finder<'n> {
     pub fn new(needles: &'n Needles) -> Self {
         let (even, clean) = (needles.patterns().longest(), needles.patterns().longest());
         let (once, twice) = (View::new(), View::new());
-        Self { needles, raw: Follow::default(), even, once, twice, clean }
+        Self { needles, raw: Follow::default(), even, once, twice, clean, unskimmed: 0 }
     }
 
     /// A needle that ends in `piece`, where there is one.
     pub fn feed(&mut self, piece: &[u8]) -> Option<Found> {
         let (mut once, mut twice) = (Room::new(), Room::new());
-        piece.chunks(PIECE).find_map(|piece| self.look_between(piece, (&mut once, &mut twice)))
+        let is_dense = self.unskimmed > 0 || self.walls_near(piece) > NEAR_BYTES / 2;
+        self.unskimmed = self.unskimmed.saturating_sub(piece.len());
+        match self.needles.sieve().filter(|_| piece.len() >= SKIM_BYTES_MIN && !is_dense) {
+            Some(sieve) => self.skim(sieve, piece, (&mut once, &mut twice)),
+            None => self.feed_all(piece, (&mut once, &mut twice)),
+        }
+    }
+
+    /// The same, without a look at what can be passed over.
+    pub(super) fn feed_all(
+        &mut self,
+        piece: &[u8],
+        (once, twice): (&mut Room, &mut Room),
+    ) -> Option<Found> {
+        piece.chunks(PIECE).find_map(|piece| self.look_between(piece, (&mut *once, &mut *twice)))
+    }
+
+    /// How many walls are at the beginning.
+    fn walls_near(&self, piece: &[u8]) -> usize {
+        let walls = self.needles.patterns().walls();
+        piece.iter().take(NEAR_BYTES).filter(|byte| walls.is(**byte)).count()
+    }
+
+    /// So many bytes are to be read in full.
+    pub(super) fn unskimmed(&mut self) -> &mut usize {
+        &mut self.unskimmed
+    }
+
+    /// Whether a reader waits for what comes next.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.once.plain.is_waiting() || self.twice.plain.is_waiting()
+    }
+
+    /// What is looked for.
+    pub(super) fn needles(&self) -> &'n Needles {
+        self.needles
     }
 
     /// What lies before the first wall belongs to what came, what is behind the last one to what comes; what
@@ -67,7 +104,7 @@ impl<'n> Finder<'n> {
     }
 
     /// As if nothing had come.
-    fn begin_anew(&mut self) {
+    pub(super) fn begin_anew(&mut self) {
         let longest = self.needles.patterns().longest();
         (self.even, self.clean) = (longest, longest);
         self.raw.clear();
@@ -146,7 +183,11 @@ impl Needles {
 
 impl Needles {
     /// A needle in what lies between two walls, with the second one; at most [`PIECE`] bytes.
-    fn first_between(&self, text: &[u8], (once, twice): (&mut Room, &mut Room)) -> Option<Found> {
+    pub(super) fn first_between(
+        &self,
+        text: &[u8],
+        (once, twice): (&mut Room, &mut Room),
+    ) -> Option<Found> {
         let patterns = self.patterns();
         if let Some(hit) = patterns.find(text, 0) {
             return self.told(hit);
@@ -170,6 +211,8 @@ fn reread(text: &[u8], room: &mut Room) -> bool {
     room.bytes() != text
 }
 
+/// Of fewer bytes all are looked at. Tests have short texts.
+const SKIM_BYTES_MIN: usize = if cfg!(test) { 8 } else { 256 };
 /// So many bytes tell whether there are many walls: little is left between them to be looked at. Where there
 /// are few, it is faster to look at everything at once.
 const NEAR_BYTES: usize = 64;

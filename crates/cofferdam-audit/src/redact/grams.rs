@@ -219,6 +219,11 @@ impl Walls {
         self.0.get(usize::from(byte)).copied().unwrap_or_default()
     }
 
+    /// One of them that is no control character, where there is one.
+    pub(super) fn one(&self) -> Option<u8> {
+        (b'!'..=u8::MAX).find(|byte| self.is(*byte))
+    }
+
     /// The place of the first one.
     #[inline]
     pub(super) fn first(&self, text: &[u8]) -> Option<usize> {

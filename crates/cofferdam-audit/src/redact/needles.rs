@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 use super::Found;
 use super::grams::{Hit, Patterns};
 use super::plain::{Plain, Read, Splits, is_blank, plain, read};
+use super::sieve::Sieve;
 use super::splice::{Edge, Form};
 
 /// Fewest bytes of a needle, blanks not counted: what is shorter turns up by chance.
@@ -15,6 +16,9 @@ pub const NEEDLE_BYTES_MIN: usize = 6;
 pub const NEEDLE_BYTES_MAX: usize = 4_096;
 /// Most needles: a thousand canaries, and what sessions have.
 pub const NEEDLES_MAX: usize = 2_048;
+
+/// As many as the head of a request has, mostly.
+const LOOK_BYTES: usize = 2_048;
 
 /// Which needle, by a number that its giver chose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -91,6 +95,8 @@ pub struct Needles {
     pub(super) told: Vec<Found>,
     /// A bit for each two bytes that follow each other in a pattern.
     pairs: Zeroizing<Vec<u64>>,
+    /// What they look like, where that is worth a look.
+    sieve: Option<Sieve>,
 }
 
 impl fmt::Debug for Needles {
@@ -137,7 +143,9 @@ impl Needles {
                 *word |= 1 << (second & 63);
             }
         }
-        Ok(Self { patterns: Patterns::new(forms), told, pairs })
+        let patterns = Patterns::new(forms);
+        let sieve = Sieve::new(&patterns, told.len());
+        Ok(Self { patterns, told, pairs, sieve })
     }
 
     /// Whether any pattern has these two bytes next to each other.
@@ -179,6 +187,27 @@ impl Needles {
     #[must_use]
     pub fn patterns(&self) -> &Patterns {
         &self.patterns
+    }
+
+    /// Whether one look tells that none of these texts holds a needle. `false` says nothing: each is to be
+    /// looked through then.
+    #[must_use]
+    pub fn pass<'t>(&self, texts: impl IntoIterator<Item = &'t [u8]>) -> bool {
+        let (Some(sieve), Some(wall)) = (&self.sieve, self.patterns.walls().one()) else {
+            return false;
+        };
+        let mut all = Vec::with_capacity(LOOK_BYTES);
+        all.push(wall);
+        for text in texts {
+            all.extend_from_slice(text);
+            all.push(wall);
+        }
+        sieve.passes(&all)
+    }
+
+    /// What tells most of a text from them.
+    pub(super) fn sieve(&self) -> Option<&Sieve> {
+        self.sieve.as_ref()
     }
 
     /// What a hit tells.

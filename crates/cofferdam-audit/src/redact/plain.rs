@@ -186,7 +186,7 @@ fn digits(text: &[u8], count: usize) -> Digits {
 }
 
 /// CR, LF, TAB, SPACE, and the NUL between letters of UTF-16.
-pub(super) fn is_blank(byte: u8) -> bool {
+pub(super) const fn is_blank(byte: u8) -> bool {
     (byte == b' ') | (byte == b'\r') | (byte == b'\n') | (byte == b'\t') | (byte == 0)
 }
 

@@ -297,10 +297,53 @@ pub(super) fn needles(dice: &mut Dice) -> Vec<(Label, Vec<u8>)> {
 pub(super) fn noise(dice: &mut Dice) -> Vec<u8> {
     let most = *dice.pick(&[3, 30, 300, 5_000]);
     let length = dice.roll(most);
-    match dice.roll(4) {
+    match dice.roll(8) {
         0 => (0..length).map(|_| u8::try_from(dice.roll(256)).expect("a byte")).collect(),
         1 => dice.bytes(length, b"%\\&#;ux=\r\n \t01afAd{}\"cFd7Mx"),
         2 => dice.bytes(length, b"\"{}[]:,!?|\xC3\xBC\x01\x7Fa% &#;Fd7\\"),
-        _ => dice.bytes(length, b"a quiet line of text, and its end\n"),
+        3 => dice.bytes(length, b"a quiet line of text, and its end\n"),
+        4 => dice.bytes(length, b"0123456789abcdefABCDEFQx"),
+        kind => words(dice, length, kind == 5),
     }
+}
+
+/// Lines as programs have them, as they are or within JSON.
+fn words(dice: &mut Dice, length: usize, json: bool) -> Vec<u8> {
+    let mut text = Vec::new();
+    while text.len() < length {
+        let letters = 1 + dice.roll(9);
+        text.extend(dice.bytes(letters, b"abcdefnrtuxcFd7MxQ_"));
+        let parts: &[&[u8]] = if json {
+            &[
+                b" ",
+                b" ",
+                b"\\n",
+                b"\\n        ",
+                b"\\t",
+                b"\\\"",
+                b"\", \"",
+                b"\\\\n",
+                b"\\u00e9",
+                b"=",
+                b"\\/",
+            ]
+        } else {
+            &[
+                b" ",
+                b" ",
+                b"\n",
+                b"\n            ",
+                b"\t",
+                b"(",
+                b");\n",
+                b" && ",
+                b" %",
+                b"=",
+                b"\r\n",
+            ]
+        };
+        let part: &&[u8] = dice.pick(parts);
+        text.extend_from_slice(part);
+    }
+    text
 }

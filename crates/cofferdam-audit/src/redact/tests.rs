@@ -116,17 +116,43 @@ fn a_thousand_canaries() {
     assert_eq!(find(&needles, &[b"canary number 1000 of them"]), None);
 }
 
+/// Texts of a head without a needle pass at once, and none with one does.
+#[test]
+fn one_look() {
+    let needles = marks();
+    let head: [&[u8]; 7] = [
+        b"/v1/messages?beta=true&and=more",
+        b"POST",
+        b"user-agent",
+        b"client/1.27 (linux; x86_64) python/3.13",
+        b"traceparent",
+        b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        b"",
+    ];
+    assert!(needles.pass(head));
+    assert!(needles.pass([b"cFd7".as_slice(), b"Mx"]), "each by itself");
+    let hidden: [&[u8]; 5] = [b"cFd7Mx", b"a=%63Fd7Mx", b"Y0Zk N014", b"c F d 7 M x", b"cFd\\n7Mx"];
+    for text in hidden {
+        for at in 0..head.len() {
+            let mut head = head;
+            head[at] = text;
+            assert!(!needles.pass(head), "{} at {at}", text.escape_ascii());
+        }
+    }
+}
+
 /// What a writer hid at random is found however it is cut; and whatever stands there, the fast reader and
 /// the slow one agree.
 #[test]
 fn agrees_with_the_slow_reading() {
+    const ROUNDS: usize = 2_000;
     let mut dice = Dice(0x5EED_0001);
-    for round in 0..2_000 {
+    for round in 0..ROUNDS {
         let rows = slow::needles(&mut dice);
         let needles = rows.iter().map(|(label, needle)| (*label, needle.as_slice()));
         let needles = Needles::new(needles).expect("needles");
         let mut text = slow::noise(&mut dice);
-        let hidden = dice.roll(3) > 0;
+        let mut hidden = dice.roll(3) > 0;
         if hidden {
             let (_, needle) = dice.pick(&rows).clone();
             let (_, mut form) = slow::encode(&mut dice, &needle);
@@ -137,10 +163,22 @@ fn agrees_with_the_slow_reading() {
             if layers < 2 && dice.roll(4) == 0 {
                 form = slow::wide(&form);
             }
-            text.push(b'"');
+            // Sometimes nothing but letters or blanks is around it.
+            let edge: &&[u8] = dice.pick(&[b"\"", b"\"", b" ", b"a", b"\n", b"="]);
+            // An escape that was begun may go on.
+            hidden = *edge == b"\"";
+            text.extend_from_slice(edge);
             text.extend(form);
-            text.push(b'"');
+            text.extend_from_slice(edge);
             text.extend(slow::noise(&mut dice));
+        }
+        // And one that is none, by one byte.
+        if dice.roll(3) == 0 {
+            let (_, needle) = dice.pick(&rows).clone();
+            let (_, mut form) = slow::encode(&mut dice, &needle);
+            let place = dice.roll(form.len());
+            form.remove(place);
+            text.extend(slow::escape(&mut dice, &form));
         }
         let pieces = match dice.roll(3) {
             0 => vec![text.as_slice()],
@@ -149,6 +187,10 @@ fn agrees_with_the_slow_reading() {
         };
         let found = find(&needles, &pieces).is_some();
         let shown = text.escape_ascii();
+        assert!(
+            !found || !needles.pass([text.as_slice()]),
+            "round {round}: passed at once: {shown}"
+        );
         assert!(found || !hidden, "round {round}: hidden and not found: {shown}");
         let once = slow::plain(&text);
         let twice = slow::plain(&once);

@@ -21,6 +21,24 @@ enum What {
     Canary(String),
 }
 
+/// Where in a request something is, as it is told.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Place<'a> {
+    /// This is said of it.
+    Is(&'a str),
+    /// The value of a header.
+    Header(&'a str),
+}
+
+impl std::fmt::Display for Place<'_> {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Is(said) => out.write_str(said),
+            Self::Header(name) => write!(out, "the header `{name}`"),
+        }
+    }
+}
+
 /// Everything that is looked for.
 #[derive(Debug)]
 pub(crate) struct Wanted {
@@ -103,6 +121,25 @@ impl Wanted {
     pub(crate) fn look(&self, bytes: &[u8], place: &str) -> Result<(), Unread> {
         match self.needles.first_in(bytes) {
             Some(found) => Err(self.told(found.label, place)),
+            None => Ok(()),
+        }
+    }
+
+    /// Looks through whole things, each by itself: at all of them at once first, since nothing is in them as
+    /// a rule.
+    ///
+    /// # Errors
+    /// One holds something that must not go out.
+    pub(crate) fn look_at<'a>(
+        &self,
+        mut all: impl Iterator<Item = (&'a [u8], Place<'a>)> + Clone,
+    ) -> Result<(), Unread> {
+        if self.needles.pass(all.clone().map(|(bytes, _)| bytes)) {
+            return Ok(());
+        }
+        let found = all.find_map(|(bytes, place)| Some((self.needles.first_in(bytes)?, place)));
+        match found {
+            Some((found, place)) => Err(self.told(found.label, &place.to_string())),
             None => Ok(()),
         }
     }
