@@ -16,18 +16,26 @@ pub mod credentials;
 #[cfg(feature = "text")]
 pub mod document;
 #[cfg(feature = "text")]
+mod ceiling;
+#[cfg(feature = "text")]
 mod error;
 pub mod facts;
 pub mod hostname;
 #[cfg(feature = "text")]
 pub mod hosts;
 pub mod judge;
+#[cfg(feature = "text")]
+pub mod layers;
 pub mod limits;
 mod line;
+#[cfg(feature = "text")]
+pub mod managed;
 #[cfg(feature = "text")]
 mod message;
 pub mod model;
 pub mod network;
+#[cfg(feature = "text")]
+mod origin;
 pub mod output;
 #[cfg(feature = "text")]
 pub mod presets;
@@ -47,11 +55,15 @@ pub use facts::{Facts, Kind, Person, Seen};
 pub use hostname::Name;
 pub use judge::hosts::{Host, HostRules};
 pub use judge::{Act, Request, Rules, Verdict, decide};
+#[cfg(feature = "text")]
+pub use layers::{Base, Layer, LayerText};
 pub use line::in_line;
 #[cfg(feature = "text")]
 pub use message::{Message, render};
 pub use model::{Clause, Danger, Grant, Guarded, Isolation, Mode, Origin, Policy, Variable};
 #[cfg(feature = "text")]
 pub use read::keys;
+#[cfg(feature = "text")]
+pub use origin::origins;
 #[cfg(feature = "text")]
 pub use resolve::resolve;

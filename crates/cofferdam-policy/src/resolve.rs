@@ -25,6 +25,7 @@ mod written;
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
+use crate::ceiling;
 use crate::document::{Document, GrantText, Located, Presence, Setting, matches};
 use crate::error::{Fault, PolicyError};
 use crate::facts::{Facts, Kind, Seen};
@@ -33,6 +34,7 @@ use crate::model::{
 };
 use crate::view;
 pub use network::trusted_files;
+pub(crate) use written::paths as written_paths;
 
 /// The workspace's path as written in `document`, made absolute.
 #[must_use]
@@ -71,6 +73,7 @@ pub fn wanted_paths(document: &Document, home: &Path, cwd: &Path) -> BTreeSet<Pa
         .collect();
     paths.extend(written::wanted(document, home, cwd));
     paths.extend(trust::wanted(document));
+    paths.extend(ceiling::wanted(document, home, cwd));
     paths.extend(trusted_files(document, home, cwd).into_iter().map(|file| file.path));
     paths.extend(credentials::wanted(document, home, cwd));
     for list in [view::SYSTEM, view::ETC_HIDDEN, view::ETC_OURS] {
@@ -99,7 +102,7 @@ fn steps_down(top: &Path, below: &Path) -> Vec<PathBuf> {
 }
 
 /// Expands `~` and makes `text` absolute, dropping `.`; the Document has refused `..`.
-fn absolute(text: &str, home: &Path, cwd: &Path) -> PathBuf {
+pub(crate) fn absolute(text: &str, home: &Path, cwd: &Path) -> PathBuf {
     let joined = match text.strip_prefix('~') {
         Some(rest) => home.join(rest.trim_start_matches('/')),
         None => cwd.join(text),
@@ -148,7 +151,7 @@ pub fn resolve(document: &Document, facts: &Facts) -> Result<Policy, PolicyError
     let seeds = resolver.seeds(&grants, &workspace);
     let authorities = resolver.system_authorities(&grants, &workspace);
     let withheld = resolver.withheld(&environment);
-    Ok(Policy {
+    let policy = Policy {
         isolation: document.isolation.value,
         isolation_clause: document.isolation.clause.clone(),
         workspace,
@@ -184,7 +187,9 @@ pub fn resolve(document: &Document, facts: &Facts) -> Result<Policy, PolicyError
         output: document.output.clone(),
         canaries: document.canaries.clone(),
         dangers,
-    })
+    };
+    ceiling::hold(document, facts, &policy)?;
+    Ok(policy)
 }
 
 /// At equal paths the most restrictive wins, the workspace being one grant among them.
@@ -249,7 +254,7 @@ struct Resolver<'a> {
 
 impl Resolver<'_> {
     fn fault<T>(&self, fault: Fault, at: &Located<T>) -> PolicyError {
-        at.fault(fault, &self.document.source)
+        at.fault(fault, self.document.source_of(&at.clause))
     }
 
     /// The checks that a workspace and a grant share.

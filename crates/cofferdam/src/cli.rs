@@ -13,6 +13,7 @@ mod say;
 mod sessions;
 mod show;
 mod signals;
+mod trust;
 mod vault;
 mod version;
 
@@ -26,7 +27,7 @@ use cofferdam_sandbox::{Sink, terminal};
 use rustix::fs::{FileType, fstat, major, minor};
 
 use crate::engine::{Engine, Finished, Prepared};
-use crate::options::{Approval, NetworkFrom, Options, PolicyFrom};
+use crate::options::{Approval, NetworkFrom, Options, PolicyFrom, ProjectFrom};
 use crate::refused::Refused;
 use crate::shell::Input;
 use crate::trace::Trace;
@@ -71,6 +72,7 @@ fn obey(command: Command, engine: Option<Result<Engine, Refused>>) -> ExitCode {
         Command::Credentials(what) => credentials::obey(&what),
         Command::Audit(AuditCommand::Verify { file, json }) => verify(file.as_deref(), json),
         Command::Policy(command) => policy::obey(&command),
+        Command::Trust(what) => trust::obey(&what),
         Command::Doctor(what) => doctor::doctor(&what),
         Command::Completions { shell } => answered(say::to_stdout(&pages::completions(shell))),
         Command::Man { directory: None } => {
@@ -114,6 +116,7 @@ fn options(what: &What) -> Result<Options, Refused> {
     Ok(Options {
         command: what.command.clone(),
         policy: what.policy.clone().map_or(PolicyFrom::User, PolicyFrom::File),
+        project: if what.no_project { ProjectFrom::None } else { ProjectFrom::Trusted },
         workspace: what.workspace.clone(),
         grants: what.grants.clone(),
         hide: what.hide.clone(),
@@ -222,6 +225,7 @@ fn run(what: &What, engine: Option<Result<Engine, Refused>>) -> ExitCode {
             return ExitCode::from(REFUSED);
         }
     };
+    say.project(&prepared.project);
     let session = match engine.start(&prepared) {
         Ok(session) => session,
         Err(refused) => {
@@ -266,6 +270,7 @@ fn run(what: &What, engine: Option<Result<Engine, Refused>>) -> ExitCode {
 fn plan(what: &What, engine: Option<Result<Engine, Refused>>) -> ExitCode {
     let say = Say::new(what.output());
     let planned = prepare(what, engine).and_then(|(engine, prepared)| {
+        say.project(&prepared.project);
         engine.rehearse(&prepared)?;
         say.plan(&prepared)
     });

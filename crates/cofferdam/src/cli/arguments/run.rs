@@ -58,9 +58,12 @@ pub(in crate::cli) enum Inside {
 /// What to run, and where.
 #[derive(Args, Clone, Debug)]
 pub(in crate::cli) struct What {
-    /// Policy file in place of the user's ($XDG_CONFIG_HOME/cofferdam/policy.toml)
+    /// Policy file in place of the user's ($XDG_CONFIG_HOME/cofferdam/policy.toml) and the project's
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) policy: Option<PathBuf>,
+    /// Leave the project's policy (.cofferdam/policy.toml) out, trusted or not
+    #[arg(long)]
+    pub(in crate::cli) no_project: bool,
     /// Directory to work in; MODE is rw, nd (nothing in it is lost) or ro
     #[arg(long, value_name = "PATH[:MODE]")]
     pub(in crate::cli) workspace: Option<String>,
