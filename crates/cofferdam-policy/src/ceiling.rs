@@ -48,8 +48,12 @@ impl Ceiling<'_> {
 
     fn beyond(&self, clause: &Clause, what: impl Into<String>, ceiling: &Clause) -> PolicyError {
         let (what, ceiling) = (what.into(), ceiling.clone());
-        let fault = LayerFault::Beyond { clause: clause.clone(), what, ceiling };
-        self.document.fault_at(fault.into(), clause)
+        let by = self.document.asked_by(clause);
+        let rule = match by == clause {
+            true => clause.to_string(),
+            false => format!("{clause}, by {by},"),
+        };
+        self.document.fault_at(LayerFault::Beyond { rule, what, ceiling }.into(), by)
     }
 
     fn only(&self) -> Result<(), PolicyError> {

@@ -138,9 +138,9 @@ impl Document {
         named.map_or(&self.source, |(_, source)| source)
     }
 
-    /// Whose rule `clause` is. A rule of a preset is whose rule asks for the preset.
-    #[must_use]
-    pub fn layer_of(&self, clause: &Clause) -> Layer {
+    /// The rule by which somebody asks for `clause`: of a preset's rule the one that asks for the
+    /// preset, of every other one itself.
+    pub(crate) fn asked_by<'c>(&'c self, clause: &'c Clause) -> &'c Clause {
         let mut clause = clause;
         // No preset is below itself; as many steps as there are presets end every chain.
         for _ in 0..=self.presets.len() {
@@ -148,6 +148,13 @@ impl Document {
             let Some(preset) = self.presets.iter().find(|preset| preset.name == name) else { break };
             clause = &preset.clause;
         }
+        clause
+    }
+
+    /// Whose rule `clause` is. A rule of a preset is whose rule asks for the preset.
+    #[must_use]
+    pub fn layer_of(&self, clause: &Clause) -> Layer {
+        let clause = self.asked_by(clause);
         match clause.file.as_str() {
             "built-in" => Layer::BuiltIn,
             "command line" => Layer::CommandLine,

@@ -12,6 +12,8 @@ mod credentials;
 mod fixture;
 mod guard;
 mod hold;
+#[cfg(test)]
+mod layers_tests;
 mod names;
 mod network;
 #[cfg(test)]

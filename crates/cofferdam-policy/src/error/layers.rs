@@ -15,8 +15,8 @@ pub(crate) enum LayerFault {
     PathRelative { path: String },
     #[error("`{key}` is not for a project to say")]
     NotAProjects { key: String },
-    #[error("{clause} goes beyond what is managed: {what}; the ceiling is {ceiling}")]
-    Beyond { clause: Clause, what: String, ceiling: Clause },
+    #[error("{rule} goes beyond what is managed: {what}; the ceiling is {ceiling}")]
+    Beyond { rule: String, what: String, ceiling: Clause },
     #[error("{file} is a layer already")]
     Twice { file: String },
     #[error("paths cannot begin at {}: it has a wildcard in its name, or is not UTF-8", directory.display())]
