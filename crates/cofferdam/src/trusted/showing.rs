@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use cofferdam_policy::{Document, Layer, Policy, show};
 
-use super::{Store, Text, TrustedError};
+use super::{BELOW, Store, Text, TrustedError, file_of};
 
 /// Letters of a line. Long enough for most rules, and for most terminals.
 const LINE_LETTERS: usize = 100;
@@ -36,13 +36,18 @@ impl Offer {
     ) -> Result<Self, TrustedError> {
         let is_trusted = store.pin_of(&text.project)?.is_some_and(|pin| pin == text.sha256());
         let (new, old) = (show::text(with), show::text(without));
-        let mut added = beyond(&new, &old);
-        let gone = beyond(&old, &new);
+        // Every rule of it is in this file: its name says so, and the path is told once.
+        let file = harmless(&file_of(&text.project).display().to_string());
+        let short = |rows: Vec<String>| -> Vec<String> {
+            rows.into_iter().map(|row| row.replace(&file, BELOW)).collect()
+        };
+        let mut added = short(beyond(&new, &old));
+        let gone = short(beyond(&old, &new));
         // The view shows no value of a variable; these are the project's own words.
         for set in &document.set {
             if document.layer_of(&set.clause) == Layer::Project {
                 let (name, value) = (&set.value.name, &set.value.value);
-                added.push(harmless(&format!("sets {name} = {value:?}   {}", set.clause)));
+                added.push(harmless(&format!("sets {name} = {value:?}")));
             }
         }
         Ok(Self { text, store, added, gone, is_trusted })
@@ -95,7 +100,8 @@ fn beyond(new: &str, old: &str) -> Vec<String> {
         *known.entry(line).or_default() += 1;
     }
     let mut rows = Vec::new();
-    for line in new.lines().filter(|line| !line.trim().is_empty()) {
+    // One word alone is a heading.
+    for line in new.lines().filter(|line| line.contains(' ')) {
         match known.get_mut(line) {
             Some(times) if *times > 0 => *times -= 1,
             Some(_) | None => rows.push(harmless(line.trim())),
@@ -157,7 +163,7 @@ mod tests {
 
     #[test]
     fn what_is_beyond_is_counted() {
-        let rows = beyond("h\n  a   1\n  b   2\n  b   2\n", "h\n  a   1\n  b   2\n  c   3\n");
+        let rows = beyond("h\n  a   1\n  b   2\n  b   2\n\ng\n", "h\n  a   1\n  b   2\n  c   3\n");
         assert_eq!(rows, ["b   2"]);
         assert_eq!(beyond("h\n\n", "h\n"), Vec::<String>::new());
     }

@@ -66,7 +66,7 @@ fn policy(place: &Place) -> String {
     format!(
         "version = 1\nextends = [\"preset:claude-code\"]\n\
          [filesystem]\ngrant = [{{ path = \"{}\", mode = \"read-write\" }}]\n\
-         [environment]\nallow = [\"PRETTY_SECRET\"]\n\
+         [environment]\nallow = [\"PRETTY_WORD\"]\n\
          [[network.allow]]\nhost = \"evil.test\"\n[network]\npublish = [\"3000\"]\n",
         place.out.display()
     )
@@ -82,7 +82,7 @@ fn in_clone(place: &Place, words: &[&str]) -> Ran {
     command.arg("-w").arg(programs().join("cofferdam")).args(words);
     let path = std::env::var("PATH").unwrap_or_default();
     command.env("PATH", format!("{}:{path}", place.work.join("bin").display()));
-    command.env("PRETTY_SECRET", "s");
+    command.env("PRETTY_WORD", "s");
     // `setsid` itself is the system's.
     let mut real = Command::new("/usr/bin/setsid");
     real.args(command.get_args()).current_dir(&place.work).stdin(Stdio::null());
@@ -173,7 +173,13 @@ fn p01_a_policy_that_is_no_file_stops_nobody() {
         place.outside(&format!("mkdir .cofferdam && {change}")).works(why);
         for words in [&["run", "--", "true"][..], &["plan", "--", "true"], &["policy", "show"], &["trust", "--list"]] {
             let started = Instant::now();
-            in_clone(&place, words).works(why);
+            let ran = in_clone(&place, words);
+            // A protected name that leads elsewhere is a refusal, trusted or not.
+            if change.contains("ln -s $OUT .cofferdam") && ran.status != Some(0) {
+                ran.refused("guarded-link", why);
+            } else {
+                ran.works(why);
+            }
             assert!(started.elapsed() < Duration::from_secs(15), "{why}: {words:?}");
         }
         let ran = in_clone(&place, &["trust", "--json"]);

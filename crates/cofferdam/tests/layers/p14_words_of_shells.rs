@@ -22,7 +22,7 @@ fn p14_what_is_hidden_stays_so_however_it_is_said() {
         ("cd .. && cat app/mine", "from elsewhere"),
         ("ln mine x && cat x", "by another name"),
     ] {
-        place.outside(&format!("rm -f x; ({script}) && rm -f x")).works(why);
+        place.outside(&format!("rm -f x; ({script}\n) && rm -f x")).works(why);
         let ran = place.inside(script);
         assert_ne!(ran.status, Some(0), "{why}: {ran:?}");
         assert!(!ran.out.contains("mine-content"), "{why}: {ran:?}");

@@ -31,7 +31,7 @@ fn p22_from_inside_nothing_is_trusted() {
         "n=0; while [ $n -lt 1000 ]; do n=$((n+1)); \
          if [ $((n % 100)) = 0 ]; then echo yes | {cofferdam} trust && exit 7; \
          {cofferdam} run -- true && exit 8; fi; \
-         [ -e {pins} ] && exit 9; : > .cofferdam/policy.toml 2>/dev/null && exit 10; done; echo asked",
+         [ -e {pins} ] && exit 9; (: > .cofferdam/policy.toml) 2>/dev/null && exit 10; done; echo asked",
         pins = pins.display()
     );
     let ran = place.inside_with(&["--grant", &grant], &script);

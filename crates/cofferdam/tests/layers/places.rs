@@ -32,7 +32,7 @@ fn unshare() -> Option<Command> {
 
 /// `cofferdam` with these words below the managed policy `text`, after the shell did `change`. `None`
 /// where that cannot be arranged, which is printed.
-pub fn managed(place: &Place, text: &str, change: &str, words: &[&str]) -> Option<Ran> {
+pub(crate) fn managed(place: &Place, text: &str, change: &str, words: &[&str]) -> Option<Ran> {
     let file = place.write("managed.toml", &format!("version = 1\n{text}\n"));
     let unshare = unshare()?;
     let mut command = place.command(unshare.get_program());
@@ -45,7 +45,7 @@ pub fn managed(place: &Place, text: &str, change: &str, words: &[&str]) -> Optio
 }
 
 /// `cofferdam WORDS` in `place`.
-pub fn says(place: &Place, words: &[&str]) -> Ran {
+pub(crate) fn says(place: &Place, words: &[&str]) -> Ran {
     finish(place.command(programs().join("cofferdam")).args(words))
 }
 
@@ -77,7 +77,7 @@ sys.exit(os.waitstatus_to_exitcode(status))
 "#;
 
 /// The same at a terminal, where a person answers; `swap` changes a file between question and answer.
-pub fn at_a_terminal(
+pub(crate) fn at_a_terminal(
     place: &Place,
     words: &[&str],
     answer: &str,
@@ -93,7 +93,7 @@ pub fn at_a_terminal(
 }
 
 /// The project of `place` has this policy, which a person trusts.
-pub fn trusted(place: &Place, text: &str) {
+pub(crate) fn trusted(place: &Place, text: &str) {
     place.write("home/src/app/.cofferdam/policy.toml", text);
     at_a_terminal(place, &["trust"], "yes\n", None).works("a person types yes");
 }
