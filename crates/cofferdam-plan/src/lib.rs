@@ -10,6 +10,7 @@ mod content;
 pub mod coverage;
 pub mod egress;
 pub mod host;
+mod jail;
 pub mod message;
 mod native;
 pub mod plan;
@@ -28,7 +29,8 @@ pub use cofferdam_policy::{
 pub use coverage::{Coverage, Extent};
 pub use egress::Egress;
 pub use host::Host;
-pub use native::{Task, compile, landlock};
+pub use jail::{Task, compile};
+pub use native::landlock;
 pub use plan::{Plan, Step, Workload};
 pub use refusal::Refusal;
 

@@ -20,9 +20,10 @@ use cofferdam_policy::model::{Clause, Grant, Mode, Origin, Policy, Shown, Variab
 
 use crate::egress::{Egress, PROXY_PORT};
 use crate::host::{DEVICES, Host, Listening, PROC_MASKED};
+use crate::jail::Task;
 use crate::plan::{
-    Access, Argument, Aside, BROKER_THREADS, Content, Expect, Guard, Idmap, Opening, Plan, Spaces,
-    Step, Streams, Workload,
+    Access, Aside, BROKER_THREADS, Content, Expect, Guard, Idmap, Opening, Plan, Spaces, Step,
+    Workload,
 };
 use crate::refusal::Refusal;
 use crate::seccomp::Scope;
@@ -47,28 +48,9 @@ const DIRECT: [&str; 2] = ["NO_PROXY", "no_proxy"];
 /// The workload's own servers.
 const LOCAL: &str = "localhost,127.0.0.1,::1,.localhost";
 
-/// What shall run: the part of a plan that no policy says.
-#[derive(Clone, Debug, Default)]
-pub struct Task {
-    /// Program and arguments.
-    pub command: Vec<Argument>,
-    /// What its standard streams are.
-    pub streams: Streams,
-}
-
-/// A command with pipes for its streams.
-impl From<Vec<Argument>> for Task {
-    fn from(command: Vec<Argument>) -> Self {
-        Self { command, streams: Streams::default() }
-    }
-}
-
-/// Decides everything, touches nothing.
-///
-/// # Errors
-/// Refuses when `host` cannot hold a clause of `policy`. It never weakens one.
-pub fn compile(policy: &Policy, host: &Host, task: impl Into<Task>) -> Result<Plan, Refusal> {
-    let Task { command, streams } = task.into();
+/// The plan of the native jail.
+pub(crate) fn compile(policy: &Policy, host: &Host, task: Task) -> Result<Plan, Refusal> {
+    let Task { command, streams } = task;
     check(host)?;
     let (uid, gid) = policy.person.ids.pair();
     let stand_in = matches!(policy.person.ids, Ids::StandIn { .. });

@@ -10,6 +10,13 @@ pub enum Refusal {
         /// As `uname(2)` says.
         machine: String,
     },
+    /// The jail that was asked for cannot be built on this machine.
+    JailNotHere {
+        /// Its name in the language.
+        jail: &'static str,
+        /// Where it was asked for.
+        clause: Clause,
+    },
     /// Landlock is missing or switched off.
     LandlockMissing,
     /// It is started inside a sandbox of ours.
@@ -71,6 +78,7 @@ impl Refusal {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::WrongMachine { .. } => "wrong-machine",
+            Self::JailNotHere { .. } => "jail-not-here",
             Self::LandlockMissing => "landlock-missing",
             Self::Nested { .. } => "nested",
             Self::BrokerUnknown => "broker-unknown",
@@ -90,6 +98,9 @@ impl Refusal {
     pub fn hint(&self) -> String {
         match self {
             Self::WrongMachine { .. } => "this release runs on Linux, x86_64".into(),
+            Self::JailNotHere { .. } => {
+                "write jail = \"native\", or leave it out; seatbelt is for macOS".into()
+            }
             Self::LandlockMissing => {
                 "add `landlock` to the kernel's `lsm=` list and reboot; Linux 5.13 is the first \
                  with it"
@@ -146,6 +157,9 @@ impl std::fmt::Display for Refusal {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::WrongMachine { machine } => write!(out, "no native jail for {machine}"),
+            Self::JailNotHere { jail, clause } => {
+                write!(out, "no jail `{jail}` can be built on this machine: {clause}")
+            }
             Self::LandlockMissing => out.write_str("the kernel has no Landlock, the second wall"),
             Self::Nested { mark } => {
                 write!(out, "cofferdam runs inside cofferdam already: {mark} is there")

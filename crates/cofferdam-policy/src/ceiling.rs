@@ -76,6 +76,9 @@ impl Ceiling<'_> {
                 document.isolation.value == self.managed.isolation.value,
                 &document.isolation.clause,
             ),
+            Only::Jail => {
+                unless(document.jail.value == self.managed.jail.value, &document.jail.clause)
+            }
             Only::Workspace => unless(
                 document.workspace.value == self.managed.workspace.value,
                 &document.workspace.clause,
@@ -193,7 +196,8 @@ impl Ceiling<'_> {
         for (path, hides) in resolve::written_paths(names, self.document, self.facts) {
             let mut trees = self.trees(policy);
             let shown = trees.find(|tree| {
-                tree.path != path && (tree.path.starts_with(&path) || self.facts.holds(&path, &tree.source))
+                tree.path != path
+                    && (tree.path.starts_with(&path) || self.facts.holds(&path, &tree.source))
             });
             if let Some(tree) = shown {
                 let what = format!("{} is hidden", path.display());

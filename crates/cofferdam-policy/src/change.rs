@@ -133,6 +133,8 @@ fn beside(old: &Policy, new: &Policy) -> Vec<Restart> {
     let Policy {
         isolation,
         isolation_clause: _,
+        jail,
+        jail_clause: _,
         workspace,
         grants,
         guarded,
@@ -190,6 +192,7 @@ fn beside(old: &Policy, new: &Policy) -> Vec<Restart> {
     let caller = *person == before.person && *cwd == before.cwd;
     let rows = [
         (*isolation == before.isolation, "isolation", &new.isolation_clause),
+        (*jail == before.jail, "jail", &new.jail_clause),
         (trees, "filesystem", first(old, new)),
         (held, "what is hidden, masked or protected", first(old, new)),
         (system, "what of /etc is seen", first(old, new)),

@@ -12,7 +12,7 @@ use crate::error::{Fault, PolicyError};
 use crate::layers::{Base, Layer, LayerText};
 use crate::limits::{Limit, Limits};
 use crate::managed::Managed;
-use crate::model::{Clause, Home, Isolation, Mode};
+use crate::model::{Clause, Home, Isolation, Jail, Mode};
 use crate::output::{Canary, Output};
 use crate::presets::{self, Preset};
 use crate::read;
@@ -119,6 +119,8 @@ pub struct Document {
     pub(crate) ceiling: Option<Box<Self>>,
     /// `isolation`; `process` where it is not written.
     pub isolation: Located<Isolation>,
+    /// `jail`, then `--jail`; `auto` where it is not written.
+    pub jail: Located<Jail>,
     /// `filesystem.workspace`; `.` read-write where it is not written.
     pub workspace: Located<GrantText>,
     /// `filesystem.grant`, in the order of the text, then those of the command line.
@@ -182,6 +184,7 @@ impl Document {
             managed: Managed::default(),
             ceiling: None,
             isolation: Located::built_in(Isolation::Process, default("isolation")),
+            jail: Located::built_in(Jail::Auto, default("jail")),
             workspace: Located::built_in(workspace, default("filesystem.workspace")),
             grants: Vec::new(),
             hide: Vec::new(),
@@ -230,6 +233,17 @@ impl Document {
         };
         let presence = Presence::Required;
         self.workspace = flag.located(GrantText { path: flag.path(path)?, mode, presence });
+        Ok(())
+    }
+
+    /// `--jail NAME`, in place of the text's.
+    ///
+    /// # Errors
+    /// There is no jail of that name.
+    pub fn set_jail(&mut self, word: &str) -> Result<(), PolicyError> {
+        let flag = Flag::new("--jail", word);
+        let jail = read::jail(word).map_err(|fault| flag.fault(fault))?;
+        self.jail = flag.located(jail);
         Ok(())
     }
 

@@ -54,6 +54,8 @@ pub(crate) enum Fault {
     IsolationLater { asked: String },
     #[error("unknown isolation `{asked}`")]
     IsolationUnknown { asked: String },
+    #[error("unknown jail `{asked}`")]
+    JailUnknown { asked: String },
     #[error("unknown home `{asked}`")]
     Home { asked: String },
     #[error("mode `{asked}` is not in this release")]
@@ -206,6 +208,7 @@ impl Fault {
             Self::ExtendsLater { .. } => "extends-not-yet",
             Self::IsolationLater { .. } => "isolation-not-yet",
             Self::IsolationUnknown { .. } => "isolation-unknown",
+            Self::JailUnknown { .. } => "jail-unknown",
             Self::Home { .. } => "home-unknown",
             Self::ModeLater { .. } => "mode-not-yet",
             Self::ModeUnknown { .. } => "mode-unknown",
@@ -302,6 +305,9 @@ impl Fault {
                 "this release has `process`; it does not stand in for another wall by itself".into()
             }
             Self::IsolationUnknown { .. } => "write `process`".into(),
+            Self::JailUnknown { .. } => {
+                "write `auto`, `native`, `bubblewrap`, `landlock` or `seatbelt`".into()
+            }
             Self::Home { .. } => {
                 "write `private` (fresh for each run) or `project` (kept for this workspace)".into()
             }

@@ -33,14 +33,8 @@ pub enum Layer {
 
 impl Layer {
     /// Each of them, the highest first.
-    pub const ALL: [Self; 6] = [
-        Self::BuiltIn,
-        Self::Managed,
-        Self::User,
-        Self::Named,
-        Self::Project,
-        Self::CommandLine,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::BuiltIn, Self::Managed, Self::User, Self::Named, Self::Project, Self::CommandLine];
 
     /// One word for a person.
     #[must_use]
@@ -145,7 +139,9 @@ impl Document {
         // No preset is below itself; as many steps as there are presets end every chain.
         for _ in 0..=self.presets.len() {
             let Some(name) = clause.file.strip_prefix(PREFIX) else { break };
-            let Some(preset) = self.presets.iter().find(|preset| preset.name == name) else { break };
+            let Some(preset) = self.presets.iter().find(|preset| preset.name == name) else {
+                break;
+            };
             clause = &preset.clause;
         }
         clause

@@ -11,12 +11,12 @@
 //! The module [`judge`] is free of parsing, so that `cofferdam-init` can link it without a TOML
 //! reader: text is read only with the feature `text`.
 
+#[cfg(feature = "text")]
+mod ceiling;
 pub mod change;
 pub mod credentials;
 #[cfg(feature = "text")]
 pub mod document;
-#[cfg(feature = "text")]
-mod ceiling;
 #[cfg(feature = "text")]
 mod error;
 pub mod facts;
@@ -62,8 +62,8 @@ pub use line::in_line;
 pub use message::{Message, render};
 pub use model::{Clause, Danger, Grant, Guarded, Isolation, Mode, Origin, Policy, Variable};
 #[cfg(feature = "text")]
-pub use read::keys;
-#[cfg(feature = "text")]
 pub use origin::origins;
+#[cfg(feature = "text")]
+pub use read::keys;
 #[cfg(feature = "text")]
 pub use resolve::resolve;

@@ -23,6 +23,8 @@ pub struct Managed {
 pub enum Only {
     /// `isolation`.
     Isolation,
+    /// `jail` and `--jail`.
+    Jail,
     /// `extends` and `--preset`.
     Extends,
     /// `filesystem.workspace`.
@@ -53,8 +55,9 @@ pub enum Only {
 
 impl Only {
     /// Each of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Isolation,
+        Self::Jail,
         Self::Extends,
         Self::Workspace,
         Self::Grant,
@@ -75,6 +78,7 @@ impl Only {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Isolation => "isolation",
+            Self::Jail => "jail",
             Self::Extends => "extends",
             Self::Workspace => "filesystem.workspace",
             Self::Grant => "filesystem.grant",

@@ -55,6 +55,41 @@ pub enum Isolation {
     Process,
 }
 
+/// The host-side cage around the workload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
+pub enum Jail {
+    /// The strongest that this machine lets its caller build: [`Jail::Native`], else
+    /// [`Jail::Bubblewrap`]. Never one that holds less.
+    Auto,
+    /// Ours: namespaces, mounts, Landlock and seccomp (Linux).
+    Native,
+    /// The same walls in namespaces and a view that `bwrap` makes (Linux).
+    Bubblewrap,
+    /// Landlock and seccomp alone, for machines that forbid namespaces (Linux).
+    Landlock,
+    /// A profile for `sandbox-exec` (macOS).
+    Seatbelt,
+}
+
+impl Jail {
+    /// The spelling of the language.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Native => "native",
+            Self::Bubblewrap => "bubblewrap",
+            Self::Landlock => "landlock",
+            Self::Seatbelt => "seatbelt",
+        }
+    }
+
+    /// Each of them, in the order in which a person reads of them.
+    pub const ALL: [Self; 5] =
+        [Self::Auto, Self::Native, Self::Bubblewrap, Self::Landlock, Self::Seatbelt];
+}
+
 /// What a granted tree may be used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[cfg_attr(feature = "json", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
@@ -344,6 +379,10 @@ pub struct Policy {
     pub isolation: Isolation,
     /// The clause that chose the wall.
     pub isolation_clause: Clause,
+    /// Which cage around it.
+    pub jail: Jail,
+    /// The clause that chose the cage.
+    pub jail_clause: Clause,
     /// The tree that the workload works in.
     pub workspace: Grant,
     /// Every other tree in the view: the person's, the system's, the toolchains'. The workspace is

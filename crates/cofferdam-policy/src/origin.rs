@@ -30,6 +30,8 @@ fn clauses(policy: &Policy) -> Vec<&Clause> {
     let Policy {
         isolation: _,
         isolation_clause,
+        jail: _,
+        jail_clause,
         workspace,
         grants,
         guarded,
@@ -66,7 +68,8 @@ fn clauses(policy: &Policy) -> Vec<&Clause> {
         canaries,
         dangers,
     } = policy;
-    let mut all = vec![isolation_clause, &workspace.clause, home_clause, network_clause];
+    let mut all =
+        vec![isolation_clause, jail_clause, &workspace.clause, home_clause, network_clause];
     all.extend(grants.iter().map(|Grant { clause, .. }| clause));
     all.extend(guarded.iter().chain(concealed).chain(own).map(|Guarded { clause, .. }| clause));
     all.extend(names.iter().map(|NameRule { clause, .. }| clause));

@@ -21,7 +21,7 @@ use crate::document::{Document, GrantText, Located, Presence, Source};
 use crate::error::{Fault, PolicyError};
 use crate::judge::pattern::Pattern;
 use crate::layers::Layer;
-use crate::model::{Clause, Home, Isolation, Mode};
+use crate::model::{Clause, Home, Isolation, Jail, Mode};
 use crate::{presets, view};
 
 /// Most entries in one list of a policy: more is a mistake, and each costs a mount.
@@ -40,6 +40,7 @@ const TOP: Table = Table {
         "version",
         "extends",
         "isolation",
+        "jail",
         "filesystem",
         "environment",
         "network",
@@ -102,6 +103,12 @@ pub fn keys() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
 
 type Value<'i> = Spanned<DeValue<'i>>;
 
+/// The jail that is called `word`.
+pub(crate) fn jail(word: &str) -> Result<Jail, Fault> {
+    let found = Jail::ALL.into_iter().find(|jail| jail.as_str() == word);
+    found.ok_or_else(|| Fault::JailUnknown { asked: word.into() })
+}
+
 /// Reads `source` over what is in `document`: lists are joined, and single values replaced.
 pub(crate) fn into(
     document: &mut Document,
@@ -128,6 +135,12 @@ pub(crate) fn into(
     if let Some(value) = top.get("isolation") {
         let clause = reader.clause("isolation", value);
         document.isolation = reader.located(reader.isolation(value)?, value, clause);
+    }
+    if let Some(value) = top.get("jail") {
+        let clause = reader.clause("jail", value);
+        let word = reader.text("jail", value)?;
+        let jail = jail(word).map_err(|fault| reader.fault(fault, value.span()))?;
+        document.jail = reader.located(jail, value, clause);
     }
     if let Some(value) = top.get("filesystem") {
         reader.filesystem(reader.table(value, &FILESYSTEM)?, document)?;

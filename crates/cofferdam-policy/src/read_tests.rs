@@ -21,6 +21,7 @@ fn what_the_language_has() {
     for (text, why) in [
         ("version = 1", "the shortest policy"),
         ("version = 1\nisolation = 'process'", "the one wall of this release"),
+        ("version = 1\njail = 'bubblewrap'", "another cage"),
         ("version = 1\nextends = []", "no preset"),
         ("version = 1\nextends = ['preset:uv', 'preset:git', 'preset:uv']", "twice is once"),
         (
@@ -76,6 +77,7 @@ fn what_it_refuses() {
         ("version = 1\naudit = {}".into(), "key-not-yet", 2, 1, "known, and not enforced yet"),
         ("version = 1\nisolation = 'vm'".into(), "isolation-not-yet", 2, 13, "a later wall"),
         ("version = 1\nisolation = 'docker'".into(), "isolation-unknown", 2, 13, "none of ours"),
+        ("version = 1\njail = 'chroot'".into(), "jail-unknown", 2, 8, "none of ours"),
         ("version = 1\n[network]\nlisten = []".into(), "key-not-yet", 3, 1, "later"),
         ("version = 1\nnetwork = 'none'".into(), "wrong-type", 2, 11, "a table"),
         (fs("workspace = '.'"), "wrong-type", 3, 13, "a table"),

@@ -156,6 +156,8 @@ pub fn resolve(document: &Document, facts: &Facts) -> Result<Policy, PolicyError
     let policy = Policy {
         isolation: document.isolation.value,
         isolation_clause: document.isolation.clause.clone(),
+        jail: document.jail.value,
+        jail_clause: document.jail.clause.clone(),
         workspace,
         grants,
         guarded: kept.guarded,

@@ -25,6 +25,7 @@ pub fn text(policy: &Policy) -> String {
 
 fn write_text(out: &mut String, policy: &Policy) -> std::fmt::Result {
     writeln!(out, "isolation   process   {}", policy.isolation_clause)?;
+    writeln!(out, "jail        {}   {}", policy.jail.as_str(), policy.jail_clause)?;
     for preset in &policy.presets {
         writeln!(out, "preset      {}   {}", preset.name, preset.clause)?;
     }

@@ -117,6 +117,7 @@ fn options(what: &What) -> Result<Options, Refused> {
         command: what.command.clone(),
         policy: what.policy.clone().map_or(PolicyFrom::User, PolicyFrom::File),
         project: if what.no_project { ProjectFrom::None } else { ProjectFrom::Trusted },
+        jail: what.jail.clone(),
         workspace: what.workspace.clone(),
         grants: what.grants.clone(),
         hide: what.hide.clone(),

@@ -67,6 +67,8 @@ pub struct Options {
     pub policy: PolicyFrom,
     /// Whether the project's policy holds.
     pub project: ProjectFrom,
+    /// `auto`, `native`, `bubblewrap` or `landlock`, in place of the policy's jail.
+    pub jail: Option<String>,
     /// `PATH[:MODE]` in place of the policy's workspace.
     pub workspace: Option<String>,
     /// `PATH:MODE`, in addition to the policy's grants.
@@ -108,6 +110,7 @@ impl std::fmt::Debug for Options {
             .field("command", &self.command)
             .field("policy", &self.policy)
             .field("project", &self.project)
+            .field("jail", &self.jail)
             .field("workspace", &self.workspace)
             .field("grants", &self.grants)
             .field("hide", &self.hide)
@@ -135,6 +138,9 @@ impl Options {
 
     /// What the options say, over the policy's text.
     pub(crate) fn add_to(&self, document: &mut Document) -> Result<(), PolicyError> {
+        if let Some(jail) = &self.jail {
+            document.set_jail(jail)?;
+        }
         if let Some(workspace) = &self.workspace {
             document.set_workspace(workspace)?;
         }

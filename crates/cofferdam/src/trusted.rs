@@ -90,7 +90,9 @@ impl Text {
         let file = openat2(&top, BELOW, flags, Mode::empty(), below);
         let file = match file {
             Ok(file) => File::from(file),
-            Err(Errno::LOOP) => return Err(unread(io::Error::other("a symbolic link leads to it"))),
+            Err(Errno::LOOP) => {
+                return Err(unread(io::Error::other("a symbolic link leads to it")));
+            }
             Err(error) => return Err(unread(error.into())),
         };
         let seen = file.metadata().map_err(unread)?;

@@ -45,7 +45,8 @@ impl LayerFault {
             Self::OnlyUnknown { known, .. } => format!("one of: {}", known.join(", ")),
             Self::PathRelative { .. } => "write the whole path".into(),
             Self::NotAProjects { .. } => {
-                "take it out of the project's policy, and write it in your own if you want it".into()
+                "take it out of the project's policy, and write it in your own if you want it"
+                    .into()
             }
             Self::Beyond { ceiling, .. } => format!(
                 "take it out, or ask whoever manages this machine to change {}:{}",

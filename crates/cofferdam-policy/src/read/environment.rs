@@ -7,7 +7,11 @@ use crate::document::{Document, Setting};
 use crate::error::{Fault, PolicyError};
 
 impl Reader<'_> {
-    pub(super) fn environment(&self, table: &DeTable<'_>, document: &mut Document) -> Result<(), PolicyError> {
+    pub(super) fn environment(
+        &self,
+        table: &DeTable<'_>,
+        document: &mut Document,
+    ) -> Result<(), PolicyError> {
         if let Some(value) = table.get("allow") {
             // In place of the default names, and beside those of a higher layer.
             document.variables.retain(|passed| passed.clause.file != "built-in");

@@ -42,9 +42,7 @@ pub(super) fn obey(what: &Trust) -> ExitCode {
 fn list(json: bool) -> Result<(), Refused> {
     let projects = Engine::trusted_projects()?;
     if json {
-        let row = |one: &crate::TrustedProject| {
-            json!({"project": one.project.display().to_string(), "sha256": one.sha256})
-        };
+        let row = |one: &crate::TrustedProject| json!({"project": one.project.display().to_string(), "sha256": one.sha256});
         let rows: Vec<_> = projects.iter().map(row).collect();
         return to_stdout(&json!({"event": "trusted", "projects": rows}).to_string());
     }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use cofferdam_policy::judge::hosts::{Allowed, HostRules};
 use cofferdam_policy::{
-    Act, Document, Grant, LayerText, Policy, Request, Restart, Rules, Verdict, decide, egress_change,
+    Act, Document, Grant, LayerText, Policy, Request, Restart, Rules, Verdict, decide,
+    egress_change,
 };
 use cofferdam_sandbox::Programs;
 use sha2::{Digest as _, Sha256};

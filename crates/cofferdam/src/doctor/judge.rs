@@ -92,7 +92,9 @@ impl Evidence {
         ours.extend([places.config.join("policy.toml"), places.state.clone()]);
         let mut install = own::fault(&ours, caller);
         // What reading the policy refuses is of the same kind.
-        if let (None, Err(refused)) = (&install, places.read(&PolicyFrom::User, Around::Managed, caller)) {
+        if let (None, Err(refused)) =
+            (&install, places.read(&PolicyFrom::User, Around::Managed, caller))
+        {
             install = Some(own::Fault { what: refused.to_string(), remedy: refused.hint() });
         }
         let pattern = std::fs::read_to_string("/proc/sys/kernel/core_pattern");

@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use cofferdam_audit::{Connection, Event, ExitKind, Log, NameDenied, Request};
-use cofferdam_policy::{Document, Layer, Source};
 use cofferdam_plan::message::{Denied, Ended, Way, Went};
+use cofferdam_policy::{Document, Layer, Source};
 use cofferdam_sandbox::{Outcome, StartRefusal};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};

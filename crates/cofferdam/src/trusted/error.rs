@@ -95,9 +95,11 @@ impl TrustedError {
     #[must_use]
     pub fn hint(&self) -> String {
         match self {
-            Self::Changed { .. } => "read what it says now: cofferdam trust; or run without it and \
+            Self::Changed { .. } => {
+                "read what it says now: cofferdam trust; or run without it and \
                  what it hides: --no-project"
-                .into(),
+                    .into()
+            }
             Self::NoProject { .. } => {
                 "cd into the project, or write a policy: cofferdam policy init".into()
             }

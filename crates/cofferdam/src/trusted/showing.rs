@@ -143,7 +143,11 @@ mod tests {
         for (text, want, why) in [
             ("a\u{1b}[2Jb", "a\\u{1b}[2Jb", "an escape sequence"),
             ("a\u{202e}b\u{2066}c\u{200f}", "a\\u{202e}b\\u{2066}c\\u{200f}", "turned around"),
-            ("a\rb\u{8}c\u{7f}\u{9b}1m", "a\\u{d}b\\u{8}c\\u{7f}\\u{9b}1m", "over what stands there"),
+            (
+                "a\rb\u{8}c\u{7f}\u{9b}1m",
+                "a\\u{d}b\\u{8}c\\u{7f}\\u{9b}1m",
+                "over what stands there",
+            ),
             ("\u{430}pi.test", "\\u{430}pi.test", "a letter that looks like another"),
             ("a\u{200b}\u{e0041}b", "a\\u{200b}\\u{e0041}b", "letters that nobody sees"),
             ("a b\"c\\d", "a b\"c\\d", "text"),

@@ -82,7 +82,8 @@ fn a_store_that_is_not_ones_own_alone_is_none() {
     store.pin(&Text::read(&w).unwrap()).unwrap();
     let pins = state.join(FOLDER);
     let pin = pins.join(hash(w.as_os_str().as_encoded_bytes()));
-    let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    let mode =
+        |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     mode(&pins, 0o755);
     assert_eq!(Store::open(&state).unwrap_err().code(), "trust-shared");
     mode(&pins, 0o700);
@@ -156,7 +157,10 @@ fn swapped_between_show_answer_and_load_a_thousand_rounds() {
             assert_eq!(store.pin_of(&w).unwrap(), Some(hash(&shown.bytes)), "round {round}");
             match store.find(&w, &[]) {
                 Ok((_, Some(text))) => {
-                    assert!(text.bytes == shown.bytes, "round {round}: other bytes than were shown");
+                    assert!(
+                        text.bytes == shown.bytes,
+                        "round {round}: other bytes than were shown"
+                    );
                     loaded += 1;
                 }
                 Ok((policy, None)) => panic!("round {round}: {policy:?}"),

@@ -74,7 +74,8 @@ fn apply(place: &Place, text: &str) -> Ran {
     finish(place.command(programs().join("cofferdam")).args(["policy", "apply", &file]))
 }
 
-const START: &str = "version = 1\n[filesystem]\nhide = [\"a\"]\n[[network.allow]]\nhost = \"good.test\"\n";
+const START: &str =
+    "version = 1\n[filesystem]\nhide = [\"a\"]\n[[network.allow]]\nhost = \"good.test\"\n";
 
 fn is_denied(said: &str) -> bool {
     said.starts_with("HTTP/1.1 403")
@@ -110,7 +111,9 @@ fn e24_a_reload_of_something_else_opens_nothing() {
 #[test]
 fn e24_a_reload_keeps_the_ceiling() {
     if !is_root() {
-        println!("not run: a run below a managed policy: only root has one without a user namespace");
+        println!(
+            "not run: a run below a managed policy: only root has one without a user namespace"
+        );
         return;
     }
     let place = Place::new();
@@ -119,9 +122,10 @@ fn e24_a_reload_keeps_the_ceiling() {
                    [[network.allow]]\nhost = \"denied.test\"\n[[network.deny]]\nhost = \"denied.test\"";
     let script = place.write("asks.py", ASKS);
     let grant = format!("{}:ro", place.root.join("asks.py").display());
-    let words: Vec<String> = ["run", "--grant", &grant, "--", "/usr/bin/python3", &script.display().to_string()]
-        .map(str::to_owned)
-        .into();
+    let words: Vec<String> =
+        ["run", "--grant", &grant, "--", "/usr/bin/python3", &script.display().to_string()]
+            .map(str::to_owned)
+            .into();
     std::thread::scope(|scope| {
         let (place, words) = (&place, &words);
         let session = scope.spawn(move || {

@@ -13,7 +13,8 @@ fn e25_only_holds_without_any_block() {
     let file = place.write("home/.config/cofferdam/policy.toml", users);
     let check = |text: &str, words: &[&str]| managed(&place, text, "true", words).unwrap();
     check("", &["policy", "check"]).works("the twin: nothing is forbidden");
-    let ran = check(only, &["policy", "check"]).refused("beyond-managed", "the user's layer adds one");
+    let ran =
+        check(only, &["policy", "check"]).refused("beyond-managed", "the user's layer adds one");
     for named in ["/etc/cofferdam/policy.toml:3", &format!("{}:2", file.display())] {
         assert!(ran.err.contains(named), "both rules: {named}: {ran:?}");
     }
@@ -22,7 +23,8 @@ fn e25_only_holds_without_any_block() {
     // Another file in place of the user's is below the ceiling too.
     place.write("home/.config/cofferdam/policy.toml", "version = 1\n");
     let named = place.write("named.toml", users).display().to_string();
-    check(only, &["policy", "check", &named]).refused("beyond-managed", "--policy is no way around");
+    check(only, &["policy", "check", &named])
+        .refused("beyond-managed", "--policy is no way around");
     check(only, &["plan", "--allow", "evil.test", "--", "true"])
         .refused("beyond-managed", "nor is a flag");
     let ran = check(&empty, &["policy", "show", "--origin"]).works("what holds");

@@ -15,11 +15,25 @@ fn what_is_not_roots_alone_is_a_refusal() {
         (format!("chmod 664 {dir}/policy.toml"), "managed-shared", "a group writes it"),
         (format!("chmod 777 {dir}"), "managed-shared", "others replace it"),
         (format!("rm {dir}/policy.toml; mkdir {dir}/policy.toml"), "managed-unread", "a directory"),
-        (format!("rm {dir}/policy.toml; mkfifo -m 644 {dir}/policy.toml"), "managed-unread", "a FIFO"),
-        (format!("cd {dir}; mv policy.toml x; ln -s nowhere policy.toml"), "managed-unread", "a link to nothing"),
-        (format!("chmod 777 /etc; chmod +t /etc; ls {dir} >/dev/null"), "managed-shared", "others write /etc"),
         (
-            format!("mkdir -p $W/m && mv {dir}/policy.toml $W/m/ && chmod 777 $W/m && ln -s $W/m/policy.toml {dir}/policy.toml"),
+            format!("rm {dir}/policy.toml; mkfifo -m 644 {dir}/policy.toml"),
+            "managed-unread",
+            "a FIFO",
+        ),
+        (
+            format!("cd {dir}; mv policy.toml x; ln -s nowhere policy.toml"),
+            "managed-unread",
+            "a link to nothing",
+        ),
+        (
+            format!("chmod 777 /etc; chmod +t /etc; ls {dir} >/dev/null"),
+            "managed-shared",
+            "others write /etc",
+        ),
+        (
+            format!(
+                "mkdir -p $W/m && mv {dir}/policy.toml $W/m/ && chmod 777 $W/m && ln -s $W/m/policy.toml {dir}/policy.toml"
+            ),
             "managed-shared",
             "a link into a directory of others",
         ),
@@ -50,7 +64,9 @@ fn mounts_are_judged_where_they_are_in_truth() {
     ran.works("the workspace lies in it");
     let grant = |text: &str, path: &str, mode: &str, with: &str, why: &str| {
         let path = place.root.join(path).display().to_string();
-        let users = format!("version = 1\n[filesystem]\ngrant = [{{ path = \"{path}\", mode = \"{mode}\" }}]\n");
+        let users = format!(
+            "version = 1\n[filesystem]\ngrant = [{{ path = \"{path}\", mode = \"{mode}\" }}]\n"
+        );
         place.write("home/.config/cofferdam/policy.toml", &users);
         let ran = managed(&place, text, "true", &["policy", "check"]).unwrap();
         if with.is_empty() { ran.works(why) } else { ran.refused(with, why) }
@@ -70,7 +86,9 @@ fn mounts_are_judged_where_they_are_in_truth() {
 #[test]
 fn a_managed_log_is_the_only_one() {
     if !is_root() {
-        println!("not run: a run below a managed policy: only root has one without a user namespace");
+        println!(
+            "not run: a run below a managed policy: only root has one without a user namespace"
+        );
         return;
     }
     let place = Place::new();
@@ -95,7 +113,9 @@ fn a_managed_log_is_the_only_one() {
 #[test]
 fn a_run_below_a_ceiling() {
     if !is_root() {
-        println!("not run: a run below a managed policy: only root has one without a user namespace");
+        println!(
+            "not run: a run below a managed policy: only root has one without a user namespace"
+        );
         return;
     }
     let place = Place::new();
@@ -110,7 +130,8 @@ fn a_run_below_a_ceiling() {
     assert!(!ran.out.contains('s') && !ran.out.contains('m'), "both hide: {ran:?}");
     let ran = says(&place, &["run", "--no-project", "--", "cat", "secret", "mine"]);
     assert_eq!(ran.works("the twin, without either").out, "s\nm\n");
-    for flag in [["--limit", "open_files=65"], ["--output", "raw"], ["--dangerous-env", "X_TOKEN"]] {
+    for flag in [["--limit", "open_files=65"], ["--output", "raw"], ["--dangerous-env", "X_TOKEN"]]
+    {
         let words = [&["run"], &flag[..], &["--", "true"]].concat();
         managed(&place, text, "true", &words).unwrap().refused("beyond-managed", flag[0]);
     }
@@ -120,11 +141,14 @@ fn a_run_below_a_ceiling() {
 #[test]
 fn a_ceiling_does_not_make_the_machine_ill() {
     if !is_root() {
-        println!("not run: doctor below a managed policy: only root has one without a user namespace");
+        println!(
+            "not run: doctor below a managed policy: only root has one without a user namespace"
+        );
         return;
     }
     let place = Place::new();
-    let text = "[managed]\nmounts = []\nonly = [\"filesystem.grant\", \"network.allow\", \"environment\"]";
+    let text =
+        "[managed]\nmounts = []\nonly = [\"filesystem.grant\", \"network.allow\", \"environment\"]";
     let with = managed(&place, text, "true", &["doctor", "--json"]).unwrap();
     let without = says(&place, &["doctor", "--json"]);
     assert_eq!(with.status, without.status, "{with:?}");

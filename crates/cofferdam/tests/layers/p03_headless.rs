@@ -25,14 +25,21 @@ fn p03_without_a_terminal_nothing_is_trusted() {
         command.arg("-w").arg(crate::support::programs().join("cofferdam")).args(words);
         let ran = crate::support::finish(&mut command);
         if words.contains(&"--json") {
-            let shown: serde_json::Value = serde_json::from_str(&ran.works("to look at").out).unwrap();
-            assert_eq!((&shown["event"], &shown["trusted"]), (&"trust-shown".into(), &false.into()));
+            let shown: serde_json::Value =
+                serde_json::from_str(&ran.works("to look at").out).unwrap();
+            assert_eq!(
+                (&shown["event"], &shown["trusted"]),
+                (&"trust-shown".into(), &false.into())
+            );
         } else {
             ran.refused("trust-no-terminal", "nobody is there");
         }
     }
     let ran = canary(&place).fails(&["No such file"], "the project's layer is not there");
-    let said = format!("{}/.cofferdam/policy.toml is not trusted, and holds nothing", place.work.display());
+    let said = format!(
+        "{}/.cofferdam/policy.toml is not trusted, and holds nothing",
+        place.work.display()
+    );
     assert_eq!(ran.err.lines().filter(|line| line.contains(&said)).count(), 1, "{ran:?}");
     let record = place.read("home/.local/state/cofferdam/audit.jsonl");
     assert!(record.contains("\"layer\":\"untrusted-project\""), "{record}");

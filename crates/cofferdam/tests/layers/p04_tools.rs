@@ -13,7 +13,11 @@ fn p04_paths_of_tools_are_errors_at_their_line() {
         ("[credentials.x]\nsource = { command = [\"./steal\"] }", "not-a-projects", "a program"),
         ("[network]\nupstream_proxy = \"http://127.0.0.1:9\"", "not-a-projects", "a way out"),
         ("[network]\ntrust_ca = [\"ca.pem\"]", "not-a-projects", "whom to believe"),
-        ("[[network.allow]]\nhost = \"evil.test\"\ncredential = \"anthropic\"", "not-a-projects", "P01: a key's host"),
+        (
+            "[[network.allow]]\nhost = \"evil.test\"\ncredential = \"anthropic\"",
+            "not-a-projects",
+            "P01: a key's host",
+        ),
         ("[environment]\ndangerous_allow = [\"API_KEY\"]", "not-a-projects", "a secret"),
         ("[managed]\ndangerous = true", "managed-elsewhere", "a ceiling of its own"),
     ] {

@@ -16,16 +16,24 @@ fn p07_what_changed_is_asked_again() {
         ("echo '#' >> .cofferdam/policy.toml", "a byte more"),
         ("rm .cofferdam/policy.toml", "gone, with what it hides"),
         ("rm -r .cofferdam", "gone with its directory"),
-        ("mv .cofferdam/policy.toml x; ln -s ../x .cofferdam/policy.toml", "the same bytes behind a link"),
+        (
+            "mv .cofferdam/policy.toml x; ln -s ../x .cofferdam/policy.toml",
+            "the same bytes behind a link",
+        ),
         ("mv .cofferdam c; ln -s c .cofferdam", "behind another link"),
         ("rm .cofferdam/policy.toml; mkfifo .cofferdam/policy.toml", "a FIFO"),
         ("rm .cofferdam/policy.toml; mkdir .cofferdam/policy.toml", "a directory"),
         ("truncate -s 10G .cofferdam/policy.toml", "too long to be read"),
     ] {
         place.outside(change).works(why);
-        for words in [&["run", "--", "touch", "started"][..], &["plan", "--", "true"], &["policy", "check"]] {
+        for words in
+            [&["run", "--", "touch", "started"][..], &["plan", "--", "true"], &["policy", "check"]]
+        {
             let ran = says(&place, words).refused("project-changed", why);
-            assert!(ran.err.contains("cofferdam trust") && ran.err.contains("--no-project"), "{ran:?}");
+            assert!(
+                ran.err.contains("cofferdam trust") && ran.err.contains("--no-project"),
+                "{ran:?}"
+            );
         }
         assert!(!place.work.join("started").exists());
         let without = run(&["--no-project"]);
@@ -36,7 +44,8 @@ fn p07_what_changed_is_asked_again() {
         }
         place.outside("rm -rf .cofferdam c x").works("");
         place.write("home/src/app/.cofferdam/policy.toml", TEXT);
-        run(&[]).fails(&["No such file", "hidden"], "the same bytes again are those that are trusted");
+        run(&[])
+            .fails(&["No such file", "hidden"], "the same bytes again are those that are trusted");
     }
     let more = format!("{TEXT}# another\n");
     place.write("home/src/app/.cofferdam/policy.toml", &more);

@@ -28,7 +28,9 @@ fn p08_words_of_others_are_no_flags() {
 #[test]
 fn p08_completion_runs_nothing_of_the_directory() {
     let place = Place::new();
-    place.outside("touch -- '$(touch pwned)' '--policy=x' '`touch pwned`' ';touch pwned'").works("");
+    place
+        .outside("touch -- '$(touch pwned)' '--policy=x' '`touch pwned`' ';touch pwned'")
+        .works("");
     for shell in ["bash", "zsh", "fish"] {
         let text = says(&place, &["completions", shell]).works(shell).out;
         assert!(!text.contains("pwned") && !text.contains("x-scheme-handler"), "{shell}");

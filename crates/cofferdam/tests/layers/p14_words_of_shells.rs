@@ -17,7 +17,10 @@ fn p14_what_is_hidden_stays_so_however_it_is_said() {
         ("true\ncat mine", "behind a newline"),
         ("sh <<'E'\ncat mine\nE", "by a here-document"),
         ("sh -c 'sh -c \"cat m?ne\"'", "by a pattern in a shell in a shell"),
-        ("while read l; do echo \"$l\" | grep -q content && exit 0; done < mine; exit 1", "by built-ins"),
+        (
+            "while read l; do echo \"$l\" | grep -q content && exit 0; done < mine; exit 1",
+            "by built-ins",
+        ),
         ("/usr/bin/python3 -c 'print(open(\"mine\").read())'", "by another language"),
         ("cd .. && cat app/mine", "from elsewhere"),
         ("ln mine x && cat x", "by another name"),
@@ -27,7 +30,9 @@ fn p14_what_is_hidden_stays_so_however_it_is_said() {
         assert_ne!(ran.status, Some(0), "{why}: {ran:?}");
         assert!(!ran.out.contains("mine-content"), "{why}: {ran:?}");
     }
-    place.inside("e=ec; ${e}ho x > kept").fails(&["ermission", "not permitted", "Read-only"], "a protected name");
+    place
+        .inside("e=ec; ${e}ho x > kept")
+        .fails(&["ermission", "not permitted", "Read-only"], "a protected name");
     assert_eq!(place.read("home/src/app/kept"), "kept\n");
     place.outside("e=ec; ${e}ho x > kept").works("the twin");
 }

@@ -65,7 +65,11 @@ fn swapped_while_processes_read_it() {
             }
             _ => {
                 // Read as the trusted one, and another file when the wall is built.
-                let code = if ran.err.contains("changed-meanwhile") { "changed-meanwhile" } else { "project-changed" };
+                let code = if ran.err.contains("changed-meanwhile") {
+                    "changed-meanwhile"
+                } else {
+                    "project-changed"
+                };
                 ran.refused(code, "the other one");
                 refused += 1;
             }

@@ -23,7 +23,8 @@ fn what_is_shown_is_all_and_harmless() {
     let bad = |c: char| !(' '..='~').contains(&c) && c != '\n' && c != '\r';
     assert!(!shown.contains(bad), "printable ASCII alone: {shown:?}");
     assert!(shown.lines().all(|line| line.len() <= 120), "no long lines: {shown}");
-    let whole: String = shown.lines().map(|line| line.trim_end_matches('\r').trim_start()).collect();
+    let whole: String =
+        shown.lines().map(|line| line.trim_end_matches('\r').trim_start()).collect();
     for part in [
         &format!("{long}-end"),
         "\\u{202e}",
@@ -46,10 +47,7 @@ fn what_is_shown_is_all_and_harmless() {
 #[test]
 fn a_policy_that_weakens_shows_what_goes() {
     let place = Place::new();
-    place.write(
-        "home/.config/cofferdam/policy.toml",
-        "version = 1\n[limits]\nopen_files = 64\n",
-    );
+    place.write("home/.config/cofferdam/policy.toml", "version = 1\n[limits]\nopen_files = 64\n");
     let text = "version = 1\n[limits]\nopen_files = 4096\n";
     place.write("home/src/app/.cofferdam/policy.toml", text);
     let json = says(&place, &["trust", "--json"]).works("");

@@ -109,7 +109,8 @@ impl Drawn {
         }
         for host in HOSTS {
             if random.once_in(rare) {
-                let method = random.once_in(2).then(|| METHODS[usize::try_from(random.below(2)).unwrap()]);
+                let method =
+                    random.once_in(2).then(|| METHODS[usize::try_from(random.below(2)).unwrap()]);
                 drawn.allow.push((host, method));
             }
         }
@@ -131,7 +132,8 @@ impl Drawn {
         let mut out = String::new();
         let mode = |mode: Mode| mode.as_str();
         let trees = |list: &[(&str, Mode)]| -> String {
-            let rows = list.iter().map(|(at, m)| format!("{{ path = '{at}', mode = '{}' }}", mode(*m)));
+            let rows =
+                list.iter().map(|(at, m)| format!("{{ path = '{at}', mode = '{}' }}", mode(*m)));
             rows.collect::<Vec<_>>().join(", ")
         };
         writeln!(out, "[filesystem]\ngrant = [{}]", trees(&self.grants)).unwrap();
@@ -186,7 +188,8 @@ impl Drawn {
         }
         // What is granted below a hidden directory by the managed text itself shows.
         let hidden = self.hide.iter().copied().filter(|name| below(name)).map(str::len).max();
-        let shown = self.grants.iter().filter(|(tree, _)| below(tree)).map(|(tree, _)| tree.len()).max();
+        let shown =
+            self.grants.iter().filter(|(tree, _)| below(tree)).map(|(tree, _)| tree.len()).max();
         if hidden.is_some() && hidden >= shown {
             return false;
         }
@@ -235,13 +238,21 @@ fn asked(policy: &Policy, ceiling: &Drawn, seed: u64) -> usize {
     for host in HOSTS {
         let name = Host::Name(Name::parse(host.as_bytes()).unwrap());
         for method in METHODS {
-            let request =
-                requests::Request { method, path: "/", query: None, headers: &[], websocket: false };
+            let request = requests::Request {
+                method,
+                path: "/",
+                query: None,
+                headers: &[],
+                websocket: false,
+            };
             let about = policy.network.rules.about(&name);
             let decision = about.decide_request(443, Protocol::Tls, &request);
             if matches!(decision, crate::judge::hosts::Decision::Allow(_)) {
                 allowed += 1;
-                assert!(ceiling.permits_request(host, method), "{seed}: {method} {host}: {ceiling:?}");
+                assert!(
+                    ceiling.permits_request(host, method),
+                    "{seed}: {method} {host}: {ceiling:?}"
+                );
             }
         }
     }

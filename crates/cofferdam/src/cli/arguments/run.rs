@@ -64,6 +64,9 @@ pub(in crate::cli) struct What {
     /// Leave the project's policy (.cofferdam/policy.toml) out, trusted or not
     #[arg(long)]
     pub(in crate::cli) no_project: bool,
+    /// The cage around the command: auto, native, bubblewrap or landlock
+    #[arg(long, value_name = "NAME")]
+    pub(in crate::cli) jail: Option<String>,
     /// Directory to work in; MODE is rw, nd (nothing in it is lost) or ro
     #[arg(long, value_name = "PATH[:MODE]")]
     pub(in crate::cli) workspace: Option<String>,

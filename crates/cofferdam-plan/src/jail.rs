@@ -1,0 +1,39 @@
+//! Which jail a plan is for, and the one `compile` of all of them.
+
+use cofferdam_policy::model::{Jail, Policy};
+
+use crate::host::Host;
+use crate::native;
+use crate::plan::{Argument, Plan, Streams};
+use crate::refusal::Refusal;
+
+/// What shall run: the part of a plan that no policy says.
+#[derive(Clone, Debug, Default)]
+pub struct Task {
+    /// Program and arguments.
+    pub command: Vec<Argument>,
+    /// What its standard streams are.
+    pub streams: Streams,
+}
+
+/// A command with pipes for its streams.
+impl From<Vec<Argument>> for Task {
+    fn from(command: Vec<Argument>) -> Self {
+        Self { command, streams: Streams::default() }
+    }
+}
+
+/// Decides everything, touches nothing.
+///
+/// # Errors
+/// Refuses when `host` cannot hold a clause of `policy`. It never weakens one.
+pub fn compile(policy: &Policy, host: &Host, task: impl Into<Task>) -> Result<Plan, Refusal> {
+    let task = task.into();
+    match policy.jail {
+        Jail::Auto | Jail::Native => native::compile(policy, host, task),
+        Jail::Bubblewrap | Jail::Landlock | Jail::Seatbelt => Err(Refusal::JailNotHere {
+            jail: policy.jail.as_str(),
+            clause: policy.jail_clause.clone(),
+        }),
+    }
+}
