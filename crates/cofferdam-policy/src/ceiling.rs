@@ -49,10 +49,7 @@ impl Ceiling<'_> {
     fn beyond(&self, clause: &Clause, what: impl Into<String>, ceiling: &Clause) -> PolicyError {
         let (what, ceiling) = (what.into(), ceiling.clone());
         let by = self.document.asked_by(clause);
-        let rule = match by == clause {
-            true => clause.to_string(),
-            false => format!("{clause}, by {by},"),
-        };
+        let rule = if by == clause { clause.to_string() } else { format!("{clause}, by {by},") };
         self.document.fault_at(LayerFault::Beyond { rule, what, ceiling }.into(), by)
     }
 
