@@ -120,6 +120,13 @@ pub(crate) fn absolute(text: &str, home: &Path, cwd: &Path) -> PathBuf {
 /// # Errors
 /// The first rule that cannot hold on this machine, with its place in the text.
 pub fn resolve(document: &Document, facts: &Facts) -> Result<Policy, PolicyError> {
+    let policy = resolved(document, facts)?;
+    ceiling::hold(document, facts, &policy)?;
+    Ok(policy)
+}
+
+#[expect(clippy::too_many_lines, reason = "a policy, field by field")]
+fn resolved(document: &Document, facts: &Facts) -> Result<Policy, PolicyError> {
     let resolver = Resolver { document, facts };
     resolver.home()?;
     let mut workspace = resolver.workspace()?;
@@ -153,7 +160,7 @@ pub fn resolve(document: &Document, facts: &Facts) -> Result<Policy, PolicyError
     let seeds = resolver.seeds(&grants, &workspace);
     let authorities = resolver.system_authorities(&grants, &workspace);
     let withheld = resolver.withheld(&environment);
-    let policy = Policy {
+    Ok(Policy {
         isolation: document.isolation.value,
         isolation_clause: document.isolation.clause.clone(),
         jail: document.jail.value,
@@ -191,9 +198,7 @@ pub fn resolve(document: &Document, facts: &Facts) -> Result<Policy, PolicyError
         output: document.output.clone(),
         canaries: document.canaries.clone(),
         dangers,
-    };
-    ceiling::hold(document, facts, &policy)?;
-    Ok(policy)
+    })
 }
 
 /// At equal paths the most restrictive wins, the workspace being one grant among them.

@@ -116,7 +116,7 @@ fn options(what: &What) -> Result<Options, Refused> {
     Ok(Options {
         command: what.command.clone(),
         policy: what.policy.clone().map_or(PolicyFrom::User, PolicyFrom::File),
-        project: if what.no_project { ProjectFrom::None } else { ProjectFrom::Trusted },
+        project: if what.around.no_project { ProjectFrom::None } else { ProjectFrom::Trusted },
         jail: what.jail.clone(),
         workspace: what.workspace.clone(),
         grants: what.grants.clone(),

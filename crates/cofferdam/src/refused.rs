@@ -276,6 +276,7 @@ impl Refused {
 
     /// The next thing to do.
     #[must_use]
+    #[expect(clippy::too_many_lines, reason = "a table: one row a situation")]
     pub fn hint(&self) -> String {
         match self {
             Self::Policy(error) => error.hint(),

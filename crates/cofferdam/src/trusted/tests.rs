@@ -109,8 +109,8 @@ fn which_directory_is_a_project() {
     folder.write("one");
     let (w, sub) = (folder.at("w"), folder.at("w/sub"));
     assert_eq!(project_of(&sub, &[]), Some(w.as_path()), "up to the repository's top");
-    assert_eq!(project_of(&sub, &[w.clone()]), None, "a home is none");
-    assert_eq!(project_of(&sub, &[sub.clone()]), None, "nor what holds one");
+    assert_eq!(project_of(&sub, std::slice::from_ref(&w)), None, "a home is none");
+    assert_eq!(project_of(&sub, std::slice::from_ref(&sub)), None, "nor what holds one");
     fs::write(folder.at("w/sub/.cofferdam/policy.toml"), "").unwrap();
     assert_eq!(project_of(&sub, &[]), Some(sub.as_path()), "the nearest");
     fs::remove_file(folder.at("w/sub/.cofferdam/policy.toml")).unwrap();
@@ -129,7 +129,7 @@ fn swapping(file: &Path, texts: [&str; 2], stop: &AtomicBool) {
     while !stop.load(Ordering::Relaxed) {
         turn += 1;
         let text = texts[turn % 2];
-        if turn % 3 == 0 {
+        if turn.is_multiple_of(3) {
             fs::write(file, text).unwrap();
         } else {
             fs::write(&new, text).unwrap();

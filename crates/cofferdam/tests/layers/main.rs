@@ -1,7 +1,6 @@
 //! Layers and trust: a managed ceiling, projects that are trusted by their bytes, and clones that are
 //! not; the rows P01 to P22 of the catalogue that are about what is read before trust, and E24, E25.
 #![expect(
-    clippy::panic,
     clippy::unwrap_used,
     clippy::disallowed_methods,
     clippy::print_stdout,

@@ -35,9 +35,9 @@ fn swap(file: &Path, stop: &AtomicBool) {
     let mut turn = 0_u32;
     while !stop.load(Ordering::Relaxed) {
         turn += 1;
-        let text = text(if turn % 2 == 0 { 64 } else { 99 });
+        let text = text(if turn.is_multiple_of(2) { 64 } else { 99 });
         // Now by a new file, now in place: half of it may be read.
-        if turn % 3 == 0 {
+        if turn.is_multiple_of(3) {
             drop(fs::write(file, text));
         } else {
             drop(fs::write(&new, text).and_then(|()| fs::rename(&new, file)));

@@ -6,7 +6,8 @@ use crate::support::Place;
 #[test]
 fn what_is_shown_is_all_and_harmless() {
     let place = Place::new();
-    let long = "x".repeat(700);
+    // As long as a path may well be; no name in it is longer than a name may be.
+    let long = ["x", "y", "z"].map(|letter| letter.repeat(200)).join("/");
     let text = format!(
         "version = 1\n\
          [filesystem]\n\

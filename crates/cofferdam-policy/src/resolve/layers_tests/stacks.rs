@@ -218,7 +218,7 @@ impl Drawn {
     fn permits_variable(&self, name: &str) -> bool {
         let own = self.names.as_ref().is_some_and(|names| names.contains(&name))
             || (self.dangerous && name == "A_TOKEN");
-        own || (!self.only("environment") && !(self.safe && name == "A_TOKEN"))
+        own || !(self.only("environment") || self.safe && name == "A_TOKEN")
     }
 }
 
