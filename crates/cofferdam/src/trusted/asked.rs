@@ -30,8 +30,8 @@ impl Engine {
         let options = Options::default();
         let with = self.resolve_around(&options, Around::Offered(&text))?;
         let without = self.resolve_around(&options, Around::Managed)?;
-        let store = Store::make(&Places::of(&caller).state)?;
-        Ok(Offer::new(text, store, (&with.document, &with.policy), &without.policy)?)
+        let state = Places::of(&caller).state;
+        Ok(Offer::new(text, state, (&with.document, &with.policy), &without.policy)?)
     }
 
     /// Every project that this person trusts, by path.

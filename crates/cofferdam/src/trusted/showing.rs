@@ -5,6 +5,7 @@
 //! moves the cursor, turns a line around or looks like the question.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 
 use cofferdam_policy::{Document, Layer, Policy, show};
 
@@ -17,7 +18,8 @@ const LINE_LETTERS: usize = 100;
 #[derive(Debug)]
 pub struct Offer {
     pub(super) text: Text,
-    store: Store,
+    /// Our state directory: nothing is made there before somebody trusts.
+    state: PathBuf,
     /// What it adds to the present policy, rule by rule.
     pub added: Vec<String>,
     /// What of the present policy it takes away or replaces.
@@ -30,10 +32,11 @@ impl Offer {
     /// The difference between `with` and `without` the project's text.
     pub(crate) fn new(
         text: Text,
-        store: Store,
+        state: PathBuf,
         (document, with): (&Document, &Policy),
         without: &Policy,
     ) -> Result<Self, TrustedError> {
+        let store = Store::open(&state)?;
         let is_trusted = store.pin_of(&text.project)?.is_some_and(|pin| pin == text.sha256());
         let (new, old) = (show::text(with), show::text(without));
         // Every rule of it is in this file: its name says so, and the path is told once.
@@ -50,7 +53,7 @@ impl Offer {
                 added.push(harmless(&format!("sets {name} = {value:?}")));
             }
         }
-        Ok(Self { text, store, added, gone, is_trusted })
+        Ok(Self { text, state, added, gone, is_trusted })
     }
 
     /// The project.
@@ -70,7 +73,7 @@ impl Offer {
     /// # Errors
     /// It cannot be written.
     pub fn trust(&self) -> Result<(), TrustedError> {
-        self.store.pin(&self.text)
+        Store::make(&self.state)?.pin(&self.text)
     }
 
     /// The whole showing, for a terminal.

@@ -64,13 +64,10 @@ fn swapped_while_processes_read_it() {
                 held += 1;
             }
             _ => {
-                // Read as the trusted one, and another file when the wall is built.
-                let code = if ran.err.contains("changed-meanwhile") {
-                    "changed-meanwhile"
-                } else {
-                    "project-changed"
-                };
-                ran.refused(code, "the other one");
+                // Read as the trusted one, and another file, or none, when the wall is built.
+                let codes = ["project-changed", "changed-meanwhile", "step-failed"];
+                let code = codes.into_iter().find(|code| ran.err.contains(code));
+                ran.refused(code.unwrap_or("project-changed"), "the other one");
                 refused += 1;
             }
         }
