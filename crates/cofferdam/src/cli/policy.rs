@@ -208,8 +208,9 @@ fn init(folder: &Path, existing: Existing, output: Output) -> Result<(), Refused
         format!("cd {} && ", folder.display())
     };
     to_stdout(&printable(&format!(
-        "wrote {path}\npresets: {}\n`run` does not read it until you trust it:\n  \
-         {there}cofferdam trust",
+        "wrote {path}\npresets: {}\n`run` does not read it until it is trusted:\n  \
+         {there}cofferdam trust\nor it is named:\n  \
+         {there}cofferdam run --policy .cofferdam/policy.toml -- CMD",
         presets.join(", ")
     )))
 }

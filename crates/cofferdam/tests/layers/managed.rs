@@ -82,7 +82,7 @@ fn mounts_are_judged_where_they_are_in_truth() {
     grant(&read, "home/src/data", "read-only", "", "as much");
 }
 
-/// A mount of one's own gives a directory outside another name beneath: its source is what is bound.
+/// Where the managed policy says so, everything is recorded there and nowhere else.
 #[test]
 fn a_managed_log_is_the_only_one() {
     if !is_root() {
