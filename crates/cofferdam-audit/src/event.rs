@@ -20,6 +20,9 @@ pub enum Event {
         /// What init was told to do; the command is in its `workload`, and nowhere else: a long
         /// one would fill the record twice.
         plan: Box<RawValue>,
+        /// The policy texts that hold, the highest first, each with its layer, file and SHA-256; and a
+        /// project's that nobody trusts.
+        layers: Box<RawValue>,
     },
     /// Every wall stands; the workload is about to run.
     Ready {

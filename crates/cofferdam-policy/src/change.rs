@@ -128,6 +128,7 @@ fn around(old: &Network, new: &Network) -> Vec<Restart> {
 }
 
 /// Everything outside the network. A field that is added to the policy is compared or does not compile.
+#[expect(clippy::too_many_lines, reason = "a policy, field by field")]
 fn beside(old: &Policy, new: &Policy) -> Vec<Restart> {
     let (before, after) = (bare(old), bare(new));
     let Policy {

@@ -9,7 +9,9 @@ use std::ops::Range;
 
 use crate::credentials::Credential;
 use crate::error::{Fault, PolicyError};
+use crate::layers::{Base, Layer, LayerText};
 use crate::limits::{Limit, Limits};
+use crate::managed::Managed;
 use crate::model::{Clause, Home, Isolation, Jail, Mode};
 use crate::output::{Canary, Output};
 use crate::presets::{self, Preset};
@@ -107,8 +109,14 @@ impl std::fmt::Debug for Setting {
 /// Policy text, parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Document {
-    /// The text it came from.
+    /// The text it came from; of several, the lowest.
     pub source: Source,
+    /// Every text that was read, the highest first.
+    pub layers: Vec<(Layer, Source)>,
+    /// `managed`.
+    pub managed: Managed,
+    /// What holds by the managed text alone, where there is one.
+    pub(crate) ceiling: Option<Box<Self>>,
     /// `isolation`; `process` where it is not written.
     pub isolation: Located<Isolation>,
     /// `jail`, then `--jail`; `auto` where it is not written.
@@ -151,14 +159,12 @@ pub struct Document {
 }
 
 impl Document {
-    /// Reads policy text.
+    /// Reads one policy text, as a person names one.
     ///
     /// # Errors
     /// The first thing in it that is not in the language, with its place.
     pub fn parse(source: Source) -> Result<Self, PolicyError> {
-        let mut document = Self::defaults(source.clone());
-        read::into(&mut document, &source)?;
-        Ok(document)
+        Self::stack(vec![LayerText { layer: Layer::Named, source, base: Base::AsWritten }])
     }
 
     /// What holds where there is no policy text at all.
@@ -174,6 +180,9 @@ impl Document {
         let names = view::DEFAULT_VARIABLES.iter();
         Self {
             source,
+            layers: Vec::new(),
+            managed: Managed::default(),
+            ceiling: None,
             isolation: Located::built_in(Isolation::Process, default("isolation")),
             jail: Located::built_in(Jail::Auto, default("jail")),
             workspace: Located::built_in(workspace, default("filesystem.workspace")),

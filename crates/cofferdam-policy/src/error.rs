@@ -1,6 +1,7 @@
 //! What can be wrong with a policy: one variant a situation, each with its next step.
 
 mod credentials;
+mod layers;
 mod network;
 mod output;
 mod requests;
@@ -16,6 +17,7 @@ use crate::model::Clause;
 use crate::presets;
 use crate::read::{ENTRIES_MAX, limit_form, nearest};
 pub(crate) use credentials::CredentialFault;
+pub(crate) use layers::LayerFault;
 pub(crate) use network::NetworkFault;
 pub(crate) use output::OutputFault;
 pub(crate) use requests::RequestFault;
@@ -102,6 +104,8 @@ pub(crate) enum Fault {
     // The streams.
     #[error(transparent)]
     Output(#[from] OutputFault),
+    #[error(transparent)]
+    Layer(#[from] LayerFault),
     // Limits.
     #[error("`{}` is no value of `{}`", got, name.as_str())]
     LimitValue { name: Name, got: String },
@@ -227,6 +231,7 @@ impl Fault {
             Self::Network(fault) => fault.code(),
             Self::Credential(fault) => fault.code(),
             Self::Output(fault) => fault.code(),
+            Self::Layer(fault) => fault.code(),
             Self::LimitValue { .. } => "limit-value",
             Self::LimitRange { .. } => "limit-range",
             Self::LimitMax { .. } => "limit-max",
@@ -347,6 +352,7 @@ impl Fault {
             Self::Network(fault) => fault.hint(),
             Self::Credential(fault) => fault.hint(),
             Self::Output(fault) => fault.hint(),
+            Self::Layer(fault) => fault.hint(),
             Self::LimitValue { name, .. } => format!("write {}", limit_form(name.unit())),
             Self::LimitRange { name, .. } => name.bounds().2.to_owned(),
             Self::LimitMax { .. } => "write { max = …, hold = \"best-effort\" }".into(),

@@ -11,6 +11,8 @@
 //! The module [`judge`] is free of parsing, so that `cofferdam-init` can link it without a TOML
 //! reader: text is read only with the feature `text`.
 
+#[cfg(feature = "text")]
+mod ceiling;
 pub mod change;
 pub mod credentials;
 #[cfg(feature = "text")]
@@ -22,12 +24,18 @@ pub mod hostname;
 #[cfg(feature = "text")]
 pub mod hosts;
 pub mod judge;
+#[cfg(feature = "text")]
+pub mod layers;
 pub mod limits;
 mod line;
+#[cfg(feature = "text")]
+pub mod managed;
 #[cfg(feature = "text")]
 mod message;
 pub mod model;
 pub mod network;
+#[cfg(feature = "text")]
+mod origin;
 pub mod output;
 #[cfg(feature = "text")]
 pub mod presets;
@@ -47,10 +55,14 @@ pub use facts::{Facts, Kind, Person, Seen};
 pub use hostname::Name;
 pub use judge::hosts::{Host, HostRules};
 pub use judge::{Act, Request, Rules, Verdict, decide};
+#[cfg(feature = "text")]
+pub use layers::{Base, Layer, LayerText};
 pub use line::in_line;
 #[cfg(feature = "text")]
 pub use message::{Message, render};
 pub use model::{Clause, Danger, Grant, Guarded, Isolation, Mode, Origin, Policy, Variable};
+#[cfg(feature = "text")]
+pub use origin::origins;
 #[cfg(feature = "text")]
 pub use read::keys;
 #[cfg(feature = "text")]

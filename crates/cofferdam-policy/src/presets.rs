@@ -9,6 +9,7 @@
 use crate::credentials::Credential;
 use crate::document::{Document, GrantText, Located, NetworkText, Setting, Source};
 use crate::error::{Fault, PolicyError};
+use crate::layers::Layer;
 use crate::model::Clause;
 use crate::read;
 
@@ -145,7 +146,7 @@ impl Document {
         let source = Source { name: format!("{PREFIX}{}", preset.name), text: preset.text.into() };
         let mut document = Self { variables: Vec::new(), ..Self::built_in() };
         document.source = source.clone();
-        read::into(&mut document, &source)?;
+        read::into(&mut document, &source, Layer::BuiltIn)?;
         Ok(document)
     }
 }

@@ -4,7 +4,9 @@
 //! blindly, so each fault has its place.
 
 mod credentials;
+mod environment;
 mod limits;
+mod managed;
 mod network;
 mod output;
 mod requests;
@@ -15,9 +17,10 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::document::{Document, GrantText, Located, Presence, Setting, Source};
+use crate::document::{Document, GrantText, Located, Presence, Source};
 use crate::error::{Fault, PolicyError};
 use crate::judge::pattern::Pattern;
+use crate::layers::Layer;
 use crate::model::{Clause, Home, Isolation, Jail, Mode};
 use crate::{presets, view};
 
@@ -46,6 +49,7 @@ const TOP: Table = Table {
         "credentials",
         "output",
         "canary",
+        "managed",
     ],
     later: &["oversight", "jail", "audit", "trust"],
 };
@@ -87,6 +91,8 @@ const TABLES: &[&Table] = &[
     &ssh::SSH,
     &credentials::OAUTH,
     &output::OUTPUT,
+    &managed::MANAGED,
+    &managed::MOUNT,
 ];
 
 /// The keys that each table has in this release, by the table's name (empty for the top).
@@ -103,9 +109,13 @@ pub(crate) fn jail(word: &str) -> Result<Jail, Fault> {
     found.ok_or_else(|| Fault::JailUnknown { asked: word.into() })
 }
 
-/// Reads `source` over the defaults in `document`.
-pub(crate) fn into(document: &mut Document, source: &Source) -> Result<(), PolicyError> {
-    let reader = Reader { source };
+/// Reads `source` over what is in `document`: lists are joined, and single values replaced.
+pub(crate) fn into(
+    document: &mut Document,
+    source: &Source,
+    layer: Layer,
+) -> Result<(), PolicyError> {
+    let reader = Reader { source, layer };
     let text = source.text.strip_prefix('\u{FEFF}').unwrap_or(&source.text);
     if text.len() != source.text.len() {
         let fault = Fault::Toml { message: "it begins with a byte order mark".into() };
@@ -118,6 +128,7 @@ pub(crate) fn into(document: &mut Document, source: &Source) -> Result<(), Polic
     let top = parsed.get_ref();
     reader.keys(top, &TOP)?;
     reader.version(top)?;
+    reader.of_layer(top)?;
     if let Some(value) = top.get("extends") {
         reader.extends(value, document)?;
     }
@@ -156,6 +167,9 @@ pub(crate) fn into(document: &mut Document, source: &Source) -> Result<(), Polic
     if let Some(value) = top.get("canary") {
         reader.canaries(value, document)?;
     }
+    if let Some(value) = top.get("managed") {
+        reader.managed(value, document)?;
+    }
     Ok(())
 }
 
@@ -165,6 +179,7 @@ pub(crate) use output::flag as output_flag;
 
 struct Reader<'a> {
     source: &'a Source,
+    layer: Layer,
 }
 
 impl Reader<'_> {
@@ -305,20 +320,20 @@ impl Reader<'_> {
             document.home = self.located(home, value, clause);
         }
         if let Some(value) = table.get("hide") {
-            document.hide = self.names("filesystem.hide", value, check_name_text)?;
+            document.hide.extend(self.names("filesystem.hide", value, check_name_text)?);
         }
         if let Some(value) = table.get("mask") {
-            document.mask = self.names("filesystem.mask", value, check_name_text)?;
+            document.mask.extend(self.names("filesystem.mask", value, check_name_text)?);
         }
         if let Some(value) = table.get("protect") {
-            document.protect = self.names("filesystem.protect", value, check_name_text)?;
+            document.protect.extend(self.names("filesystem.protect", value, check_name_text)?);
         }
         Ok(())
     }
 
     fn sockets(&self, table: &DeTable<'_>, document: &mut Document) -> Result<(), PolicyError> {
         if let Some(value) = table.get("allow") {
-            document.sockets = self.names("sockets.allow", value, check_path)?;
+            document.sockets.extend(self.names("sockets.allow", value, check_path)?);
         }
         Ok(())
     }
@@ -407,46 +422,6 @@ impl Reader<'_> {
             let clause = self.clause(&rule, entry);
             presets::add(document, name, &clause)
                 .map_err(|fault| self.fault(fault, entry.span()))?;
-        }
-        Ok(())
-    }
-
-    fn environment(&self, table: &DeTable<'_>, document: &mut Document) -> Result<(), PolicyError> {
-        if let Some(value) = table.get("allow") {
-            document.variables.clear();
-            for (index, entry) in self.list("environment.allow", value)?.iter().enumerate() {
-                let name = self.text("environment.allow", entry)?;
-                check_allow(name).map_err(|fault| self.fault(fault, entry.span()))?;
-                let clause = self.clause(&format!("environment.allow[{index}]"), entry);
-                document.variables.push(self.located(name.to_owned(), entry, clause));
-            }
-        }
-        if let Some(value) = table.get("dangerous_allow") {
-            let key = "environment.dangerous_allow";
-            for (index, entry) in self.list(key, value)?.iter().enumerate() {
-                let name = self.text(key, entry)?;
-                check_dangerous(name).map_err(|fault| self.fault(fault, entry.span()))?;
-                let clause = self.clause(&format!("{key}[{index}]"), entry);
-                document.dangerous.push(self.located(name.to_owned(), entry, clause));
-            }
-        }
-        if let Some(value) = table.get("set") {
-            let found = value.get_ref().as_table();
-            let found = found.ok_or_else(|| self.wrong("environment.set", "a table", value))?;
-            if found.len() > ENTRIES_MAX {
-                let fault = Fault::TooMany { key: "environment.set".into(), count: found.len() };
-                return Err(self.fault(fault, value.span()));
-            }
-            let mut entries: Vec<_> = found.iter().collect();
-            entries.sort_by_key(|(key, _)| key.span().start);
-            for (key, entry) in entries {
-                let name = key.get_ref().as_ref();
-                let text = self.text(&format!("environment.set.{name}"), entry)?;
-                check_set(name, text).map_err(|fault| self.fault(fault, key.span()))?;
-                let clause = self.clause(&format!("environment.set.{name}"), entry);
-                let setting = Setting { name: name.to_owned(), value: text.to_owned() };
-                document.set.push(self.located(setting, entry, clause));
-            }
         }
         Ok(())
     }

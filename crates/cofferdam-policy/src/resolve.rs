@@ -12,6 +12,8 @@ mod credentials;
 mod fixture;
 mod guard;
 mod hold;
+#[cfg(test)]
+mod layers_tests;
 mod names;
 mod network;
 #[cfg(test)]
@@ -25,6 +27,7 @@ mod written;
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
+use crate::ceiling;
 use crate::document::{Document, GrantText, Located, Presence, Setting, matches};
 use crate::error::{Fault, PolicyError};
 use crate::facts::{Facts, Kind, Seen};
@@ -33,6 +36,7 @@ use crate::model::{
 };
 use crate::view;
 pub use network::trusted_files;
+pub(crate) use written::paths as written_paths;
 
 /// The workspace's path as written in `document`, made absolute.
 #[must_use]
@@ -71,6 +75,7 @@ pub fn wanted_paths(document: &Document, home: &Path, cwd: &Path) -> BTreeSet<Pa
         .collect();
     paths.extend(written::wanted(document, home, cwd));
     paths.extend(trust::wanted(document));
+    paths.extend(ceiling::wanted(document, home, cwd));
     paths.extend(trusted_files(document, home, cwd).into_iter().map(|file| file.path));
     paths.extend(credentials::wanted(document, home, cwd));
     for list in [view::SYSTEM, view::ETC_HIDDEN, view::ETC_OURS] {
@@ -99,7 +104,7 @@ fn steps_down(top: &Path, below: &Path) -> Vec<PathBuf> {
 }
 
 /// Expands `~` and makes `text` absolute, dropping `.`; the Document has refused `..`.
-fn absolute(text: &str, home: &Path, cwd: &Path) -> PathBuf {
+pub(crate) fn absolute(text: &str, home: &Path, cwd: &Path) -> PathBuf {
     let joined = match text.strip_prefix('~') {
         Some(rest) => home.join(rest.trim_start_matches('/')),
         None => cwd.join(text),
@@ -115,6 +120,13 @@ fn absolute(text: &str, home: &Path, cwd: &Path) -> PathBuf {
 /// # Errors
 /// The first rule that cannot hold on this machine, with its place in the text.
 pub fn resolve(document: &Document, facts: &Facts) -> Result<Policy, PolicyError> {
+    let policy = resolved(document, facts)?;
+    ceiling::hold(document, facts, &policy)?;
+    Ok(policy)
+}
+
+#[expect(clippy::too_many_lines, reason = "a policy, field by field")]
+fn resolved(document: &Document, facts: &Facts) -> Result<Policy, PolicyError> {
     let resolver = Resolver { document, facts };
     resolver.home()?;
     let mut workspace = resolver.workspace()?;
@@ -251,7 +263,7 @@ struct Resolver<'a> {
 
 impl Resolver<'_> {
     fn fault<T>(&self, fault: Fault, at: &Located<T>) -> PolicyError {
-        at.fault(fault, &self.document.source)
+        at.fault(fault, self.document.source_of(&at.clause))
     }
 
     /// The checks that a workspace and a grant share.

@@ -14,6 +14,7 @@ mod seatbelt;
 mod sessions;
 mod show;
 mod signals;
+mod trust;
 mod vault;
 mod version;
 
@@ -27,7 +28,7 @@ use cofferdam_sandbox::{Sink, terminal};
 use rustix::fs::{FileType, fstat, major, minor};
 
 use crate::engine::{Engine, Finished, Prepared};
-use crate::options::{Approval, NetworkFrom, Options, PolicyFrom};
+use crate::options::{Approval, NetworkFrom, Options, PolicyFrom, ProjectFrom};
 use crate::refused::Refused;
 use crate::shell::Input;
 use crate::trace::Trace;
@@ -72,6 +73,7 @@ fn obey(command: Command, engine: Option<Result<Engine, Refused>>) -> ExitCode {
         Command::Credentials(what) => credentials::obey(&what),
         Command::Audit(AuditCommand::Verify { file, json }) => verify(file.as_deref(), json),
         Command::Policy(command) => policy::obey(&command),
+        Command::Trust(what) => trust::obey(&what),
         Command::Doctor(what) => doctor::doctor(&what),
         Command::Completions { shell } => answered(say::to_stdout(&pages::completions(shell))),
         Command::Man { directory: None } => {
@@ -115,6 +117,7 @@ fn options(what: &What) -> Result<Options, Refused> {
     Ok(Options {
         command: what.command.clone(),
         policy: what.policy.clone().map_or(PolicyFrom::User, PolicyFrom::File),
+        project: if what.around.no_project { ProjectFrom::None } else { ProjectFrom::Trusted },
         jail: what.jail.clone(),
         workspace: what.workspace.clone(),
         grants: what.grants.clone(),
@@ -224,6 +227,7 @@ fn run(what: &What, engine: Option<Result<Engine, Refused>>) -> ExitCode {
             return ExitCode::from(REFUSED);
         }
     };
+    say.project(&prepared.project);
     let session = match engine.start(&prepared) {
         Ok(session) => session,
         Err(refused) => {
@@ -268,6 +272,7 @@ fn run(what: &What, engine: Option<Result<Engine, Refused>>) -> ExitCode {
 fn plan(what: &What, engine: Option<Result<Engine, Refused>>) -> ExitCode {
     let say = Say::new(what.output());
     let planned = prepare(what, engine).and_then(|(engine, prepared)| {
+        say.project(&prepared.project);
         engine.rehearse(&prepared)?;
         say.plan(&prepared)
     });

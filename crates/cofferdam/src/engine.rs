@@ -23,7 +23,7 @@ use cofferdam_plan::{Host, Plan, Task, compile};
 use cofferdam_policy::credentials::{Credential, Placed, Source, part};
 use cofferdam_policy::facts::Facts;
 use cofferdam_policy::model::Policy;
-use cofferdam_policy::{document, resolve};
+use cofferdam_policy::{Document, document, resolve};
 use cofferdam_sandbox::facts::Own;
 use cofferdam_sandbox::{
     Caller, Gateway, Group, Handed, Outcome, Preparing, Programs, Sink, StartRefusal, Trust,
@@ -38,9 +38,10 @@ pub use crate::engine::turned::{Denied, TurnedAway};
 pub use crate::engine::watched::Alarmed;
 use crate::homes::{self, HomeError, Kept};
 use crate::options::Options;
-use crate::places::{Places, Read, ways_to};
+use crate::places::{Around, Places, Read, ways_to};
 use crate::refused::Refused;
 use crate::trace::Trace;
+use crate::trusted::ProjectPolicy;
 
 /// Everything that was read and decided for one run; nothing was started.
 #[derive(Debug)]
@@ -55,6 +56,10 @@ pub struct Prepared {
     pub plan: Plan,
     /// Where it will be recorded.
     pub audit: PathBuf,
+    /// What became of the project's own policy.
+    pub project: ProjectPolicy,
+    /// The texts that hold, the highest first, as records name them.
+    layers: Vec<events::LayerRow>,
     /// What another policy is read with while it runs; `None` where no network is open.
     again: Option<Again>,
     /// Where our own things are.
@@ -87,6 +92,10 @@ pub struct Resolved {
     pub source: String,
     /// Where a run would be recorded.
     pub audit: PathBuf,
+    /// What became of the project's own policy.
+    pub project: ProjectPolicy,
+    /// The text, with flags: whose each rule is.
+    pub(crate) document: Document,
     /// The text, without flags, and its files.
     read: Read,
     /// Where our own things are.
@@ -255,8 +264,24 @@ impl Engine {
         if options.command.first().is_none_or(|word| word.is_empty()) {
             return Err(Refused::EmptyCommand);
         }
-        let resolved = self.resolve_with(options, own_variables, Purpose::Run)?;
-        let Resolved { facts, policy, audit, read, state, source: _, kept } = resolved;
+        let around = Around::from(options.project);
+        self.prepare_around(options, own_variables, around)
+    }
+
+    /// The same by our own text, which looks at the machine: no ceiling is over it.
+    pub(crate) fn prepare_own(&self, options: &Options) -> Result<Prepared, Refused> {
+        self.prepare_around(options, &[], Around::Nothing)
+    }
+
+    fn prepare_around(
+        &self,
+        options: &Options,
+        own_variables: OwnVariables,
+        around: Around<'_>,
+    ) -> Result<Prepared, Refused> {
+        let resolved = self.resolve_with(options, own_variables, (around, Purpose::Run))?;
+        let Resolved { facts, policy, audit, project, read, state, kept, .. } = resolved;
+        let layers = events::layers(&read.document, &project);
         let mut host = probe::host();
         // What is planned with is what could be made.
         host.groups = self.groups(policy.limits.cpus.is_some())?;
@@ -277,7 +302,20 @@ impl Engine {
                 caller.lent(some, vault.folder().to_owned())
             }
         };
-        Ok(Prepared { facts, host, policy, plan, audit, again, state, trust, lent, kept })
+        Ok(Prepared {
+            facts,
+            host,
+            policy,
+            plan,
+            audit,
+            project,
+            layers,
+            again,
+            state,
+            trust,
+            lent,
+            kept,
+        })
     }
 
     /// Reads the policy and Facts, and decides what the policy means here. Starts and makes nothing,
@@ -287,17 +325,26 @@ impl Engine {
     /// # Errors
     /// What `run` would refuse in the policy, or because of what is where.
     pub fn resolve(&self, options: &Options) -> Result<Resolved, Refused> {
-        self.resolve_with(options, &[], Purpose::Look)
+        self.resolve_around(options, Around::from(options.project))
+    }
+
+    /// The same between other layers.
+    pub(crate) fn resolve_around(
+        &self,
+        options: &Options,
+        around: Around<'_>,
+    ) -> Result<Resolved, Refused> {
+        self.resolve_with(options, &[], (around, Purpose::Look))
     }
 
     fn resolve_with(
         &self,
         options: &Options,
         own_variables: OwnVariables,
-        purpose: Purpose,
+        (around, purpose): (Around<'_>, Purpose),
     ) -> Result<Resolved, Refused> {
         let caller = Caller::read()?;
-        let read = Places::of(&caller).read(&options.policy, &caller)?;
+        let read = Places::of(&caller).read(&options.policy, around, &caller)?;
         self.resolve_read(read, options, own_variables, purpose)
     }
 
@@ -311,14 +358,14 @@ impl Engine {
     ) -> Result<Resolved, Refused> {
         let caller = Caller::read()?;
         let places = Places::of(&caller);
-        let Read { mut document, files: mut policy_files } = read.clone();
+        let Read { mut document, files: mut policy_files, managed: _, project } = read.clone();
         options.add_to(&mut document)?;
         for (name, value) in own_variables {
             document.add_own_variable(name, value);
         }
         let workspace = resolve::workspace_path(&document, &caller.home, &caller.cwd);
         let (person, home) = caller.person(&workspace);
-        let audit = places.log(options.audit.as_deref(), &caller)?;
+        let audit = log_of(&document, options, (&places, &caller))?;
         // Who writes them says whom the next session believes.
         let trusted = resolve::trusted_files(&document, &home, &caller.cwd);
         policy_files.extend(trusted.iter().flat_map(|file| ways_to(&file.path)));
@@ -357,8 +404,8 @@ impl Engine {
         self.trace.done("policy");
         outside(&audit, &policy, &facts)?;
         kept.as_ref().map_or(Ok(()), |kept| kept.make_room(&policy))?;
-        let source = document.source.name;
-        Ok(Resolved { facts, policy, source, audit, read, state: places.state, kept })
+        let (source, state) = (document.source.name.clone(), places.state);
+        Ok(Resolved { facts, policy, source, audit, project, document, read, state, kept })
     }
 
     /// Builds the sandbox of `prepared` and takes it down again, without a workload or a record:
@@ -408,7 +455,7 @@ impl Engine {
     /// The caller's home or working directory cannot be read.
     pub fn default_audit_log() -> Result<PathBuf, Refused> {
         let caller = Caller::read()?;
-        Places::of(&caller).log(None, &caller)
+        Places::of(&caller).log(Places::managed_log(&caller).as_deref(), &caller)
     }
 
     /// Records a refusal that came before there was a session.
@@ -422,7 +469,8 @@ impl Engine {
             return Ok(());
         }
         let caller = Caller::read()?;
-        let path = Places::of(&caller).log(audit, &caller)?;
+        let managed = Places::managed_log(&caller);
+        let path = Places::of(&caller).log(managed.as_deref().or(audit), &caller)?;
         let project = path.starts_with(&caller.cwd) && !caller.home.starts_with(&caller.cwd);
         if project && !path.exists() {
             return Ok(());
@@ -461,6 +509,23 @@ impl Prepared {
         let approval = again.options.approve;
         let identity = Identity { name, command, approval, credentials };
         Control::begin(self.state.clone(), identity, again, self.policy.network.rules.clone())
+    }
+}
+
+/// The log of a run: the managed one, which no flag moves, or the one that was asked for.
+fn log_of(
+    document: &Document,
+    options: &Options,
+    (places, caller): (&Places, &Caller),
+) -> Result<PathBuf, Refused> {
+    let asked = options.audit.as_deref();
+    let Some(managed) = &document.managed.audit else { return places.log(asked, caller) };
+    let forced = places.log(Some(Path::new(&managed.value)), caller)?;
+    match asked {
+        Some(path) if places.log(asked, caller)? != forced => {
+            Err(Refused::ManagedAudit { path: path.to_owned(), ceiling: managed.clause.clone() })
+        }
+        Some(_) | None => Ok(forced),
     }
 }
 

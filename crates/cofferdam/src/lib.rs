@@ -19,6 +19,7 @@ mod control;
 mod doctor;
 mod engine;
 mod homes;
+mod managed;
 mod options;
 mod places;
 pub mod project;
@@ -26,6 +27,7 @@ mod prompt;
 mod refused;
 mod shell;
 mod trace;
+mod trusted;
 
 pub use cofferdam_audit as audit;
 pub use cofferdam_plan as plan;
@@ -39,7 +41,8 @@ pub use engine::{
     WayOut,
 };
 pub use homes::{HomeError, KeptHome};
-pub use options::{Approval, NetworkFrom, Options, PolicyFrom};
+pub use options::{Approval, NetworkFrom, Options, PolicyFrom, ProjectFrom};
 pub use prompt::PromptError;
 pub use refused::Refused;
 pub use shell::Input;
+pub use trusted::{Offer, ProjectPolicy, TrustedError, TrustedProject};

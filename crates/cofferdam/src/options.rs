@@ -22,6 +22,17 @@ pub enum PolicyFrom {
     },
 }
 
+/// Whether the project's policy (`.cofferdam/policy.toml`) holds beside the user's. Where another file or
+/// text is named, neither does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ProjectFrom {
+    /// If a person trusts it.
+    #[default]
+    Trusted,
+    /// It does not.
+    None,
+}
+
 /// Whose rules of the network hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum NetworkFrom {
@@ -54,6 +65,8 @@ pub struct Options {
     pub command: Vec<OsString>,
     /// Where the policy comes from.
     pub policy: PolicyFrom,
+    /// Whether the project's policy holds.
+    pub project: ProjectFrom,
     /// `auto`, `native`, `bubblewrap` or `landlock`, in place of the policy's jail.
     pub jail: Option<String>,
     /// `PATH[:MODE]` in place of the policy's workspace.
@@ -96,6 +109,7 @@ impl std::fmt::Debug for Options {
         out.debug_struct("Options")
             .field("command", &self.command)
             .field("policy", &self.policy)
+            .field("project", &self.project)
             .field("jail", &self.jail)
             .field("workspace", &self.workspace)
             .field("grants", &self.grants)

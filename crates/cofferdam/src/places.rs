@@ -8,14 +8,16 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt};
 use std::path::{Component, Path, PathBuf};
 
 use cofferdam_gateway::vault::Vault;
-use cofferdam_policy::{Document, Source};
+use cofferdam_policy::{Base, Document, Layer, LayerText, Source};
 use cofferdam_sandbox::Caller;
 use cofferdam_sandbox::facts::real_path;
 use rustix::fs::{Mode, OFlags, fcntl_setfl};
 
 use crate::control::SessionError;
-use crate::options::PolicyFrom;
+use crate::managed;
+use crate::options::{PolicyFrom, ProjectFrom};
 use crate::refused::Refused;
+use crate::trusted::{ProjectPolicy, Store, Text, file_of};
 
 /// Longest policy text that is read. Bytes.
 const POLICY_BYTES_MAX: u64 = 1 << 20;
@@ -41,6 +43,31 @@ pub(crate) struct Read {
     /// The file, by its real path, the user's own policy where that is another, and every link on
     /// the way to that.
     pub(crate) files: Vec<PathBuf>,
+    /// The ceiling, which stays the same for the session's whole life.
+    pub(crate) managed: Option<LayerText>,
+    /// The project's policy.
+    pub(crate) project: ProjectPolicy,
+}
+
+/// Which layers besides the one that is asked for hold.
+pub(crate) enum Around<'t> {
+    /// The managed one alone.
+    Managed,
+    /// The project's too, as far as it is trusted.
+    Project,
+    /// The project's too, by these bytes, which somebody may trust.
+    Offered(&'t Text),
+    /// None: a text of our own that looks at the machine.
+    Nothing,
+}
+
+impl From<ProjectFrom> for Around<'_> {
+    fn from(from: ProjectFrom) -> Self {
+        match from {
+            ProjectFrom::Trusted => Self::Project,
+            ProjectFrom::None => Self::Managed,
+        }
+    }
 }
 
 impl Places {
@@ -83,28 +110,78 @@ impl Places {
         }
     }
 
-    /// The policy that `from` names.
-    pub(crate) fn read(&self, from: &PolicyFrom, caller: &Caller) -> Result<Read, Refused> {
+    /// The policy that `from` names, between what is `around` it.
+    pub(crate) fn read(
+        &self,
+        from: &PolicyFrom,
+        around: Around<'_>,
+        caller: &Caller,
+    ) -> Result<Read, Refused> {
         let users = self.config.join("policy.toml");
         let (mut files, end) = way_to(&users);
         files.push(end);
         files.extend(self.links.iter().cloned());
-        let document = match from {
+        let managed = match around {
+            Around::Nothing => None,
+            Around::Managed | Around::Project | Around::Offered(_) => {
+                managed::read(&caller.listed_home())?
+            }
+        };
+        let managed = managed.map(|(text, way)| {
+            files.extend(way);
+            text
+        });
+        let mut texts: Vec<LayerText> = managed.iter().cloned().collect();
+        let mut project = ProjectPolicy::None;
+        let as_written = |layer, source| LayerText { layer, source, base: Base::AsWritten };
+        match from {
             PolicyFrom::Text { name, text } => {
-                Document::parse(Source { name: name.clone(), text: text.clone() })?
+                let source = Source { name: name.clone(), text: text.clone() };
+                texts.push(as_written(Layer::Named, source));
             }
             PolicyFrom::File(path) => {
                 files.extend(way_to(&caller.cwd.join(path)).0);
                 let opened = open(path, Other::Read).map_err(unreadable(path, true))?;
                 files.extend(opened.real.clone().filter(|real| !files.contains(real)));
-                opened.parse(path)?
+                texts.push(as_written(Layer::Named, opened.source(path)?));
             }
-            PolicyFrom::User => match self.users(&users, caller)? {
-                Some(opened) => opened.parse(&users)?,
-                None => Document::built_in(),
-            },
-        };
-        Ok(Read { document, files })
+            PolicyFrom::User => {
+                if let Some(opened) = self.users(&users, caller)? {
+                    texts.push(as_written(Layer::User, opened.source(&users)?));
+                }
+                let found = self.of_project(around, caller)?;
+                project = found.0;
+                if let Some(text) = found.1 {
+                    files.push(file_of(&text.project));
+                    texts.push(text.layer()?);
+                }
+            }
+        }
+        Ok(Read { document: Document::stack(texts)?, files, managed, project })
+    }
+
+    /// The project's text, where it holds, and what is to be said of it.
+    fn of_project(
+        &self,
+        around: Around<'_>,
+        caller: &Caller,
+    ) -> Result<(ProjectPolicy, Option<Text>), Refused> {
+        match around {
+            Around::Nothing | Around::Managed => Ok((ProjectPolicy::None, None)),
+            Around::Project => Ok(Store::open(&self.state)?.find(&caller.cwd, &homes(caller))?),
+            Around::Offered(text) => {
+                let (project, sha256) = (text.project.clone(), text.sha256());
+                Ok((ProjectPolicy::Trusted { project, sha256 }, Some(text.clone())))
+            }
+        }
+    }
+
+    /// Where everything is recorded, where somebody manages that. `None` too where that cannot be read,
+    /// which is a refusal of its own.
+    pub(crate) fn managed_log(caller: &Caller) -> Option<PathBuf> {
+        let (text, _) = managed::read(&caller.listed_home()).ok()??;
+        let document = Document::stack(vec![text]).ok()?;
+        document.managed.audit.map(|audit| PathBuf::from(audit.value))
     }
 
     /// The user's policy, if there is one. What cannot be looked at, or leads nowhere, is one that
@@ -160,8 +237,14 @@ impl Places {
     }
 }
 
-/// The policy in `path`, for a session that runs: a regular file, and every link on the way to it.
-pub(crate) fn read_regular(path: &Path) -> Result<Read, Refused> {
+/// Directories that are no project, nor is what holds them.
+pub(crate) fn homes(caller: &Caller) -> [PathBuf; 3] {
+    [caller.home.clone(), caller.own_home(), caller.listed_home()]
+}
+
+/// The policy in `path` below the `managed` one, for a session that runs: a regular file, and every
+/// link on the way to it.
+pub(crate) fn read_regular(path: &Path, managed: Option<LayerText>) -> Result<Read, Refused> {
     let unread = |source| SessionError::Unread { path: path.to_owned(), source };
     let (mut files, end) = way_to(path);
     let opened = open(path, Other::Leave).map_err(unread)?;
@@ -170,7 +253,10 @@ pub(crate) fn read_regular(path: &Path) -> Result<Read, Refused> {
     }
     files.push(end);
     files.extend(opened.real.clone());
-    Ok(Read { document: opened.parse(path)?, files })
+    let source = opened.source(path)?;
+    let named = LayerText { layer: Layer::Named, source, base: Base::AsWritten };
+    let document = Document::stack(managed.iter().cloned().chain([named]).collect())?;
+    Ok(Read { document, files, managed, project: ProjectPolicy::None })
 }
 
 /// The group of a user alone (as most distributions make one) is no others.
@@ -235,9 +321,8 @@ struct Opened {
 }
 
 impl Opened {
-    fn parse(self, path: &Path) -> Result<Document, Refused> {
-        let source = Source::from_bytes(path.display().to_string(), self.bytes)?;
-        Ok(Document::parse(source)?)
+    fn source(self, path: &Path) -> Result<Source, Refused> {
+        Ok(Source::from_bytes(path.display().to_string(), self.bytes)?)
     }
 }
 

@@ -69,7 +69,7 @@ pub struct Written {
     pub presets: Vec<(&'static str, Option<&'static str>)>,
 }
 
-/// Writes `.cofferdam/policy.toml` in the directory `folder`. Nobody reads it unless it is named.
+/// Writes `.cofferdam/policy.toml` in the directory `folder`. Nobody reads it unless it is named or trusted.
 ///
 /// # Errors
 /// The directory is the whole machine or holds the home, there is a policy already, or it cannot
@@ -160,8 +160,8 @@ fn text(presets: &[(&str, Option<&str>)]) -> String {
 const BEGINNING: &str = "\
 # What a command may do in this project. Made by `cofferdam policy init`: read it, change it.
 #
-# `cofferdam run` does not read this file by itself, since whoever can write here could widen it.
-# Name it:  cofferdam run --policy .cofferdam/policy.toml -- CMD
+# `cofferdam run` reads this file once you trust it as it is, since whoever can write here could
+# widen it:  cofferdam trust
 # Look:     cofferdam policy show .cofferdam/policy.toml
 # Check:    cofferdam policy check .cofferdam/policy.toml
 
@@ -190,8 +190,6 @@ home = \"private\"
 [environment]
 # Variables of the caller that pass, in place of the built-in names. Secrets do not.
 # allow = [\"TERM\", \"LANG\", \"LC_*\", \"COLORTERM\", \"TZ\", \"NO_COLOR\", \"MY_SETTING\"]
-# One that must: whatever runs inside can read its real value, and send it to a host below.
-# dangerous_allow = [\"MY_API_KEY\"]
 # Variables that are set.
 # set = { CI = \"1\" }
 

@@ -5,13 +5,14 @@ use std::path::PathBuf;
 
 use cofferdam_audit::{LogError, system_words};
 use cofferdam_gateway::vault::VaultError;
-use cofferdam_policy::{Message, PolicyError};
+use cofferdam_policy::{Clause, Message, PolicyError};
 use cofferdam_sandbox::facts::FactsError;
 use cofferdam_sandbox::{StartRefusal, TrustError};
 
 use crate::control::SessionError;
 use crate::homes::HomeError;
 use crate::prompt::PromptError;
+use crate::trusted::TrustedError;
 
 /// The command was not started, and nothing is left of the attempt. Exit status 125.
 #[derive(Debug, thiserror::Error)]
@@ -123,6 +124,35 @@ pub enum Refused {
         /// The policy.
         path: PathBuf,
     },
+    /// A managed policy that is there is never passed over.
+    #[error("cannot read the managed policy: {}", path.display())]
+    ManagedUnread {
+        /// The file, or what is on the way to it.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Others than root could change what is managed.
+    #[error("the managed policy is not root's alone: {}: owner {owner}, mode {mode:04o}", path.display())]
+    ManagedShared {
+        /// The file, or what is on the way to it.
+        path: PathBuf,
+        /// Its owner.
+        owner: u32,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// Another log than the managed one.
+    #[error("--audit {} goes beyond what is managed: {ceiling}", path.display())]
+    ManagedAudit {
+        /// The log that was asked for.
+        path: PathBuf,
+        /// The rule.
+        ceiling: Clause,
+    },
+    /// The project's policy does not hold, or is not trusted.
+    #[error(transparent)]
+    Project(#[from] TrustedError),
     /// The kept home cannot be used.
     #[error(transparent)]
     Home(#[from] HomeError),
@@ -203,6 +233,10 @@ impl Refused {
             Self::PolicyUnwritable { .. } => "policy-unwritable",
             Self::ProjectTooWide { .. } => "project-too-wide",
             Self::OthersPolicy { .. } => "policy-of-another",
+            Self::ManagedUnread { .. } => "managed-unread",
+            Self::ManagedShared { .. } => "managed-shared",
+            Self::ManagedAudit { .. } => "managed-audit",
+            Self::Project(error) => error.code(),
             Self::Home(error) => error.code(),
             Self::Session(error) => error.code(),
             Self::Vault(error) => error.code(),
@@ -242,6 +276,7 @@ impl Refused {
 
     /// The next thing to do.
     #[must_use]
+    #[expect(clippy::too_many_lines, reason = "a table: one row a situation")]
     pub fn hint(&self) -> String {
         match self {
             Self::Policy(error) => error.hint(),
@@ -287,6 +322,15 @@ impl Refused {
                     path.display()
                 )
             }
+            Self::ManagedUnread { source, .. } => {
+                format!("the system said: {}; have root repair it", system_words(source))
+            }
+            Self::ManagedShared { path, .. } => {
+                let path = path.display();
+                format!("as root: chown root {path}; chmod go-w {path}")
+            }
+            Self::ManagedAudit { .. } => "leave --audit out".into(),
+            Self::Project(error) => error.hint(),
             Self::Home(error) => error.hint(),
             Self::Session(error) => error.hint(),
             Self::Vault(error) => error.hint(),

@@ -29,6 +29,7 @@ const CASES: &[Case] = &[
     ("misspelt-table", Some("version = 1\n[filesytem]\n"), &[]),
     ("misspelt-key", Some("version = 1\n[filesystem]\ngrants = []\n"), &[]),
     ("strange-key", Some("version = 1\nzebra = 1\n"), &[]),
+    ("managed-elsewhere", Some("version = 1\n[managed]\ndangerous = true\n"), &[]),
     ("later-key", Some("version = 1\n[audit]\nredact = true\n"), &[]),
     ("later-isolation", Some("version = 1\nisolation = \"vm\"\n"), &[]),
     ("unknown-isolation", Some("version = 1\nisolation = \"docker\"\n"), &[]),

@@ -92,6 +92,7 @@ fn init_writes_what_check_takes() {
         "wrote .cofferdam/policy.toml",
         "presets: base, git (.git), bun (bun.lock), rust (Cargo.toml)",
         "`run` does not read it until it is trusted",
+        "cofferdam trust",
         "cofferdam run --policy .cofferdam/policy.toml -- CMD",
     ] {
         assert!(said.contains(words), "{words}: {said}");

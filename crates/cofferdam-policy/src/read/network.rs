@@ -82,7 +82,7 @@ impl Reader<'_> {
             }
         }
         if let Some(value) = table.get("trust_ca") {
-            network.trust_ca = self.names("network.trust_ca", value, check_path)?;
+            network.trust_ca.extend(self.names("network.trust_ca", value, check_path)?);
         }
         if let Some(value) = table.get("upstream_proxy") {
             let key = "network.upstream_proxy";

@@ -127,15 +127,7 @@ impl Resolver<'_> {
 
     /// A fault of a rule, at its line where that is in the text.
     fn at_clause(&self, fault: CredentialFault, clause: &Clause) -> PolicyError {
-        let source = &self.document.source;
-        let line = usize::try_from(clause.line).unwrap_or(usize::MAX);
-        if line == 0 || clause.file != source.name {
-            return PolicyError::plain(fault.into());
-        }
-        let lines = source.text.split_inclusive('\n');
-        let start: usize = lines.clone().take(line - 1).map(str::len).sum();
-        let length = lines.skip(line - 1).map(|line| line.trim_end().len()).next().unwrap_or(0);
-        PolicyError::at(fault.into(), source, start..start + length)
+        self.document.fault_at(fault.into(), clause)
     }
 
     /// Puts in where the agent of ssh is, where there is one.

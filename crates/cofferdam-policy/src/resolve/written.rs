@@ -102,6 +102,19 @@ pub(super) fn wanted(document: &Document, home: &Path, cwd: &Path) -> BTreeSet<P
     paths.flat_map(|path| path.ancestors().map(Path::to_owned).collect::<Vec<_>>()).collect()
 }
 
+/// Those of `names` that stand at one path, with where and whose rule.
+pub(crate) fn paths<'d>(
+    names: impl Iterator<Item = &'d Located<String>>,
+    document: &Document,
+    facts: &crate::Facts,
+) -> Vec<(PathBuf, &'d Clause)> {
+    let at = |name: &'d Located<String>| match written(name, document, &facts.home, &facts.cwd) {
+        Written::At(path) => Some((path, &name.clause)),
+        Written::Below(..) | Written::Everywhere(_) => None,
+    };
+    names.filter_map(at).collect()
+}
+
 impl Resolver<'_> {
     /// The names of one list. None is a symbolic link or lies behind one, whether it exists or not.
     pub(super) fn listed<'d>(

@@ -6,6 +6,7 @@ mod home;
 mod pages;
 mod run;
 mod session;
+mod trust;
 mod vault;
 
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ pub(super) use home::HomeCommand;
 pub(super) use pages::Shell;
 pub(super) use run::{Inside, Program, What};
 pub(super) use session::{Approve, Credential, CredentialsCommand};
+pub(super) use trust::Trust;
 pub(super) use vault::{VaultCommand, Which};
 
 /// Contains a command: it can work in the workspace and nowhere else.
@@ -99,6 +101,9 @@ pub(super) enum Command {
     /// Write, check and look at policies, and apply one to a session that runs
     #[command(subcommand, after_help = super::policy::AFTER)]
     Policy(super::policy::PolicyCommand),
+    /// Read what a project's policy would change here, and let it hold
+    #[command(after_help = trust::AFTER)]
+    Trust(Trust),
     /// Try each guarantee on this machine, and say what to do where one does not hold
     #[command(after_help = doctor::AFTER)]
     Doctor(Doctor),

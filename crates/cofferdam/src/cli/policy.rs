@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 use cofferdam_policy::network::Network;
-use cofferdam_policy::{printable, show};
+use cofferdam_policy::{Clause, Layer, in_line, origins, printable, show};
 use serde_json::json;
 
 use super::say::{Output, Say, to_stdout};
@@ -29,6 +29,7 @@ const AFTER_SHOW: &str = "Examples:
   cofferdam policy show
   cofferdam policy show --json .cofferdam/policy.toml
   cofferdam policy show --seatbelt        the same as a profile for macOS
+  cofferdam policy show --origin          whose each rule is
 
 Exit status: 0, or 125 with what `run` would say.";
 
@@ -38,9 +39,9 @@ const AFTER_SCHEMA: &str = "Examples:
 const AFTER_INIT: &str = "Examples:
   cofferdam policy init                   here; only names of files are looked at
   cofferdam policy init ~/src/app
-  cofferdam run --policy .cofferdam/policy.toml -- make test
+  cofferdam trust                         then `run` reads it here
 
-`run` does not read the file by itself: trust of project files comes in a later release.";
+Until you trust it, and again when it changes, `run` does not read the file.";
 
 const AFTER_CHECK: &str = "Examples:
   cofferdam policy check                  the user's policy, as `run` reads it
@@ -89,6 +90,9 @@ pub(super) enum PolicyCommand {
         /// Show the Seatbelt profile (macOS) that it makes, on any system
         #[arg(long)]
         seatbelt: bool,
+        /// Say of each rule whose it is: layer, file and line
+        #[arg(long, conflicts_with = "seatbelt")]
+        origin: bool,
         /// Answer in JSON
         #[arg(long)]
         json: bool,
@@ -119,11 +123,14 @@ pub(super) fn obey(command: &PolicyCommand) -> ExitCode {
         PolicyCommand::Check { file, json } => {
             (output(*json), check(file.as_deref(), output(*json)))
         }
-        PolicyCommand::Show { file, seatbelt: false, json } => {
-            (output(*json), show(file.as_deref(), output(*json)))
-        }
-        PolicyCommand::Show { file, seatbelt: true, json } => {
+        PolicyCommand::Show { file, seatbelt: true, json, .. } => {
             (output(*json), seatbelt::show(file.as_deref(), output(*json)))
+        }
+        PolicyCommand::Show { file, origin: true, json, .. } => {
+            (output(*json), origin(file.as_deref(), output(*json)))
+        }
+        PolicyCommand::Show { file, json, .. } => {
+            (output(*json), show(file.as_deref(), output(*json)))
         }
         PolicyCommand::Apply { session, file, json } => {
             return apply(session.as_deref(), file, output(*json));
@@ -208,20 +215,47 @@ fn init(folder: &Path, existing: Existing, output: Output) -> Result<(), Refused
         format!("cd {} && ", folder.display())
     };
     to_stdout(&printable(&format!(
-        "wrote {path}\npresets: {}\n`run` does not read it until it is trusted, which comes in a \
-         later release. Use it now:\n  {there}cofferdam run --policy .cofferdam/policy.toml -- CMD",
+        "wrote {path}\npresets: {}\n`run` does not read it until it is trusted:\n  \
+         {there}cofferdam trust\nor it is named:\n  \
+         {there}cofferdam run --policy .cofferdam/policy.toml -- CMD",
         presets.join(", ")
     )))
 }
 
 /// What the policy means here.
-pub(super) fn resolved(file: Option<&Path>) -> Result<Resolved, Refused> {
+pub(super) fn resolved(file: Option<&Path>, output: Output) -> Result<Resolved, Refused> {
     let policy = file.map_or(PolicyFrom::User, |path| PolicyFrom::File(path.to_owned()));
-    Engine::new()?.resolve(&Options { policy, ..Options::default() })
+    let resolved = Engine::new()?.resolve(&Options { policy, ..Options::default() })?;
+    Say::new(output).project(&resolved.project);
+    Ok(resolved)
+}
+
+/// Every rule with whose it is.
+fn origin(file: Option<&Path>, output: Output) -> Result<(), Refused> {
+    let Resolved { policy, document, .. } = resolved(file, output)?;
+    let rows = origins(&policy, &document);
+    if output == Output::Json {
+        let row = |(layer, clause): &(Layer, Clause)| {
+            json!({"layer": layer.as_str(), "clause": clause.name, "file": clause.file,
+                   "line": clause.line})
+        };
+        let rows: Vec<_> = rows.iter().map(row).collect();
+        return to_stdout(&json!({"event": "policy-origin", "clauses": rows}).to_string());
+    }
+    let row = |(layer, clause): &(Layer, Clause)| {
+        let place = match clause.line {
+            0 => clause.file.clone(),
+            line => format!("{}:{line}", clause.file),
+        };
+        let (name, place) = (in_line(&clause.name), in_line(place));
+        format!("{:<12}  {name:<32}  {place}", layer.as_str())
+    };
+    let rows: Vec<String> = rows.iter().map(row).collect();
+    to_stdout(&printable(&rows.join("\n")))
 }
 
 fn check(file: Option<&Path>, output: Output) -> Result<(), Refused> {
-    let Resolved { policy, source, .. } = resolved(file)?;
+    let Resolved { policy, source, .. } = resolved(file, output)?;
     if output == Output::Json {
         let object = json!({
             "event": "policy-ok",
@@ -274,7 +308,7 @@ fn granted(policy: &cofferdam_policy::Policy) -> usize {
 }
 
 fn show(file: Option<&Path>, output: Output) -> Result<(), Refused> {
-    let Resolved { policy, source, .. } = resolved(file)?;
+    let Resolved { policy, source, .. } = resolved(file, output)?;
     if output == Output::Json {
         let object = serde_json::to_string(&policy);
         return to_stdout(&object.map_err(|error| Refused::Unanswered(error.into()))?);

@@ -11,7 +11,7 @@ use clap::CommandFactory;
 use clap::error::ErrorKind;
 use cofferdam_audit::{Broken, Verified, escaped};
 use cofferdam_plan::message;
-use cofferdam_policy::Message;
+use cofferdam_policy::{Message, in_line, printable};
 use cofferdam_sandbox::Outcome;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::{Errno, write};
@@ -23,6 +23,7 @@ use crate::control::{Drawn, Refusal};
 use crate::engine::{Denied, Prepared, TurnedAway, WayOut};
 use crate::refused::Refused;
 use crate::trace::Trace;
+use crate::trusted::{ProjectPolicy, file_of};
 
 /// Hosts that the note at the end names; more are many lines, and the log names all.
 const TURNED_AWAY_MAX: usize = 10;
@@ -117,6 +118,23 @@ impl Say {
         let what = "asks a person about hosts that no rule allows";
         let hint = format!("answer in another terminal: cofferdam approve {name}");
         self.note("asks", &Message { what, code: "asks", between: &[], hint: &hint });
+    }
+
+    /// A project's policy that nobody trusts holds nothing, and that is told.
+    pub(super) fn project(&self, policy: &ProjectPolicy) {
+        let ProjectPolicy::Untrusted { project } = policy else { return };
+        if self.output == Output::Quiet {
+            return;
+        }
+        let path = in_line(file_of(project).display());
+        let what = format!("{path} is not trusted, and holds nothing");
+        if self.output == Output::Json {
+            let hint = "cofferdam trust";
+            let object = json!({"event": "project-untrusted", "file": path, "message": what,
+                                "hint": hint});
+            return to_stderr(&object.to_string());
+        }
+        to_stderr(&printable(&format!("cofferdam: {what}: cofferdam trust")));
     }
 
     /// A note, in the shape of everything else.

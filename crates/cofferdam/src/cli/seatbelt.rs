@@ -24,7 +24,7 @@ const SHOWN: Session = Session {
 };
 
 pub(super) fn show(file: Option<&Path>, output: Output) -> Result<(), Refused> {
-    let Resolved { policy, source, .. } = resolved(file)?;
+    let Resolved { policy, source, .. } = resolved(file, output)?;
     let seatbelt = compile(&policy, &SHOWN)?;
     if output == Output::Json {
         let object = json!({"event": "seatbelt", "file": source, "note": NOT_RUN,

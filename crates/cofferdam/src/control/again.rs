@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use cofferdam_policy::judge::hosts::{Allowed, HostRules};
 use cofferdam_policy::{
-    Act, Document, Grant, Policy, Request, Restart, Rules, Verdict, decide, egress_change,
+    Act, Document, Grant, LayerText, Policy, Request, Restart, Rules, Verdict, decide,
+    egress_change,
 };
 use cofferdam_sandbox::Programs;
 use sha2::{Digest as _, Sha256};
@@ -15,6 +16,7 @@ use crate::engine::{Engine, Purpose};
 use crate::options::Options;
 use crate::places::{Read, read_regular};
 use crate::refused::Refused;
+use crate::trusted::ProjectPolicy;
 
 /// Variables of our own that a run has.
 pub(crate) type OwnVariables = &'static [(&'static str, &'static str)];
@@ -27,6 +29,8 @@ pub(crate) struct Again {
     pub(crate) variables: OwnVariables,
     /// The text that holds, without flags.
     pub(crate) document: Document,
+    /// The ceiling, of the start.
+    managed: Option<LayerText>,
     /// The files that say which text that was, of the start.
     pub(crate) files: Vec<PathBuf>,
     /// What the workload may write, and the judge of it.
@@ -58,9 +62,9 @@ impl Again {
         variables: OwnVariables,
         read: Read,
     ) -> Self {
-        let Read { document, files } = read;
+        let Read { document, files, managed, project: _ } = read;
         let (programs, options) = (Arc::clone(programs), options.clone());
-        Self { programs, options, variables, document, files, reach: None }
+        Self { programs, options, variables, document, managed, files, reach: None }
     }
 
     /// The same for the session of `policy`, whose names `rules` judge.
@@ -84,7 +88,7 @@ impl Again {
             let (path, source) = (file.to_owned(), std::io::ErrorKind::InvalidInput.into());
             return Err(SessionError::Unread { path, source }.into());
         }
-        let Read { document, files } = read_regular(file)?;
+        let Read { document, files, .. } = read_regular(file, self.managed.clone())?;
         if let Some(path) = files.iter().find(|path| self.is_reached(path)) {
             return Err(SessionError::Reachable { path: path.clone() }.into());
         }
@@ -102,7 +106,8 @@ impl Again {
 
     fn resolve(&self, document: Document) -> Result<Policy, Refused> {
         let engine = Engine::of(&self.programs);
-        let read = Read { document, files: self.files.clone() };
+        let (files, managed) = (self.files.clone(), self.managed.clone());
+        let read = Read { document, files, managed, project: ProjectPolicy::None };
         let resolved = engine.resolve_read(read, &self.options, self.variables, Purpose::Look)?;
         Ok(resolved.policy)
     }

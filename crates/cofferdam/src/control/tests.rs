@@ -213,7 +213,8 @@ impl Engine {
         options: &Options,
     ) -> Result<(cofferdam_policy::Policy, crate::places::Read), Refused> {
         let caller = cofferdam_sandbox::Caller::read()?;
-        let read = crate::places::Places::of(&caller).read(&options.policy, &caller)?;
+        let around = crate::places::Around::Nothing;
+        let read = crate::places::Places::of(&caller).read(&options.policy, around, &caller)?;
         let resolved = self.resolve_read(read.clone(), options, &[], Purpose::Look)?;
         Ok((resolved.policy, read))
     }

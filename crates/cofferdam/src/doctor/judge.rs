@@ -19,7 +19,7 @@ use super::trial::{self, Place, Trial};
 use super::{Finding, Guarantee, State};
 use crate::engine::Engine;
 use crate::options::PolicyFrom;
-use crate::places::Places;
+use crate::places::{Around, Places};
 use crate::refused::Refused;
 
 /// Everything that was tried.
@@ -92,7 +92,9 @@ impl Evidence {
         ours.extend([places.config.join("policy.toml"), places.state.clone()]);
         let mut install = own::fault(&ours, caller);
         // What reading the policy refuses is of the same kind.
-        if let (None, Err(refused)) = (&install, places.read(&PolicyFrom::User, caller)) {
+        if let (None, Err(refused)) =
+            (&install, places.read(&PolicyFrom::User, Around::Managed, caller))
+        {
             install = Some(own::Fault { what: refused.to_string(), remedy: refused.hint() });
         }
         let pattern = std::fs::read_to_string("/proc/sys/kernel/core_pattern");

@@ -187,7 +187,8 @@ pub(super) fn send(
         audit: Some(place.own.join("audit.jsonl")),
         ..Options::command(command.into_iter().chain(words))
     };
-    let prepared = engine.prepare(&options)?.uncontrolled();
+    // Our own text looks at the machine, and opens nothing for anybody.
+    let prepared = engine.prepare_own(&options)?.uncontrolled();
     let session = engine.start(&prepared)?;
     let mut said = Vec::new();
     let mut errors = Vec::new();

@@ -4,18 +4,47 @@ use std::time::Instant;
 
 use cofferdam_audit::{Connection, Event, ExitKind, Log, NameDenied, Request};
 use cofferdam_plan::message::{Denied, Ended, Way, Went};
+use cofferdam_policy::{Document, Layer, Source};
 use cofferdam_sandbox::{Outcome, StartRefusal};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use crate::engine::Prepared;
 use crate::refused::Refused;
+use crate::trusted::{ProjectPolicy, file_of, hash};
 
 /// Puts a refusal on record; gives it back as ours.
 pub(super) fn recorded(log: &mut Log, refusal: StartRefusal) -> Result<Refused, Refused> {
     let refused = Refused::from(refusal);
     log.append(&refusal_event(&refused))?;
     Ok(refused)
+}
+
+/// A text that holds, or a project's that does not.
+#[derive(Debug, serde::Serialize)]
+pub(super) struct LayerRow {
+    layer: &'static str,
+    file: String,
+    /// Of the text; `None` for one that was not opened.
+    sha256: Option<String>,
+}
+
+/// Every text between what is built in and flags.
+pub(super) fn layers(document: &Document, project: &ProjectPolicy) -> Vec<LayerRow> {
+    let row = |(layer, source): &(Layer, Source)| LayerRow {
+        layer: layer.as_str(),
+        file: source.name.clone(),
+        sha256: Some(hash(source.text.as_bytes())),
+    };
+    let untrusted = match project {
+        ProjectPolicy::None | ProjectPolicy::Trusted { .. } => None,
+        ProjectPolicy::Untrusted { project } => Some(LayerRow {
+            layer: "untrusted-project",
+            file: file_of(project).display().to_string(),
+            sha256: None,
+        }),
+    };
+    document.layers.iter().map(row).chain(untrusted).collect()
 }
 
 pub(super) fn start_event(prepared: &Prepared) -> Result<Event, Refused> {
@@ -27,6 +56,7 @@ pub(super) fn start_event(prepared: &Prepared) -> Result<Event, Refused> {
         host: json(&prepared.host)?,
         policy: json(&prepared.policy)?,
         plan: json(&prepared.plan)?,
+        layers: json(&prepared.layers)?,
     })
 }
 

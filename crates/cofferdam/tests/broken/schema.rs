@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use cofferdam::policy::{Document, Source, keys, presets, view};
+use cofferdam::policy::{Base, Document, Layer, LayerText, Source, keys, presets, view};
 use serde_json::Value;
 
 use super::support::{Place, finish, programs};
@@ -25,6 +25,19 @@ const TEXTS: &[&str] = &[
     "version = 2",
     "version = \"1\"",
     "version = 1\nnetwork = {}",
+    "version = 1\n[managed]",
+    "version = 1\n[managed]\nonly = [\"network.allow\", \"filesystem.home\"]\ndangerous = false",
+    "version = 1\n[managed]\nonly = [\"network\"]",
+    "version = 1\n[managed]\nonly = \"network.allow\"",
+    "version = 1\n[managed]\nmounts = []\naudit = \"/var/log/x\"",
+    "version = 1\n[managed]\nmounts = [{ path = \"~/src\", mode = \"read-only\" }, { path = \"/srv\" }]",
+    "version = 1\n[managed]\nmounts = [{ path = \"src\" }]",
+    "version = 1\n[managed]\nmounts = [{ mode = \"read-only\" }]",
+    "version = 1\n[managed]\nmounts = [{ path = \"/a\", mode = \"ro\" }]",
+    "version = 1\n[managed]\nmounts = [{ path = \"/a\", optional = true }]",
+    "version = 1\n[managed]\naudit = \"x\"",
+    "version = 1\n[managed]\ndangerous = 1",
+    "version = 1\n[managed]\nforced = true",
     "version = 1\nnetwork = \"none\"",
     "version = 1\nnetwork = { allow = [] }",
     "version = 1\nisolation = \"process\"",
@@ -199,7 +212,10 @@ print(json.dumps([checker.is_valid(instance) for instance in instances]))
 
 fn reader(text: &str) -> Result<(), &'static str> {
     let source = Source { name: "p".into(), text: text.into() };
-    Document::parse(source).map(drop).map_err(|error| error.code())
+    // One table is the managed text's alone.
+    let layer = if text.contains("[managed]") { Layer::Managed } else { Layer::Named };
+    let text = LayerText { layer, source, base: Base::AsWritten };
+    Document::stack(vec![text]).map(drop).map_err(|error| error.code())
 }
 
 /// What the schema says of each text; `None` where Python has no validator.

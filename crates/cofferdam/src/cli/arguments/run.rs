@@ -58,9 +58,11 @@ pub(in crate::cli) enum Inside {
 /// What to run, and where.
 #[derive(Args, Clone, Debug)]
 pub(in crate::cli) struct What {
-    /// Policy file in place of the user's ($XDG_CONFIG_HOME/cofferdam/policy.toml)
+    /// Policy file in place of the user's ($XDG_CONFIG_HOME/cofferdam/policy.toml) and the project's
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) policy: Option<PathBuf>,
+    #[command(flatten)]
+    pub(in crate::cli) around: Around,
     /// The cage around the command: auto, native, bubblewrap or landlock
     #[arg(long, value_name = "NAME")]
     pub(in crate::cli) jail: Option<String>,
@@ -130,6 +132,14 @@ pub(in crate::cli) struct What {
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "CMD")]
     pub(in crate::cli) command: Vec<OsString>,
+}
+
+/// Which layers hold beside the one that is named.
+#[derive(Args, Clone, Debug)]
+pub(in crate::cli) struct Around {
+    /// Leave the project's policy (.cofferdam/policy.toml) out, trusted or not
+    #[arg(long)]
+    pub(in crate::cli) no_project: bool,
 }
 
 /// Whether a person is asked.

@@ -1,0 +1,264 @@
+//! The ceiling: whether anything below the managed text goes beyond it.
+//!
+//! Pure, and at the end of the resolution: what is judged is what would hold, by the paths that Facts
+//! saw. Nothing is dropped; what goes beyond is an error that names both rules.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use crate::document::{Document, GrantText, Located};
+use crate::error::{LayerFault, PolicyError};
+use crate::facts::Facts;
+use crate::layers::Layer;
+use crate::limits::Hold;
+use crate::managed::Only;
+use crate::model::{Clause, Grant, Origin, Policy};
+use crate::resolve;
+
+/// Every path that the ceiling names.
+pub(crate) fn wanted(document: &Document, home: &Path, cwd: &Path) -> BTreeSet<PathBuf> {
+    let mounts = document.managed.mounts.iter().flat_map(|(list, _)| list);
+    let mounts = mounts.map(|mount| resolve::absolute(&mount.value.path, home, cwd));
+    // Facts looks at what is above them, so that another name of one is known.
+    mounts.flat_map(|path| path.ancestors().map(Path::to_owned).collect::<Vec<_>>()).collect()
+}
+
+/// Refuses the first rule that goes beyond the ceiling, if there is one.
+pub(crate) fn hold(document: &Document, facts: &Facts, policy: &Policy) -> Result<(), PolicyError> {
+    let Some(managed) = document.ceiling.as_deref() else { return Ok(()) };
+    let ceiling = Ceiling { document, managed, facts };
+    ceiling.only()?;
+    ceiling.limits()?;
+    ceiling.dangers()?;
+    ceiling.hidden(policy)?;
+    ceiling.mounts(policy)
+}
+
+struct Ceiling<'a> {
+    document: &'a Document,
+    /// What the managed text says alone.
+    managed: &'a Document,
+    facts: &'a Facts,
+}
+
+impl Ceiling<'_> {
+    fn is_below(&self, clause: &Clause) -> bool {
+        self.document.layer_of(clause).is_below_managed()
+    }
+
+    fn beyond(&self, clause: &Clause, what: impl Into<String>, ceiling: &Clause) -> PolicyError {
+        let (what, ceiling) = (what.into(), ceiling.clone());
+        let by = self.document.asked_by(clause);
+        let rule = if by == clause { clause.to_string() } else { format!("{clause}, by {by},") };
+        self.document.fault_at(LayerFault::Beyond { rule, what, ceiling }.into(), by)
+    }
+
+    fn only(&self) -> Result<(), PolicyError> {
+        for only in &self.managed.managed.only {
+            let key = only.value.as_str();
+            let found = self.said(only.value).into_iter().find(|clause| self.is_below(clause));
+            if let Some(clause) = found {
+                let what = format!("only the managed policy says `{key}`");
+                return Err(self.beyond(&clause, what, &only.clause));
+            }
+        }
+        Ok(())
+    }
+
+    /// Every rule that says something of `only`. One that says what holds anyway is none.
+    fn said(&self, only: Only) -> Vec<Clause> {
+        let document = self.document;
+        match only {
+            Only::Isolation => unless(
+                document.isolation.value == self.managed.isolation.value,
+                &document.isolation.clause,
+            ),
+            Only::Jail => {
+                unless(document.jail.value == self.managed.jail.value, &document.jail.clause)
+            }
+            Only::Workspace => unless(
+                document.workspace.value == self.managed.workspace.value,
+                &document.workspace.clause,
+            ),
+            Only::Home => {
+                unless(document.home.value == self.managed.home.value, &document.home.clause)
+            }
+            Only::Extends => document.presets.iter().map(|one| one.clause.clone()).collect(),
+            Only::Grant => {
+                let presets = document.presets.iter().flat_map(|preset| &preset.grants);
+                clauses(document.grants.iter().chain(presets))
+            }
+            Only::Sockets => clauses(&document.sockets),
+            Only::Environment => {
+                let presets = document.presets.iter().flat_map(|preset| &preset.set);
+                let set = document.set.iter().chain(presets);
+                [clauses(document.passed()), clauses(set)].concat()
+            }
+            Only::Allow => self.allowed(),
+            Only::Publish => {
+                let published = document.network.publish.iter();
+                published.map(|published| published.clause.clone()).collect()
+            }
+            Only::TrustCa => clauses(&document.network.trust_ca),
+            Only::UpstreamProxy => {
+                let proxy = document.network.upstream_proxy.iter();
+                proxy.map(|proxy| proxy.clause.clone()).collect()
+            }
+            Only::Credentials => {
+                let presets = document.presets.iter().flat_map(|preset| &preset.credentials);
+                clauses(document.credentials.iter().chain(presets))
+            }
+            Only::Limits => {
+                let same = |name, limit: &crate::limits::Limit| {
+                    let mut all = self.managed.limits.each();
+                    all.any(|(other, old)| {
+                        other == name && old.value == limit.value && old.hold == limit.hold
+                    })
+                };
+                let limits = document.limits.each().filter(|(name, limit)| !same(*name, limit));
+                limits.map(|(_, limit)| limit.clause.clone()).collect()
+            }
+            Only::Output => self.output(),
+        }
+    }
+
+    /// Rules that open a host, and the one by which a person is asked for more.
+    fn allowed(&self) -> Vec<Clause> {
+        let network = &self.document.network;
+        let presets = self.document.presets.iter().flat_map(|preset| &preset.network.allow);
+        let rules = network.allow.iter().chain(&network.flags).chain(presets);
+        let rules = rules.map(|rule| rule.clause.clone());
+        rules.chain(network.approve.clone()).collect()
+    }
+
+    fn output(&self) -> Vec<Clause> {
+        let (new, old) = (&self.document.output, &self.managed.output);
+        let bytes = |output: &crate::output::Output| output.most.as_ref().map(|most| most.bytes);
+        let most = new.most.iter().filter(|_| bytes(new) != bytes(old));
+        [
+            unless(new.escapes == old.escapes, &new.escapes_clause),
+            unless(new.redaction == old.redaction, &new.redaction_clause),
+            most.map(|most| most.clause.clone()).collect(),
+        ]
+        .concat()
+    }
+
+    /// Limits of the managed text are the most that there is, and hold as surely.
+    fn limits(&self) -> Result<(), PolicyError> {
+        let written = |clause: &Clause| self.document.layer_of(clause) == Layer::Managed;
+        let old = self.managed.limits.each().filter(|(_, limit)| written(&limit.clause));
+        for (name, old) in old {
+            let mut new = self.document.limits.each();
+            let Some((_, new)) = new.find(|(other, _)| *other == name) else { continue };
+            if new.value > old.value {
+                let (new_value, most) = (name.shown(new.value), name.shown(old.value));
+                let what = format!("{new_value} is more than {most}");
+                return Err(self.beyond(&new.clause, what, &old.clause));
+            }
+            if old.hold == Hold::Required && new.hold == Hold::BestEffort {
+                return Err(self.beyond(&new.clause, "it need not hold", &old.clause));
+            }
+        }
+        let (new, old) = (&self.document.output.most, &self.managed.output.most);
+        if let (Some(new), Some(old)) = (new, old)
+            && new.bytes > old.bytes
+        {
+            let what = format!("{} bytes are more than {}", new.bytes, old.bytes);
+            return Err(self.beyond(&new.clause, what, &old.clause));
+        }
+        Ok(())
+    }
+
+    /// What takes a piece out of the wall, whether it would have here or not.
+    fn dangers(&self) -> Result<(), PolicyError> {
+        let Some(ceiling) = &self.managed.managed.no_dangers else { return Ok(()) };
+        let document = self.document;
+        let presets = || document.presets.iter().map(|preset| &preset.network);
+        let networks = || [&document.network].into_iter().chain(presets());
+        let rules = networks().flat_map(|network| network.allow.iter().chain(&network.flags));
+        let dialled = rules.filter(|rule| rule.dial.is_some()).map(|rule| rule.clause.clone());
+        let wide = networks().flat_map(|network| network.dangers.iter().cloned());
+        let wide = wide.chain(document.output.dangers()).map(|danger| danger.clause);
+        let all = clauses(&document.dangerous).into_iter().chain(wide).chain(dialled);
+        let mut all = all.chain(document.network.approve.clone());
+        match all.find(|clause| self.is_below(clause)) {
+            Some(clause) => Err(self.beyond(&clause, "nothing dangerous is allowed", ceiling)),
+            None => Ok(()),
+        }
+    }
+
+    /// A tree below a hidden directory shows again: not below one that the managed text hides.
+    fn hidden(&self, policy: &Policy) -> Result<(), PolicyError> {
+        let names = self.managed.hide.iter().chain(&self.managed.mask);
+        for (path, hides) in resolve::written_paths(names, self.document, self.facts) {
+            let mut trees = self.trees(policy);
+            let shown = trees.find(|tree| {
+                tree.path != path
+                    && (tree.path.starts_with(&path) || self.facts.holds(&path, &tree.source))
+            });
+            if let Some(tree) = shown {
+                let what = format!("{} is hidden", path.display());
+                return Err(self.beyond(&tree.clause, what, hides));
+            }
+        }
+        Ok(())
+    }
+
+    /// The workspace and every tree that somebody below asked for, or that comes with the workspace.
+    fn trees<'p>(&self, policy: &'p Policy) -> impl Iterator<Item = &'p Grant> {
+        let asked = |tree: &&Grant| match tree.origin {
+            Origin::Workspace => self.document.layer_of(&tree.clause) != Layer::Managed,
+            Origin::Granted | Origin::Preset => self.is_below(&tree.clause),
+            Origin::Repository => true,
+            Origin::System | Origin::Toolchain => false,
+        };
+        [&policy.workspace].into_iter().chain(&policy.grants).filter(asked)
+    }
+
+    /// Each tree lies below a mount, and may do no more than the innermost one; nor than those in it.
+    fn mounts(&self, policy: &Policy) -> Result<(), PolicyError> {
+        let Some((list, clause)) = &self.managed.managed.mounts else { return Ok(()) };
+        let mounts: Vec<(PathBuf, &Located<GrantText>)> =
+            list.iter().map(|mount| (self.real(&mount.value.path), mount)).collect();
+        for tree in self.trees(policy) {
+            let holding = mounts.iter().filter(|(at, _)| tree.source.starts_with(at));
+            let Some((_, mount)) = holding.max_by_key(|(at, _)| at.components().count()) else {
+                let what = format!("{} is in no managed mount", tree.source.display());
+                return Err(self.beyond(&tree.clause, what, clause));
+            };
+            let inside = mounts.iter().filter(|(at, _)| at.starts_with(&tree.source));
+            let bounds = inside.filter(|(at, _)| !self.is_narrowed(policy, at, tree));
+            let bounds = bounds.map(|(_, mount)| *mount).chain([*mount]);
+            if let Some(mount) = bounds.min_by_key(|mount| mount.value.mode)
+                && mount.value.mode < tree.mode
+            {
+                let (mode, most) = (tree.mode.as_str(), mount.value.mode.as_str());
+                let what = format!("{} is {mode}, and {most} at most", tree.source.display());
+                return Err(self.beyond(&tree.clause, what, &mount.clause));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a tree of its own at `path`, inside `outer`, says what may be done there.
+    fn is_narrowed(&self, policy: &Policy, path: &Path, outer: &Grant) -> bool {
+        let mut trees = [&policy.workspace].into_iter().chain(&policy.grants);
+        path != outer.source && trees.any(|tree| tree.source == path)
+    }
+
+    /// Where a managed path leads: whoever writes the managed text says where.
+    fn real(&self, text: &str) -> PathBuf {
+        let path = resolve::absolute(text, &self.facts.home, &self.facts.cwd);
+        let real = self.facts.seen(&path).and_then(|seen| seen.real.clone());
+        real.unwrap_or(path)
+    }
+}
+
+/// The rule, unless it says what holds anyway.
+fn unless(same: bool, clause: &Clause) -> Vec<Clause> {
+    if same { Vec::new() } else { vec![clause.clone()] }
+}
+
+fn clauses<'l, T: 'l>(list: impl IntoIterator<Item = &'l Located<T>>) -> Vec<Clause> {
+    list.into_iter().map(|one| one.clause.clone()).collect()
+}
