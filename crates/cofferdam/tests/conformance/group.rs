@@ -5,8 +5,9 @@ use std::fs;
 
 use serde_json::Value;
 
+use crate::internet::Internet;
 use crate::side::{Outside, Side};
-use crate::support::{Ran, finish, programs, variable};
+use crate::support::{Ran, finish, variable};
 use crate::table::{MECHANISMS, Policy, Row, Verdict};
 
 /// What the plan says of denials that leave no event.
@@ -91,19 +92,34 @@ impl<'t> Group<'t> {
         group
     }
 
+    /// Does the rows, where the policy can be had here.
     pub(crate) fn perform(&self, outside: &Outside) -> Report {
-        let mut report = Report::default();
-        if let Some(why) = self.policy.not_for.get(self.person) {
+        let not_run = |why: &str| {
             let line = format!("{} rows of {}: {why}", self.rows.len(), self.policy.name);
-            report.not_run.push(line);
-            return report;
+            Report { not_run: vec![line], ..Report::default() }
+        };
+        if let Some(why) = self.policy.not_for.get(self.person) {
+            return not_run(why);
         }
-        let (free, walled) = (Side::new(outside, &self.rows), Side::new(outside, &self.rows));
-        let refused = self.policy.walls.get(&self.wall);
-        let plan = self.plan(&walled, &["true".into()]);
-        if let Some(refused) = refused {
+        if !self.policy.internet {
+            let free = Side::new(outside, None, &self.rows);
+            return self.compared(&free, &Side::new(outside, None, &self.rows));
+        }
+        match Internet::take() {
+            None => not_run("no internet of our own can be made here"),
+            Some(internet) => {
+                let side = Side::new(outside, Some(&internet), &self.rows);
+                self.compared(&side, &side)
+            }
+        }
+    }
+
+    fn compared(&self, free: &Side<'_>, walled: &Side<'_>) -> Report {
+        let mut report = Report::default();
+        let plan = self.plan(walled);
+        if let Some(refused) = self.policy.walls.get(&self.wall) {
             let code = format!("\"code\":\"{}\"", refused.refused);
-            if plan.status != Some(125) || !plan.out.contains(&code) {
+            if plan.status != Some(125) || !format!("{}{}", plan.out, plan.err).contains(&code) {
                 report
                     .faults
                     .push(format!("{}: not refused with {code}: {plan:?}", self.policy.name));
@@ -116,16 +132,21 @@ impl<'t> Group<'t> {
             return report;
         }
         let coverage = coverage(&plan.out);
-        self.controls(&answers(&free.performs(&self.rows)), &mut report);
-        let ran = self.inside(&walled);
+        for row in &self.rows {
+            self.judge(row, walled, &mut report);
+        }
+        let words = free.words(&self.rows, false);
+        let controls = finish(free.command("/usr/bin/python3").args(words.iter().skip(1)));
+        self.controls(&answers(&controls), &mut report);
+        let ran = self.inside(walled);
         let found = answers(&ran);
-        let events = events(&walled);
+        let events = events(walled);
         for row in &self.rows {
             report.ran += 1;
             report.denied += usize::from(row.verdict == Verdict::Deny);
             let faults = match found.get(&row.id) {
                 None => vec![format!("nothing was heard of it: {ran:?}")],
-                Some(answer) => compare(row, answer, &walled, &events),
+                Some(answer) => compare(row, answer, walled, &events),
             };
             report.faults.extend(faults.iter().map(|fault| format!("{}: {fault}", row.id)));
             report.faults.extend(told(row, &coverage));
@@ -137,6 +158,33 @@ impl<'t> Group<'t> {
             }
         }
         report
+    }
+
+    /// Asks the judge, before anything is changed: `cofferdam why` says what the table says.
+    fn judge(&self, row: &Row, side: &Side<'_>, report: &mut Report) {
+        let Some(words) = question(row, side) else { return };
+        if row.unjudged.is_some() {
+            return;
+        }
+        let mut command = side.cofferdam();
+        command.args(["why", "--json", "--policy", &self.policy(side)]);
+        let ran = finish(command.args(chosen(&self.wall)).args(self.options(side)).args(words));
+        let answer: Value = serde_json::from_str(&ran.out).unwrap_or_default();
+        report.judged += 1;
+        let verdict = match row.verdict {
+            Verdict::Allow => "allowed",
+            Verdict::Deny => "denied",
+        };
+        if answer["verdict"] != verdict {
+            report.faults.push(format!("{}: why does not say {verdict}: {ran:?}", row.id));
+        }
+        if let Some(clause) = &row.clause
+            && answer["clause"]["name"] != clause.as_str()
+        {
+            report
+                .faults
+                .push(format!("{}: by {}, and the table says {clause}", row.id, answer["clause"]));
+        }
     }
 
     /// Every act works without a wall.
@@ -155,14 +203,14 @@ impl<'t> Group<'t> {
 
     fn policy(&self, side: &Side<'_>) -> String {
         let text = format!("version = 1\n{}", side.filled(&self.policy.text));
-        side.place.write("policy.toml", &text).display().to_string()
+        side.place().write("policy.toml", &text).display().to_string()
     }
 
-    fn plan(&self, side: &Side<'_>, words: &[String]) -> Ran {
-        let mut command = side.place.command(programs().join("cofferdam"));
+    fn plan(&self, side: &Side<'_>) -> Ran {
+        let mut command = side.cofferdam();
         command.args(["plan", "--json", "--policy", &self.policy(side)]);
         command.args(chosen(&self.wall)).args(self.options(side));
-        finish(command.arg("--").args(words))
+        finish(command.args(["--", "true"]))
     }
 
     fn options(&self, side: &Side<'_>) -> Vec<String> {
@@ -170,10 +218,47 @@ impl<'t> Group<'t> {
     }
 
     fn inside(&self, side: &Side<'_>) -> Ran {
-        let mut command = side.place.command(programs().join("cofferdam"));
+        let mut command = side.cofferdam();
         command.args(["run", "--quiet", "--policy", &self.policy(side)]);
         command.args(chosen(&self.wall)).args(self.options(side));
-        finish(command.arg("--").args(side.words(&self.rows)))
+        finish(command.arg("--").args(side.words(&self.rows, true)))
+    }
+}
+
+/// The row as a question to the judge, where it knows the operation.
+fn question(row: &Row, side: &Side<'_>) -> Option<Vec<String>> {
+    let path = |verb: &str| Some(vec![verb.to_owned(), side.filled(row.path.as_ref()?)]);
+    match row.operation.as_str() {
+        "open-read" | "readdir" => path("read"),
+        "open-write" | "open-append" | "map-to-write" => path("write"),
+        "create" | "mkdir" | "mkfifo" => path("create"),
+        "unlink" | "rmdir" => path("delete"),
+        "exec" => path("exec"),
+        "connect-name" | "connect-tls" | "connect-port" | "connect-address" | "tunnel"
+        | "tunnel-port" => {
+            let place = format!("{}:{}", row.host.as_ref()?, row.port.unwrap_or(443));
+            Some(vec!["connect".into(), place])
+        }
+        "request"
+        | "request-method"
+        | "request-path"
+        | "request-target"
+        | "request-query"
+        | "request-denied-path"
+        | "request-two"
+        | "request-two-path"
+        | "request-git-read"
+        | "request-git-write"
+        | "request-git-other"
+        | "request-not-git" => {
+            let method = row.method.clone().unwrap_or_else(|| "GET".into());
+            let target = row.target.clone().unwrap_or_else(|| "/x".into());
+            Some(vec!["connect".into(), row.host.clone()?, method, target])
+        }
+        "bear-header" | "bear-elsewhere" => {
+            Some(vec!["use".into(), "api".into(), row.host.clone()?])
+        }
+        _ => None,
     }
 }
 
@@ -204,7 +289,7 @@ fn gather(value: &Value, into: &mut String) {
 }
 
 fn events(side: &Side<'_>) -> Vec<Value> {
-    let text = fs::read_to_string(side.place.audit_log()).unwrap_or_default();
+    let text = fs::read_to_string(side.place().audit_log()).unwrap_or_default();
     let records = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     records.map(|record| record["event"].clone()).collect()
 }

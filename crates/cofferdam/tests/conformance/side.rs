@@ -1,5 +1,6 @@
 //! Where rows are done: a place of its own without a wall, and another one inside, laid out alike.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::net::TcpListener;
 use std::os::linux::net::SocketAddrExt as _;
@@ -10,11 +11,21 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::{Map, Value, json};
 
-use crate::support::{Place, Ran, finish};
+use crate::internet::{Internet, TRUST_VARIABLES};
+use crate::support::{Place, programs};
 use crate::table::Row;
 
 /// Performs the operations.
-pub(crate) const PROBE: &str = include_str!("probe.py");
+const PROBE: &str = include_str!("probe.py");
+/// Operations that need hosts, and what they speak with.
+const WIRE: &str = include_str!("wire.py");
+const SPEAKING: &str = include_str!("../inspect/speaking.py");
+/// A secret of the caller's.
+const SECRET: &str = "sk-ant-api03-R34lS3cr3tOfTh1sP3rson-abcdefghijklmnopqrstuvwxyz0123456789-AA";
+/// How long all rows of a policy may take. Seconds.
+const WITHIN_SECONDS: u32 = 100;
+/// What begins the probe's end.
+const BEGIN: &str = "\nif __name__ ==";
 
 /// What the host has, and the workload tries to reach.
 #[derive(Debug)]
@@ -47,17 +58,30 @@ impl Drop for Outside {
     }
 }
 
+/// A place of this side's own, or that of an internet.
+#[derive(Debug)]
+enum Ground<'o> {
+    Own(Place),
+    Internet(&'o Internet),
+}
+
 /// One side of rows.
 #[derive(Debug)]
 pub(crate) struct Side<'o> {
-    pub(crate) place: Place,
+    ground: Ground<'o>,
     outside: &'o Outside,
     sockets: Vec<UnixListener>,
 }
 
 impl<'o> Side<'o> {
-    pub(crate) fn new(outside: &'o Outside, rows: &[Row]) -> Self {
-        let mut side = Self { place: Place::new(), outside, sockets: vec![] };
+    pub(crate) fn new(outside: &'o Outside, internet: Option<&'o Internet>, rows: &[Row]) -> Self {
+        let ground = internet.map_or_else(|| Ground::Own(Place::new()), Ground::Internet);
+        let mut side = Self { ground, outside, sockets: vec![] };
+        if internet.is_some() {
+            // Its own name in the workspace is where clients look.
+            let authority = side.place().read("home/src/app/ca.pem");
+            side.place().write("believed/ca.pem", &authority);
+        }
         for row in rows {
             for given in &row.given {
                 side.give(&row.id, given);
@@ -66,16 +90,43 @@ impl<'o> Side<'o> {
         side
     }
 
+    pub(crate) fn place(&self) -> &Place {
+        match &self.ground {
+            Ground::Own(place) => place,
+            Ground::Internet(internet) => &internet.place,
+        }
+    }
+
+    /// A command in this place; what a policy takes from the environment is there.
+    pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = match &self.ground {
+            Ground::Own(place) => place.command(program),
+            Ground::Internet(internet) => internet.command_within(WITHIN_SECONDS, program),
+        };
+        command.env("API_SECRET", SECRET).env("W", &self.place().work);
+        command
+    }
+
+    /// The same for cofferdam itself, to which nobody says whom to believe.
+    pub(crate) fn cofferdam(&self) -> Command {
+        let mut command = self.command(programs().join("cofferdam"));
+        for name in TRUST_VARIABLES {
+            command.env_remove(name);
+        }
+        command
+    }
+
     /// With the names of this side in the place of `$W`, `$H` and so on.
     pub(crate) fn filled(&self, text: &str) -> String {
         let port = self.outside.loopback.local_addr().map_or(0, |address| address.port());
         let path = |path: &Path| path.display().to_string();
-        text.replace("$OUT", &path(&self.place.out))
+        text.replace("$OUT", &path(&self.place().out))
             .replace("$ABSTRACT", &self.outside.name)
             .replace("$PORT", &port.to_string())
             .replace("$PID", &self.outside.process.id().to_string())
-            .replace("$W", &path(&self.place.work))
-            .replace("$H", &path(&self.place.home))
+            .replace("$W", &path(&self.place().work))
+            .replace("$H", &path(&self.place().home))
+            .replace("$CA", &path(&self.place().root.join("believed/ca.pem")))
     }
 
     fn give(&mut self, id: &str, given: &str) {
@@ -99,8 +150,11 @@ impl<'o> Side<'o> {
         made.unwrap_or_else(|error| panic!("{id}: {given}: {error}"));
     }
 
-    /// The row's arguments, as the probe takes them.
-    pub(crate) fn arguments(&self, row: &Row) -> Value {
+    /// The row's arguments, as the probe takes them inside or without a wall. What is masked inside reads
+    /// otherwise without; and who started it is pid 1 inside, as `$ONE`.
+    fn arguments(&self, row: &Row, walled: bool) -> Value {
+        let one = if walled { "1".to_owned() } else { self.outside.process.id().to_string() };
+        let filled = |text: &str| self.filled(&text.replace("$ONE", &one));
         let mut object = Map::new();
         object.insert("id".into(), json!(row.id));
         object.insert("operation".into(), json!(row.operation));
@@ -115,12 +169,14 @@ impl<'o> Side<'o> {
             ("more", &row.more),
         ];
         for (key, text) in texts {
-            if let Some(text) = text {
-                object.insert(key.into(), json!(self.filled(text)));
+            if let Some(text) =
+                text.as_ref().filter(|_| walled || key != "text" || row.operation != "read-masked")
+            {
+                object.insert(key.into(), json!(filled(text)));
             }
         }
         let number = match &row.number {
-            Some(toml::Value::String(text)) => self.filled(text).parse().ok(),
+            Some(toml::Value::String(text)) => filled(text).parse().ok(),
             Some(toml::Value::Integer(number)) => Some(*number),
             Some(other) => panic!("{}: {other:?} is no number", row.id),
             None => None,
@@ -136,14 +192,11 @@ impl<'o> Side<'o> {
     }
 
     /// The probe's words for all rows.
-    pub(crate) fn words(&self, rows: &[Row]) -> Vec<String> {
-        let rows: Vec<Value> = rows.iter().map(|row| self.arguments(row)).collect();
-        vec!["/usr/bin/python3".into(), "-c".into(), PROBE.into(), json!(rows).to_string()]
-    }
-
-    /// Without any wall.
-    pub(crate) fn performs(&self, rows: &[Row]) -> Ran {
-        let words = self.words(rows);
-        finish(self.place.command("/usr/bin/python3").args(words.iter().skip(1)))
+    pub(crate) fn words(&self, rows: &[Row], walled: bool) -> Vec<String> {
+        let hosts = rows.iter().any(|row| row.host.is_some());
+        let rows: Vec<Value> = rows.iter().map(|row| self.arguments(row, walled)).collect();
+        let more = format!("\n{SPEAKING}\n{WIRE}{BEGIN}");
+        let probe = if hosts { PROBE.replacen(BEGIN, &more, 1) } else { PROBE.into() };
+        vec!["/usr/bin/python3".into(), "-c".into(), probe, json!(rows).to_string()]
     }
 }

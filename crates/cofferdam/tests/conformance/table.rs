@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+
+use crate::support::variable;
 
 /// Words for who holds a row, and what of a plan's coverage says so; empty where the plan has no word of
 /// its own for it.
@@ -22,9 +24,23 @@ pub(crate) const MECHANISMS: &[(&str, &str)] = &[
     ("seccomp", "seccomp"),
 ];
 
+macro_rules! area {
+    ($name:literal) => {
+        ($name, include_str!(concat!("../../../../tests/conformance/", $name)))
+    };
+}
+
 /// The files, for who cannot read the repository too.
-const FILES: &[(&str, &str)] =
-    &[("files.toml", include_str!("../../../../tests/conformance/files.toml"))];
+const FILES: &[(&str, &str)] = &[
+    area!("files.toml"),
+    area!("names.toml"),
+    area!("sockets.toml"),
+    area!("processes.toml"),
+    area!("kernel.toml"),
+    area!("limits.toml"),
+    area!("network.toml"),
+    area!("credentials.toml"),
+];
 
 /// One file of the table.
 #[derive(Debug, Deserialize)]
@@ -172,19 +188,28 @@ impl Table {
         if faults.is_empty() { Ok(table) } else { Err(faults) }
     }
 
-    /// What is in the repository.
+    /// What is in the repository, or in the folder `COFFERDAM_TABLE`, for who writes a row.
     pub(crate) fn read() -> Result<Self, Vec<String>> {
-        let files: Vec<_> =
-            FILES.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
-        let mut faults = vec![];
-        // Where the repository can be read: no file of it is left out.
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/conformance");
-        for path in fs::read_dir(&folder).into_iter().flatten().flatten().map(|entry| entry.path())
-        {
+        let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/conformance");
+        let other = variable("COFFERDAM_TABLE").map(PathBuf::from);
+        let (mut files, mut faults) = (vec![], vec![]);
+        let folder = other.as_ref().unwrap_or(&repository);
+        // Where the repository can be read, no file of it is left out.
+        for path in fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()) {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            if name.ends_with(".toml") && !FILES.iter().any(|(known, _)| *known == name) {
+            if !name.ends_with(".toml") {
+                continue;
+            }
+            if !FILES.iter().any(|(known, _)| *known == name) {
                 faults.push(format!("{name} is not in FILES"));
             }
+            if other.is_some() {
+                files.push((name, fs::read_to_string(&path).unwrap_or_default()));
+            }
+        }
+        if other.is_none() {
+            let own = FILES.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
+            files = own.collect();
         }
         if faults.is_empty() { Self::parse(&files) } else { Err(faults) }
     }
