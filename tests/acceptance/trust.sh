@@ -1,15 +1,29 @@
 #!/bin/bash
-# Acceptance of layers and trust: one line for each line that must hold.
+# Acceptance of walls, layers, trust and `why`: one line for each line that must hold.
 #
 # usage: tests/acceptance/trust.sh
 #
 # As root everything runs twice: as root, and as an ordinary user made for it and removed afterwards. What
 # cannot run says so by name. Exit status 0 only when every line holds.
-suites="layers containment"
+suites="conformance why layers containment"
 . "$(dirname "$0")/common.sh"
+
+# conformance_and_why WHO
+conformance_and_why() {
+    who=$1
+    tests "$who" conformance the_table a_wrong_row
+    status=$?
+    grep -E '^(process/|[0-9]+ rows|differs:|no control:)' "$log" | sort -u | sed 's/^/    /'
+    say 1 "$who" $status "the table of conformance under process/native: each act comes out as its row says, and is on record so ($ran tests)"
+    tests "$who" why
+    status=$?
+    grep -E '^[0-9]+ cases' "$log" | sed 's/^/    /'
+    say "4, why" "$who" $status "why equals what happens in a real sandbox; its words, its help, events ($ran tests)"
+}
 
 person() {
     who=$1
+    conformance_and_why "$who"
     tests "$who" layers clone --test-threads=2
     say "2, P01 P11 P13" "$who" $? "a hostile clone: doctor, plan, run, policy, trust, completions, sessions: nothing of it ran, connected or widened anything; each within its time ($ran tests)"
     tests "$who" layers p03 p01

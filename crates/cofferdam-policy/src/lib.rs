@@ -64,6 +64,6 @@ pub use model::{Clause, Danger, Grant, Guarded, Isolation, Mode, Origin, Policy,
 #[cfg(feature = "text")]
 pub use origin::origins;
 #[cfg(feature = "text")]
-pub use read::keys;
+pub use read::{keys, nearest_of};
 #[cfg(feature = "text")]
 pub use resolve::resolve;

@@ -17,6 +17,7 @@ mod signals;
 mod trust;
 mod vault;
 mod version;
+mod why;
 
 use std::io::{self, IsTerminal as _};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -74,6 +75,7 @@ fn obey(command: Command, engine: Option<Result<Engine, Refused>>) -> ExitCode {
         Command::Audit(AuditCommand::Verify { file, json }) => verify(file.as_deref(), json),
         Command::Policy(command) => policy::obey(&command),
         Command::Trust(what) => trust::obey(&what),
+        Command::Why(what) => why::obey(&what),
         Command::Doctor(what) => doctor::doctor(&what),
         Command::Completions { shell } => answered(say::to_stdout(&pages::completions(shell))),
         Command::Man { directory: None } => {

@@ -28,6 +28,7 @@ mod refused;
 mod shell;
 mod trace;
 mod trusted;
+pub mod why;
 
 pub use cofferdam_audit as audit;
 pub use cofferdam_plan as plan;

@@ -13,6 +13,7 @@ use crate::control::SessionError;
 use crate::homes::HomeError;
 use crate::prompt::PromptError;
 use crate::trusted::TrustedError;
+use crate::why::WhyError;
 
 /// The command was not started, and nothing is left of the attempt. Exit status 125.
 #[derive(Debug, thiserror::Error)]
@@ -153,6 +154,9 @@ pub enum Refused {
     /// The project's policy does not hold, or is not trusted.
     #[error(transparent)]
     Project(#[from] TrustedError),
+    /// A question that has no answer.
+    #[error(transparent)]
+    Why(#[from] WhyError),
     /// The kept home cannot be used.
     #[error(transparent)]
     Home(#[from] HomeError),
@@ -239,6 +243,7 @@ impl Refused {
             Self::Project(error) => error.code(),
             Self::Home(error) => error.code(),
             Self::Session(error) => error.code(),
+            Self::Why(error) => error.code(),
             Self::Vault(error) => error.code(),
             Self::Prompt(error) => error.code(),
             Self::Unanswered(_) => "answer-lost",
@@ -333,6 +338,7 @@ impl Refused {
             Self::Project(error) => error.hint(),
             Self::Home(error) => error.hint(),
             Self::Session(error) => error.hint(),
+            Self::Why(error) => error.hint(),
             Self::Vault(error) => error.hint(),
             Self::Prompt(error) => error.hint(),
             Self::Unanswered(source) => {

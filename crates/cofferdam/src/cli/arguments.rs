@@ -8,6 +8,7 @@ mod run;
 mod session;
 mod trust;
 mod vault;
+mod why;
 
 use std::path::PathBuf;
 
@@ -62,6 +63,7 @@ const AFTER: &str = "Examples:
   cofferdam run -- make test              work here, see no secrets, reach no network
   cofferdam run --workspace ~/src/app -- claude
   cofferdam plan -- make test             what run would do, and who holds each rule
+  cofferdam why read ~/.ssh/id_ed25519    is it allowed, by which rule, and who holds it?
   cofferdam shell                         look around inside
   cofferdam sessions                      what runs
   cofferdam doctor                        does this machine hold the wall?
@@ -72,7 +74,6 @@ Exit status: the command's own; 125 refused or failed, 126 not executable, 127 n
 128+n ended by signal n.";
 
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "a process reads one, and moves it twice")]
 pub(super) enum Command {
     #[command(flatten)]
     Inside(Inside),
@@ -104,6 +105,10 @@ pub(super) enum Command {
     /// Read what a project's policy would change here, and let it hold
     #[command(after_help = trust::AFTER)]
     Trust(Trust),
+    /// Say whether an act is allowed, by which rule, and what would change that
+    #[command(after_help = why::AFTER)]
+    #[command(mut_arg("command", |word| word.last(false).value_name("QUESTION").help("What is asked")))]
+    Why(What),
     /// Try each guarantee on this machine, and say what to do where one does not hold
     #[command(after_help = doctor::AFTER)]
     Doctor(Doctor),
