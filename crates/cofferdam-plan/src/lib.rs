@@ -6,6 +6,7 @@
 //! The Plan is plain data. `cofferdam plan` prints it, the audit log's first record holds it,
 //! and `cofferdam-init` obeys it step by step (module [`wire`] is the form in which it gets it).
 
+mod bubblewrap;
 mod content;
 pub mod coverage;
 pub mod egress;
@@ -13,6 +14,7 @@ pub mod host;
 mod jail;
 pub mod message;
 mod native;
+mod outer;
 pub mod plan;
 pub mod refusal;
 #[cfg(feature = "json")]

@@ -57,6 +57,7 @@ fn host() -> Host {
             signals: Ceiling { soft: 63_000, hard: 63_000 },
         },
         groups: None,
+        bubblewrap: cofferdam_plan::host::Bubblewrap::Unasked,
     }
 }
 

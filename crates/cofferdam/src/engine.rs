@@ -9,6 +9,7 @@ mod turned;
 mod watched;
 mod written;
 
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,12 +23,12 @@ use cofferdam_plan::plan::Argument;
 use cofferdam_plan::{Host, Plan, Task, compile};
 use cofferdam_policy::credentials::{Credential, Placed, Source, part};
 use cofferdam_policy::facts::Facts;
-use cofferdam_policy::model::Policy;
+use cofferdam_policy::model::{Jail, Policy};
 use cofferdam_policy::{document, resolve};
 use cofferdam_sandbox::facts::Own;
 use cofferdam_sandbox::{
     Caller, Gateway, Group, Handed, Outcome, Preparing, Programs, Sink, StartRefusal, Trust,
-    Waiting, probe,
+    Waiting, bubblewrap, probe,
 };
 
 use crate::ahead::Ahead;
@@ -65,6 +66,8 @@ pub struct Prepared {
     lent: Option<Lent>,
     /// The kept home, which nobody may remove while this is here.
     kept: Option<Kept>,
+    /// The program that builds the sandbox, where init does not.
+    outer: Option<OwnedFd>,
 }
 
 /// Why a policy is resolved.
@@ -220,7 +223,8 @@ impl Engine {
             }
         };
         let (plan, ids) = (&prepared.plan, prepared.policy.person.ids);
-        let handed = Handed { trust: prepared.trust.as_ref(), lent: prepared.lent.as_ref() };
+        let (trust, lent) = (prepared.trust.as_ref(), prepared.lent.as_ref());
+        let handed = Handed { trust, lent, outer: prepared.outer.as_ref().map(AsFd::as_fd) };
         let preparing = waiting.build(plan, ids, gateway, handed)?;
         self.trace.done("plan handed over");
         Ok(preparing)
@@ -260,6 +264,7 @@ impl Engine {
         let mut host = probe::host();
         // What is planned with is what could be made.
         host.groups = self.groups(policy.limits.cpus.is_some())?;
+        let outer = outer(&policy, &mut host);
         self.trace.done("host");
         let command = options.command.iter().cloned().map(|word| Argument(word.into_vec()));
         let task = Task { command: command.collect(), streams: options.streams };
@@ -277,7 +282,7 @@ impl Engine {
                 caller.lent(some, vault.folder().to_owned())
             }
         };
-        Ok(Prepared { facts, host, policy, plan, audit, again, state, trust, lent, kept })
+        Ok(Prepared { facts, host, policy, plan, audit, again, state, trust, lent, kept, outer })
     }
 
     /// Reads the policy and Facts, and decides what the policy means here. Starts and makes nothing,
@@ -461,6 +466,18 @@ impl Prepared {
         let approval = again.options.approve;
         let identity = Identity { name, command, approval, credentials };
         Control::begin(self.state.clone(), identity, again, self.policy.network.rules.clone())
+    }
+}
+
+/// Bubblewrap's program, where the policy's jail is that: it is opened once, and `host` says what it is.
+fn outer(policy: &Policy, host: &mut Host) -> Option<OwnedFd> {
+    match policy.jail {
+        Jail::Bubblewrap => {
+            let found = bubblewrap::find();
+            host.bubblewrap = found.record;
+            found.program
+        }
+        Jail::Auto | Jail::Native | Jail::Landlock | Jail::Seatbelt => None,
     }
 }
 
