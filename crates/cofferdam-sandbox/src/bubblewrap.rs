@@ -190,3 +190,135 @@ pub(crate) fn changed(again: &[(PathBuf, cofferdam_plan::plan::Expect)]) -> Opti
     };
     again.iter().find(|(path, expect)| !same(path, *expect)).map(|(path, _)| path.as_path())
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "panics are how tests fail")]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    /// A directory that stands for the root, with a program in one of the places; removed at the end.
+    struct Tree(PathBuf);
+
+    impl Tree {
+        fn new(name: &str) -> Self {
+            let root = std::env::temp_dir();
+            let root = fs::canonicalize(root).unwrap();
+            let root = root.join(format!("cofferdam-bwrap-{}-{name}", std::process::id()));
+            fs::create_dir_all(root.join("usr/bin")).unwrap();
+            for folder in ["", "usr", "usr/bin"] {
+                mode(&root.join(folder), 0o755);
+            }
+            fs::write(root.join("usr/bin/bwrap"), "#!/bin/sh\n").unwrap();
+            mode(&root.join("usr/bin/bwrap"), 0o755);
+            Self(root)
+        }
+
+        fn bwrap(&self) -> PathBuf {
+            self.0.join("usr/bin/bwrap")
+        }
+
+        /// What is found, where this process's user stands for root.
+        fn found(&self) -> Bubblewrap {
+            let owner = fs::metadata(&self.0).unwrap().uid();
+            find_below(&self.0, owner).record
+        }
+    }
+
+    impl Drop for Tree {
+        fn drop(&mut self) {
+            drop(fs::remove_dir_all(&self.0));
+        }
+    }
+
+    fn mode(path: &Path, mode: u32) {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[track_caller]
+    fn untrusted(tree: &Tree, why: &str) {
+        let found = tree.found();
+        let says = matches!(&found, Bubblewrap::Untrusted { why: said, .. } if said.contains(why));
+        assert!(says, "{why}: {found:?}");
+    }
+
+    #[test]
+    fn one_that_is_roots_alone_is_trusted() {
+        let tree = Tree::new("trusted");
+        let seen = fs::metadata(tree.bwrap()).unwrap();
+        let want = Program { path: tree.bwrap(), dev: seen.dev(), ino: seen.ino() };
+        assert_eq!(tree.found(), Bubblewrap::Ready(want));
+    }
+
+    #[test]
+    fn what_others_could_have_put_there_is_not() {
+        let tree = Tree::new("modes");
+        for (bits, why) in [
+            (0o775, "others may write it"),
+            (0o757, "others may write it"),
+            (0o4755, "set-user-ID"),
+            (0o2755, "set-group-ID"),
+            (0o644, "nobody may execute"),
+        ] {
+            mode(&tree.bwrap(), bits);
+            untrusted(&tree, why);
+        }
+        mode(&tree.bwrap(), 0o755);
+        for folder in ["usr/bin", "usr"] {
+            mode(&tree.0.join(folder), 0o777);
+            untrusted(&tree, "others may write");
+            mode(&tree.0.join(folder), 0o755);
+        }
+        let stranger = fs::metadata(&tree.0).unwrap().uid() + 1;
+        let found = find_below(&tree.0, stranger).record;
+        assert!(matches!(found, Bubblewrap::Untrusted { .. }), "another's: {found:?}");
+        assert!(matches!(tree.found(), Bubblewrap::Ready(_)));
+    }
+
+    #[test]
+    fn a_directory_and_a_pipe_are_no_program() {
+        let tree = Tree::new("kinds");
+        fs::remove_file(tree.bwrap()).unwrap();
+        assert_eq!(tree.found(), Bubblewrap::Missing);
+        fs::create_dir(tree.bwrap()).unwrap();
+        untrusted(&tree, "no regular file");
+    }
+
+    /// A link is judged by what it leads to, and by the way there.
+    #[test]
+    fn a_link_out_of_the_system_is_not_trusted() {
+        let tree = Tree::new("links");
+        let elsewhere = Tree::new("elsewhere");
+        fs::remove_file(tree.bwrap()).unwrap();
+        fs::create_dir(tree.0.join("shared")).unwrap();
+        fs::copy(elsewhere.bwrap(), tree.0.join("shared/bwrap")).unwrap();
+        std::os::unix::fs::symlink(tree.0.join("shared/bwrap"), tree.bwrap()).unwrap();
+        mode(&tree.0.join("shared"), 0o755);
+        assert!(matches!(tree.found(), Bubblewrap::Ready(_)));
+        mode(&tree.0.join("shared"), 0o1777);
+        untrusted(&tree, "others may write");
+    }
+
+    #[test]
+    fn what_it_says_of_its_child() {
+        for (text, want) in [
+            ("{\n    \"child-pid\": 123,\n", Some(123)),
+            ("{\n    \"child-pid\": 123", None),
+            ("bwrap: setting up uid map: Permission denied\n", None),
+            ("{\"child-pid\": x}", None),
+            ("", None),
+        ] {
+            assert_eq!(child(text.as_bytes()), want, "{text}");
+        }
+    }
+
+    /// Only a child of the process that was started is believed to be pid 1.
+    #[test]
+    fn a_strangers_number_is_not_believed() {
+        let own = i32::try_from(std::process::id()).unwrap();
+        let parent = rustix::process::getppid().map_or(0, |pid| pid.as_raw_nonzero().get());
+        assert!(of_parent(own, u32::try_from(parent).unwrap()).is_ok());
+        assert!(of_parent(own, 1 << 21).is_err());
+    }
+}
