@@ -42,6 +42,8 @@ pub struct Host {
     pub ceilings: Ceilings,
     /// The control group that was made for this sandbox.
     pub groups: Option<Groups>,
+    /// Whether init was forbidden the namespaces that it asked for; tried where a setting gives reason to.
+    pub namespaces_denied: bool,
     /// Bubblewrap's program, where a plan may be for it.
     pub bubblewrap: Bubblewrap,
 }

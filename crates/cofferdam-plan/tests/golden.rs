@@ -59,6 +59,7 @@ fn host() -> Host {
             signals: Ceiling { soft: 63_000, hard: 63_000 },
         },
         groups: None,
+        namespaces_denied: false,
         bubblewrap: cofferdam_plan::host::Bubblewrap::Unasked,
     }
 }

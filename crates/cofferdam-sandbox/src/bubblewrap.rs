@@ -1,8 +1,9 @@
 //! Bubblewrap's program: found, judged, and opened once; and what it says while it starts init.
 
 use std::io::{self, Read};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -31,6 +32,14 @@ pub struct Found {
     pub program: Option<OwnedFd>,
 }
 
+impl Found {
+    /// Whether it is to be trusted, and does here what plans ask of it.
+    #[must_use]
+    pub fn works(&self) -> bool {
+        self.program.as_ref().is_some_and(|program| try_out(program).works.is_ok())
+    }
+}
+
 /// Looks for `bwrap`. It is trusted where it and every directory above it are root's and nobody else
 /// may write there, and where it has no privileges of its own.
 #[must_use]
@@ -53,6 +62,67 @@ fn find_below(root: &Path, owner: u32) -> Found {
     }
     Found { record: Bubblewrap::Missing, program: None }
 }
+
+/// What it does here, found out by doing.
+#[derive(Debug)]
+pub struct Tried {
+    /// What it says of itself: for a person alone.
+    pub version: String,
+    /// Whether it makes namespaces and a view with the options that plans use; its own words if not.
+    pub works: Result<(), String>,
+}
+
+/// Has `program` build a sandbox of nothing, some milliseconds long.
+#[must_use]
+pub fn try_out(program: &OwnedFd) -> Tried {
+    let path = format!("/proc/self/fd/{}", program.as_raw_fd());
+    #[expect(clippy::disallowed_methods, reason = "a program that was judged, by its descriptor")]
+    let run = |words: &[&str]| {
+        let mut command = std::process::Command::new(&path);
+        command.arg0("bwrap").args(words).env_clear().current_dir("/");
+        command.stdin(std::process::Stdio::null()).output()
+    };
+    let first = |bytes: &[u8]| {
+        let line: Vec<u8> = bytes.iter().copied().take_while(|byte| *byte != b'\n').collect();
+        String::from_utf8_lossy(&line).chars().filter(|c| !c.is_control()).take(200).collect()
+    };
+    let version: String = run(&["--version"]).map(|ran| first(&ran.stdout)).unwrap_or_default();
+    let works = match run(TRIAL) {
+        Ok(ran) if ran.status.success() => Ok(()),
+        Ok(ran) => Err(first(&ran.stderr)),
+        Err(error) => Err(error.to_string()),
+    };
+    Tried { version: version.trim_start_matches("bubblewrap ").to_owned(), works }
+}
+
+/// Options of every plan, and a program that is there because it runs.
+const TRIAL: &[&str] = &[
+    "--unshare-user",
+    "--unshare-ipc",
+    "--unshare-pid",
+    "--unshare-net",
+    "--unshare-uts",
+    "--unshare-cgroup",
+    "--hostname",
+    "cofferdam",
+    "--as-pid-1",
+    "--ro-bind",
+    "/",
+    "/",
+    "--perms",
+    "0700",
+    "--size",
+    "4096",
+    "--tmpfs",
+    "/tmp",
+    "--remount-ro",
+    "/tmp",
+    "--remount-ro",
+    "/",
+    "--",
+    "/usr/bin/env",
+    "true",
+];
 
 fn open_trusted(root: &Path, path: &Path, owner: u32) -> Result<(OwnedFd, u64, u64), String> {
     for above in path.ancestors().skip(1).take_while(|above| above.starts_with(root)) {

@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 use cofferdam_plan::facts::Ids;
 use cofferdam_plan::host::Groups;
 use cofferdam_plan::message::{Lent, Order, Report, SOCKETS_MAX, StandIn, ToGateway};
-use cofferdam_plan::plan::{Bounds, Carrier, Output, Streams};
+use cofferdam_plan::plan::{Bounds, Carrier, Output, Spaces, Step, Streams};
 use cofferdam_plan::{BUILD, Host, Plan, wire};
 use cofferdam_sys::process::{SignalSet, set_blocked, unblock};
 use rustix::fs::{
@@ -194,6 +194,25 @@ impl Waiting {
             group.add_cpus(Path::new("/"));
         }
         Some(group.groups())
+    }
+
+    /// Whether init may enter the namespaces that `plan` begins with: it does so, and ends.
+    #[must_use]
+    pub fn may_enter(mut self, plan: &Plan, ids: Ids) -> bool {
+        let entering = |step: &&Step| {
+            matches!(step, Step::Become { .. } | Step::MapIds { .. } | Step::MakePrivate)
+                || matches!(step, Step::Unshare { spaces: Spaces::Inside })
+        };
+        let setup = plan.setup.iter().filter(entering).cloned().collect();
+        let mut trial = Plan { setup, outer: None, ..plan.clone() };
+        trial.workload.streams = Streams::default();
+        trial.workload.directory = "/".into();
+        let asked = || -> io::Result<Option<Report>> {
+            let pipes = Pipes::new(trial.workload.streams, ids)?;
+            self.running.send_plan(&trial, &pipes.theirs().collect::<Vec<_>>())?;
+            self.running.receive()
+        };
+        matches!({ asked }(), Ok(Some(Report::Ready { .. })))
     }
 
     /// Hands `plan` over, with the workload's streams, and its half of it to the gateway, if it has one.

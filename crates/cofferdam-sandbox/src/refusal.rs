@@ -382,6 +382,7 @@ mod tests {
             killed_first: 0,
             ceilings: crate::probe::ceilings(),
             groups: None,
+            namespaces_denied: false,
             bubblewrap: cofferdam_plan::host::Bubblewrap::Unasked,
         }
     }

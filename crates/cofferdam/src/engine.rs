@@ -25,6 +25,7 @@ use cofferdam_policy::credentials::{Credential, Placed, Source, part};
 use cofferdam_policy::facts::Facts;
 use cofferdam_policy::model::{Jail, Policy};
 use cofferdam_policy::{document, resolve};
+use cofferdam_sandbox::bubblewrap::Found;
 use cofferdam_sandbox::facts::Own;
 use cofferdam_sandbox::{
     Caller, Gateway, Group, Handed, Outcome, Preparing, Programs, Sink, StartRefusal, Trust,
@@ -264,11 +265,21 @@ impl Engine {
         let mut host = probe::host();
         // What is planned with is what could be made.
         host.groups = self.groups(policy.limits.cpus.is_some())?;
-        let outer = outer(&policy, &mut host);
+        let mut outer = outer(&policy, &mut host);
         self.trace.done("host");
         let command = options.command.iter().cloned().map(|word| Argument(word.into_vec()));
         let task = Task { command: command.collect(), streams: options.streams };
-        let plan = compile(&policy, &host, task)?;
+        let mut plan = compile(&policy, &host, task.clone())?;
+        // Where a setting keeps namespaces from some programs, it is tried who may have them.
+        if policy.jail == Jail::Auto && host.apparmor_restrict_userns == Some(1) {
+            let init = Waiting::start(&self.programs)?;
+            host.namespaces_denied = !init.may_enter(&plan, policy.person.ids);
+            let found = host.namespaces_denied.then(bubblewrap::find);
+            if let Some(found) = found.filter(Found::works) {
+                (host.bubblewrap, outer) = (found.record, found.program);
+                plan = compile(&policy, &host, task)?;
+            }
+        }
         self.trace.done("plan compiled");
         let again = (!policy.network.is_closed()).then(|| {
             Again::new(&self.programs, options, own_variables, read).of(&policy, &plan.rules)

@@ -57,6 +57,21 @@ fn root_in_somebodys_workspace() {
     check("owner", &planned(JAIL, &facts(&caller, PROTECTED), &with_bwrap()));
 }
 
+/// By itself it is taken where init is forbidden namespaces and `bwrap` is not, and nowhere else.
+#[test]
+fn it_is_chosen_where_init_may_not() {
+    let ordinary = facts(&ORDINARY, &[]);
+    let wall = |text: &str, host: &Host| planned(text, &ordinary, host).wall;
+    let denied =
+        Host { namespaces_denied: true, apparmor_restrict_userns: Some(1), ..with_bwrap() };
+    assert_eq!(wall("", &denied), "process/bubblewrap");
+    assert_eq!(wall("jail = 'auto'\n", &denied), "process/bubblewrap");
+    assert_eq!(wall("jail = 'native'\n", &denied), "process/native");
+    assert_eq!(wall("", &with_bwrap()), "process/native");
+    let none = Host { bubblewrap: Bubblewrap::Missing, ..denied };
+    assert_eq!(wall("", &none), "process/native", "and init says why it cannot");
+}
+
 const IN_TREES: &str = "jail = 'bubblewrap'\n[filesystem]\n\
     hide = ['vendor']\ngrant = [\n\
     { path = '/srv/data', mode = 'read-write' },\n\
@@ -110,7 +125,14 @@ fn what_cannot_be_had_is_refused() {
 
 /// Options whose last word is made where it is missing, whatever is there of the host.
 const MAKES: [&str; 9] = [
-    "--dir", "--file", "--symlink", "--tmpfs", "--proc", "--bind", "--ro-bind", "--dev-bind",
+    "--dir",
+    "--file",
+    "--symlink",
+    "--tmpfs",
+    "--proc",
+    "--bind",
+    "--ro-bind",
+    "--dev-bind",
     "--ro-bind-data",
 ];
 
@@ -193,7 +215,9 @@ fn no_policy_has_it_make_anything_in_a_tree_of_the_host() {
         let paths: Vec<&str> = rows.iter().map(|(path, ..)| *path).collect();
         let mut some = |most: usize| -> Vec<&str> {
             let number = random.below(most + 1);
-            (0..number).filter_map(|_| paths.get(random.below(paths.len().max(1))).copied()).collect()
+            (0..number)
+                .filter_map(|_| paths.get(random.below(paths.len().max(1))).copied())
+                .collect()
         };
         let grants: BTreeSet<&str> = some(4).into_iter().collect();
         let (hide, protect): (BTreeSet<_>, BTreeSet<_>) =

@@ -21,8 +21,11 @@ fn child(of: u32) -> u32 {
     text.split_whitespace().next().and_then(|pid| pid.parse().ok()).unwrap_or(0)
 }
 
+/// The first word of a process's command line.
 fn name(of: u32) -> String {
-    std::fs::read_to_string(format!("/proc/{of}/comm")).unwrap_or_default().trim().to_owned()
+    let line = std::fs::read(format!("/proc/{of}/cmdline")).unwrap_or_default();
+    let first = line.split(|byte| *byte == 0).next().unwrap_or_default();
+    String::from_utf8_lossy(first).into_owned()
 }
 
 fn is_there(pid: u32) -> bool {

@@ -8,8 +8,19 @@ const OLD_ROOT: &str = "/oldroot";
 
 /// What a hostile clone may have as a link: each name that is protected, hidden, or made by somebody.
 const NAMES: &[&str] = &[
-    ".vscode", ".git", ".claude", ".envrc", ".mcp.json", ".codex", ".env", "a", "tmp", "usr", "home",
-    ".cofferdam", "node_modules",
+    ".vscode",
+    ".git",
+    ".claude",
+    ".envrc",
+    ".mcp.json",
+    ".codex",
+    ".env",
+    "a",
+    "tmp",
+    "usr",
+    "home",
+    ".cofferdam",
+    "node_modules",
 ];
 
 /// The attack works on an argument list as others write it, with this machine's `bwrap`, where that is
@@ -41,7 +52,8 @@ fn set_up_makes_nothing_outside() {
             std::os::unix::fs::symlink(&to, cage.0.work.join(name)).unwrap();
             cage.give();
             let look = || {
-                let script = "ls -laR --time-style=full-iso $OUT; ls -laR --time-style=full-iso $W; ls -A /";
+                let script =
+                    "ls -laR --time-style=full-iso $OUT; ls -laR --time-style=full-iso $W; ls -A /";
                 cage.0.outside(script).works("look").out
             };
             let before = look();

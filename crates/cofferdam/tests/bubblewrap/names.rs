@@ -21,7 +21,8 @@ fn protected_hidden_and_kept_names() {
     ] {
         cage.inside_with(&options, act).fails(&[with], act);
     }
-    let acts = "echo x > new && mkdir d && mv new d/ && rm -r d && touch .git/index && chmod 700 kept";
+    let acts =
+        "echo x > new && mkdir d && mv new d/ && rm -r d && touch .git/index && chmod 700 kept";
     cage.inside_with(&options, acts).works("what nobody forbids");
     for act in ["cat .env", "echo x > .git/hooks/pre-push", "mkdir later", "mv .git .got"] {
         cage.outside(act).works(act);

@@ -14,7 +14,9 @@ fn the_plan_names_the_wall() {
     let out = ran.works("plan").out;
     let all: serde_json::Value = serde_json::from_str(&out).unwrap();
     let text = all.to_string();
-    for said in ["\"process/bubblewrap\"", "/usr/bin/bwrap", "--unshare-user", "mount view by bwrap"] {
+    for said in
+        ["\"process/bubblewrap\"", "/usr/bin/bwrap", "--unshare-user", "mount view by bwrap"]
+    {
         assert!(text.contains(said), "{said}: {text}");
     }
 }

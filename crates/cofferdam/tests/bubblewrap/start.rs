@@ -9,7 +9,8 @@ use crate::support::{Place, finish, is_root};
 #[test]
 fn a_command_ends_as_it_ends() {
     let cage = Cage::new();
-    for (script, status) in [("true", 0), ("exit 7", 7), ("kill -9 $$", 137), ("kill -15 $$", 143)] {
+    for (script, status) in [("true", 0), ("exit 7", 7), ("kill -9 $$", 137), ("kill -15 $$", 143)]
+    {
         assert_eq!(cage.inside(script).status, Some(status), "{script}");
     }
     let ran = finish(cage.command(&[]).arg("no-such-program"));
@@ -51,11 +52,8 @@ fn a_terminal_is_the_sandboxs_own() {
     let run = cage.command(&[]);
     let words: Vec<_> = run.get_args().map(|word| word.to_str().unwrap().to_owned()).collect();
     let script = "tty; test -t 0 && test -t 1 && stty -a | head -1; ls /dev/pts";
-    let line = format!(
-        "{} {} sh -c '{script}'",
-        run.get_program().to_str().unwrap(),
-        words.join(" ")
-    );
+    let line =
+        format!("{} {} sh -c '{script}'", run.get_program().to_str().unwrap(), words.join(" "));
     let ran = finish(cage.0.command("/usr/bin/script").args(["-qec", &line, "/dev/null"]));
     let ran = ran.works("on a terminal");
     assert!(ran.out.contains("/dev/pts/0"), "{ran:?}");
@@ -73,9 +71,8 @@ fn a_closed_network_leads_nowhere() {
     assert_eq!(ran.out.split_whitespace().collect::<Vec<_>>(), ["3", "1"], "lo alone, no route");
     let body = "import socket\ns = socket.create_connection(('192.0.2.1', 80), 2)";
     let python = crate::support::python(body);
-    let ran = finish(
-        cage.command(&["--network", "none"]).args(["/usr/bin/python3", "-c", &python]),
-    );
+    let ran =
+        finish(cage.command(&["--network", "none"]).args(["/usr/bin/python3", "-c", &python]));
     ran.fails(&["ENETUNREACH"], "an address outside");
 }
 
