@@ -262,7 +262,6 @@ pub(crate) fn changed(again: &[(PathBuf, cofferdam_plan::plan::Expect)]) -> Opti
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "panics are how tests fail")]
 mod tests {
     use std::fs;
 

@@ -153,7 +153,7 @@ fn makes_nothing_outside(plan: &Plan, facts: &Facts) {
         if *of_host {
             let covers = binds || ["--ro-bind-data", "--tmpfs"].contains(&name.as_str());
             assert!(covers, "made in a tree of the host: {words:?}");
-            let from = Path::new(&words[words.len() - 2]);
+            let from = Path::new(words.iter().rev().nth(1).unwrap());
             assert!(!binds || from == at, "a mount onto another name: {words:?}");
             let seen = facts.paths.get(&at).is_some_and(Option::is_some);
             let above = facts.paths.iter().any(|(path, seen)| {
@@ -210,7 +210,7 @@ fn no_policy_has_it_make_anything_in_a_tree_of_the_host() {
         let presets = ["java", "claude-code", "node", "codex"];
         let preset = presets.get(random.below(8)).map(|name| format!("preset:{name}"));
         if let Some(preset) = preset {
-            write!(text, "extends = ['{preset}']\n").unwrap();
+            writeln!(text, "extends = ['{preset}']").unwrap();
         }
         let paths: Vec<&str> = rows.iter().map(|(path, ..)| *path).collect();
         let mut some = |most: usize| -> Vec<&str> {
