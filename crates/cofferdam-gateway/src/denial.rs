@@ -250,6 +250,27 @@ impl Denial {
     }
 }
 
+/// What the gateway would say of a connection or a request that the judge denies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// Stable name.
+    pub code: &'static str,
+    /// For a person.
+    pub why: String,
+    /// The smallest change that would let it through; empty where there is none.
+    pub fix: String,
+    /// The status of an HTTP answer.
+    pub status: u16,
+}
+
+/// The words for what the judge said of `host` and `port`, where `protocol` is spoken.
+#[must_use]
+pub fn told(place: (&Host, u16), protocol: Protocol, said: (&Clause, Unwanted)) -> Told {
+    let denial = Denial::unwanted(place, protocol, said);
+    let status = denial.status();
+    Told { code: denial.code, why: denial.why, fix: denial.fix, status }
+}
+
 /// The stable name of a reason, and its words.
 fn words(because: Unwanted, port: u16, protocol: Protocol) -> (&'static str, String) {
     let (code, why) = match because {

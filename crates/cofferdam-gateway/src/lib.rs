@@ -21,7 +21,7 @@ mod content;
 mod control;
 mod credentials;
 mod crowd;
-mod denial;
+pub mod denial;
 mod direct;
 pub mod dns;
 mod doors;

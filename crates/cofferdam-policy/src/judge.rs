@@ -391,6 +391,25 @@ pub fn decide<'a>(rules: &'a Rules, request: Request<'_>) -> Verdict<'a> {
     }
 }
 
+/// The rule by which whoever reads `path` gets a placeholder, where [`decide`] allows the read.
+#[must_use]
+pub fn masked<'a>(rules: &'a Rules, path: &Path) -> Option<&'a Clause> {
+    match names::judge(rules, Ask::Read(path)) {
+        Answer::Mask(clause) => Some(clause),
+        Answer::Allow | Answer::GitConfig(_) | Answer::Deny(..) => None,
+    }
+}
+
+/// Says whether a symbolic link at `path` leads anywhere inside, and which rule says so. Its name is looked
+/// at, and it lies in a tree of the host's; a link in a place of the sandbox's own is not there.
+#[must_use]
+pub fn leads<'a>(rules: &'a Rules, path: &Path) -> Verdict<'a> {
+    if let Answer::Deny(clause, because) = names::judge(rules, Ask::Look(path)) {
+        return Verdict::Deny(clause, because);
+    }
+    decide(rules, Request { act: Act::Read, path })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -52,6 +52,6 @@ pub use line::in_line;
 pub use message::{Message, render};
 pub use model::{Clause, Danger, Grant, Guarded, Isolation, Mode, Origin, Policy, Variable};
 #[cfg(feature = "text")]
-pub use read::keys;
+pub use read::{keys, nearest_of};
 #[cfg(feature = "text")]
 pub use resolve::resolve;

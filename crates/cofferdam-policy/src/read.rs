@@ -457,8 +457,13 @@ pub(crate) fn nearest<'k>(
     name: &str,
     known: impl Iterator<Item = &'k &'static str>,
 ) -> Option<String> {
+    nearest_of(name, known.copied())
+}
+
+/// The word of `known` that is nearest to `name`, if one is near at all.
+pub fn nearest_of<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Option<String> {
     known
-        .map(|key| (strsim::damerau_levenshtein(name, key), *key))
+        .map(|key| (strsim::damerau_levenshtein(name, key), key))
         .filter(|(distance, key)| *distance <= 1 + key.len() / 3)
         .min()
         .map(|(_, key)| key.to_owned())

@@ -15,6 +15,7 @@ mod show;
 mod signals;
 mod vault;
 mod version;
+mod why;
 
 use std::io::{self, IsTerminal as _};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -71,6 +72,7 @@ fn obey(command: Command, engine: Option<Result<Engine, Refused>>) -> ExitCode {
         Command::Credentials(what) => credentials::obey(&what),
         Command::Audit(AuditCommand::Verify { file, json }) => verify(file.as_deref(), json),
         Command::Policy(command) => policy::obey(&command),
+        Command::Why(what) => why::obey(&what),
         Command::Doctor(what) => doctor::doctor(&what),
         Command::Completions { shell } => answered(say::to_stdout(&pages::completions(shell))),
         Command::Man { directory: None } => {

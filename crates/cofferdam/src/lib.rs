@@ -26,6 +26,7 @@ mod prompt;
 mod refused;
 mod shell;
 mod trace;
+pub mod why;
 
 pub use cofferdam_audit as audit;
 pub use cofferdam_plan as plan;

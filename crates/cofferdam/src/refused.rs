@@ -12,6 +12,7 @@ use cofferdam_sandbox::{StartRefusal, TrustError};
 use crate::control::SessionError;
 use crate::homes::HomeError;
 use crate::prompt::PromptError;
+use crate::why::WhyError;
 
 /// The command was not started, and nothing is left of the attempt. Exit status 125.
 #[derive(Debug, thiserror::Error)]
@@ -123,6 +124,9 @@ pub enum Refused {
         /// The policy.
         path: PathBuf,
     },
+    /// A question that has no answer.
+    #[error(transparent)]
+    Why(#[from] WhyError),
     /// The kept home cannot be used.
     #[error(transparent)]
     Home(#[from] HomeError),
@@ -205,6 +209,7 @@ impl Refused {
             Self::OthersPolicy { .. } => "policy-of-another",
             Self::Home(error) => error.code(),
             Self::Session(error) => error.code(),
+            Self::Why(error) => error.code(),
             Self::Vault(error) => error.code(),
             Self::Prompt(error) => error.code(),
             Self::Unanswered(_) => "answer-lost",
@@ -289,6 +294,7 @@ impl Refused {
             }
             Self::Home(error) => error.hint(),
             Self::Session(error) => error.hint(),
+            Self::Why(error) => error.hint(),
             Self::Vault(error) => error.hint(),
             Self::Prompt(error) => error.hint(),
             Self::Unanswered(source) => {

@@ -57,7 +57,22 @@ pub(super) fn rows(policy: &Policy, rules: &Rules, host: &Host) -> Vec<Coverage>
     rows.push(signals(host));
     rows.push(broker::itself());
     rows.extend(broker::looks(rules));
+    rows.push(record());
     rows
+}
+
+/// What is on record of what is refused: whoever refuses it has to know of it.
+fn record() -> Coverage {
+    row(
+        &Clause::built_in("audit"),
+        "what broker and gateway refuse is an event, with its clause",
+        &["a chained record, written before what it tells of"],
+        Extent::Partly {
+            open: "what the kernel refuses by itself leaves no event: mounts, Landlock, namespaces and \
+                   the system-call filter tell nobody"
+                .into(),
+        },
+    )
 }
 
 pub(super) fn row(clause: &Clause, says: &str, mechanisms: &[&str], extent: Extent) -> Coverage {

@@ -147,6 +147,39 @@ impl Because {
         }
     }
 
+    /// Every reason.
+    const ALL: [Self; 8] = [
+        Self::Absent,
+        Self::ReadOnly,
+        Self::Guarded,
+        Self::Hidden,
+        Self::Pinned,
+        Self::NoDelete,
+        Self::Socket,
+        Self::Copied,
+    ];
+
+    /// Stable name for scripts.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Absent => "absent",
+            Self::Hidden => "hidden",
+            Self::ReadOnly => "read-only",
+            Self::Guarded => "protected",
+            Self::Pinned => "pinned",
+            Self::NoDelete => "no-delete",
+            Self::Socket => "socket",
+            Self::Copied => "moved-by-copies",
+        }
+    }
+
+    /// The reason of this stable name.
+    #[must_use]
+    pub fn of_code(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|because| because.code() == code)
+    }
+
     /// Why, for a person.
     #[must_use]
     pub const fn why(self) -> &'static str {

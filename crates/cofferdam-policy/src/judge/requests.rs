@@ -244,6 +244,14 @@ impl<'r> About<'r> {
         Decision::Deny(found.1, found.2)
     }
 
+    /// The first rule by which requests to the host bear `credential`, where no rule denies the port.
+    #[must_use]
+    pub fn bearing(&self, credential: &str) -> Option<&'r Allowed> {
+        let open = |rule: &&Allowed| rule.ports.iter().any(|port| self.denial(*port).is_none());
+        let bears = |rule: &&Allowed| rule.requests.credential.as_deref() == Some(credential);
+        self.allow().filter(bears).find(open)
+    }
+
     /// Credentials that the host may know: those of every rule for it, one name perhaps more than once.
     pub fn bound(&self) -> impl Iterator<Item = &'r str> {
         self.allow().filter_map(|rule| rule.requests.credential.as_deref())

@@ -7,6 +7,7 @@ mod pages;
 mod run;
 mod session;
 mod vault;
+mod why;
 
 use std::path::PathBuf;
 
@@ -60,6 +61,7 @@ const AFTER: &str = "Examples:
   cofferdam run -- make test              work here, see no secrets, reach no network
   cofferdam run --workspace ~/src/app -- claude
   cofferdam plan -- make test             what run would do, and who holds each rule
+  cofferdam why read ~/.ssh/id_ed25519    is it allowed, by which rule, and who holds it?
   cofferdam shell                         look around inside
   cofferdam sessions                      what runs
   cofferdam doctor                        does this machine hold the wall?
@@ -70,7 +72,6 @@ Exit status: the command's own; 125 refused or failed, 126 not executable, 127 n
 128+n ended by signal n.";
 
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "a process reads one, and moves it twice")]
 pub(super) enum Command {
     #[command(flatten)]
     Inside(Inside),
@@ -99,6 +100,10 @@ pub(super) enum Command {
     /// Write, check and look at policies, and apply one to a session that runs
     #[command(subcommand, after_help = super::policy::AFTER)]
     Policy(super::policy::PolicyCommand),
+    /// Say whether an act is allowed, by which rule, and what would change that
+    #[command(after_help = why::AFTER)]
+    #[command(mut_arg("command", |word| word.last(false).value_name("QUESTION").help("What is asked")))]
+    Why(What),
     /// Try each guarantee on this machine, and say what to do where one does not hold
     #[command(after_help = doctor::AFTER)]
     Doctor(Doctor),

@@ -208,6 +208,7 @@ fn named() {
         ("crates/cofferdam/tests/containment/f01_a.rs", "#[test]\n#[cfg(x)]\nfn a() {}\nfn b() {}"),
         ("crates/cofferdam/tests/crash.rs", "#[test]\nfn c() {}\n/// #[test]\nfn d() {}"),
         ("crates/cofferdam-plan/src/seccomp/tests.rs", "#[test]\nfn e() {}"),
+        ("tests/conformance/files.toml", "[[row]]\nid = \"a-row\"\npolicy = \"no-row\"\n"),
     ];
     let with = |document: &str, token: &str| {
         let text = format!("One `word`, two: `{token}` (`Plan::new`).");
@@ -221,6 +222,7 @@ fn named() {
             "cofferdam-plan::seccomp::tests::e",
             "plan::e",
             "plan::Plan",
+            "conformance::a-row",
         ] {
             assert_eq!(with(document, good), Vec::<String>::new());
         }
@@ -233,6 +235,7 @@ fn named() {
             "kernel::a",
             "policy::e",
             "cofferdam-policy::e",
+            "conformance::no-row",
         ] {
             assert_eq!(with(document, bad), [format!("{document}:1: `{bad}` is no test")]);
         }

@@ -31,6 +31,7 @@ pub(crate) const DOCUMENTS: &[&str] = &[
     "SECURITY.md",
     "SPECIFICATION.md",
     "THREATS.md",
+    "docs/conformance.md",
     "docs/credentials.md",
     "docs/names.md",
     "docs/presets.md",
@@ -107,6 +108,42 @@ pub(crate) fn load(root: &Path) -> io::Result<Vec<File>> {
     }
     files.sort_by(|one, other| one.path.cmp(&other.path));
     Ok(files)
+}
+
+/// Test programs of crates/cofferdam, as documents name them.
+pub(crate) const PROGRAMS: &[&str] = &[
+    "agrees",
+    "broken",
+    "broker",
+    "conformance",
+    "containment",
+    "crash",
+    "doctor",
+    "faces",
+    "fuzz",
+    "kernel",
+    "names",
+    "policies",
+    "presets",
+    "records",
+    "sessions",
+    "streams",
+    "terminal",
+    "tidy",
+    "vault",
+    "why",
+    "work",
+];
+/// Crates with tests of their own, as documents name them, `cofferdam-` before or not.
+pub(crate) const CRATES: &[&str] =
+    &["audit", "gateway", "init", "plan", "policy", "sandbox", "sys"];
+
+/// Whether `conformance::id` is a row of the table of conformance.
+pub(crate) fn is_row(files: &[File], token: &str) -> bool {
+    let Some(id) = token.strip_prefix("conformance::") else { return false };
+    let line = format!("id = \"{id}\"");
+    let of = |file: &&File| file.path.starts_with("tests/conformance/");
+    files.iter().filter(of).any(|file| file.text.lines().any(|one| one == line))
 }
 
 /// Whether the manifest of the fuzz targets has a line for this file: Cargo finds none by itself.

@@ -1,0 +1,31 @@
+#!/bin/bash
+# Acceptance of walls, trust and `why`: one line for each line that must hold.
+#
+# usage: tests/acceptance/trust.sh
+#
+# As root everything runs twice: as root, and as an ordinary user made for it and removed afterwards. What
+# cannot run says so by name. Exit status 0 only when every line holds.
+suites="conformance why"
+. "$(dirname "$0")/common.sh"
+
+# conformance_and_why WHO
+conformance_and_why() {
+    who=$1
+    tests "$who" conformance the_table a_wrong_row
+    status=$?
+    grep -E '^(process/|[0-9]+ rows|differs:|no control:)' "$log" | sort -u | sed 's/^/    /'
+    say 1 "$who" $status "the table of conformance under process/native: each act comes out as its row says, and is on record so ($ran tests)"
+    tests "$who" why
+    status=$?
+    grep -E '^[0-9]+ cases' "$log" | sed 's/^/    /'
+    say "4, why" "$who" $status "why equals what happens in a real sandbox; its words, its help, events ($ran tests)"
+}
+
+conformance_and_why "$(id -un)"
+if [ "$(id -u)" = 0 ]; then
+    make_account cofferdam-trust
+    conformance_and_why "$account"
+else
+    echo "not run: the same as another, ordinary user: only root can make one (this was one)"
+fi
+exit $broken
