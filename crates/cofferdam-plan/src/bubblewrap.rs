@@ -412,6 +412,7 @@ impl Build {
         let mut bounds = plan.bounds.clone();
         // Outside, `bwrap` waits for its child.
         bounds.processes = bounds.processes.map(|most| most + 1);
+        bounds.own_processes += 1;
         let (before, options, uid) = (self.before, self.options, self.uid);
         let coverage = coverage(plan, clause, self.terminal, !capabilities.is_empty());
         let outer = Some(Outer { program, uid, before, options, again });

@@ -100,8 +100,10 @@ pub const OWN_PROCESSES: u64 = 2 + BROKER_THREADS as u64;
 pub struct Bounds {
     /// Memory of the control group. Bytes.
     pub memory: Option<u64>,
-    /// Processes of the control group, [`OWN_PROCESSES`] among them.
+    /// Processes of the control group, ours among them.
     pub processes: Option<u64>,
+    /// How many of them are ours: [`OWN_PROCESSES`], and where another program builds the sandbox, that one.
+    pub own_processes: u64,
     /// Processors of the control group. Thousandths.
     pub cpus: Option<u64>,
     /// Size of a file, which init sets: a signal tells that it was met. Bytes.

@@ -254,7 +254,7 @@ wire_struct!(Most { bytes, clause });
 wire_struct!(Canary { name, text, clause });
 wire_enum!(Escapes { 0 => Safe, 1 => Always, 2 => Raw });
 wire_enum!(Redaction { 0 => On, 1 => Off });
-wire_struct!(Bounds { memory, processes, cpus, file_size, wall_time, grace });
+wire_struct!(Bounds { memory, processes, own_processes, cpus, file_size, wall_time, grace });
 wire_struct!(Workload { command, search, environment, masked, directory, streams });
 wire_struct!(Streams { input, output, error });
 wire_enum!(Carrier { 0 => Pipe, 1 => Terminal });

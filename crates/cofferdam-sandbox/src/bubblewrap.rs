@@ -12,6 +12,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags, ResolveFlags, fgetxattr, openat2};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
+use crate::facts;
+
 /// Where it is looked for, and nowhere else: what a project puts on `PATH` is nobody's.
 const PLACES: [&str; 2] = ["usr/bin/bwrap", "usr/local/bin/bwrap"];
 /// What it says of its child and of a failure is a few lines. Bytes.
@@ -44,7 +46,7 @@ impl Found {
 /// may write there, and where it has no privileges of its own.
 #[must_use]
 pub fn find() -> Found {
-    find_below(Path::new("/"), 0)
+    find_below(Path::new("/"), facts::root())
 }
 
 /// The same below `root`, which is trusted itself, of `owner`.
