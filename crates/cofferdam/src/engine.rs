@@ -481,7 +481,7 @@ impl Prepared {
 }
 
 /// Bubblewrap's program, where the policy's jail is that: it is opened once, and `host` says what it is.
-fn outer(policy: &Policy, host: &mut Host) -> Option<OwnedFd> {
+pub(crate) fn outer(policy: &Policy, host: &mut Host) -> Option<OwnedFd> {
     match policy.jail {
         Jail::Bubblewrap => {
             let found = bubblewrap::find();

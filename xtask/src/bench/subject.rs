@@ -6,6 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::view::View;
 use super::walls::{self, Walls};
 
 /// Nobody's on any machine, and no stand-in.
@@ -54,9 +55,11 @@ impl Subject {
         self.by_owner(command, work)
     }
 
-    /// The same view by bwrap alone.
-    pub(super) fn bare_bubblewrap(&self, work: &Path) -> Result<Command, String> {
-        self.by_owner(self.bubblewrap(work, &["true"]), work)
+    /// The same view by bwrap alone: the very options of the plan, but for the lines about init.
+    pub(super) fn bare_bubblewrap(&self, work: &Path, view: &View) -> Result<Command, String> {
+        let mut command = Command::new("/usr/bin/bwrap");
+        command.args(view.lend()?).args(["--", "/usr/bin/true"]).env_clear();
+        self.by_owner(command, work)
     }
 
     fn by_owner(&self, mut command: Command, work: &Path) -> Result<Command, String> {
