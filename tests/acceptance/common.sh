@@ -60,6 +60,7 @@ as() {
             PATH="/home/$who/.rustup/toolchains/t/bin:/usr/local/bin:/usr/bin:/bin" \
             COFFERDAM_PROGRAMS="$stage/bin" COFFERDAM_SEED="${COFFERDAM_SEED:-}" \
             COFFERDAM_BIG="${COFFERDAM_BIG:-}" \
+            ${COFFERDAM_WALL:+COFFERDAM_WALL="$COFFERDAM_WALL"} \
             ${COFFERDAM_TRANSFER_BYTES:+COFFERDAM_TRANSFER_BYTES="$COFFERDAM_TRANSFER_BYTES"} \
             ${COFFERDAM_TOOLS:+COFFERDAM_TOOLS="$COFFERDAM_TOOLS"} "$@")
     fi

@@ -5,7 +5,7 @@
 #
 # As root everything runs twice: as root, and as an ordinary user made for it and removed afterwards. What
 # cannot run says so by name. Exit status 0 only when every line holds.
-suites="conformance why layers containment"
+suites="conformance why bubblewrap layers containment"
 . "$(dirname "$0")/common.sh"
 
 # conformance_and_why WHO
@@ -21,9 +21,27 @@ conformance_and_why() {
     say "4, why" "$who" $status "why equals what happens in a real sandbox; its words, its help, events ($ran tests)"
 }
 
+# bubblewrap_jail WHO
+bubblewrap_jail() {
+    who=$1
+    tests "$who" bubblewrap
+    status=$?
+    say "3, F51, bubblewrap" "$who" $status "the jail of bubblewrap: streams, names, ends, terminal, gateway; its set-up makes nothing through links of a hostile clone ($ran tests)"
+    COFFERDAM_WALL=process/bubblewrap
+    export COFFERDAM_WALL
+    # Root's own workspace is a refusal under bubblewrap.
+    if [ "$who" != root ]; then
+        tests "$who" conformance the_table
+        status=$?
+        say "1, bubblewrap" "$who" $status "the table of conformance under process/bubblewrap ($ran tests)"
+    fi
+    unset COFFERDAM_WALL
+}
+
 person() {
     who=$1
     conformance_and_why "$who"
+    bubblewrap_jail "$who"
     tests "$who" layers clone --test-threads=2
     say "2, P01 P11 P13" "$who" $? "a hostile clone: doctor, plan, run, policy, trust, completions, sessions: nothing of it ran, connected or widened anything; each within its time ($ran tests)"
     tests "$who" layers p03 p01

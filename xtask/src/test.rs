@@ -23,6 +23,7 @@ const NEEDS: &[(&str, &str)] = &[
     ("/usr/bin/rg", "ripgrep"),
     ("/usr/bin/script", "bsdutils"),
     ("/usr/bin/unshare", "util-linux"),
+    ("/usr/bin/bwrap", "bubblewrap"),
     ("/usr/bin/ps", "procps"),
     ("/usr/bin/strace", "strace"),
     ("/usr/bin/vim", "vim"),

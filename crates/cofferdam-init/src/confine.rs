@@ -71,10 +71,16 @@ pub(crate) fn limit(resource: plan::Resource, soft: u64, hard: u64) -> Result<()
 pub(crate) fn drop_capabilities() -> Result<(), Failed> {
     for number in 0..u64::BITS {
         let capability = CapabilitySet::from_bits_retain(1 << number);
-        match rustix::thread::remove_capability_from_bounding_set(capability) {
-            Ok(()) => {}
+        match rustix::thread::capability_is_in_bounding_set(capability) {
+            // Who has none is not let remove one either.
+            Ok(false) => continue,
+            Ok(true) => {}
             // The first number that this kernel does not know.
             Err(rustix::io::Errno::INVAL) => break,
+            Err(error) => return Err(error).doing("look at the bounding set"),
+        }
+        match rustix::thread::remove_capability_from_bounding_set(capability) {
+            Ok(()) => {}
             Err(error) => return Err(error).doing("empty the bounding set"),
         }
     }

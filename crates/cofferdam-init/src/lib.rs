@@ -10,6 +10,7 @@ mod broker;
 mod confine;
 mod control;
 mod network;
+mod outer;
 mod reap;
 mod steps;
 mod terminal;
@@ -88,6 +89,11 @@ fn run(control: &Control, at: &mut u32) -> Result<(), Failed> {
     let given = control.receive_given().doing("receive the plan and the workload's streams")?;
     let plan = read_plan(given.plan)?;
     let mut stage = Stage::new(control);
+    if let Some(outer) = &plan.outer {
+        // No step of `setup`, which is for the init inside.
+        *at = u32::MAX;
+        return outer::become_program(outer, stage, given.pipes, umask);
+    }
     for step in &plan.setup {
         stage.perform(step)?;
         *at += 1;

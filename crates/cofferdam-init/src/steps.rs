@@ -22,7 +22,7 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use crate::confine::{self, Dumpable};
 use crate::control::Control;
 use crate::network;
-use crate::view::{Held, NewRoot};
+use crate::view::{self, Held, NewRoot};
 use crate::watch::Watch;
 use crate::{Doing, Failed};
 
@@ -109,6 +109,17 @@ impl<'a> Stage<'a> {
                 self.root()?.bind(from, at, *expect, *access)
             }
             Step::Pivot => self.root()?.pivot(),
+            Step::ThisRoot => {
+                self.root = Some(NewRoot::of_this()?);
+                Ok(())
+            }
+            Step::Seal => self.root()?.seal(),
+            Step::Here { parts } => self.beside(parts),
+            Step::Found { at, expect, access, guard, name } => {
+                self.guards.push((at.clone(), *guard));
+                self.names.extend(name.then(|| at.clone()));
+                access.map_or(Ok(()), |access| view::found(at, *expect, access))
+            }
             // For one process each, after the fork: see `workload` and `start`.
             Step::WorkloadLandlock { .. }
             | Step::Seccomp { .. }
@@ -159,20 +170,7 @@ impl<'a> Stage<'a> {
                 drop(wait);
                 let pid = u32::try_from(pid).unwrap_or(0);
                 self.control.send(&Report::Forked { pid }).doing("report pid 1")?;
-                for part in aside {
-                    match part {
-                        Aside::Network => {
-                            unshare(Namespaces::NETWORK).doing("enter a network namespace")
-                        }
-                        Aside::Loopback => {
-                            network::loopback().doing("bring the loopback interface up")
-                        }
-                        Aside::EveryAddress { ipv6 } => {
-                            network::every_address(*ipv6).doing("make every address our own")
-                        }
-                        Aside::Sockets { sockets } => network::sockets(self.control, sockets),
-                    }?;
-                }
+                self.beside(aside)?;
                 let namespace = OFlags::RDONLY | OFlags::CLOEXEC;
                 let namespace = openat(&own, "ns/net", namespace, Mode::empty());
                 let namespace = namespace.doing("hold the network namespace")?;
@@ -187,6 +185,21 @@ impl<'a> Stage<'a> {
                 exit_now(0)
             }
         }
+    }
+
+    /// What is made for the network.
+    fn beside(&self, parts: &[Aside]) -> Result<(), Failed> {
+        for part in parts {
+            match part {
+                Aside::Network => unshare(Namespaces::NETWORK).doing("enter a network namespace"),
+                Aside::Loopback => network::loopback().doing("bring the loopback interface up"),
+                Aside::EveryAddress { ipv6 } => {
+                    network::every_address(*ipv6).doing("make every address our own")
+                }
+                Aside::Sockets { sockets } => network::sockets(self.control, sockets),
+            }?;
+        }
+        Ok(())
     }
 
     /// Enters the network namespace that the first process has made; it tells of a failure itself.

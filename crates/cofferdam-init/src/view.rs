@@ -13,8 +13,8 @@ use std::path::{Component, Path};
 use cofferdam_plan::plan::{Access, Content, Expect, Idmap, Opening};
 use cofferdam_sys::mount::{Attributes, Reach, set_attributes, set_idmap};
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat, chmodat, fstat, mkdirat, openat,
-    openat2, symlinkat,
+    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat, StatVfsMountFlags, chmodat, fstat,
+    fstatvfs, mkdirat, openat, openat2, symlinkat,
 };
 use rustix::io::Errno;
 use rustix::mount::{
@@ -123,6 +123,21 @@ impl NewRoot {
         move_mount(&root, "", CWD, "/", flags).doing("put the new root up")?;
         let own = vec![fstat(&root).doing("look at the new root")?.st_dev];
         Ok(Self { root, own })
+    }
+
+    /// The root that this process has, which another program has built.
+    pub(crate) fn of_this() -> Result<Self, Failed> {
+        let doing = "hold the root";
+        let flags = HOLD | OFlags::DIRECTORY;
+        let root = openat(CWD, "/", flags, Mode::empty()).doing(doing)?;
+        let own = vec![fstat(&root).doing(doing)?.st_dev];
+        Ok(Self { root, own })
+    }
+
+    /// Makes the root read-only.
+    pub(crate) fn seal(&self) -> Result<(), Failed> {
+        let doing = "make the root read-only";
+        set_attributes(self.root.as_fd(), Attributes::READ_ONLY, Reach::One).doing(doing)
     }
 
     /// Opens a path inside the new root; symbolic links are never followed.
@@ -317,6 +332,28 @@ impl NewRoot {
         unmount(".", UnmountFlags::DETACH).doing(doing)?;
         rustix::process::chdir("/").doing(doing)
     }
+}
+
+/// Compares what another program has mounted at `at`: the thing itself, and how it is mounted.
+pub(crate) fn found(at: &Path, expect: Option<Expect>, access: Access) -> Result<(), Failed> {
+    let about = |what: &str| format!("{what} {}", at.display());
+    let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    let held = openat2(CWD, at, HOLD, Mode::empty(), resolve).doing(about("find"))?;
+    let seen = fstat(&held).doing(about("look at"))?;
+    if let Some(expect) = expect {
+        compare(&seen, expect)
+            .map_err(|f| Failed { doing: format!("{} {}", f.doing, at.display()), ..f })?;
+    }
+    let flags = fstatvfs(&held).doing(about("look at the mount of"))?.f_flag;
+    let wanted = match access {
+        Access::ReadOnly => StatVfsMountFlags::RDONLY | StatVfsMountFlags::NODEV,
+        Access::ReadWrite => StatVfsMountFlags::NODEV,
+        Access::Device => StatVfsMountFlags::empty(),
+    };
+    if flags.contains(wanted | StatVfsMountFlags::NOSUID) {
+        return Ok(());
+    }
+    Err(Failed { doing: about("hold what is mounted otherwise than was asked for at"), errno: 0 })
 }
 
 fn memory(mode: u32, bytes: &str, files: &str) -> io::Result<OwnedFd> {

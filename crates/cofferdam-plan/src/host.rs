@@ -1,5 +1,7 @@
 //! Host: what the kernel offers, read once by `cofferdam-sandbox` and recorded.
 
+use std::path::PathBuf;
+
 /// The machine, as far as a plan depends on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize))]
@@ -40,6 +42,42 @@ pub struct Host {
     pub ceilings: Ceilings,
     /// The control group that was made for this sandbox.
     pub groups: Option<Groups>,
+    /// Whether init was forbidden the namespaces that it asked for; tried where a setting gives reason to.
+    pub namespaces_denied: bool,
+    /// Bubblewrap's program, where a plan may be for it.
+    pub bubblewrap: Bubblewrap,
+}
+
+/// A program of the host's, opened once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
+pub struct Program {
+    /// Where it was found.
+    pub path: PathBuf,
+    /// Device of the file system.
+    pub dev: u64,
+    /// Inode.
+    pub ino: u64,
+}
+
+/// What was found of bubblewrap's `bwrap`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
+pub enum Bubblewrap {
+    /// Nobody looked: the policy is for another jail.
+    #[default]
+    Unasked,
+    /// It is in none of the places where it is looked for.
+    Missing,
+    /// It is there, and others than root could have put it there, or it has privileges of its own.
+    Untrusted {
+        /// Where.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// It is root's, and nobody else's.
+    Ready(Program),
 }
 
 impl Host {

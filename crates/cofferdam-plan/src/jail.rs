@@ -2,10 +2,10 @@
 
 use cofferdam_policy::model::{Jail, Policy};
 
-use crate::host::Host;
-use crate::native;
+use crate::host::{Bubblewrap, Host};
 use crate::plan::{Argument, Plan, Streams};
 use crate::refusal::Refusal;
+use crate::{bubblewrap, native};
 
 /// What shall run: the part of a plan that no policy says.
 #[derive(Clone, Debug, Default)]
@@ -30,8 +30,14 @@ impl From<Vec<Argument>> for Task {
 pub fn compile(policy: &Policy, host: &Host, task: impl Into<Task>) -> Result<Plan, Refusal> {
     let task = task.into();
     match policy.jail {
+        // Init itself was forbidden them, and what the distribution lets have them is there. Without
+        // namespaces no jail is chosen by itself: it holds less.
+        Jail::Auto if host.namespaces_denied && matches!(host.bubblewrap, Bubblewrap::Ready(_)) => {
+            bubblewrap::compile(policy, host, task)
+        }
         Jail::Auto | Jail::Native => native::compile(policy, host, task),
-        Jail::Bubblewrap | Jail::Landlock | Jail::Seatbelt => Err(Refusal::JailNotHere {
+        Jail::Bubblewrap => bubblewrap::compile(policy, host, task),
+        Jail::Landlock | Jail::Seatbelt => Err(Refusal::JailNotHere {
             jail: policy.jail.as_str(),
             clause: policy.jail_clause.clone(),
         }),

@@ -7,6 +7,7 @@
 //! and `cofferdam-init` obeys it step by step (module [`wire`] is the form in which it gets it).
 
 mod candidates;
+mod bubblewrap;
 mod content;
 pub mod coverage;
 pub mod egress;
@@ -15,6 +16,7 @@ mod jail;
 pub mod message;
 pub mod mounts;
 mod native;
+mod outer;
 pub mod plan;
 pub mod refusal;
 #[cfg(feature = "json")]

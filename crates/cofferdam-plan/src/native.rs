@@ -79,6 +79,7 @@ pub(crate) fn compile(policy: &Policy, host: &Host, task: Task) -> Result<Plan, 
     Ok(Plan {
         build: BUILD.into(),
         wall: "process/native".into(),
+        outer: None,
         setup,
         workload: Workload {
             command,

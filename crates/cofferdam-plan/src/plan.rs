@@ -11,6 +11,7 @@ pub use crate::content::{Content, Trusted};
 use crate::coverage::Coverage;
 use crate::egress::{Egress, Socket};
 use crate::message::StandIn;
+pub use crate::outer::{INIT, Outer, Word};
 
 /// What `cofferdam-init` obeys and the person reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub struct Plan {
     pub build: String,
     /// The wall: `process/native`.
     pub wall: String,
+    /// Who makes the namespaces and the view where init does not, before `setup` begins inside them.
+    pub outer: Option<Outer>,
     /// What init does, in this order; the first failure stops.
     pub setup: Vec<Step>,
     /// What runs when `setup` is done. "Exec comes last and once" is the shape of the type.
@@ -45,8 +48,9 @@ impl Plan {
         let known = |name: &str| stand_ins.iter().find_map(|one| part(&one.name, &one.value, name));
         let filled = |text: &str| Placed::filled(text, |name| known(name).map(str::as_bytes));
         let mut whole = self.clone();
-        for step in &mut whole.setup {
-            let Step::File { content, .. } = step else { continue };
+        let outer = whole.outer.iter_mut().flat_map(|outer| &mut outer.options).flatten();
+        let outer = outer.filter_map(Word::content_mut);
+        for content in whole.setup.iter_mut().filter_map(Step::content_mut).chain(outer) {
             match content {
                 Content::Later(what) => *content = Content::Bytes(made(*what)),
                 Content::Holds(text) => *content = Content::Bytes(filled(text)),
@@ -77,7 +81,9 @@ impl Plan {
         let later = |step: &Step| {
             matches!(step, Step::File { content: Content::Later(_) | Content::Holds(_), .. })
         };
+        let outer = self.outer.iter().flat_map(|outer| &outer.options).flatten();
         self.setup.iter().any(later)
+            || outer.into_iter().any(Word::waits)
             || self.workload.environment.iter().any(|variable| variable.shown == Shown::StandIn)
     }
 }
@@ -94,8 +100,10 @@ pub const OWN_PROCESSES: u64 = 2 + BROKER_THREADS as u64;
 pub struct Bounds {
     /// Memory of the control group. Bytes.
     pub memory: Option<u64>,
-    /// Processes of the control group, [`OWN_PROCESSES`] among them.
+    /// Processes of the control group, ours among them.
     pub processes: Option<u64>,
+    /// How many of them are ours: [`OWN_PROCESSES`], and where another program builds the sandbox, that one.
+    pub own_processes: u64,
     /// Processors of the control group. Thousandths.
     pub cpus: Option<u64>,
     /// Size of a file, which init sets: a signal tells that it was met. Bytes.
@@ -431,6 +439,28 @@ pub enum Step {
     },
     /// Make the new root read-only and leave the old one for good (`pivot_root(2)`).
     Pivot,
+    /// What another program has mounted: compare it, and watch it from here on.
+    Found {
+        /// Where.
+        at: PathBuf,
+        /// What must be found there; nothing to compare for what is made in memory.
+        expect: Option<Expect>,
+        /// How it must be mounted; `None` where it lies beneath another mount, and is only watched.
+        access: Option<Access>,
+        /// What follows when it falls.
+        guard: Guard,
+        /// Whether it holds a name of a tree, and is not a tree.
+        name: bool,
+    },
+    /// What [`Step::Fork`] has done beside, done here: the namespaces are there already.
+    Here {
+        /// In this order.
+        parts: Vec<Aside>,
+    },
+    /// Take the root that is there for the one that is built in.
+    ThisRoot,
+    /// Make it read-only.
+    Seal,
     /// No core dumps, not even to a program of the host's (hard limit of one byte, `core(5)`).
     NoCoreDumps,
     /// Limit what each process may use (`setrlimit(2)`), init among them.
@@ -482,6 +512,13 @@ pub enum Step {
         #[cfg_attr(feature = "json", serde(serialize_with = "instructions"))]
         program: Vec<u8>,
     },
+}
+
+impl Step {
+    /// What is made later, where this is.
+    fn content_mut(&mut self) -> Option<&mut Content> {
+        if let Self::File { content, .. } = self { Some(content) } else { None }
+    }
 }
 
 /// Programs are shown by their length: the table they are made from is in the documentation.

@@ -1,5 +1,7 @@
 //! Why no plan can be made for this machine.
 
+use std::path::PathBuf;
+
 use cofferdam_policy::model::Clause;
 
 /// One situation that a person can meet, before anything was started.
@@ -16,6 +18,28 @@ pub enum Refusal {
         jail: &'static str,
         /// Where it was asked for.
         clause: Clause,
+    },
+    /// Bubblewrap is not installed.
+    BubblewrapMissing {
+        /// Where it was asked for.
+        clause: Clause,
+    },
+    /// Others than root could have put it there, or it has privileges of its own.
+    BubblewrapUntrusted {
+        /// Where it was found.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Root's own workspace needs idmapped mounts, which `bwrap` has not.
+    BubblewrapStandIn {
+        /// The workspace.
+        workspace: PathBuf,
+    },
+    /// What the policy asks for would have `bwrap` do what it is not trusted with.
+    BubblewrapCannot {
+        /// What.
+        what: String,
     },
     /// Landlock is missing or switched off.
     LandlockMissing,
@@ -88,6 +112,10 @@ impl Refusal {
         match self {
             Self::WrongMachine { .. } => "wrong-machine",
             Self::JailNotHere { .. } => "jail-not-here",
+            Self::BubblewrapMissing { .. } => "bubblewrap-missing",
+            Self::BubblewrapUntrusted { .. } => "bubblewrap-untrusted",
+            Self::BubblewrapStandIn { .. } => "bubblewrap-stand-in",
+            Self::BubblewrapCannot { .. } => "bubblewrap-cannot",
             Self::LandlockMissing => "landlock-missing",
             Self::Nested { .. } => "nested",
             Self::BrokerUnknown => "broker-unknown",
@@ -110,6 +138,23 @@ impl Refusal {
             Self::WrongMachine { .. } => "this release runs on Linux, x86_64".into(),
             Self::JailNotHere { .. } => {
                 "write jail = \"native\", or leave it out; seatbelt is for macOS".into()
+            }
+            Self::BubblewrapMissing { .. } => {
+                "install it as root: apt-get install bubblewrap (Debian, Ubuntu), dnf install \
+                 bubblewrap (Fedora), pacman -S bubblewrap (Arch), zypper install bubblewrap (SUSE)"
+                    .into()
+            }
+            Self::BubblewrapUntrusted { path, .. } => format!(
+                "install the distribution's bubblewrap anew: {} and the directories above it must be \
+                 root's alone, without set-user-ID bit or file capabilities",
+                path.display()
+            ),
+            Self::BubblewrapStandIn { workspace } => format!(
+                "run it as the user who works there, give {} to one (chown), or take jail = \"native\"",
+                workspace.display()
+            ),
+            Self::BubblewrapCannot { .. } => {
+                "take jail = \"native\", or leave that grant or file out".into()
             }
             Self::LandlockMissing => {
                 "add `landlock` to the kernel's `lsm=` list and reboot; Linux 5.13 is the first \
@@ -171,6 +216,21 @@ impl std::fmt::Display for Refusal {
             Self::JailNotHere { jail, clause } => {
                 write!(out, "no jail `{jail}` can be built on this machine: {clause}")
             }
+            Self::BubblewrapMissing { clause } => {
+                write!(
+                    out,
+                    "bubblewrap is not installed, no bwrap in /usr/bin or /usr/local/bin: {clause}"
+                )
+            }
+            Self::BubblewrapUntrusted { path, why } => {
+                write!(out, "bubblewrap at {} is not to be trusted: {why}", path.display())
+            }
+            Self::BubblewrapStandIn { workspace } => write!(
+                out,
+                "{} is root's, and bubblewrap cannot show it to an unprivileged user",
+                workspace.display()
+            ),
+            Self::BubblewrapCannot { what } => write!(out, "bubblewrap is not trusted to {what}"),
             Self::LandlockMissing => out.write_str("the kernel has no Landlock, the second wall"),
             Self::Nested { mark } => {
                 write!(out, "cofferdam runs inside cofferdam already: {mark} is there")

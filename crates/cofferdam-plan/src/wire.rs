@@ -12,10 +12,11 @@ use cofferdam_policy::output::Canary;
 
 use crate::content::Content;
 use crate::coverage::{Coverage, Extent};
+use crate::host::Program;
 use crate::message::{Order, Report};
 use crate::plan::{
-    Access, Argument, Aside, Bounds, Carrier, Escapes, Expect, Guard, Idmap, Most, Opening, Output,
-    Plan, Redaction, Resource, Spaces, Step, Streams, Workload,
+    Access, Argument, Aside, Bounds, Carrier, Escapes, Expect, Guard, Idmap, Most, Opening, Outer,
+    Output, Plan, Redaction, Resource, Spaces, Step, Streams, Word, Workload,
 };
 
 /// The bytes are not what this build writes.
@@ -244,13 +245,16 @@ mod egress;
 mod message;
 mod names;
 
-wire_struct!(Plan { build, wall, setup, workload, coverage, rules, bounds, egress, output });
+wire_struct!(Plan { build, wall, outer, setup, workload, coverage, rules, bounds, egress, output });
+wire_struct!(Outer { program, uid, before, options, again });
+wire_enum!(Word { 0 => Text(text), 1 => Content(content), 2 => Init, 3 => Said });
+wire_struct!(Program { path, dev, ino });
 wire_struct!(Output { escapes, escapes_clause, redaction, redaction_clause, most });
 wire_struct!(Most { bytes, clause });
 wire_struct!(Canary { name, text, clause });
 wire_enum!(Escapes { 0 => Safe, 1 => Always, 2 => Raw });
 wire_enum!(Redaction { 0 => On, 1 => Off });
-wire_struct!(Bounds { memory, processes, cpus, file_size, wall_time, grace });
+wire_struct!(Bounds { memory, processes, own_processes, cpus, file_size, wall_time, grace });
 wire_struct!(Workload { command, search, environment, masked, directory, streams });
 wire_struct!(Streams { input, output, error });
 wire_enum!(Carrier { 0 => Pipe, 1 => Terminal });
@@ -331,6 +335,10 @@ wire_enum!(Step {
     27 => KilledFirst { score },
     28 => Broker { program, threads },
     29 => Listen { path },
+    40 => Found { at, expect, access, guard, name },
+    41 => Here { parts },
+    42 => ThisRoot,
+    43 => Seal,
 });
 wire_enum!(Report {
     0 => Ready { build, watched },

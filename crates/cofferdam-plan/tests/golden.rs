@@ -27,6 +27,8 @@ use cofferdam_plan::plan::{Argument, Aside, Content, Trusted};
 use cofferdam_plan::{Extent, Host, Plan, Step, compile, wire};
 use cofferdam_policy::{Act, Document, Request, Source, Verdict, decide, resolve};
 
+#[path = "golden/bubblewrap.rs"]
+mod bubblewrap;
 #[path = "golden/network.rs"]
 mod network;
 
@@ -57,6 +59,8 @@ fn host() -> Host {
             signals: Ceiling { soft: 63_000, hard: 63_000 },
         },
         groups: None,
+        namespaces_denied: false,
+        bubblewrap: cofferdam_plan::host::Bubblewrap::Unasked,
     }
 }
 
@@ -203,6 +207,9 @@ fn written(plan: &Plan) -> String {
     for variable in &plan.workload.environment {
         writeln!(out, "environment {variable:?}   {}", variable.clause).unwrap();
     }
+    if let Some(outer) = &plan.outer {
+        bubblewrap::write(&mut out, outer);
+    }
     for step in &plan.setup {
         let text = match filter(step) {
             Some((whose, program)) => {
@@ -264,8 +271,9 @@ fn written(plan: &Plan) -> String {
 #[track_caller]
 fn check(name: &str, plan: &Plan) {
     let got = written(plan);
+    let jail = if plan.outer.is_some() { "bubblewrap" } else { "native" };
     let path =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/native/{name}.plan"));
+        Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{jail}/{name}.plan"));
     if std::env::var_os("UPDATE_GOLDEN").is_some_and(|value| value == "1") {
         std::fs::write(&path, &got).unwrap();
     }

@@ -503,6 +503,16 @@ pub(crate) fn stand_in() -> Option<u32> {
     [STAND_IN_ID, STAND_IN_ID_SMALL].into_iter().find(|id| maps.holds(*id))
 }
 
+/// Whose files root's are: root's, or, where this user namespace does not know root, those of whom the kernel
+/// shows for everybody it does not know (`user_namespaces(7)`), none of whom is this process.
+pub(crate) fn root() -> u32 {
+    if IdMap::read().holds(0) {
+        return 0;
+    }
+    let shown = fs::read_to_string("/proc/sys/kernel/overflowuid").ok();
+    shown.and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+}
+
 /// Which users this user namespace has (`user_namespaces(7)`).
 struct IdMap(String);
 

@@ -159,7 +159,7 @@ impl Gateway {
     /// Gives it its half of the plan, and whom hosts are believed by.
     pub(crate) fn give(&self, egress: &Egress, ids: Ids, handed: Handed<'_>) -> io::Result<()> {
         let plan = sealed(&wire::encode(egress))?;
-        let Handed { trust, lent } = handed;
+        let Handed { trust, lent, outer: _ } = handed;
         let believed = trust.map(|trust| sealed(&wire::encode(trust.believed()))).transpose()?;
         let lent = lent.map(|lent| sealed(&wire::encode(lent))).transpose()?;
         let user = match ids {

@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 use cofferdam_plan::facts::Ids;
 use cofferdam_plan::host::Groups;
 use cofferdam_plan::message::{Lent, Order, Report, SOCKETS_MAX, StandIn, ToGateway};
-use cofferdam_plan::plan::{Bounds, Carrier, Output, Streams};
+use cofferdam_plan::plan::{Bounds, Carrier, Output, Spaces, Step, Streams};
 use cofferdam_plan::{BUILD, Host, Plan, wire};
 use cofferdam_sys::process::{SignalSet, set_blocked, unblock};
 use rustix::fs::{
@@ -25,6 +25,7 @@ use rustix::net::{
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
+use crate::bubblewrap::{self, Said};
 use crate::cgroup::{self, Group};
 use crate::gateway::Gateway;
 use crate::monitor::Running;
@@ -92,6 +93,8 @@ pub struct Handed<'a> {
     pub trust: Option<&'a Trust>,
     /// What the gateway finds secrets with, where the plan has credentials.
     pub lent: Option<&'a Lent>,
+    /// The program that builds the sandbox, where the plan has an outer part.
+    pub outer: Option<BorrowedFd<'a>>,
 }
 
 /// Init, started and without a plan: it waits for one, and ends by itself when this is dropped.
@@ -179,6 +182,7 @@ impl Waiting {
             shows: Output::built_in(),
             group,
             gateway: None,
+            said: None,
         };
         Ok(Self { running, entering })
     }
@@ -190,6 +194,25 @@ impl Waiting {
             group.add_cpus(Path::new("/"));
         }
         Some(group.groups())
+    }
+
+    /// Whether init may enter the namespaces that `plan` begins with: it does so, and ends.
+    #[must_use]
+    pub fn may_enter(mut self, plan: &Plan, ids: Ids) -> bool {
+        let entering = |step: &&Step| {
+            matches!(step, Step::Become { .. } | Step::MapIds { .. } | Step::MakePrivate)
+                || matches!(step, Step::Unshare { spaces: Spaces::Inside })
+        };
+        let setup = plan.setup.iter().filter(entering).cloned().collect();
+        let mut trial = Plan { setup, outer: None, ..plan.clone() };
+        trial.workload.streams = Streams::default();
+        trial.workload.directory = "/".into();
+        let asked = || -> io::Result<Option<Report>> {
+            let pipes = Pipes::new(trial.workload.streams, ids)?;
+            self.running.send_plan(&trial, &pipes.theirs().collect::<Vec<_>>())?;
+            self.running.receive()
+        };
+        matches!({ asked }(), Ok(Some(Report::Ready { .. })))
     }
 
     /// Hands `plan` over, with the workload's streams, and its half of it to the gateway, if it has one.
@@ -235,15 +258,10 @@ impl Waiting {
         let is_whole = !plan.egress.as_ref().is_some_and(|egress| egress.rules.inspects())
             || (authority.is_some() && handed.trust.is_some());
         let whole = (plan.waits() && is_whole).then(|| plan.completed(file, &stand_ins));
-        let bytes = wire::encode(whole.as_ref().unwrap_or(plan));
-        let memory = sealed(&bytes).map_err(system("hand the plan over"))?;
         let pipes = Pipes::new(plan.workload.streams, ids).map_err(system("make pipes"))?;
-        let fds: Vec<_> = [memory.as_fd()].into_iter().chain(pipes.theirs()).collect();
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
-        let mut ancillary = SendAncillaryBuffer::new(&mut space);
-        ancillary.push(SendAncillaryMessage::ScmRights(&fds));
-        sendmsg(&running.control, &[IoSlice::new(&[0])], &mut ancillary, SendFlags::NOSIGNAL)
-            .map_err(|e| system("hand the plan over")(e.into()))?;
+        running
+            .hand_over(whole.as_ref().unwrap_or(plan), &pipes, handed.outer)
+            .map_err(system("hand the plan over"))?;
         running.input = pipes.input.map(|pair| pair.ours);
         running.output = pipes.output.map(|pair| pair.ours);
         running.error = pipes.error.map(|pair| pair.ours);
@@ -269,12 +287,19 @@ impl Preparing {
         let built = self.running.built();
         match built.map_err(StartRefusal::system("hear from cofferdam-init"))? {
             Some(Report::Ready { build, .. }) if build == BUILD => {
+                let again = plan.outer.as_ref().map_or(&[][..], |outer| &outer.again);
+                if let Some(path) = bubblewrap::changed(again) {
+                    return Err(StartRefusal::changed(path));
+                }
                 self.running.gateway.as_mut().map_or(Ok(()), Gateway::ready)
             }
             Some(Report::Failed { step, doing, errno }) => {
                 Err(StartRefusal::Step { step, doing, errno, said: None }.explained(plan, host))
             }
-            _ => Err(StartRefusal::InitDied { doing: "building the sandbox" }),
+            _ => match self.running.said.take().and_then(Said::failure) {
+                Some(said) => Err(StartRefusal::outer(&said, host)),
+                None => Err(StartRefusal::InitDied { doing: "building the sandbox" }),
+            },
         }
     }
 
@@ -318,6 +343,36 @@ impl Preparing {
 }
 
 impl Running {
+    /// Sends the plan with the workload's ends of `pipes`. Where it has an outer part, that goes first,
+    /// with the program and a pipe for what it says; the rest waits in the socket for init inside.
+    fn hand_over(
+        &mut self,
+        plan: &Plan,
+        pipes: &Pipes,
+        program: Option<BorrowedFd<'_>>,
+    ) -> io::Result<()> {
+        let mut inner = plan.clone();
+        if let Some(outer) = inner.outer.take() {
+            let program = program.ok_or(io::ErrorKind::NotFound)?;
+            let (ours, theirs) = pipe_with(PipeFlags::CLOEXEC)?;
+            let outer = Plan { outer: Some(outer), setup: Vec::new(), ..inner.clone() };
+            self.send_plan(&outer, &[program, theirs.as_fd()])?;
+            self.said = Some(Said::new(ours));
+        }
+        let pipes: Vec<_> = pipes.theirs().collect();
+        self.send_plan(&inner, &pipes)
+    }
+
+    fn send_plan(&self, plan: &Plan, along: &[BorrowedFd<'_>]) -> io::Result<()> {
+        let memory = sealed(&wire::encode(plan))?;
+        let fds: Vec<_> = [memory.as_fd()].into_iter().chain(along.iter().copied()).collect();
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
+        let mut ancillary = SendAncillaryBuffer::new(&mut space);
+        ancillary.push(SendAncillaryMessage::ScmRights(&fds));
+        sendmsg(&self.control, &[IoSlice::new(&[0])], &mut ancillary, SendFlags::NOSIGNAL)?;
+        Ok(())
+    }
+
     /// The certificate of the session's own authority, where the plan looks into TLS.
     fn authority(&mut self, plan: &Plan) -> Result<Option<Vec<u8>>, StartRefusal> {
         let inspects = plan.egress.as_ref().is_some_and(|egress| egress.rules.inspects());
@@ -346,6 +401,9 @@ impl Running {
     /// Hears that pid 1 exists, that it is ready, and that the first process has done its part
     /// too; or what failed.
     fn built(&mut self) -> io::Result<Option<Report>> {
+        if let (Some(said), Some(first)) = (&mut self.said, &self.first) {
+            self.pid1 = said.child(first.id())?;
+        }
         let report = loop {
             match self.receive()? {
                 Some(Report::Forked { pid }) => {
@@ -359,6 +417,10 @@ impl Running {
             }
         };
         let Some(Report::Ready { .. }) = report else { return Ok(report) };
+        if self.said.is_some() {
+            // What the first process has become waits for pid 1.
+            return Ok(report);
+        }
         match self.first.take().map(|mut first| first.wait()).transpose()? {
             Some(status) if status.success() => Ok(report),
             // It has said why before it ended, unless somebody killed it.

@@ -5,6 +5,7 @@
 #![cfg(target_os = "linux")]
 
 mod answers;
+pub mod bubblewrap;
 mod carry;
 pub mod cgroup;
 mod controls;

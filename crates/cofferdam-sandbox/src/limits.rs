@@ -6,7 +6,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use cofferdam_plan::limits::Name;
-use cofferdam_plan::plan::{Bounds, OWN_PROCESSES};
+use cofferdam_plan::plan::Bounds;
 use cofferdam_sys::timer::Timer;
 
 use crate::cgroup::Used;
@@ -147,7 +147,7 @@ pub(crate) fn judged(outcome: Outcome, bounds: &Bounds, clock: &Clock, used: &Us
         let what = format!("new processes or threads were refused, {}", times(used.refused));
         hit(
             Name::Processes,
-            bounds.processes.map(|count| count.saturating_sub(OWN_PROCESSES)),
+            bounds.processes.map(|count| count.saturating_sub(bounds.own_processes)),
             what,
         );
     }
@@ -174,7 +174,8 @@ mod tests {
 
     const BOUNDS: Bounds = Bounds {
         memory: Some(1 << 30),
-        processes: Some(64 + OWN_PROCESSES),
+        processes: Some(64 + 6),
+        own_processes: 6,
         cpus: None,
         file_size: Some(1 << 20),
         wall_time: Some(60),

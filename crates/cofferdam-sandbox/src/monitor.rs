@@ -13,6 +13,7 @@ use rustix::process::{
     Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, pidfd_send_signal, waitid,
 };
 
+use crate::bubblewrap::Said;
 use crate::carry::{Carry, Ready};
 use crate::cgroup::Group;
 use crate::controls::{Rules, Stream};
@@ -44,7 +45,8 @@ const AGAIN_AFTER: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub struct Running {
     pub(crate) control: OwnedFd,
-    /// Init's first process, which ends once pid 1 exists and its own part is done.
+    /// Init's first process, which ends once pid 1 exists and its own part is done; with an outer part,
+    /// what it has become, which ends with pid 1.
     pub(crate) first: Option<Child>,
     pub(crate) pid1: Option<OwnedFd>,
     pub(crate) input: Option<OwnedFd>,
@@ -60,6 +62,8 @@ pub struct Running {
     pub(crate) group: Option<Group>,
     /// Ended when the workload is, after its last words.
     pub(crate) gateway: Option<Gateway>,
+    /// What the program of an outer part says, where the plan has one.
+    pub(crate) said: Option<Said>,
 }
 
 impl Running {
@@ -135,6 +139,7 @@ impl Running {
             }
         }
         self.reap();
+        self.reap_first();
         if let Some(gateway) = self.gateway.take() {
             gateway.finish(witness);
         }
@@ -299,9 +304,25 @@ impl Running {
     }
 }
 
+impl Running {
+    /// Ends and reaps what waits outside for a pid 1 that is gone.
+    fn reap_first(&mut self) {
+        if let Some(mut first) = self.first.take() {
+            drop(first.kill());
+            drop(first.wait());
+        }
+    }
+}
+
 /// A sandbox that nobody waits for any more is ended and reaped.
 impl Drop for Running {
     fn drop(&mut self) {
+        if self.said.is_some() && self.pid1.is_some() {
+            drop(self.kill());
+            self.reap();
+            self.reap_first();
+            return;
+        }
         // A start that was given up: the end of the socket ends init's processes by themselves.
         if let Some(mut first) = self.first.take() {
             rustix::net::shutdown(&self.control, rustix::net::Shutdown::Write).unwrap_or(());

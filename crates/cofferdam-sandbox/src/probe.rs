@@ -49,6 +49,8 @@ pub fn host() -> Host {
         ceilings: ceilings(),
         // Found out by making one, once it is known what it is for.
         groups: None,
+        namespaces_denied: false,
+        bubblewrap: cofferdam_plan::host::Bubblewrap::Unasked,
     }
 }
 

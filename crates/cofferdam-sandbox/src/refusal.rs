@@ -1,7 +1,7 @@
 //! Why a sandbox was not started, from what init said and what the Host explains.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use cofferdam_plan::message::Lacking;
 use cofferdam_plan::plan::Step;
@@ -140,6 +140,23 @@ impl StartRefusal {
         }
     }
 
+    /// Something is not any more what it was when the plan was made.
+    pub(crate) fn changed(path: &Path) -> Self {
+        let doing = format!("find what was there when the plan was made: {}", path.display());
+        let said = Cause {
+            code: "changed-meanwhile",
+            message: format!("{} changed meanwhile", path.display()),
+            hint: CHANGED.into(),
+        };
+        Self::Step { step: u32::MAX, doing, errno: 0, said: Some(said) }
+    }
+
+    /// The program that builds the sandbox gave up, and said why.
+    pub(crate) fn outer(words: &str, host: &Host) -> Self {
+        let said = outer(words, host);
+        Self::Step { step: u32::MAX, doing: words.into(), errno: 0, said: Some(said) }
+    }
+
     /// The same refusal with the cause that `host` and the failed step explain.
     #[must_use]
     pub fn explained(self, plan: &Plan, host: &Host) -> Self {
@@ -153,8 +170,46 @@ impl StartRefusal {
     }
 }
 
+const CHANGED: &str = "run it again; if it repeats, something replaces that path on purpose";
+
+/// What bubblewrap's own words mean.
+fn outer(words: &str, host: &Host) -> Cause {
+    let has = |some: &[&str]| some.iter().any(|some| words.contains(some));
+    if has(&["Unknown option", "requires an argument"]) {
+        return Cause {
+            code: "bubblewrap-too-old",
+            message: format!("this bubblewrap does not know what is asked of it: {words}"),
+            hint: "install bubblewrap 0.8 or newer, or take jail = \"native\"".into(),
+        };
+    }
+    if has(&["namespace", "uid map"]) {
+        let forbidden = forbidden(host);
+        let hint = match forbidden.code {
+            "userns-apparmor" => {
+                "load the distribution's profile for bwrap (Ubuntu: apt-get install apparmor-profiles, \
+                 then ln -s /usr/share/apparmor/extra-profiles/bwrap-userns-restrict \
+                 /etc/apparmor.d/ and apparmor_parser -r it)"
+                    .into()
+            }
+            _ => forbidden.hint,
+        };
+        let message = format!("bubblewrap may not make its namespaces: {words}");
+        return Cause { code: "bubblewrap-forbidden", message, hint };
+    }
+    Cause {
+        code: "bubblewrap-failed",
+        message: format!("bubblewrap cannot build the sandbox: {words}"),
+        hint: "run it again; if it repeats, let the workload's user reach what it names, or take \
+               jail = \"native\""
+            .into(),
+    }
+}
+
 /// The user that the plan maps.
 fn workload_user(plan: &Plan) -> u32 {
+    if let Some(outer) = &plan.outer {
+        return outer.uid;
+    }
     let mapped = plan
         .setup
         .iter()
@@ -172,10 +227,21 @@ fn cause(plan: &Plan, host: &Host, failed: &Step, (doing, errno): (&str, i32)) -
         } else {
             String::new()
         };
+        return Some(cause("changed-meanwhile", format!("cannot {doing}{why}"), CHANGED));
+    }
+    let capable = matches!(
+        failed,
+        Step::MakePrivate
+            | Step::Seal
+            | Step::Devpts { .. }
+            | Step::Here { .. }
+            | Step::DropCapabilities
+    );
+    if plan.outer.is_some() && capable && matches!(errno, EPERM | EACCES) {
         return Some(cause(
-            "changed-meanwhile",
-            format!("cannot {doing}{why}"),
-            "run it again; if it repeats, something replaces that path on purpose",
+            "bubblewrap-powerless",
+            format!("what bubblewrap starts is given no capabilities here: cannot {doing}"),
+            "take jail = \"native\"; or do without a terminal (pipes) and with a closed network",
         ));
     }
     let entering = matches!(
@@ -316,6 +382,8 @@ mod tests {
             killed_first: 0,
             ceilings: crate::probe::ceilings(),
             groups: None,
+            namespaces_denied: false,
+            bubblewrap: cofferdam_plan::host::Bubblewrap::Unasked,
         }
     }
 

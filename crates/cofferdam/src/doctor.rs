@@ -7,6 +7,7 @@
 
 mod apparmor;
 mod broker;
+mod bubblewrap;
 mod gateway;
 mod inside;
 mod judge;
@@ -46,6 +47,7 @@ pub(crate) enum Guarantee {
     Broker,
     NoNewPrivileges,
     PrivateTerminals,
+    Bubblewrap,
     CoreDumps,
     Limits,
     Tracing,
@@ -53,7 +55,7 @@ pub(crate) enum Guarantee {
 
 impl Guarantee {
     /// All of them.
-    pub(crate) const ALL: [Self; 22] = [
+    pub(crate) const ALL: [Self; 23] = [
         Self::Outermost,
         Self::Wall,
         Self::Programs,
@@ -73,6 +75,7 @@ impl Guarantee {
         Self::Broker,
         Self::NoNewPrivileges,
         Self::PrivateTerminals,
+        Self::Bubblewrap,
         Self::CoreDumps,
         Self::Limits,
         Self::Tracing,
@@ -100,6 +103,7 @@ impl Guarantee {
             Self::Broker => "broker",
             Self::NoNewPrivileges => "no-new-privileges",
             Self::PrivateTerminals => "private-terminals",
+            Self::Bubblewrap => "bubblewrap",
             Self::CoreDumps => "core-dumps",
             Self::Limits => "limits",
             Self::Tracing => "tracing",

@@ -9,6 +9,7 @@ mod turned;
 mod watched;
 mod written;
 
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,12 +23,13 @@ use cofferdam_plan::plan::Argument;
 use cofferdam_plan::{Host, Plan, Task, compile};
 use cofferdam_policy::credentials::{Credential, Placed, Source, part};
 use cofferdam_policy::facts::Facts;
-use cofferdam_policy::model::Policy;
+use cofferdam_policy::model::{Jail, Policy};
 use cofferdam_policy::{Document, document, resolve};
+use cofferdam_sandbox::bubblewrap::Found;
 use cofferdam_sandbox::facts::Own;
 use cofferdam_sandbox::{
     Caller, Gateway, Group, Handed, Outcome, Preparing, Programs, Sink, StartRefusal, Trust,
-    Waiting, probe,
+    Waiting, bubblewrap, probe,
 };
 
 use crate::ahead::Ahead;
@@ -70,6 +72,8 @@ pub struct Prepared {
     lent: Option<Lent>,
     /// The kept home, which nobody may remove while this is here.
     kept: Option<Kept>,
+    /// The program that builds the sandbox, where init does not.
+    outer: Option<OwnedFd>,
 }
 
 /// Why a policy is resolved.
@@ -229,7 +233,8 @@ impl Engine {
             }
         };
         let (plan, ids) = (&prepared.plan, prepared.policy.person.ids);
-        let handed = Handed { trust: prepared.trust.as_ref(), lent: prepared.lent.as_ref() };
+        let (trust, lent) = (prepared.trust.as_ref(), prepared.lent.as_ref());
+        let handed = Handed { trust, lent, outer: prepared.outer.as_ref().map(AsFd::as_fd) };
         let preparing = waiting.build(plan, ids, gateway, handed)?;
         self.trace.done("plan handed over");
         Ok(preparing)
@@ -285,10 +290,21 @@ impl Engine {
         let mut host = probe::host();
         // What is planned with is what could be made.
         host.groups = self.groups(policy.limits.cpus.is_some())?;
+        let mut outer = outer(&policy, &mut host);
         self.trace.done("host");
         let command = options.command.iter().cloned().map(|word| Argument(word.into_vec()));
         let task = Task { command: command.collect(), streams: options.streams };
-        let plan = compile(&policy, &host, task)?;
+        let mut plan = compile(&policy, &host, task.clone())?;
+        // Where a setting keeps namespaces from some programs, it is tried who may have them.
+        if policy.jail == Jail::Auto && host.apparmor_restrict_userns == Some(1) {
+            let init = Waiting::start(&self.programs)?;
+            host.namespaces_denied = !init.may_enter(&plan, policy.person.ids);
+            let found = host.namespaces_denied.then(bubblewrap::find);
+            if let Some(found) = found.filter(Found::works) {
+                (host.bubblewrap, outer) = (found.record, found.program);
+                plan = compile(&policy, &host, task)?;
+            }
+        }
         self.trace.done("plan compiled");
         let again = (!policy.network.is_closed()).then(|| {
             Again::new(&self.programs, options, own_variables, read).of(&policy, &plan.rules)
@@ -315,6 +331,7 @@ impl Engine {
             trust,
             lent,
             kept,
+            outer,
         })
     }
 
@@ -526,6 +543,18 @@ fn log_of(
             Err(Refused::ManagedAudit { path: path.to_owned(), ceiling: managed.clause.clone() })
         }
         Some(_) | None => Ok(forced),
+    }
+}
+
+/// Bubblewrap's program, where the policy's jail is that: it is opened once, and `host` says what it is.
+pub(crate) fn outer(policy: &Policy, host: &mut Host) -> Option<OwnedFd> {
+    match policy.jail {
+        Jail::Bubblewrap => {
+            let found = bubblewrap::find();
+            host.bubblewrap = found.record;
+            found.program
+        }
+        Jail::Auto | Jail::Native | Jail::Landlock | Jail::Seatbelt => None,
     }
 }
 

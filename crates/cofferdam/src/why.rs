@@ -21,7 +21,7 @@ use cofferdam_policy::model::{Clause, Policy};
 use cofferdam_sandbox::probe;
 use serde::Serialize;
 
-use crate::engine::Engine;
+use crate::engine::{Engine, outer};
 use crate::options::Options;
 use crate::refused::Refused;
 pub use error::WhyError;
@@ -123,6 +123,8 @@ impl Engine {
         let mut host = probe::host();
         host.groups = Some(Groups { version: 2, memory: true, processes: true, cpus: true });
         let task = Task { command: vec![Argument(b"true".to_vec())], streams: options.streams };
+        // What it would be started by is looked at, and not kept.
+        drop(outer(&resolved.policy, &mut host));
         let plan = compile(&resolved.policy, &host, task)?;
         let (facts, policy) = (resolved.facts, resolved.policy);
         Ok(Considered { engine: self, options: options.clone(), facts, policy, plan })

@@ -502,3 +502,32 @@ fn the_apparmor_profile() {
     let file = file.display().to_string();
     finish(place.command(parser).args(["-Q", "-K", &file])).works("it parses");
 }
+
+/// K44: that a file of the kernel's is missing says nothing: Landlock is asked for by system call, and used.
+#[test]
+fn landlock_is_found_without_its_file() {
+    let place = Place::new();
+    let doctor = programs().join("cofferdam");
+    let hide = "test -e /sys/kernel/security/lsm && { mount -t tmpfs none /sys/kernel || exit 9; }; \
+                test ! -e /sys/kernel/security/lsm && exec \"$@\" doctor --json";
+    let mut command = place.command("/usr/bin/unshare");
+    let user: &[&str] = if is_root() { &[] } else { &["--user", "--map-root-user"] };
+    command.args(user).args(["--mount", "sh", "-c", hide, "sh"]).arg(&doctor);
+    let answer = Answer::of(&finish(&mut command));
+    if is_root() {
+        answer.says("landlock", "enforced", "ABI");
+    } else {
+        // As the only root of a user namespace it has nobody to give way to; Landlock is there all the same.
+        assert_ne!(answer.row("landlock")["state"], "absent", "{:#}", answer.all);
+    }
+}
+
+/// What `doctor` says of bubblewrap and what a run in it comes to agree.
+#[test]
+fn bubblewrap_is_tried() {
+    let place = Place::new();
+    let answer =
+        Answer::of(&finish(place.command(programs().join("cofferdam")).args(["doctor", "--json"])));
+    let there = std::path::Path::new("/usr/bin/bwrap").exists();
+    answer.says("bubblewrap", if there { "enforced" } else { "not-needed" }, "");
+}

@@ -1,10 +1,16 @@
 //! The two sides: cofferdam under its default policy, and bubblewrap with the same view.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::view::View;
 use super::walls::{self, Walls};
+
+/// Nobody's on any machine, and no stand-in.
+const OWNER: u32 = 65_533;
 
 pub(super) struct Subject {
     cofferdam: PathBuf,
@@ -39,6 +45,34 @@ impl Subject {
         command.arg(self.scratch.join("log/audit.jsonl")).arg("--policy").arg(policy);
         command.arg("--").args(words);
         command
+    }
+
+    /// A start under bubblewrap, by an ordinary user where this is root.
+    pub(super) fn in_bubblewrap(&self, work: &Path) -> Result<Command, String> {
+        let mut command = Command::new(&self.cofferdam);
+        command.current_dir(work).args(["run", "--quiet", "--jail", "bubblewrap"]);
+        command.args(["--network", "none", "--", "true"]);
+        self.by_owner(command, work)
+    }
+
+    /// The same view by bwrap alone: the very options of the plan, but for the lines about init.
+    pub(super) fn bare_bubblewrap(&self, work: &Path, view: &View) -> Result<Command, String> {
+        let mut command = Command::new("/usr/bin/bwrap");
+        command.args(view.lend()?).args(["--", "/usr/bin/true"]).env_clear();
+        self.by_owner(command, work)
+    }
+
+    fn by_owner(&self, mut command: Command, work: &Path) -> Result<Command, String> {
+        let home = self.workspace("home")?;
+        command.env("HOME", &home).env_remove("XDG_STATE_HOME").env_remove("XDG_CONFIG_HOME");
+        if fs::metadata("/proc/self").is_ok_and(|seen| seen.uid() == 0) {
+            for place in [&home, &work.to_owned()] {
+                let given = std::os::unix::fs::chown(place, Some(OWNER), Some(OWNER));
+                given.map_err(|error| format!("{}: {error}", place.display()))?;
+            }
+            command.uid(OWNER).gid(OWNER);
+        }
+        Ok(command)
     }
 
     /// Writes a policy where no sandbox sees it.

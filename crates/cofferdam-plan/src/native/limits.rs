@@ -56,7 +56,11 @@ pub(super) struct Private {
 pub(super) fn held(policy: &Policy, host: &Host) -> Result<Held, Refusal> {
     let limits = &policy.limits;
     let mut held = Held {
-        bounds: Bounds { grace: limits.grace.value, ..Bounds::default() },
+        bounds: Bounds {
+            grace: limits.grace.value,
+            own_processes: OWN_PROCESSES,
+            ..Bounds::default()
+        },
         private: private(policy, host),
         terminals: TERMINALS,
         killed_first: KILLED_FIRST.max(host.killed_first),

@@ -11,6 +11,7 @@ use cofferdam_plan::Host;
 use cofferdam_sandbox::{Caller, Programs, probe as look};
 
 use super::broker;
+use super::bubblewrap;
 use super::gateway;
 use super::limits;
 use super::own;
@@ -53,6 +54,7 @@ pub(crate) struct Evidence {
     program_inside: Option<PathBuf>,
     audit: Result<PathBuf, Refused>,
     core_pattern: String,
+    bubblewrap: bubblewrap::Found,
 }
 
 impl Evidence {
@@ -117,6 +119,7 @@ impl Evidence {
             program_inside: own::inside(&programs, caller).cloned(),
             audit: audit.and_then(|log| recordable(log, caller)),
             core_pattern: pattern.unwrap_or_default().trim().to_owned(),
+            bubblewrap: bubblewrap::look(),
             trial,
             gateway,
             broker,

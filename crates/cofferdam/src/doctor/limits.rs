@@ -18,6 +18,7 @@ pub(super) enum Found {
 const TRIED: Bounds = Bounds {
     memory: Some(64 << 20),
     processes: Some(16),
+    own_processes: 0,
     cpus: None,
     file_size: None,
     wall_time: None,

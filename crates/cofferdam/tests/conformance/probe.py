@@ -583,12 +583,16 @@ def acct(r):
 @operation
 def type_into_terminal(r):
     import fcntl, pty, termios
+    # Where there is no way to make one, Python tells no errno.
+    os.close(os.open('/dev/ptmx', os.O_RDWR | os.O_NOCTTY))
     leader, follower = pty.openpty()
     os.setsid(); fcntl.ioctl(follower, termios.TIOCSCTTY, 0); fcntl.ioctl(follower, termios.TIOCSTI, b'x')
 
 @operation
 def terminal_selection(r):
     import fcntl, pty
+    # Where there is no way to make one, Python tells no errno.
+    os.close(os.open('/dev/ptmx', os.O_RDWR | os.O_NOCTTY))
     leader, follower = pty.openpty()
     try: fcntl.ioctl(follower, 0x541C, b'\x02')
     except OSError as e:

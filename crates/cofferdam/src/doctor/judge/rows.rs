@@ -1,6 +1,7 @@
 //! One row a guarantee: what it rests on, what is weaker, what to do.
 
 mod broker;
+mod bubblewrap;
 mod network;
 
 use cofferdam_sandbox::refusal::errno_text;
@@ -109,6 +110,7 @@ impl Evidence {
             Guarantee::Broker => self.broker(),
             Guarantee::NoNewPrivileges => self.no_new_privileges(),
             Guarantee::PrivateTerminals => self.private_terminals(),
+            Guarantee::Bubblewrap => self.of_bubblewrap(),
             Guarantee::CoreDumps => self.core_dumps(),
             Guarantee::Limits => self.limits(),
             Guarantee::Tracing => self.tracing(),
