@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use cofferdam_plan::{landlock, seccomp};
-use cofferdam_sys::landlock as layer;
+use cofferdam_sys::{landlock as layer, question};
 use rustix::process::{DumpableBehavior, Resource, Rlimit};
 use rustix::process::{Gid, Uid};
 use rustix::thread::{set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid};
@@ -51,7 +51,7 @@ pub(crate) fn become_user((uid, gid): (u32, u32)) -> io::Result<()> {
 /// Only sockets that it has, or makes for the Internet.
 pub(crate) fn confine() -> io::Result<()> {
     set_no_new_privs(true)?;
-    let abi = layer::abi();
+    let abi = question::landlock_abi();
     let ruleset = layer::create_ruleset(landlock::handled(abi), landlock::scoped(abi))?;
     layer::restrict_self(ruleset.as_fd())?;
     cofferdam_sys::seccomp::set_filter(&seccomp::bytes(&seccomp::gateway()))

@@ -6,8 +6,8 @@
 //! The Plan is plain data. `cofferdam plan` prints it, the audit log's first record holds it,
 //! and `cofferdam-init` obeys it step by step (module [`wire`] is the form in which it gets it).
 
-mod candidates;
 mod bubblewrap;
+mod candidates;
 mod content;
 pub mod coverage;
 pub mod egress;

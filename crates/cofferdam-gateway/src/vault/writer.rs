@@ -12,7 +12,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 
-use cofferdam_sys::landlock as layer;
+use cofferdam_sys::question;
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socketpair,
@@ -301,7 +301,7 @@ fn serve(socket: BorrowedFd<'_>) -> io::Result<()> {
 fn confine_to(folder: &Path) -> io::Result<()> {
     let folder = Folder::open(folder, Absent::Make).map_err(io::Error::other)?;
     let folder = folder.ok_or(io::ErrorKind::NotFound)?;
-    confine::confine_to(folder.as_fd(), layer::abi())
+    confine::confine_to(folder.as_fd(), question::landlock_abi())
 }
 
 #[cfg(test)]
