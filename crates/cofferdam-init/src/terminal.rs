@@ -21,11 +21,11 @@ use crate::{Doing, Failed};
 pub(crate) struct Terminal(OwnedFd);
 
 impl Terminal {
-    /// Makes a terminal in the sandbox's private instance and sends its other end away.
-    pub(crate) fn make(control: &Control) -> Result<Self, Failed> {
+    /// Makes a terminal in the instance that `multiplexer` is of, and sends its other end away.
+    pub(crate) fn make(control: &Control, multiplexer: &str) -> Result<Self, Failed> {
         let doing = "make the sandbox's terminal";
         let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let other = openat(CWD, "/dev/pts/ptmx", flags, Mode::empty()).doing(doing)?;
+        let other = openat(CWD, multiplexer, flags, Mode::empty()).doing(doing)?;
         unlockpt(&other).doing(doing)?;
         let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
         let own = ioctl_tiocgptpeer(&other, flags).doing(doing)?;

@@ -3,7 +3,7 @@
 use cofferdam_policy::model::{Jail, Policy};
 
 use crate::host::Host;
-use crate::native;
+use crate::{landlocked, native};
 use crate::plan::{Argument, Plan, Streams};
 use crate::refusal::Refusal;
 
@@ -31,7 +31,8 @@ pub fn compile(policy: &Policy, host: &Host, task: impl Into<Task>) -> Result<Pl
     let task = task.into();
     match policy.jail {
         Jail::Auto | Jail::Native => native::compile(policy, host, task),
-        Jail::Bubblewrap | Jail::Landlock | Jail::Seatbelt => Err(Refusal::JailNotHere {
+        Jail::Landlock => landlocked::compile(policy, host, task),
+        Jail::Bubblewrap | Jail::Seatbelt => Err(Refusal::JailNotHere {
             jail: policy.jail.as_str(),
             clause: policy.jail_clause.clone(),
         }),

@@ -11,6 +11,7 @@ pub mod coverage;
 pub mod egress;
 pub mod host;
 mod jail;
+mod landlocked;
 pub mod message;
 mod native;
 pub mod plan;

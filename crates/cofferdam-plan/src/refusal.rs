@@ -1,6 +1,7 @@
 //! Why no plan can be made for this machine.
 
 use cofferdam_policy::model::Clause;
+use cofferdam_policy::promise::Promise;
 
 /// One situation that a person can meet, before anything was started.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +17,11 @@ pub enum Refusal {
         jail: &'static str,
         /// Where it was asked for.
         clause: Clause,
+    },
+    /// The jail without namespaces does not hold what the policy says, and the policy does not give it up.
+    ClausesUnheld {
+        /// Each with its reason.
+        unheld: Vec<Unheld>,
     },
     /// Landlock is missing or switched off.
     LandlockMissing,
@@ -72,6 +78,33 @@ pub enum Refusal {
     },
 }
 
+/// A clause that a jail does not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unheld {
+    /// The name by which it may be given up; `None` where it never may.
+    pub promise: Option<Promise>,
+    /// What it is and what would be open.
+    pub what: String,
+}
+
+/// What of `unheld` may be given up, as the command line and the policy write it, and whether that is all.
+fn remedy(unheld: &[Unheld]) -> String {
+    let names: Vec<&str> = unheld.iter().filter_map(|one| Some(one.promise?.as_str())).collect();
+    let lacks = unheld.len() > names.len();
+    let given = format!(
+        "give up what may be: --best-effort {}, or best_effort = [\"{}\"]",
+        names.join(","),
+        names.join("\", \"")
+    );
+    match (lacks, names.is_empty()) {
+        (false, _) => format!("{given}; or use --jail native or bubblewrap, which hold them"),
+        (true, true) => "use --jail native or bubblewrap, or leave these clauses out".into(),
+        (true, false) => {
+            format!("use --jail native or bubblewrap; or leave the first clauses out, and {given}")
+        }
+    }
+}
+
 impl Refusal {
     /// Stable name for scripts and the audit log. Never reused, never renamed.
     #[must_use]
@@ -79,6 +112,7 @@ impl Refusal {
         match self {
             Self::WrongMachine { .. } => "wrong-machine",
             Self::JailNotHere { .. } => "jail-not-here",
+            Self::ClausesUnheld { .. } => "clauses-unheld",
             Self::LandlockMissing => "landlock-missing",
             Self::Nested { .. } => "nested",
             Self::BrokerUnknown => "broker-unknown",
@@ -101,6 +135,7 @@ impl Refusal {
             Self::JailNotHere { .. } => {
                 "write jail = \"native\", or leave it out; seatbelt is for macOS".into()
             }
+            Self::ClausesUnheld { unheld } => remedy(unheld),
             Self::LandlockMissing => {
                 "add `landlock` to the kernel's `lsm=` list and reboot; Linux 5.13 is the first \
                  with it"
@@ -159,6 +194,10 @@ impl std::fmt::Display for Refusal {
             Self::WrongMachine { machine } => write!(out, "no native jail for {machine}"),
             Self::JailNotHere { jail, clause } => {
                 write!(out, "no jail `{jail}` can be built on this machine: {clause}")
+            }
+            Self::ClausesUnheld { unheld } => {
+                let all: Vec<&str> = unheld.iter().map(|one| one.what.as_str()).collect();
+                write!(out, "the jail `landlock` does not hold: {}", all.join("; "))
             }
             Self::LandlockMissing => out.write_str("the kernel has no Landlock, the second wall"),
             Self::Nested { mark } => {

@@ -14,7 +14,7 @@ use crate::content::Content;
 use crate::coverage::{Coverage, Extent};
 use crate::message::{Order, Report};
 use crate::plan::{
-    Access, Argument, Aside, Bounds, Carrier, Escapes, Expect, Guard, Idmap, Most, Opening, Output,
+    Access, Argument, Aside, Beneath, Bounds, Carrier, Escapes, Expect, Guard, Idmap, Most, Opening, Output,
     Plan, Redaction, Resource, Spaces, Step, Streams, Workload,
 };
 
@@ -257,6 +257,7 @@ wire_enum!(Carrier { 0 => Pipe, 1 => Terminal });
 wire_struct!(Variable { name, value, shown, clause });
 wire_struct!(Clause { name, file, line });
 wire_struct!(Coverage { clause, says, mechanisms, extent });
+wire_struct!(Beneath { path, expect, rights });
 wire_struct!(Opening { path, expect, access, idmap, target });
 /// As [`Content`]: a variable that waits for its value is not read.
 impl Wire for Shown {
@@ -331,6 +332,9 @@ wire_enum!(Step {
     27 => KilledFirst { score },
     28 => Broker { program, threads },
     29 => Listen { path },
+    30 => Subreaper,
+    31 => LandlockOnHost { handled, network, scoped, rules },
+    32 => Terminal,
 });
 wire_enum!(Report {
     0 => Ready { build, watched },

@@ -17,7 +17,7 @@ pub mod requests;
 use std::path::{Path, PathBuf};
 
 use crate::credentials::{AGENT, first_login};
-use crate::model::{Clause, Mode, Ours, Policy};
+use crate::model::{Clause, Jail, Mode, Ours, Policy};
 use names::{Answer, Ask, Change, Hold, Made, NameRule, Thing};
 use pattern::Meets;
 
@@ -219,18 +219,22 @@ impl Rules {
     /// The rules of a policy.
     #[must_use]
     pub fn of(policy: &Policy) -> Self {
-        let places = [
-            ("/tmp", Access::Private),
-            ("/var/tmp", Access::Private),
-            ("/dev/shm", Access::Private),
-            ("/dev", Access::Ours),
-            ("/proc", Access::Ours),
-            ("/run", Access::Ours),
-            ("/sys", Access::Ours),
-        ];
-        let private = places.map(|(path, access)| Entry {
+        let places: &[(&str, Access)] = match policy.jail {
+            // What is the sandbox's own elsewhere is the host's there, so nothing of it is granted.
+            Jail::Landlock => &[("/dev", Access::Ours), ("/proc", Access::Ours)],
+            Jail::Auto | Jail::Native | Jail::Bubblewrap | Jail::Seatbelt => &[
+                ("/tmp", Access::Private),
+                ("/var/tmp", Access::Private),
+                ("/dev/shm", Access::Private),
+                ("/dev", Access::Ours),
+                ("/proc", Access::Ours),
+                ("/run", Access::Ours),
+                ("/sys", Access::Ours),
+            ],
+        };
+        let private = places.iter().map(|(path, access)| Entry {
             path: path.into(),
-            access,
+            access: *access,
             clause: Clause::built_in("filesystem"),
         });
         let home = Entry {
@@ -249,7 +253,6 @@ impl Rules {
         let agent = first_login(&policy.credentials).map(|one| (AGENT.into(), one.clause.clone()));
         Self::new(
             private
-                .into_iter()
                 .chain([home])
                 .chain(granted.map(|grant| {
                     let access = match grant.mode {
@@ -261,7 +264,7 @@ impl Rules {
                     entry(&grant.path, access, &grant.clause)
                 }))
                 .chain(policy.hidden.iter().map(|(path, _)| entry(path, Access::Hidden, &etc)))
-                .chain(policy.replaced.iter().map(|ours| {
+                .chain(policy.replaced.iter().filter(|_| policy.jail != Jail::Landlock).map(|ours| {
                     let clause = match ours.by {
                         Ours::Own => &etc,
                         Ours::Authorities | Ours::AuthoritiesOfJava => &inspect,

@@ -31,6 +31,7 @@ pub mod network;
 pub mod output;
 #[cfg(feature = "text")]
 pub mod presets;
+pub mod promise;
 #[cfg(feature = "text")]
 mod read;
 #[cfg(feature = "text")]

@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 use cofferdam_plan::facts::Ids;
 use cofferdam_plan::host::Groups;
 use cofferdam_plan::message::{Lent, Order, Report, SOCKETS_MAX, StandIn, ToGateway};
-use cofferdam_plan::plan::{Bounds, Carrier, Output, Streams};
+use cofferdam_plan::plan::{Bounds, Carrier, Output, Step, Streams};
 use cofferdam_plan::{BUILD, Host, Plan, wire};
 use cofferdam_sys::process::{SignalSet, set_blocked, unblock};
 use rustix::fs::{
@@ -176,6 +176,7 @@ impl Waiting {
             terminal: None,
             streams: Streams::default(),
             bounds: Bounds::default(),
+            shared: false,
             shows: Output::built_in(),
             group,
             gateway: None,
@@ -209,6 +210,7 @@ impl Waiting {
         let Self { mut running, entering } = self;
         let system = |doing| StartRefusal::system(doing);
         running.bounds = plan.bounds.clone();
+        running.shared = plan.setup.contains(&Step::Subreaper);
         running.shows = plan.output.clone();
         running.gateway = match (&plan.egress, gateway) {
             (None, _) => None,

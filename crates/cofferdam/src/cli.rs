@@ -115,6 +115,7 @@ fn options(what: &What) -> Result<Options, Refused> {
         command: what.command.clone(),
         policy: what.policy.clone().map_or(PolicyFrom::User, PolicyFrom::File),
         jail: what.jail.clone(),
+        best_effort: what.best_effort.clone(),
         workspace: what.workspace.clone(),
         grants: what.grants.clone(),
         hide: what.hide.clone(),

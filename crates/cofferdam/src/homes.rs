@@ -6,6 +6,7 @@
 
 mod error;
 mod folder;
+mod fresh;
 mod remove;
 
 use std::fs::File;
@@ -15,7 +16,7 @@ use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use cofferdam_policy::facts::Kind;
-use cofferdam_policy::model::{Home, Policy};
+use cofferdam_policy::model::{Home, Jail, Policy};
 use cofferdam_policy::{Document, Person, facts::Ids};
 use cofferdam_sandbox::facts::real_path;
 use cofferdam_sandbox::{Caller, gitconfig};
@@ -61,6 +62,8 @@ pub(crate) struct Kept {
     home: OwnedFd,
     /// Locked, shared, until this is dropped.
     _lock: File,
+    /// Removed with this, where it was made for one run.
+    _fresh: Option<fresh::Fresh>,
 }
 
 impl Kept {
@@ -72,6 +75,14 @@ impl Kept {
         workspace: &Path,
         (places, caller): (&Places, &Caller),
     ) -> Result<Option<Self>, HomeError> {
+        let shared = document.jail.value == Jail::Landlock;
+        if shared && document.home.value == Home::Private {
+            return match person.ids {
+                // Refused for it.
+                Ids::StandIn { .. } => Ok(None),
+                Ids::Caller { .. } | Ids::Owner { .. } => fresh::make(person, places).map(Some),
+            };
+        }
         // In the home of another, root makes nothing.
         let another = matches!(person.ids, Ids::Owner { .. });
         let directory = std::fs::symlink_metadata(workspace).is_ok_and(|seen| seen.is_dir());
@@ -88,7 +99,7 @@ impl Kept {
                 let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
                 let used = Timestamps { last_access: now, last_modification: now };
                 futimens(&lock, &used).map_err(|error| system("mark", &path)(error.into()))?;
-                return Ok(Some(Self { path: path.join(HOME), home, _lock: lock }));
+                return Ok(Some(Self { path: path.join(HOME), home, _lock: lock, _fresh: None }));
             }
             drop(lock);
             let Some(lock) = folder.lock(ALONE, LOCK_WAIT)? else { continue };
