@@ -9,7 +9,7 @@ use cofferdam_sys::landlock;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstat, openat, openat2};
 use rustix::process::{DumpableBehavior, Gid, Resource, Rlimit, Uid};
 use rustix::thread::CapabilitySet;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use crate::view::compare;
 use crate::{Doing, Failed};
@@ -111,6 +111,7 @@ pub(crate) fn restrict(handled: u64, scoped: u64, rules: &[(PathBuf, u64)]) -> R
 pub(crate) fn restrict_on_host(
     (handled, network, scoped): (u64, u64, u64),
     rules: &[plan::Beneath],
+    terminal: Option<(BorrowedFd<'_>, u64)>,
 ) -> Result<(), Failed> {
     let ruleset = landlock::create_ruleset(handled, network, scoped);
     let ruleset = ruleset.doing("make a Landlock ruleset")?;
@@ -126,6 +127,9 @@ pub(crate) fn restrict_on_host(
         }
         landlock::allow_beneath(ruleset.as_fd(), at.as_fd(), *rights)
             .doing(format_args!("allow {shown} in Landlock"))?;
+    }
+    if let Some((at, rights)) = terminal {
+        landlock::allow_beneath(ruleset.as_fd(), at, rights).doing("allow the terminal")?;
     }
     landlock::restrict_self(ruleset.as_fd()).doing("put the Landlock layer on")
 }

@@ -170,7 +170,12 @@ fn start(
                     cofferdam_sys::seccomp::set_filter(program).doing("filter init's own calls")?;
                 }
             }
-            reap::reap(control, &signals, watch, reap::Led { workload: pid, terminal, denials, kin })
+            reap::reap(
+                control,
+                &signals,
+                watch,
+                reap::Led { workload: pid, terminal, denials, kin },
+            )
         }
     }
 }

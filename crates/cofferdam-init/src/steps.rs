@@ -100,8 +100,9 @@ impl<'a> Stage<'a> {
                 self.kin = Some(Kin::adopt().doing("adopt what is left behind")?);
                 Ok(())
             }
-            Step::LandlockOnHost { handled, network, scoped, rules } => {
-                confine::restrict_on_host((*handled, *network, *scoped), rules)?;
+            Step::LandlockOnHost { handled, network, scoped, rules, terminal } => {
+                let own = self.terminal.as_ref().map(|own| (own.fd(), *terminal));
+                confine::restrict_on_host((*handled, *network, *scoped), rules, own)?;
                 self.kin.iter_mut().for_each(|kin| kin.scoped = *scoped & SIGNALS != 0);
                 Ok(())
             }
@@ -195,6 +196,10 @@ impl<'a> Stage<'a> {
                         }
                         Aside::Sockets { sockets } => network::sockets(self.control, sockets),
                     }?;
+                }
+                // No network of its own, and nothing else to wait for.
+                if aside.is_empty() {
+                    exit_now(0)
                 }
                 let namespace = OFlags::RDONLY | OFlags::CLOEXEC;
                 let namespace = openat(&own, "ns/net", namespace, Mode::empty());

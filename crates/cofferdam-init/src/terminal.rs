@@ -4,7 +4,7 @@
 //! is in the same session is not orphaned, so that Ctrl-Z stops it (`setpgid(2)`, `credentials(7)`).
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use cofferdam_plan::message::Report;
 use cofferdam_plan::plan::{Carrier, Streams};
@@ -63,6 +63,10 @@ impl Terminal {
         if tcsetpgrp(&self.0, group).is_ok() {
             rustix::process::kill_process_group(group, Signal::CONT).unwrap_or(());
         }
+    }
+
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 
     /// Another descriptor of it, for one of the streams.

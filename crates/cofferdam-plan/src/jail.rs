@@ -3,9 +3,9 @@
 use cofferdam_policy::model::{Jail, Policy};
 
 use crate::host::Host;
-use crate::{landlocked, native};
 use crate::plan::{Argument, Plan, Streams};
 use crate::refusal::Refusal;
+use crate::{landlocked, native};
 
 /// What shall run: the part of a plan that no policy says.
 #[derive(Clone, Debug, Default)]

@@ -9,16 +9,21 @@ use std::path::{Path, PathBuf};
 use cofferdam_policy::Rules;
 use cofferdam_policy::facts::{Ids, Kind, Seen};
 use cofferdam_policy::model::{Grant, Mode, Origin, Policy};
+use cofferdam_policy::promise::Promise;
 
 use crate::host::{DEVICES, Host};
 use crate::jail::Task;
 use crate::native::{self, landlock, limits, names, output};
-use crate::plan::{
-    BROKER_THREADS, Beneath, Expect, Plan, Resource, Step, Streams, Workload,
-};
+use crate::plan::{BROKER_THREADS, Beneath, Expect, Plan, Resource, Step, Streams, Workload};
 use crate::refusal::Refusal;
 use crate::seccomp::Scope;
 use crate::{BUILD, seccomp};
+
+/// What the jail without namespaces does not hold on this machine.
+#[must_use]
+pub fn unheld(host: &Host) -> Vec<Promise> {
+    unheld::promises(host)
+}
 
 /// The plan of the jail without namespaces.
 pub(crate) fn compile(policy: &Policy, host: &Host, task: Task) -> Result<Plan, Refusal> {
@@ -84,6 +89,7 @@ fn walls(policy: &Policy, host: &Host, scope: Scope) -> Vec<Step> {
             network: landlock::network(abi),
             scoped: landlock::scoped(abi),
             rules: beneath(policy, host),
+            terminal: landlock::device(abi),
         },
         Step::DropCapabilities,
         Step::WorkloadLandlock {

@@ -31,6 +31,7 @@ pub use coverage::{Coverage, Extent};
 pub use egress::Egress;
 pub use host::Host;
 pub use jail::{Task, compile};
+pub use landlocked::unheld;
 pub use native::landlock;
 pub use plan::{Plan, Step, Workload};
 pub use refusal::Refusal;

@@ -477,6 +477,8 @@ pub enum Step {
         scoped: u64,
         /// Rights by path of the host.
         rules: Vec<Beneath>,
+        /// Rights on the workload's own terminal, if it has one: nobody knows its number yet.
+        terminal: u64,
     },
     /// Make the workload's terminal on the host's own instance, before Landlock shuts it.
     Terminal,

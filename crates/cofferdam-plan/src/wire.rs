@@ -14,8 +14,8 @@ use crate::content::Content;
 use crate::coverage::{Coverage, Extent};
 use crate::message::{Order, Report};
 use crate::plan::{
-    Access, Argument, Aside, Beneath, Bounds, Carrier, Escapes, Expect, Guard, Idmap, Most, Opening, Output,
-    Plan, Redaction, Resource, Spaces, Step, Streams, Workload,
+    Access, Argument, Aside, Beneath, Bounds, Carrier, Escapes, Expect, Guard, Idmap, Most,
+    Opening, Output, Plan, Redaction, Resource, Spaces, Step, Streams, Workload,
 };
 
 /// The bytes are not what this build writes.
@@ -333,7 +333,7 @@ wire_enum!(Step {
     28 => Broker { program, threads },
     29 => Listen { path },
     30 => Subreaper,
-    31 => LandlockOnHost { handled, network, scoped, rules },
+    31 => LandlockOnHost { handled, network, scoped, rules, terminal },
     32 => Terminal,
 });
 wire_enum!(Report {

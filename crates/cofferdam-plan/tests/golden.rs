@@ -27,6 +27,8 @@ use cofferdam_plan::plan::{Argument, Aside, Content, Trusted};
 use cofferdam_plan::{Extent, Host, Plan, Step, compile, wire};
 use cofferdam_policy::{Act, Document, Request, Source, Verdict, decide, resolve};
 
+#[path = "golden/landlocked.rs"]
+mod landlocked;
 #[path = "golden/network.rs"]
 mod network;
 

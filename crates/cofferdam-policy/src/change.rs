@@ -189,8 +189,7 @@ fn beside(old: &Policy, new: &Policy) -> Vec<Restart> {
         && *concealed == before.concealed
         && *idle == before.idle
         && *own == before.own;
-    let system =
-        *hidden == before.hidden && *replaced == before.replaced && *etc == before.etc;
+    let system = *hidden == before.hidden && *replaced == before.replaced && *etc == before.etc;
     let homes = *home == before.home && *kept_home == before.kept_home && *seeds == before.seeds;
     let variables = *environment == before.environment && *withheld == before.withheld;
     let caller = *person == before.person && *cwd == before.cwd;

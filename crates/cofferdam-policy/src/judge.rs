@@ -264,13 +264,15 @@ impl Rules {
                     entry(&grant.path, access, &grant.clause)
                 }))
                 .chain(policy.hidden.iter().map(|(path, _)| entry(path, Access::Hidden, &etc)))
-                .chain(policy.replaced.iter().filter(|_| policy.jail != Jail::Landlock).map(|ours| {
-                    let clause = match ours.by {
-                        Ours::Own => &etc,
-                        Ours::Authorities | Ours::AuthoritiesOfJava => &inspect,
-                    };
-                    entry(&ours.at, Access::Ours, clause)
-                }))
+                .chain(policy.replaced.iter().filter(|_| policy.jail != Jail::Landlock).map(
+                    |ours| {
+                        let clause = match ours.by {
+                            Ours::Own => &etc,
+                            Ours::Authorities | Ours::AuthoritiesOfJava => &inspect,
+                        };
+                        entry(&ours.at, Access::Ours, clause)
+                    },
+                ))
                 .chain(
                     policy
                         .guarded

@@ -58,10 +58,14 @@ impl Promise {
     pub const fn says(self) -> &'static str {
         match self {
             Self::Absent => "what is not granted is absent",
-            Self::Processes => "processes outside are not seen, and none of the sandbox's outlives it",
+            Self::Processes => {
+                "processes outside are not seen, and none of the sandbox's outlives it"
+            }
             Self::PrivatePlaces => "/tmp, /var/tmp and /dev/shm are the sandbox's own",
             Self::PrivateSize => "the private places have a size",
-            Self::ProcessLimit => "the sandbox's processes are counted apart from its user's others",
+            Self::ProcessLimit => {
+                "the sandbox's processes are counted apart from its user's others"
+            }
             Self::Times => "times of files that are not granted stay",
             Self::Signals => "no signal reaches a process outside",
             Self::AbstractSockets => "no abstract socket outside is reached",
@@ -84,13 +88,19 @@ impl Promise {
                 "/tmp, /var/tmp and /dev/shm are denied: only TMPDIR, in the private home, is the \
                  sandbox's own"
             }
-            Self::PrivateSize => "the private home is a directory on the host's disk, without a limit",
-            Self::ProcessLimit => "only the user's own limit holds, which all of their processes share",
+            Self::PrivateSize => {
+                "the private home is a directory on the host's disk, without a limit"
+            }
+            Self::ProcessLimit => {
+                "only the user's own limit holds, which all of their processes share"
+            }
             Self::Times => {
                 "the times of files that the workload's user owns can be set, granted or not \
                  (utimensat)"
             }
-            Self::Signals => "every process of this user can be signalled, init too: Landlock before ABI 6",
+            Self::Signals => {
+                "every process of this user can be signalled, init too: Landlock before ABI 6"
+            }
             Self::AbstractSockets => {
                 "every abstract socket of this machine can be connected to: Landlock before ABI 6"
             }

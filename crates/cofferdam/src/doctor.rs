@@ -41,6 +41,7 @@ pub(crate) enum Guarantee {
     Network,
     Gateway,
     Landlock,
+    LandlockJail,
     Seccomp,
     SeccompNotify,
     Broker,
@@ -53,7 +54,7 @@ pub(crate) enum Guarantee {
 
 impl Guarantee {
     /// All of them.
-    pub(crate) const ALL: [Self; 22] = [
+    pub(crate) const ALL: [Self; 23] = [
         Self::Outermost,
         Self::Wall,
         Self::Programs,
@@ -68,6 +69,7 @@ impl Guarantee {
         Self::Network,
         Self::Gateway,
         Self::Landlock,
+        Self::LandlockJail,
         Self::Seccomp,
         Self::SeccompNotify,
         Self::Broker,
@@ -95,6 +97,7 @@ impl Guarantee {
             Self::Network => "network",
             Self::Gateway => "gateway",
             Self::Landlock => "landlock",
+            Self::LandlockJail => "landlock-jail",
             Self::Seccomp => "seccomp",
             Self::SeccompNotify => "seccomp-notify",
             Self::Broker => "broker",

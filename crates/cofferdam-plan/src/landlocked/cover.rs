@@ -50,7 +50,7 @@ pub(super) fn rows(policy: &Policy, rules: &Rules, host: &Host) -> Vec<Coverage>
     rows.push(network(policy, host));
     rows.push(identity(policy));
     rows.push(init(host));
-    rows.push(shared());
+    rows.push(shared(host));
     rows.push(broker::itself());
     rows.extend(broker::looks(rules));
     rows
@@ -64,7 +64,9 @@ fn given_up(policy: &Policy, host: &Host) -> Vec<Coverage> {
         let says = format!("{}: {}", promise.as_str(), promise.says());
         let by: &[&str] = match promise {
             Promise::Absent => &[LANDLOCK],
-            Promise::Processes => &["init ends every child of it", "ptrace is Landlock's to refuse"],
+            Promise::Processes => {
+                &["init ends every child of it", "ptrace is Landlock's to refuse"]
+            }
             Promise::PrivatePlaces => &[LANDLOCK],
             Promise::PrivateSize
             | Promise::ProcessLimit
@@ -166,7 +168,8 @@ fn home(policy: &Policy) -> Coverage {
 
 fn network(policy: &Policy, host: &Host) -> Coverage {
     let second = if host.landlock_abi >= 4 { "Landlock: no TCP" } else { "" };
-    let by: Vec<&str> = ["seccomp: AF_UNIX alone", second].into_iter().filter(|by| !by.is_empty()).collect();
+    let by: Vec<&str> =
+        ["seccomp: AF_UNIX alone", second].into_iter().filter(|by| !by.is_empty()).collect();
     let says = "the network is closed: no socket but those of AF_UNIX, not even on the loopback";
     row(&policy.network_clause, says, &by, Extent::Enforced)
 }
@@ -197,17 +200,21 @@ fn init(host: &Host) -> Coverage {
 }
 
 /// What namespaces keep apart elsewhere.
-fn shared() -> Coverage {
+fn shared(host: &Host) -> Coverage {
     let says = "no System V IPC, no POSIX queues, no owners are changed, and no process but the caller \
                 itself is scheduled otherwise";
     row(
         &Clause::built_in("isolation.shared"),
         says,
         &[SECCOMP],
-        partly(
-            "the machine's name shows; no pseudo-terminals can be made, and /dev/tty is not opened to \
-             be written",
-        ),
+        partly(format!(
+            "the machine's name shows, and no pseudo-terminals can be made{}",
+            if host.landlock_abi >= 5 {
+                ""
+            } else {
+                "; ioctl(2) on the six files of /dev is not judged: Landlock before ABI 5"
+            }
+        )),
     )
 }
 

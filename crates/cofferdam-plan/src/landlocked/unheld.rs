@@ -29,7 +29,7 @@ pub(super) fn check(policy: &Policy, host: &Host) -> Result<(), Refusal> {
     let lacking = lacking.filter(|promise| policy.gives_up(*promise).is_none());
     unheld.extend(lacking.map(|promise| Unheld {
         promise: Some(promise),
-        what: format!("{} ({}): {}", promise.as_str(), promise.says(), promise.open()),
+        what: format!("{} ({})", promise.as_str(), promise.says()),
     }));
     if unheld.is_empty() { Ok(()) } else { Err(Refusal::ClausesUnheld { unheld }) }
 }

@@ -349,9 +349,7 @@ fn judge(check: Check, scope: Scope) -> Fragment {
         }
         Check::CoreLimit => argument(0, emit::equal(RLIMIT_CORE, granted(), allow())),
         // By number it could be any process of this user; a call on itself has no number.
-        Check::NotInit { pid } if scope.shared => {
-            argument(pid, emit::equal(0, allow(), refuse()))
-        }
+        Check::NotInit { pid } if scope.shared => argument(pid, emit::equal(0, allow(), refuse())),
         Check::Group { .. } if scope.shared => allow(),
         Check::NotInit { pid } | Check::Group { pgid: pid } => argument(pid, not_init()),
         Check::Priority { user } if scope.shared => {

@@ -13,7 +13,9 @@ use crate::document::Located;
 use crate::error::{Fault, PolicyError};
 use crate::facts::{Kind, Seen};
 use crate::judge::names::{Hold, NameRule};
-use crate::model::{Clause, Grant, Guarded, Home, Idle, Jail, Kept, LeftOut, Mode, Replaced, Repository};
+use crate::model::{
+    Clause, Grant, Guarded, Home, Idle, Jail, Kept, LeftOut, Mode, Replaced, Repository,
+};
 
 /// Why a rule does nothing where no tree holds its name.
 pub(super) const NOTHING_GRANTS_IT: &str = "absent anyway: nothing grants it";

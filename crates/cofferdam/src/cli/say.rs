@@ -153,7 +153,8 @@ impl Say {
         let given_up = prepared.given_up();
         if !given_up.is_empty() && self.output != Output::Quiet {
             let what = format!("best-effort: {}", given_up.join(", "));
-            let hint = "the jail `landlock` does not hold these: `cofferdam plan` says what is open";
+            let hint =
+                "the jail `landlock` does not hold these: `cofferdam plan` says what is open";
             let message = Message { what: &what, code: "best-effort", between: &[], hint };
             self.note("best-effort", &message);
         }

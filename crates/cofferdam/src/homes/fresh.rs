@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use cofferdam_policy::{Person, facts::Ids, view};
 use rustix::fs::{
-    AtFlags, Dir, FlockOperation, Gid, Mode, OFlags, Uid, flock, fchown, fstat, mkdirat, openat,
+    AtFlags, Dir, FlockOperation, Gid, Mode, OFlags, Uid, fchown, flock, fstat, mkdirat, openat,
     statat,
 };
 use rustix::io::Errno;
@@ -18,8 +18,6 @@ use super::{ATTEMPTS_MAX, Kept, LIST_MAX, SHARED, remove};
 use crate::places::Places;
 
 const FRESH: &str = "fresh";
-/// Where root makes those of others, who may pass there and list nothing.
-const OF_OTHERS: &str = "/run/cofferdam";
 /// Locked by nobody: its engine is gone.
 const ALONE: FlockOperation = FlockOperation::NonBlockingLockExclusive;
 
@@ -28,6 +26,8 @@ const ALONE: FlockOperation = FlockOperation::NonBlockingLockExclusive;
 pub(super) struct Fresh {
     above: OwnedFd,
     name: String,
+    /// Whose it is, where root makes it.
+    pub(super) owner: Option<(u32, u32)>,
 }
 
 /// Whatever hinders it, the next start tries again.
@@ -45,12 +45,11 @@ pub(super) fn make(person: &Person, places: &Places) -> Result<Kept, HomeError> 
     };
     let homes = match another {
         None => Folder::at(&places.state, FRESH, Mode::RWXU)?,
+        // They may pass there, and list nothing.
         Some(_) => {
-            let (above, name) = (Path::new("/run"), "cofferdam");
-            Folder::at(above, name, Mode::RWXU | Mode::XGRP | Mode::XOTH)?
+            Folder::at(Path::new("/run"), "cofferdam", Mode::RWXU | Mode::XGRP | Mode::XOTH)?
         }
     };
-    debug_assert!(another.is_none() || homes.path == Path::new(OF_OTHERS), "one place of root's");
     sweep(&homes);
     for _ in 0..ATTEMPTS_MAX {
         let name = crate::engine::session_name();
@@ -58,7 +57,7 @@ pub(super) fn make(person: &Person, places: &Places) -> Result<Kept, HomeError> 
         let failed = |error: Errno| system("make", &path)(error.into());
         mkdirat(&homes.at, &name, Mode::RWXU).map_err(failed)?;
         let above = homes.at.try_clone().map_err(system("hold", &path))?;
-        let fresh = Fresh { above, name };
+        let fresh = Fresh { above, name, owner: another };
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let home = openat(&homes.at, &fresh.name, flags, Mode::empty()).map_err(failed)?;
         flock(&home, SHARED).map_err(failed)?;
@@ -76,7 +75,7 @@ pub(super) fn make(person: &Person, places: &Places) -> Result<Kept, HomeError> 
             fchown(&home, uid, gid).map_err(failed)?;
         }
         let lock = File::from(home.try_clone().map_err(system("hold", &path))?);
-        return Ok(Kept { path, home, _lock: lock, _fresh: Some(fresh) });
+        return Ok(Kept { path, home, _lock: lock, fresh: Some(fresh) });
     }
     Err(HomeError::InUse { workspace: homes.path })
 }
