@@ -102,6 +102,8 @@ pub struct Rules {
     sockets: Vec<(PathBuf, Clause)>,
     /// The rule about every other socket.
     socket_clause: Clause,
+    /// No mounts hold the trees: what changes something outside of the writable ones is denied here.
+    alone: bool,
 }
 
 /// The answer, with the rule that decided.
@@ -168,7 +170,38 @@ impl Rules {
             prepared: Vec::new(),
             sockets: Vec::new(),
             socket_clause: Clause::built_in("filesystem.sockets"),
+            alone: false,
         }
+    }
+
+    /// The same where no mounts hold the trees, if `alone`.
+    #[must_use]
+    pub const fn holding_alone(mut self, alone: bool) -> Self {
+        self.alone = alone;
+        self
+    }
+
+    /// Whether no mounts hold the trees.
+    #[must_use]
+    pub const fn is_alone(&self) -> bool {
+        self.alone
+    }
+
+    /// Why nothing at `path` may change, of its trees: asked where no mount says so. Devices and `/proc` are
+    /// the kernel's to judge, but for what they look like.
+    pub(crate) fn unchanged(&self, path: &Path, looks: bool) -> Option<(&Clause, Because)> {
+        let Some(entry) = self.holding(path).filter(|_| self.alone) else {
+            return self.alone.then_some((&self.base, Because::Absent));
+        };
+        let because = match entry.access {
+            Access::Private | Access::AppendOnly | Access::NoDelete | Access::ReadWrite => None,
+            Access::Ours => looks.then_some(Because::Absent),
+            Access::Absent => Some(Because::Absent),
+            Access::ReadOnly => Some(Because::ReadOnly),
+            Access::Guarded => Some(Because::Guarded),
+            Access::Hidden => Some(Because::Hidden),
+        };
+        because.map(|because| (&entry.clause, because))
     }
 
     /// The same with rules about names, in the order in which they are asked.
@@ -289,6 +322,7 @@ impl Rules {
         )
         .with_names(policy.names.clone())
         .with_sockets(policy.sockets.iter().cloned().chain(agent).collect())
+        .holding_alone(policy.jail == Jail::Landlock)
     }
 
     /// Entries for codecs and people, outer before inner.
@@ -342,7 +376,7 @@ impl Rules {
     }
 
     /// An entry at or below `path`, which keeps the name `path` where it is.
-    fn pinned_by(&self, path: &Path) -> Option<&Entry> {
+    pub(crate) fn pinned_by(&self, path: &Path) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.path.starts_with(path))
     }
 }

@@ -244,6 +244,16 @@ pub fn judge<'r>(rules: &'r Rules, ask: Ask<'_>) -> Answer<'r> {
     else {
         return Answer::Deny(&rules.base, Because::Absent);
     };
+    let looks = matches!(ask, Ask::Change(_, Change::Attributes, _));
+    let changes = !matches!(ask, Ask::Look(_) | Ask::Read(_) | Ask::Connect(..));
+    let mut unchanged = [Some(first), second].into_iter().flatten().filter(|_| changes);
+    if let Some((clause, because)) = unchanged.find_map(|path| rules.unchanged(path, looks)) {
+        return Answer::Deny(clause, because);
+    }
+    let moves = matches!(ask, Ask::Remove(..) | Ask::Rename { .. });
+    if let Some(pin) = rules.pinned_by(first).filter(|_| moves && rules.is_alone()) {
+        return Answer::Deny(&pin.clause, Because::Pinned);
+    }
     let asked = Asked { path: first, folded: &one };
     let target = Asked { path: second.unwrap_or(first), folded: &two };
     match ask {

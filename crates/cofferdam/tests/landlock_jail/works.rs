@@ -40,7 +40,8 @@ fn tools_work_in_the_workspace() {
          \x20   subprocess.run(['cp', d + '/x', 'from-python'], check=True)",
     )
     .works("python, its children and what is temporary");
-    let git = "git init -q . && git -c user.name=a -c user.email=a@example.com commit -q --allow-empty -m x && git log --oneline";
+    finish(&mut super::outside(&place, "git", &["init", "-q", "."])).works("a repository");
+    let git = "git -c user.name=a -c user.email=a@example.com commit -q --allow-empty -m x && git log --oneline";
     assert!(inside(&place, git).works("git").out.contains(" x"));
     inside(&place, "touch a && touch -d 2001-01-01 a && test a -ot h; true")
         .works("times in the workspace");
