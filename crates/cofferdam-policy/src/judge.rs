@@ -120,6 +120,8 @@ pub enum Verdict<'a> {
 pub enum Because {
     /// Nothing grants the path.
     Absent,
+    /// The same where it is seen all the same: the jail has no view of its own.
+    Ungranted,
     /// The tree is read-only.
     ReadOnly,
     /// The name is protected.
@@ -191,12 +193,12 @@ impl Rules {
     /// the kernel's to judge, but for what they look like.
     pub(crate) fn unchanged(&self, path: &Path, looks: bool) -> Option<(&Clause, Because)> {
         let Some(entry) = self.holding(path).filter(|_| self.alone) else {
-            return self.alone.then_some((&self.base, Because::Absent));
+            return self.alone.then_some((&self.base, Because::Ungranted));
         };
         let because = match entry.access {
             Access::Private | Access::AppendOnly | Access::NoDelete | Access::ReadWrite => None,
-            Access::Ours => looks.then_some(Because::Absent),
-            Access::Absent => Some(Because::Absent),
+            Access::Ours => looks.then_some(Because::Ungranted),
+            Access::Absent => Some(Because::Ungranted),
             Access::ReadOnly => Some(Because::ReadOnly),
             Access::Guarded => Some(Because::Guarded),
             Access::Hidden => Some(Because::Hidden),

@@ -137,7 +137,7 @@ impl Because {
             // EROFS
             Self::ReadOnly => 30,
             // EACCES
-            Self::Guarded => 13,
+            Self::Guarded | Self::Ungranted => 13,
             // EBUSY
             Self::Pinned => 16,
             // EPERM
@@ -151,7 +151,7 @@ impl Because {
     #[must_use]
     pub const fn why(self) -> &'static str {
         match self {
-            Self::Absent => "nothing grants it",
+            Self::Absent | Self::Ungranted => "nothing grants it",
             Self::Hidden => "it is hidden",
             Self::ReadOnly => "it is read-only",
             Self::Guarded => "the name is protected: it is never changed, removed or created",
@@ -166,7 +166,7 @@ impl Because {
     #[must_use]
     pub const fn fix(self) -> &'static str {
         match self {
-            Self::Absent => "grant it with --grant",
+            Self::Absent | Self::Ungranted => "grant it with --grant",
             Self::Hidden => "take it from `hide`, if it is no secret",
             Self::ReadOnly => "grant it with mode = \"read-write\"",
             Self::Guarded => "change it outside the sandbox",

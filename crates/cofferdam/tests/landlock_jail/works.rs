@@ -93,11 +93,22 @@ fn what_is_given_up_is_told() {
     for promise in ["absent", "processes", "private-places", "private-size", "times"] {
         assert!(text.contains(&format!("{promise}: ")), "{promise}: {text}");
     }
+    let log = place.root.join("log.jsonl").display().to_string();
     let mut loud = place.command(crate::support::programs().join("cofferdam"));
-    loud.args(["run", "--jail", "landlock", "--best-effort", super::GIVEN_UP, "--", "true"]);
+    loud.args([
+        "run",
+        "--audit",
+        &log,
+        "--jail",
+        "landlock",
+        "--best-effort",
+        super::GIVEN_UP,
+        "--",
+        "true",
+    ]);
     let ran = finish(&mut loud).works("with its note");
     assert!(ran.err.contains("best-effort: absent, processes, private-places"), "{ran:?}");
-    let log = std::fs::read_to_string(place.audit_log()).unwrap();
+    let log = std::fs::read_to_string(&log).unwrap();
     assert!(log.contains("\"best_effort\":[{\"promise\":\"absent\""), "{log}");
     let mut native = place.command(crate::support::programs().join("cofferdam"));
     native.args(["run", "--best-effort", "absent", "--", "true"]);
