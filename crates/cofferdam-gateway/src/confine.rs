@@ -52,7 +52,7 @@ pub(crate) fn become_user((uid, gid): (u32, u32)) -> io::Result<()> {
 pub(crate) fn confine() -> io::Result<()> {
     set_no_new_privs(true)?;
     let abi = question::landlock_abi();
-    let ruleset = layer::create_ruleset(landlock::handled(abi), landlock::scoped(abi))?;
+    let ruleset = layer::create_ruleset(landlock::handled(abi), 0, landlock::scoped(abi))?;
     layer::restrict_self(ruleset.as_fd())?;
     cofferdam_sys::seccomp::set_filter(&seccomp::bytes(&seccomp::gateway()))
 }
@@ -62,7 +62,7 @@ pub(crate) fn confine() -> io::Result<()> {
 pub(crate) fn confine_to(at: BorrowedFd<'_>, abi: u32) -> io::Result<()> {
     set_no_new_privs(true)?;
     let handled = landlock::handled(abi);
-    let ruleset = layer::create_ruleset(handled, landlock::scoped(abi))?;
+    let ruleset = layer::create_ruleset(handled, 0, landlock::scoped(abi))?;
     layer::allow_beneath(ruleset.as_fd(), at, handled)?;
     layer::restrict_self(ruleset.as_fd())
 }

@@ -6,11 +6,12 @@ use std::path::PathBuf;
 
 use cofferdam_plan::plan;
 use cofferdam_sys::landlock;
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstat, openat, openat2};
 use rustix::process::{DumpableBehavior, Gid, Resource, Rlimit, Uid};
 use rustix::thread::CapabilitySet;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
+use crate::view::compare;
 use crate::{Doing, Failed};
 
 /// Whether other processes of this user may trace this one (`PR_SET_DUMPABLE`).
@@ -69,6 +70,11 @@ pub(crate) fn limit(resource: plan::Resource, soft: u64, hard: u64) -> Result<()
 
 /// Drops every capability from every set.
 pub(crate) fn drop_capabilities() -> Result<(), Failed> {
+    // Outside a user namespace of its own an ordinary user has none, and may not say so.
+    let have = rustix::thread::capabilities(None).doing("look at capabilities")?;
+    if have.permitted.is_empty() {
+        return Ok(());
+    }
     for number in 0..u64::BITS {
         let capability = CapabilitySet::from_bits_retain(1 << number);
         match rustix::thread::capability_is_in_bounding_set(capability) {
@@ -95,13 +101,41 @@ pub(crate) fn drop_capabilities() -> Result<(), Failed> {
 
 /// Puts a Landlock layer on: what `handled` names is denied but where a rule allows it.
 pub(crate) fn restrict(handled: u64, scoped: u64, rules: &[(PathBuf, u64)]) -> Result<(), Failed> {
-    let ruleset = landlock::create_ruleset(handled, scoped).doing("make a Landlock ruleset")?;
+    let ruleset = landlock::create_ruleset(handled, 0, scoped).doing("make a Landlock ruleset")?;
     for (path, rights) in rules {
         let flags = OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let at = openat(CWD, path, flags, Mode::empty())
             .doing(format_args!("open {} for Landlock", path.display()))?;
         landlock::allow_beneath(ruleset.as_fd(), at.as_fd(), *rights)
             .doing(format_args!("allow {} in Landlock", path.display()))?;
+    }
+    landlock::restrict_self(ruleset.as_fd()).doing("put the Landlock layer on")
+}
+
+/// The same on the host's own view: what a rule names is opened once, without following a link, and is
+/// what was there when the plan was made.
+pub(crate) fn restrict_on_host(
+    (handled, network, scoped): (u64, u64, u64),
+    rules: &[plan::Beneath],
+    terminal: Option<(BorrowedFd<'_>, u64)>,
+) -> Result<(), Failed> {
+    let ruleset = landlock::create_ruleset(handled, network, scoped);
+    let ruleset = ruleset.doing("make a Landlock ruleset")?;
+    for plan::Beneath { path, expect, rights } in rules {
+        let shown = path.display();
+        let flags = OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let at = openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS)
+            .doing(format_args!("open {shown} for Landlock"))?;
+        if let Some(expect) = expect {
+            let seen = fstat(&at).doing(format_args!("look at {shown}"))?;
+            compare(&seen, *expect)
+                .map_err(|f| Failed { doing: format!("{} {shown}", f.doing), ..f })?;
+        }
+        landlock::allow_beneath(ruleset.as_fd(), at.as_fd(), *rights)
+            .doing(format_args!("allow {shown} in Landlock"))?;
+    }
+    if let Some((at, rights)) = terminal {
+        landlock::allow_beneath(ruleset.as_fd(), at, rights).doing("allow the terminal")?;
     }
     landlock::restrict_self(ruleset.as_fd()).doing("put the Landlock layer on")
 }

@@ -98,9 +98,12 @@ fn run(control: &Control, at: &mut u32) -> Result<(), Failed> {
         stage.perform(step)?;
         *at += 1;
     }
+    let (kin, terminal) = (stage.kin.take(), stage.terminal.take());
     let watch = stage.into_watch().doing("read the mounts")?;
     let streams = plan.workload.streams;
-    let terminal = streams.has_terminal().then(|| Terminal::make(control)).transpose()?;
+    let inner = streams.has_terminal() && terminal.is_none();
+    let inner = inner.then(|| Terminal::make(control, "/dev/pts/ptmx")).transpose()?;
+    let terminal = terminal.or(inner);
     let stdio = connect(streams.each(), given.pipes, terminal.as_ref())?;
     // Here, so that `plan` finds out as well; the workload inherits it.
     let directory = &plan.workload.directory;
@@ -113,7 +116,7 @@ fn run(control: &Control, at: &mut u32) -> Result<(), Failed> {
         // The engine is gone, or changed its mind: nothing of the workload has run.
         Some(Order::Signal { .. } | Order::Foreground) | None => exit_now(125),
     }
-    start(&plan, control, Connected { stdio, terminal, umask }, watch)
+    start(&plan, control, Connected { stdio, terminal, umask }, (watch, kin))
 }
 
 /// What the workload begins with.
@@ -144,7 +147,7 @@ fn start(
     plan: &Plan,
     control: &Control,
     connected: Connected,
-    watch: watch::Watch,
+    (watch, kin): (watch::Watch, Option<reap::Kin>),
 ) -> Result<(), Failed> {
     let signals = reap::block_signals().doing("block SIGCHLD")?;
     if let Some(terminal) = &connected.terminal {
@@ -157,7 +160,7 @@ fn start(
         .doing("fork the workload")?
     {
         cofferdam_sys::process::Forked::Child => {
-            drop((signals, watch, from));
+            drop((signals, watch, kin, from));
             workload::become_workload(plan, control, connected, &to)
         }
         cofferdam_sys::process::Forked::Parent(pid) => {
@@ -173,7 +176,12 @@ fn start(
                     cofferdam_sys::seccomp::set_filter(program).doing("filter init's own calls")?;
                 }
             }
-            reap::reap(control, &signals, watch, reap::Led { workload: pid, terminal, denials })
+            reap::reap(
+                control,
+                &signals,
+                watch,
+                reap::Led { workload: pid, terminal, denials, kin },
+            )
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Pid 1's last job: reap, pass signals on, watch the mounts, and end with the engine.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
@@ -8,7 +9,7 @@ use std::time::Instant;
 
 use cofferdam_plan::message::{Order, Report};
 use cofferdam_plan::plan::Guard;
-use cofferdam_sys::process::{SignalSet, exit_now, set_blocked, signal_fd};
+use cofferdam_sys::process::{SignalSet, exit_now, kill_all_in_scope, set_blocked, signal_fd};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{
@@ -53,6 +54,64 @@ pub(crate) struct Led {
     pub(crate) terminal: Option<Terminal>,
     /// What the broker refused and has not told yet.
     pub(crate) denials: Arc<Denials>,
+    /// How its processes are ended, without a pid namespace.
+    pub(crate) kin: Option<Kin>,
+}
+
+impl Led {
+    /// Ends every process, this one last.
+    fn end(&self, status: u8) -> ! {
+        self.kin.iter().for_each(Kin::end);
+        exit_now(status)
+    }
+}
+
+/// The processes of a sandbox without a pid namespace: each is a child of this one as soon as its own
+/// parent has ended (`PR_SET_CHILD_SUBREAPER`, `prctl(2)`).
+#[derive(Debug)]
+pub(crate) struct Kin {
+    /// `/proc/self/task/TID/children`.
+    list: File,
+    /// Whether this process's signals reach its kin alone.
+    pub(crate) scoped: bool,
+}
+
+impl Kin {
+    /// As often are they looked for: each time those are there whose parents were ended the last time.
+    const ROUNDS: u32 = 10_000;
+
+    pub(crate) fn adopt() -> io::Result<Self> {
+        rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+        let own = rustix::thread::gettid().as_raw_nonzero();
+        let list = File::open(format!("/proc/self/task/{own}/children"))?;
+        Ok(Self { list, scoped: false })
+    }
+
+    /// Kills all of them, until there is none.
+    fn end(&self) {
+        for _ in 0..Self::ROUNDS {
+            if self.scoped {
+                kill_all_in_scope().unwrap_or(());
+            } else {
+                self.kill_children();
+            }
+            if matches!(wait(WaitOptions::empty()), Err(Errno::CHILD)) {
+                return;
+            }
+        }
+    }
+
+    /// Those that a page of the list has; the others have their turn.
+    fn kill_children(&self) {
+        let mut text = [0; 4096];
+        let length = rustix::io::pread(&self.list, &mut text, 0).unwrap_or(0);
+        let text = str::from_utf8(text.get(..length).unwrap_or_default()).unwrap_or_default();
+        // A number that is cut at the end of the page has no space behind it.
+        let whole = text.rsplit_once(' ').map_or("", |(whole, _)| whole);
+        for pid in whole.split(' ').filter_map(|pid| Pid::from_raw(pid.parse().ok()?)) {
+            kill_process(pid, Signal::KILL).unwrap_or(());
+        }
+    }
 }
 
 /// Makes ended and stopped children readable on a descriptor. The caller's stay blocked: in init's
@@ -140,7 +199,7 @@ fn obey(control: &Control, led: &Led) -> Result<(), Failed> {
             Ok(())
         }
         Some(Order::Go) => Ok(()),
-        None => exit_now(137),
+        None => led.end(137),
     }
 }
 
@@ -157,7 +216,7 @@ fn reap_ended(control: &Control, led: &Led) -> Result<bool, Failed> {
                     None => {
                         led.denials.tell_all();
                         control.send(&exited(status)).doing("report the end")?;
-                        exit_now(0)
+                        led.end(0)
                     }
                 }
             }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use cofferdam_plan::message::Report;
 use cofferdam_plan::plan::{Aside, Guard, Opening, Spaces, Step};
-use cofferdam_sys::process::{Forked, Kin, Namespaces, exit_now, fork, unshare};
+use cofferdam_sys::process::{Forked, Kin as Of, Namespaces, exit_now, fork, unshare};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::mount::{MountPropagationFlags, mount_change};
 use rustix::net::{
@@ -22,9 +22,14 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use crate::confine::{self, Dumpable};
 use crate::control::Control;
 use crate::network;
+use crate::reap::Kin;
+use crate::terminal::Terminal;
 use crate::view::{self, Held, NewRoot};
 use crate::watch::Watch;
 use crate::{Doing, Failed};
+
+/// `LANDLOCK_SCOPE_SIGNAL`.
+const SIGNALS: u64 = 2;
 
 /// What the steps have made so far.
 pub(crate) struct Stage<'a> {
@@ -37,6 +42,9 @@ pub(crate) struct Stage<'a> {
     names: BTreeSet<PathBuf>,
     /// Pid 1's end of a socket on which the first process hands the network over.
     aside: Option<OwnedFd>,
+    /// How the sandbox's processes are ended, without a pid namespace.
+    pub(crate) kin: Option<Kin>,
+    pub(crate) terminal: Option<Terminal>,
     /// The child that holds `idmap`'s namespace; it ends by itself.
     idmap_holder: Option<Pid>,
 }
@@ -51,6 +59,8 @@ impl<'a> Stage<'a> {
             guards: Vec::new(),
             names: BTreeSet::new(),
             aside: None,
+            kin: None,
+            terminal: None,
             idmap_holder: None,
         }
     }
@@ -86,6 +96,20 @@ impl<'a> Stage<'a> {
                 rustix::thread::set_no_new_privs(true).doing("give up privileges through exec")
             }
             Step::Landlock { handled, rules } => confine::restrict(*handled, 0, rules),
+            Step::Subreaper => {
+                self.kin = Some(Kin::adopt().doing("adopt what is left behind")?);
+                Ok(())
+            }
+            Step::LandlockOnHost { handled, network, scoped, rules, terminal } => {
+                let own = self.terminal.as_ref().map(|own| (own.fd(), *terminal));
+                confine::restrict_on_host((*handled, *network, *scoped), rules, own)?;
+                self.kin.iter_mut().for_each(|kin| kin.scoped = *scoped & SIGNALS != 0);
+                Ok(())
+            }
+            Step::Terminal => {
+                self.terminal = Some(Terminal::make(self.control, "/dev/ptmx")?);
+                Ok(())
+            }
             Step::DropCapabilities => confine::drop_capabilities(),
             Step::Directory { path, mode } => self.root()?.directory(path, *mode),
             Step::File { path, content, mode } => self.root()?.file(path, content, *mode),
@@ -161,7 +185,7 @@ impl<'a> Stage<'a> {
         let flags = SocketFlags::CLOEXEC;
         let (wait, done) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).doing(doing)?;
-        match fork(Kin::Sibling).doing(doing)? {
+        match fork(Of::Sibling).doing(doing)? {
             Forked::Child => {
                 self.aside = Some(wait);
                 Ok(())
@@ -171,6 +195,10 @@ impl<'a> Stage<'a> {
                 let pid = u32::try_from(pid).unwrap_or(0);
                 self.control.send(&Report::Forked { pid }).doing("report pid 1")?;
                 self.beside(aside)?;
+                // No network of its own, and nothing else to wait for.
+                if aside.is_empty() {
+                    exit_now(0)
+                }
                 let namespace = OFlags::RDONLY | OFlags::CLOEXEC;
                 let namespace = openat(&own, "ns/net", namespace, Mode::empty());
                 let namespace = namespace.doing("hold the network namespace")?;
@@ -250,7 +278,7 @@ fn killed_first(score: u32) -> Result<(), Failed> {
 fn idmap_namespace(uid: u32, gid: u32) -> Result<(OwnedFd, Option<Pid>), Failed> {
     let doing = "make the namespace for idmapped mounts";
     let (mut wait, done) = io::pipe().doing(doing)?;
-    match fork(Kin::ChildElsewhere).doing(doing)? {
+    match fork(Of::ChildElsewhere).doing(doing)? {
         Forked::Child => {
             drop(done);
             // Nothing is ever written: it reads the end.

@@ -4,7 +4,7 @@
 //! is in the same session is not orphaned, so that Ctrl-Z stops it (`setpgid(2)`, `credentials(7)`).
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use cofferdam_plan::message::Report;
 use cofferdam_plan::plan::{Carrier, Streams};
@@ -21,11 +21,11 @@ use crate::{Doing, Failed};
 pub(crate) struct Terminal(OwnedFd);
 
 impl Terminal {
-    /// Makes a terminal in the sandbox's private instance and sends its other end away.
-    pub(crate) fn make(control: &Control) -> Result<Self, Failed> {
+    /// Makes a terminal in the instance that `multiplexer` is of, and sends its other end away.
+    pub(crate) fn make(control: &Control, multiplexer: &str) -> Result<Self, Failed> {
         let doing = "make the sandbox's terminal";
         let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let other = openat(CWD, "/dev/pts/ptmx", flags, Mode::empty()).doing(doing)?;
+        let other = openat(CWD, multiplexer, flags, Mode::empty()).doing(doing)?;
         unlockpt(&other).doing(doing)?;
         let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
         let own = ioctl_tiocgptpeer(&other, flags).doing(doing)?;
@@ -63,6 +63,10 @@ impl Terminal {
         if tcsetpgrp(&self.0, group).is_ok() {
             rustix::process::kill_process_group(group, Signal::CONT).unwrap_or(());
         }
+    }
+
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 
     /// Another descriptor of it, for one of the streams.

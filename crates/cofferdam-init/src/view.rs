@@ -69,7 +69,7 @@ impl Held {
     }
 }
 
-fn compare(seen: &Stat, expect: Expect) -> Result<(), Failed> {
+pub(crate) fn compare(seen: &Stat, expect: Expect) -> Result<(), Failed> {
     let same = match expect {
         Expect::Inode { dev, ino } => seen.st_dev == dev && seen.st_ino == ino,
         Expect::Device { major, minor } => {

@@ -5,7 +5,7 @@ use cofferdam_policy::model::{Jail, Policy};
 use crate::host::{Bubblewrap, Host};
 use crate::plan::{Argument, Plan, Streams};
 use crate::refusal::Refusal;
-use crate::{bubblewrap, native};
+use crate::{bubblewrap, landlocked, native};
 
 /// What shall run: the part of a plan that no policy says.
 #[derive(Clone, Debug, Default)]
@@ -37,7 +37,8 @@ pub fn compile(policy: &Policy, host: &Host, task: impl Into<Task>) -> Result<Pl
         }
         Jail::Auto | Jail::Native => native::compile(policy, host, task),
         Jail::Bubblewrap => bubblewrap::compile(policy, host, task),
-        Jail::Landlock | Jail::Seatbelt => Err(Refusal::JailNotHere {
+        Jail::Landlock => landlocked::compile(policy, host, task),
+        Jail::Seatbelt => Err(Refusal::JailNotHere {
             jail: policy.jail.as_str(),
             clause: policy.jail_clause.clone(),
         }),

@@ -2,12 +2,12 @@
 //!
 //! Says *why* each step is there; `cofferdam-init` knows *how*.
 
-mod cover;
+pub(crate) mod cover;
 mod egress;
 pub mod landlock;
-mod limits;
-mod names;
-mod output;
+pub(crate) mod limits;
+pub(crate) mod names;
+pub(crate) mod output;
 mod ssh;
 mod trust;
 
@@ -99,9 +99,7 @@ pub(crate) fn compile(policy: &Policy, host: &Host, task: Task) -> Result<Plan, 
 
 /// What no plan can do without.
 fn check(host: &Host) -> Result<(), Refusal> {
-    if host.system != "Linux" || host.machine != "x86_64" {
-        return Err(Refusal::WrongMachine { machine: format!("{} {}", host.system, host.machine) });
-    }
+    machine(host)?;
     for (sysctl, value, forbids) in [
         ("/proc/sys/user/max_user_namespaces", host.max_user_namespaces, 0),
         ("/proc/sys/kernel/unprivileged_userns_clone", host.unprivileged_userns_clone, 0),
@@ -111,14 +109,27 @@ fn check(host: &Host) -> Result<(), Refusal> {
             return Err(Refusal::UserNamespacesOff { sysctl, value: forbids, wanted });
         }
     }
-    if host.landlock_abi == 0 {
-        return Err(Refusal::LandlockMissing);
-    }
-    broker(host)?;
+    walls(host)?;
     match DEVICES.iter().find(|(name, ..)| !host.devices.iter().any(|d| d == name)) {
         Some((name, ..)) => Err(Refusal::DeviceMissing { name: (*name).into() }),
         None => Ok(()),
     }
+}
+
+/// Where any jail of ours is built.
+pub(crate) fn machine(host: &Host) -> Result<(), Refusal> {
+    if host.system != "Linux" || host.machine != "x86_64" {
+        return Err(Refusal::WrongMachine { machine: format!("{} {}", host.system, host.machine) });
+    }
+    Ok(())
+}
+
+/// The walls that a process carries.
+pub(crate) fn walls(host: &Host) -> Result<(), Refusal> {
+    if host.landlock_abi == 0 {
+        return Err(Refusal::LandlockMissing);
+    }
+    broker(host)
 }
 
 /// Whether there can be a broker: without one, names that do not exist are nobody's.
@@ -478,7 +489,7 @@ fn environment(policy: &Policy, egress: Option<&Egress>) -> Vec<Variable> {
 }
 
 /// Where a command without a slash is looked for.
-fn search(policy: &Policy) -> Vec<PathBuf> {
+pub(crate) fn search(policy: &Policy) -> Vec<PathBuf> {
     let path = policy.environment.iter().find(|variable| variable.name == "PATH");
     path.map(|path| path.value.split(':').map(PathBuf::from).collect()).unwrap_or_default()
 }

@@ -291,6 +291,18 @@ pub enum Resource {
     Signals,
 }
 
+/// A tree or file of the host that may be used, where it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
+pub struct Beneath {
+    /// Where it is, absolute, without symbolic links.
+    pub path: PathBuf,
+    /// What must be there; nothing to compare for `/proc`.
+    pub expect: Option<Expect>,
+    /// Landlock rights at and below it.
+    pub rights: u64,
+}
+
 /// A tree or file of the host to take hold of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize))]
@@ -481,6 +493,25 @@ pub enum Step {
         /// Rights by path.
         rules: Vec<(PathBuf, u64)>,
     },
+    /// Be the parent of every process of the sandbox whose own has ended (`PR_SET_CHILD_SUBREAPER`), and end
+    /// all of them at the end: there is no pid namespace that would.
+    Subreaper,
+    /// First Landlock layer, where the workload sees the host's own view: what is allowed is what Facts saw,
+    /// opened once and compared.
+    LandlockOnHost {
+        /// Rights that are denied where no rule grants them.
+        handled: u64,
+        /// Rights of the network that nothing grants, ABI 4.
+        network: u64,
+        /// Scopes (abstract sockets, signals), ABI 6.
+        scoped: u64,
+        /// Rights by path of the host.
+        rules: Vec<Beneath>,
+        /// Rights on the workload's own terminal, if it has one: nobody knows its number yet.
+        terminal: u64,
+    },
+    /// Make the workload's terminal on the host's own instance, before Landlock shuts it.
+    Terminal,
     /// Drop every capability, in the bounding and ambient sets as well.
     DropCapabilities,
     /// Landlock layer that only the workload carries, so that it cannot touch init.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use cofferdam_policy::model::Clause;
+use cofferdam_policy::promise::Promise;
 
 /// One situation that a person can meet, before anything was started.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +41,11 @@ pub enum Refusal {
     BubblewrapCannot {
         /// What.
         what: String,
+    },
+    /// The jail without namespaces does not hold what the policy says, and the policy does not give it up.
+    ClausesUnheld {
+        /// Each with its reason.
+        unheld: Vec<Unheld>,
     },
     /// Landlock is missing or switched off.
     LandlockMissing,
@@ -105,6 +111,33 @@ pub enum Refusal {
     },
 }
 
+/// A clause that a jail does not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unheld {
+    /// The name by which it may be given up; `None` where it never may.
+    pub promise: Option<Promise>,
+    /// What it is and what would be open.
+    pub what: String,
+}
+
+/// What of `unheld` may be given up, as the command line and the policy write it, and whether that is all.
+fn remedy(unheld: &[Unheld]) -> String {
+    let names: Vec<&str> = unheld.iter().filter_map(|one| Some(one.promise?.as_str())).collect();
+    let lacks = unheld.len() > names.len();
+    let given = format!(
+        "give up what may be: --best-effort {}, or best_effort = [\"{}\"]",
+        names.join(","),
+        names.join("\", \"")
+    );
+    match (lacks, names.is_empty()) {
+        (false, _) => format!("{given}; or use --jail native or bubblewrap, which hold them"),
+        (true, true) => "use --jail native or bubblewrap, or leave these clauses out".into(),
+        (true, false) => {
+            format!("use --jail native or bubblewrap; or leave the first clauses out, and {given}")
+        }
+    }
+}
+
 impl Refusal {
     /// Stable name for scripts and the audit log. Never reused, never renamed.
     #[must_use]
@@ -116,6 +149,7 @@ impl Refusal {
             Self::BubblewrapUntrusted { .. } => "bubblewrap-untrusted",
             Self::BubblewrapStandIn { .. } => "bubblewrap-stand-in",
             Self::BubblewrapCannot { .. } => "bubblewrap-cannot",
+            Self::ClausesUnheld { .. } => "clauses-unheld",
             Self::LandlockMissing => "landlock-missing",
             Self::Nested { .. } => "nested",
             Self::BrokerUnknown => "broker-unknown",
@@ -156,6 +190,7 @@ impl Refusal {
             Self::BubblewrapCannot { .. } => {
                 "take jail = \"native\", or leave that grant or file out".into()
             }
+            Self::ClausesUnheld { unheld } => remedy(unheld),
             Self::LandlockMissing => {
                 "add `landlock` to the kernel's `lsm=` list and reboot; Linux 5.13 is the first \
                  with it"
@@ -231,6 +266,10 @@ impl std::fmt::Display for Refusal {
                 workspace.display()
             ),
             Self::BubblewrapCannot { what } => write!(out, "bubblewrap is not trusted to {what}"),
+            Self::ClausesUnheld { unheld } => {
+                let all: Vec<&str> = unheld.iter().map(|one| one.what.as_str()).collect();
+                write!(out, "the jail `landlock` does not hold: {}", all.join("; "))
+            }
             Self::LandlockMissing => out.write_str("the kernel has no Landlock, the second wall"),
             Self::Nested { mark } => {
                 write!(out, "cofferdam runs inside cofferdam already: {mark} is there")

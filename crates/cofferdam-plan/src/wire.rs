@@ -15,8 +15,8 @@ use crate::coverage::{Coverage, Extent};
 use crate::host::Program;
 use crate::message::{Order, Report};
 use crate::plan::{
-    Access, Argument, Aside, Bounds, Carrier, Escapes, Expect, Guard, Idmap, Most, Opening, Outer,
-    Output, Plan, Redaction, Resource, Spaces, Step, Streams, Word, Workload,
+    Access, Argument, Aside, Beneath, Bounds, Carrier, Escapes, Expect, Guard, Idmap, Most,
+    Opening, Outer, Output, Plan, Redaction, Resource, Spaces, Step, Streams, Word, Workload,
 };
 
 /// The bytes are not what this build writes.
@@ -261,6 +261,7 @@ wire_enum!(Carrier { 0 => Pipe, 1 => Terminal });
 wire_struct!(Variable { name, value, shown, clause });
 wire_struct!(Clause { name, file, line });
 wire_struct!(Coverage { clause, says, mechanisms, extent });
+wire_struct!(Beneath { path, expect, rights });
 wire_struct!(Opening { path, expect, access, idmap, target });
 /// As [`Content`]: a variable that waits for its value is not read.
 impl Wire for Shown {
@@ -339,6 +340,9 @@ wire_enum!(Step {
     41 => Here { parts },
     42 => ThisRoot,
     43 => Seal,
+    30 => Subreaper,
+    31 => LandlockOnHost { handled, network, scoped, rules, terminal },
+    32 => Terminal,
 });
 wire_enum!(Report {
     0 => Ready { build, watched },

@@ -29,6 +29,8 @@ use cofferdam_policy::{Act, Document, Request, Source, Verdict, decide, resolve}
 
 #[path = "golden/bubblewrap.rs"]
 mod bubblewrap;
+#[path = "golden/landlocked.rs"]
+mod landlocked;
 #[path = "golden/network.rs"]
 mod network;
 

@@ -12,6 +12,7 @@ use crate::limits::{Limit, Limits};
 use crate::model::{Clause, Extended, Grant, Guarded, Idle, Missing, Policy, Seed, Variable};
 use crate::network::Network;
 use crate::output::Canary;
+use crate::promise::{BestEffort, Promise};
 
 /// Ports on which every destination is heard.
 const HEARD: [u16; 2] = [80, 443];
@@ -136,6 +137,8 @@ fn beside(old: &Policy, new: &Policy) -> Vec<Restart> {
         isolation_clause: _,
         jail,
         jail_clause: _,
+        best_effort,
+        etc,
         workspace,
         grants,
         guarded,
@@ -187,13 +190,14 @@ fn beside(old: &Policy, new: &Policy) -> Vec<Restart> {
         && *concealed == before.concealed
         && *idle == before.idle
         && *own == before.own;
-    let system = *hidden == before.hidden && *replaced == before.replaced;
+    let system = *hidden == before.hidden && *replaced == before.replaced && *etc == before.etc;
     let homes = *home == before.home && *kept_home == before.kept_home && *seeds == before.seeds;
     let variables = *environment == before.environment && *withheld == before.withheld;
     let caller = *person == before.person && *cwd == before.cwd;
     let rows = [
         (*isolation == before.isolation, "isolation", &new.isolation_clause),
         (*jail == before.jail, "jail", &new.jail_clause),
+        (given(old) == given(new), "best_effort", best_effort_clause(best_effort, new)),
         (trees, "filesystem", first(old, new)),
         (held, "what is hidden, masked or protected", first(old, new)),
         (system, "what of /etc is seen", first(old, new)),
@@ -206,6 +210,16 @@ fn beside(old: &Policy, new: &Policy) -> Vec<Restart> {
     ];
     let changed = rows.into_iter().chain(gateway(old, new)).filter(|(same, ..)| !same);
     changed.map(|(_, what, clause)| restart(what, clause)).collect()
+}
+
+/// What need not be held.
+fn given(policy: &Policy) -> BTreeSet<Promise> {
+    policy.best_effort.iter().map(|rule| rule.promise).collect()
+}
+
+fn best_effort_clause<'p>(rules: &[BestEffort], new: &'p Policy) -> &'p Clause {
+    let last = rules.last().and_then(|_| new.best_effort.last());
+    last.map_or(&new.jail_clause, |rule| &rule.clause)
 }
 
 /// What the gateway reads once.

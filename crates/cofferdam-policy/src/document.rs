@@ -15,6 +15,7 @@ use crate::managed::Managed;
 use crate::model::{Clause, Home, Isolation, Jail, Mode};
 use crate::output::{Canary, Output};
 use crate::presets::{self, Preset};
+use crate::promise::Promise;
 use crate::read;
 use crate::view;
 pub use network::NetworkText;
@@ -121,6 +122,8 @@ pub struct Document {
     pub isolation: Located<Isolation>,
     /// `jail`, then `--jail`; `auto` where it is not written.
     pub jail: Located<Jail>,
+    /// `best_effort`, then those of `--best-effort`.
+    pub best_effort: Vec<Located<Promise>>,
     /// `filesystem.workspace`; `.` read-write where it is not written.
     pub workspace: Located<GrantText>,
     /// `filesystem.grant`, in the order of the text, then those of the command line.
@@ -185,6 +188,7 @@ impl Document {
             ceiling: None,
             isolation: Located::built_in(Isolation::Process, default("isolation")),
             jail: Located::built_in(Jail::Auto, default("jail")),
+            best_effort: Vec::new(),
             workspace: Located::built_in(workspace, default("filesystem.workspace")),
             grants: Vec::new(),
             hide: Vec::new(),
@@ -244,6 +248,19 @@ impl Document {
         let flag = Flag::new("--jail", word);
         let jail = read::jail(word).map_err(|fault| flag.fault(fault))?;
         self.jail = flag.located(jail);
+        Ok(())
+    }
+
+    /// `--best-effort NAME[,NAME...]`, in addition to the text's.
+    ///
+    /// # Errors
+    /// A word names no clause that may be best-effort.
+    pub fn add_best_effort(&mut self, words: &str) -> Result<(), PolicyError> {
+        let flag = Flag::new("--best-effort", words);
+        for word in words.split(',') {
+            let promise = read::promise(word).map_err(|fault| flag.fault(fault))?;
+            self.best_effort.push(flag.located(promise));
+        }
         Ok(())
     }
 

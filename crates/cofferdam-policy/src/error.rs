@@ -15,6 +15,7 @@ use crate::judge::pattern::PatternFault;
 use crate::limits::Name;
 use crate::model::Clause;
 use crate::presets;
+use crate::promise::Promise;
 use crate::read::{ENTRIES_MAX, limit_form, nearest};
 pub(crate) use credentials::CredentialFault;
 pub(crate) use layers::LayerFault;
@@ -56,6 +57,8 @@ pub(crate) enum Fault {
     IsolationUnknown { asked: String },
     #[error("unknown jail `{asked}`")]
     JailUnknown { asked: String },
+    #[error("`{asked}` is no clause that may be best-effort")]
+    PromiseUnknown { asked: String, nearest: Option<String> },
     #[error("unknown home `{asked}`")]
     Home { asked: String },
     #[error("mode `{asked}` is not in this release")]
@@ -209,6 +212,7 @@ impl Fault {
             Self::IsolationLater { .. } => "isolation-not-yet",
             Self::IsolationUnknown { .. } => "isolation-unknown",
             Self::JailUnknown { .. } => "jail-unknown",
+            Self::PromiseUnknown { .. } => "best-effort-unknown",
             Self::Home { .. } => "home-unknown",
             Self::ModeLater { .. } => "mode-not-yet",
             Self::ModeUnknown { .. } => "mode-unknown",
@@ -307,6 +311,13 @@ impl Fault {
             Self::IsolationUnknown { .. } => "write `process`".into(),
             Self::JailUnknown { .. } => {
                 "write `auto`, `native`, `bubblewrap`, `landlock` or `seatbelt`".into()
+            }
+            Self::PromiseUnknown { nearest: Some(nearest), .. } => {
+                format!("did you mean `{nearest}`?")
+            }
+            Self::PromiseUnknown { nearest: None, .. } => {
+                let known: Vec<_> = Promise::ALL.into_iter().map(Promise::as_str).collect();
+                format!("known: {}", known.join(", "))
             }
             Self::Home { .. } => {
                 "write `private` (fresh for each run) or `project` (kept for this workspace)".into()

@@ -18,7 +18,7 @@ pub mod requests;
 use std::path::{Path, PathBuf};
 
 use crate::credentials::{AGENT, first_login};
-use crate::model::{Clause, Mode, Ours, Policy};
+use crate::model::{Clause, Jail, Mode, Ours, Policy};
 use names::{Answer, Ask, Change, Hold, Made, NameRule, Thing};
 use pattern::Meets;
 
@@ -103,6 +103,8 @@ pub struct Rules {
     sockets: Vec<(PathBuf, Clause)>,
     /// The rule about every other socket.
     socket_clause: Clause,
+    /// No mounts hold the trees: what changes something outside of the writable ones is denied here.
+    alone: bool,
 }
 
 /// The answer, with the rule that decided.
@@ -119,6 +121,8 @@ pub enum Verdict<'a> {
 pub enum Because {
     /// Nothing grants the path.
     Absent,
+    /// The same where it is seen all the same: the jail has no view of its own.
+    Ungranted,
     /// The tree is read-only.
     ReadOnly,
     /// The name is protected.
@@ -169,7 +173,38 @@ impl Rules {
             prepared: Vec::new(),
             sockets: Vec::new(),
             socket_clause: Clause::built_in("filesystem.sockets"),
+            alone: false,
         }
+    }
+
+    /// The same where no mounts hold the trees, if `alone`.
+    #[must_use]
+    pub const fn holding_alone(mut self, alone: bool) -> Self {
+        self.alone = alone;
+        self
+    }
+
+    /// Whether no mounts hold the trees.
+    #[must_use]
+    pub const fn is_alone(&self) -> bool {
+        self.alone
+    }
+
+    /// Why nothing at `path` may change, of its trees: asked where no mount says so. Devices and `/proc` are
+    /// the kernel's to judge, but for what they look like.
+    pub(crate) fn unchanged(&self, path: &Path, looks: bool) -> Option<(&Clause, Because)> {
+        let Some(entry) = self.holding(path).filter(|_| self.alone) else {
+            return self.alone.then_some((&self.base, Because::Ungranted));
+        };
+        let because = match entry.access {
+            Access::Private | Access::AppendOnly | Access::NoDelete | Access::ReadWrite => None,
+            Access::Ours => looks.then_some(Because::Ungranted),
+            Access::Absent => Some(Because::Ungranted),
+            Access::ReadOnly => Some(Because::ReadOnly),
+            Access::Guarded => Some(Because::Guarded),
+            Access::Hidden => Some(Because::Hidden),
+        };
+        because.map(|because| (&entry.clause, because))
     }
 
     /// The same with rules about names, in the order in which they are asked.
@@ -220,18 +255,22 @@ impl Rules {
     /// The rules of a policy.
     #[must_use]
     pub fn of(policy: &Policy) -> Self {
-        let places = [
-            ("/tmp", Access::Private),
-            ("/var/tmp", Access::Private),
-            ("/dev/shm", Access::Private),
-            ("/dev", Access::Ours),
-            ("/proc", Access::Ours),
-            ("/run", Access::Ours),
-            ("/sys", Access::Ours),
-        ];
-        let private = places.map(|(path, access)| Entry {
+        let places: &[(&str, Access)] = match policy.jail {
+            // What is the sandbox's own elsewhere is the host's there, so nothing of it is granted.
+            Jail::Landlock => &[("/dev", Access::Ours), ("/proc", Access::Ours)],
+            Jail::Auto | Jail::Native | Jail::Bubblewrap | Jail::Seatbelt => &[
+                ("/tmp", Access::Private),
+                ("/var/tmp", Access::Private),
+                ("/dev/shm", Access::Private),
+                ("/dev", Access::Ours),
+                ("/proc", Access::Ours),
+                ("/run", Access::Ours),
+                ("/sys", Access::Ours),
+            ],
+        };
+        let private = places.iter().map(|(path, access)| Entry {
             path: path.into(),
-            access,
+            access: *access,
             clause: Clause::built_in("filesystem"),
         });
         let home = Entry {
@@ -250,7 +289,6 @@ impl Rules {
         let agent = first_login(&policy.credentials).map(|one| (AGENT.into(), one.clause.clone()));
         Self::new(
             private
-                .into_iter()
                 .chain([home])
                 .chain(granted.map(|grant| {
                     let access = match grant.mode {
@@ -262,13 +300,15 @@ impl Rules {
                     entry(&grant.path, access, &grant.clause)
                 }))
                 .chain(policy.hidden.iter().map(|(path, _)| entry(path, Access::Hidden, &etc)))
-                .chain(policy.replaced.iter().map(|ours| {
-                    let clause = match ours.by {
-                        Ours::Own => &etc,
-                        Ours::Authorities | Ours::AuthoritiesOfJava => &inspect,
-                    };
-                    entry(&ours.at, Access::Ours, clause)
-                }))
+                .chain(policy.replaced.iter().filter(|_| policy.jail != Jail::Landlock).map(
+                    |ours| {
+                        let clause = match ours.by {
+                            Ours::Own => &etc,
+                            Ours::Authorities | Ours::AuthoritiesOfJava => &inspect,
+                        };
+                        entry(&ours.at, Access::Ours, clause)
+                    },
+                ))
                 .chain(
                     policy
                         .guarded
@@ -285,6 +325,7 @@ impl Rules {
         )
         .with_names(policy.names.clone())
         .with_sockets(policy.sockets.iter().cloned().chain(agent).collect())
+        .holding_alone(policy.jail == Jail::Landlock)
     }
 
     /// Entries for codecs and people, outer before inner.
@@ -338,7 +379,7 @@ impl Rules {
     }
 
     /// An entry at or below `path`, which keeps the name `path` where it is.
-    fn pinned_by(&self, path: &Path) -> Option<&Entry> {
+    pub(crate) fn pinned_by(&self, path: &Path) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.path.starts_with(path))
     }
 }

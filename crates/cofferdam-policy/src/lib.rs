@@ -39,6 +39,7 @@ mod origin;
 pub mod output;
 #[cfg(feature = "text")]
 pub mod presets;
+pub mod promise;
 #[cfg(feature = "text")]
 mod read;
 #[cfg(feature = "text")]

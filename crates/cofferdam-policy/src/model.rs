@@ -10,6 +10,7 @@ use crate::judge::names::NameRule;
 use crate::limits::Limits;
 use crate::network::Network;
 use crate::output::{Canary, Output};
+use crate::promise::{BestEffort, Promise};
 
 /// One rule with the place where a person wrote it; the unit of coverage, verdicts and events.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -383,6 +384,8 @@ pub struct Policy {
     pub jail: Jail,
     /// The clause that chose the cage.
     pub jail_clause: Clause,
+    /// What need not be held where that jail cannot.
+    pub best_effort: Vec<BestEffort>,
     /// The tree that the workload works in.
     pub workspace: Grant,
     /// Every other tree in the view: the person's, the system's, the toolchains'. The workspace is
@@ -406,6 +409,9 @@ pub struct Policy {
     pub own: Vec<Guarded>,
     /// Entries of `/etc` that are hidden, by their real paths, with their kind; they exist here.
     pub hidden: Vec<(PathBuf, Seen)>,
+    /// Entries of the directories of `/etc` that hold one of [`Policy::hidden`], where the jail has no
+    /// mounts to hide one with and grants the others one by one.
+    pub etc: Vec<(PathBuf, Seen)>,
     /// Entries of `/etc` that cofferdam writes itself, those of one kind in the order in which they are
     /// looked for; they exist on this host.
     pub replaced: Vec<Replaced>,
@@ -455,6 +461,13 @@ pub struct Policy {
 }
 
 impl Policy {
+    /// The rule that lets a jail without namespaces go without `promise`; no other jail heeds it.
+    #[must_use]
+    pub fn gives_up(&self, promise: Promise) -> Option<&Clause> {
+        let rules = self.best_effort.iter().filter(|_| self.jail == Jail::Landlock);
+        rules.into_iter().find(|rule| rule.promise == promise).map(|rule| &rule.clause)
+    }
+
     /// Whether a hidden directory lies over `path`, or `path` is hidden itself: the innermost of the
     /// trees and hidden names that hold it is a hidden name.
     #[must_use]

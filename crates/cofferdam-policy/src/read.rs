@@ -22,6 +22,7 @@ use crate::error::{Fault, PolicyError};
 use crate::judge::pattern::Pattern;
 use crate::layers::Layer;
 use crate::model::{Clause, Home, Isolation, Jail, Mode};
+use crate::promise::Promise;
 use crate::{presets, view};
 
 /// Most entries in one list of a policy: more is a mistake, and each costs a mount.
@@ -41,6 +42,7 @@ const TOP: Table = Table {
         "extends",
         "isolation",
         "jail",
+        "best_effort",
         "filesystem",
         "environment",
         "network",
@@ -109,6 +111,14 @@ pub(crate) fn jail(word: &str) -> Result<Jail, Fault> {
     found.ok_or_else(|| Fault::JailUnknown { asked: word.into() })
 }
 
+/// The promise that is called `word`.
+pub(crate) fn promise(word: &str) -> Result<Promise, Fault> {
+    let found = Promise::ALL.into_iter().find(|promise| promise.as_str() == word);
+    let known = Promise::ALL.map(Promise::as_str);
+    let nearest = || nearest(word, known.iter());
+    found.ok_or_else(|| Fault::PromiseUnknown { asked: word.into(), nearest: nearest() })
+}
+
 /// Reads `source` over what is in `document`: lists are joined, and single values replaced.
 pub(crate) fn into(
     document: &mut Document,
@@ -141,6 +151,15 @@ pub(crate) fn into(
         let word = reader.text("jail", value)?;
         let jail = jail(word).map_err(|fault| reader.fault(fault, value.span()))?;
         document.jail = reader.located(jail, value, clause);
+    }
+    if let Some(value) = top.get("best_effort") {
+        for (index, value) in reader.list("best_effort", value)?.iter().enumerate() {
+            let name = format!("best_effort[{index}]");
+            let word = reader.text(&name, value)?;
+            let promise = promise(word).map_err(|fault| reader.fault(fault, value.span()))?;
+            let clause = reader.clause(&name, value);
+            document.best_effort.push(reader.located(promise, value, clause));
+        }
     }
     if let Some(value) = top.get("filesystem") {
         reader.filesystem(reader.table(value, &FILESYSTEM)?, document)?;

@@ -20,6 +20,7 @@ mod network;
 mod page_tests;
 mod preset;
 mod repository;
+mod shared;
 mod trust;
 mod width;
 mod written;
@@ -37,6 +38,8 @@ use crate::model::{
 use crate::view;
 pub use network::trusted_files;
 pub(crate) use written::paths as written_paths;
+pub use shared::listed;
+use shared::moved;
 
 /// The workspace's path as written in `document`, made absolute.
 #[must_use]
@@ -150,14 +153,15 @@ fn resolved(document: &Document, facts: &Facts) -> Result<Policy, PolicyError> {
     grants.sort_by(|a, b| a.path.cmp(&b.path));
     let kept = resolver.held(&named, (&grants, &workspace), &repository)?;
     let kept_home = resolver.kept_home()?;
-    let mut environment = resolver.environment(&grants, &workspace);
+    let home = resolver.inner_home(kept_home.as_ref());
+    let mut environment = resolver.environment(&grants, &workspace, &home);
     repository.variables(&mut environment);
     let dangers = [resolver.dangers(&environment), document.output.dangers()].concat();
     let (network, network_clause) = resolver.network();
     let view = (grants.as_slice(), &workspace, kept.concealed.as_slice());
     let credentials = resolver.borne(&network, view, &mut environment)?;
     resolver.no_trusted_file_lacks(&network)?;
-    let seeds = resolver.seeds(&grants, &workspace);
+    let seeds = moved(resolver.seeds(&grants, &workspace), &facts.home, &home);
     let authorities = resolver.system_authorities(&grants, &workspace);
     let withheld = resolver.withheld(&environment);
     Ok(Policy {
@@ -165,6 +169,7 @@ fn resolved(document: &Document, facts: &Facts) -> Result<Policy, PolicyError> {
         isolation_clause: document.isolation.clause.clone(),
         jail: document.jail.value,
         jail_clause: document.jail.clause.clone(),
+        best_effort: shared::best_effort(document),
         workspace,
         grants,
         guarded: kept.guarded,
@@ -175,6 +180,7 @@ fn resolved(document: &Document, facts: &Facts) -> Result<Policy, PolicyError> {
         concealed: kept.concealed,
         idle: kept.idle,
         own: kept.own,
+        etc: shared::etc(document, facts, &kept.hidden),
         hidden: kept.hidden,
         replaced: kept.replaced,
         authorities,
@@ -184,7 +190,7 @@ fn resolved(document: &Document, facts: &Facts) -> Result<Policy, PolicyError> {
         missing,
         seeds,
         repository,
-        home: facts.home.clone(),
+        home,
         kept_home,
         home_clause: document.home.clause.clone(),
         person: facts.person.clone(),
@@ -417,15 +423,16 @@ impl Resolver<'_> {
         })
     }
 
-    fn environment(&self, grants: &[Grant], workspace: &Grant) -> Vec<Variable> {
+    fn environment(&self, grants: &[Grant], workspace: &Grant, home: &Path) -> Vec<Variable> {
         let ours = Clause::built_in("environment");
-        let home = self.facts.home.display().to_string();
+        let temporary = shared::temporary(self.document, home);
+        let home = home.display().to_string();
         let name = self.facts.person.name.clone();
         let mut variables: Vec<Variable> = [
             ("HOME", home),
             ("USER", name.clone()),
             ("LOGNAME", name),
-            ("TMPDIR", "/tmp".to_owned()),
+            ("TMPDIR", temporary),
             ("SHELL", "/bin/sh".to_owned()),
             ("PATH", self.visible_path(grants, workspace)),
         ]

@@ -9,9 +9,10 @@ use crate::judge::hosts::Pattern;
 use crate::judge::names;
 use crate::limits::Hold;
 use crate::line::in_line;
-use crate::model::Policy;
+use crate::model::{Jail, Policy};
 use crate::network::Network;
 use crate::output::{Most, Output, Redaction};
+use crate::promise::BestEffort;
 pub use requests::{asked, denied};
 
 /// The policy in plain text, one rule a line, each with its clause.
@@ -26,6 +27,13 @@ pub fn text(policy: &Policy) -> String {
 fn write_text(out: &mut String, policy: &Policy) -> std::fmt::Result {
     writeln!(out, "isolation   process   {}", policy.isolation_clause)?;
     writeln!(out, "jail        {}   {}", policy.jail.as_str(), policy.jail_clause)?;
+    for BestEffort { promise, clause } in &policy.best_effort {
+        let held = match policy.jail {
+            Jail::Landlock => "",
+            Jail::Auto | Jail::Native | Jail::Bubblewrap | Jail::Seatbelt => ", held by this jail",
+        };
+        writeln!(out, "best-effort {}{held}   {clause}", promise.as_str())?;
+    }
     for preset in &policy.presets {
         writeln!(out, "preset      {}   {}", preset.name, preset.clause)?;
     }

@@ -32,6 +32,9 @@ pub const TOOLCHAINS: &[&str] = &[
     ".sdkman",
 ];
 
+/// What is temporary, below the home of a jail that has no `/tmp` of its own.
+pub const OWN_TEMPORARY: &str = ".tmp";
+
 /// Entries of `/etc` that are hidden: hashes, keys and our own configuration. An ordinary user
 /// cannot read most of them anyway; hidden, they stay unreadable whoever starts the sandbox.
 pub const ETC_HIDDEN: &[&str] = &[

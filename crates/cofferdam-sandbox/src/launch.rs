@@ -179,6 +179,7 @@ impl Waiting {
             terminal: None,
             streams: Streams::default(),
             bounds: Bounds::default(),
+            shared: false,
             shows: Output::built_in(),
             group,
             gateway: None,
@@ -232,6 +233,7 @@ impl Waiting {
         let Self { mut running, entering } = self;
         let system = |doing| StartRefusal::system(doing);
         running.bounds = plan.bounds.clone();
+        running.shared = plan.setup.contains(&Step::Subreaper);
         running.shows = plan.output.clone();
         running.gateway = match (&plan.egress, gateway) {
             (None, _) => None,

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use cofferdam_plan::message::{Order, Report};
 use cofferdam_plan::plan::{self, Bounds};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::Errno;
 use rustix::process::{
@@ -56,6 +57,8 @@ pub struct Running {
     pub(crate) terminal: Option<OwnedFd>,
     pub(crate) streams: plan::Streams,
     pub(crate) bounds: Bounds,
+    /// Whether its processes are in the host's own pid namespace.
+    pub(crate) shared: bool,
     /// What becomes of what it writes.
     pub(crate) shows: plan::Output,
     /// Removed once every process in it is gone.
@@ -288,8 +291,21 @@ impl Running {
     /// `ESRCH`: it is gone already.
     pub fn kill(&self) -> io::Result<()> {
         let Some(pid1) = &self.pid1 else { return Ok(()) };
+        if self.shared {
+            self.ask_init(pid1)?;
+        }
         pidfd_send_signal(pid1, Signal::KILL)?;
         self.group.iter().for_each(Group::hasten);
+        Ok(())
+    }
+
+    /// Without a pid namespace init ends the others, and does so when nobody is at its socket's other end; one
+    /// that does not is killed all the same.
+    fn ask_init(&self, init: &OwnedFd) -> io::Result<()> {
+        /// More than to kill a few thousand processes takes.
+        const PATIENCE: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
+        rustix::net::shutdown(&self.control, rustix::net::Shutdown::Write).unwrap_or(());
+        poll(&mut [PollFd::new(init, PollFlags::IN)], Some(&PATIENCE))?;
         Ok(())
     }
 

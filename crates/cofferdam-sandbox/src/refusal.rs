@@ -220,7 +220,10 @@ fn workload_user(plan: &Plan) -> u32 {
 fn cause(plan: &Plan, host: &Host, failed: &Step, (doing, errno): (&str, i32)) -> Option<Cause> {
     let cause = |code, message: String, hint: &str| Cause { code, message, hint: hint.into() };
     // There, and no symbolic link, when Facts looked.
-    let gone = matches!((failed, errno), (Step::Open(_), ELOOP | ENOENT | ENOTDIR));
+    let gone = matches!(
+        (failed, errno),
+        (Step::Open(_) | Step::LandlockOnHost { .. }, ELOOP | ENOENT | ENOTDIR)
+    );
     if gone || doing.contains("changed meanwhile") {
         let why = if gone {
             format!(": changed meanwhile: {}", errno_text(errno))

@@ -23,13 +23,13 @@ struct PathBeneathAttr {
 
 const RULE_PATH_BENEATH: libc::c_int = 1;
 
-/// Makes a ruleset (`landlock_create_ruleset(2)`, Linux 5.13; `scoped` Linux 6.12).
+/// Makes a ruleset (`landlock_create_ruleset(2)`, Linux 5.13; `network` Linux 6.7; `scoped` Linux 6.12).
 ///
 /// # Errors
 /// `EINVAL` or `E2BIG`: a right that this kernel does not know. `ENOMSG`: no right at all.
 /// `EOPNOTSUPP`: Landlock is switched off.
-pub fn create_ruleset(handled: u64, scoped: u64) -> io::Result<OwnedFd> {
-    let attr = RulesetAttr { handled_access_fs: handled, handled_access_net: 0, scoped };
+pub fn create_ruleset(handled: u64, network: u64, scoped: u64) -> io::Result<OwnedFd> {
+    let attr = RulesetAttr { handled_access_fs: handled, handled_access_net: network, scoped };
     // SAFETY: the pointer and size are those of `attr`, which the kernel only reads.
     let answer = unsafe {
         libc::syscall(

@@ -116,6 +116,16 @@ pub fn execve(path: &CStr, arguments: &[CString], environment: &[CString]) -> io
     io::Error::last_os_error()
 }
 
+/// Kills every process that this one may signal, but for itself (`kill(2)`, `kill(-1, SIGKILL)`). For who is
+/// in a Landlock domain with a scope for signals alone: those are its own then.
+///
+/// # Errors
+/// `ESRCH`: there is none.
+pub fn kill_all_in_scope() -> io::Result<()> {
+    // SAFETY: the call takes two integers.
+    check(unsafe { libc::kill(-1, libc::SIGKILL) }.into()).map(drop)
+}
+
 /// Ends the process at once, without unwinding or exit functions (`_exit(2)`).
 pub fn exit_now(status: u8) -> ! {
     // SAFETY: the call takes an integer and does not come back.

@@ -20,7 +20,7 @@ use cofferdam_gateway::vault::{Needs, Secret, Vault};
 use cofferdam_plan::host::Groups;
 use cofferdam_plan::message::{self, Lent, StandIn};
 use cofferdam_plan::plan::Argument;
-use cofferdam_plan::{Host, Plan, Task, compile};
+use cofferdam_plan::{Coverage, Host, Plan, Task, compile};
 use cofferdam_policy::credentials::{Credential, Placed, Source, part};
 use cofferdam_policy::facts::Facts;
 use cofferdam_policy::model::{Jail, Policy};
@@ -109,6 +109,19 @@ pub struct Resolved {
 }
 
 impl Prepared {
+    /// What the policy gives up and this jail does not hold here, by name.
+    #[must_use]
+    pub fn given_up(&self) -> Vec<&'static str> {
+        let rules = self.policy.best_effort.iter().filter(|rule| {
+            let says = format!("{}: ", rule.promise.as_str());
+            let open = |row: &Coverage| row.clause == rule.clause && row.says.starts_with(&says);
+            self.plan.coverage.iter().any(open)
+        });
+        let mut names: Vec<&str> = rules.map(|rule| rule.promise.as_str()).collect();
+        names.dedup();
+        names
+    }
+
     /// Whether a secret of it is in a vault that a passphrase opens, and none was given: nothing starts
     /// with it before [`Prepared::unlock`].
     #[must_use]
@@ -386,7 +399,8 @@ impl Engine {
         // Who writes them says whom the next session believes.
         let trusted = resolve::trusted_files(&document, &home, &caller.cwd);
         policy_files.extend(trusted.iter().flat_map(|file| ways_to(&file.path)));
-        let wanted = resolve::wanted_paths(&document, &home, &caller.cwd);
+        let mut wanted = resolve::wanted_paths(&document, &home, &caller.cwd);
+        wanted.extend(resolve::listed(&document).iter().flat_map(|at| entries(at)));
         let kept = match purpose {
             Purpose::Run => Kept::of(&document, &person, &workspace, (&places, &caller))?,
             Purpose::Look => None,
@@ -584,10 +598,16 @@ fn outside(log: &Path, policy: &Policy, facts: &Facts) -> Result<(), Refused> {
 }
 
 /// 128 random bits in hexadecimal.
-fn session_name() -> String {
+pub(crate) fn session_name() -> String {
     let mut bytes = [0_u8; 16];
     // The kernel's generator cannot fail once the machine is up; a short answer leaves zeros,
     // which makes a name less unique and nothing less safe.
     rustix::rand::getrandom(&mut bytes[..], rustix::rand::GetRandomFlags::empty()).unwrap_or(0);
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The entries of a directory that a plan can name; what cannot be listed has none.
+fn entries(at: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(at).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).filter(|path| path.to_str().is_some()).collect()
 }

@@ -6,8 +6,10 @@
 
 mod error;
 mod folder;
+mod fresh;
 mod remove;
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
@@ -15,13 +17,13 @@ use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use cofferdam_policy::facts::Kind;
-use cofferdam_policy::model::{Home, Policy};
+use cofferdam_policy::model::{Home, Jail, Policy};
 use cofferdam_policy::{Document, Person, facts::Ids};
 use cofferdam_sandbox::facts::real_path;
 use cofferdam_sandbox::{Caller, gitconfig};
 use rustix::fs::{
-    AtFlags, Dir, FlockOperation, Mode, OFlags, ResolveFlags, Timespec, Timestamps, UTIME_NOW,
-    fstat, futimens, mkdirat, openat, openat2, renameat, statat, unlinkat,
+    AtFlags, Dir, FlockOperation, Gid, Mode, OFlags, ResolveFlags, Timespec, Timestamps, UTIME_NOW,
+    Uid, chownat, fstat, futimens, mkdirat, openat, openat2, renameat, statat, unlinkat,
 };
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
@@ -61,6 +63,8 @@ pub(crate) struct Kept {
     home: OwnedFd,
     /// Locked, shared, until this is dropped.
     _lock: File,
+    /// Removed with this, where it was made for one run.
+    fresh: Option<fresh::Fresh>,
 }
 
 impl Kept {
@@ -72,6 +76,14 @@ impl Kept {
         workspace: &Path,
         (places, caller): (&Places, &Caller),
     ) -> Result<Option<Self>, HomeError> {
+        let shared = document.jail.value == Jail::Landlock;
+        if shared && document.home.value == Home::Private {
+            return match person.ids {
+                // Refused for it.
+                Ids::StandIn { .. } => Ok(None),
+                Ids::Caller { .. } | Ids::Owner { .. } => fresh::make(person, places).map(Some),
+            };
+        }
         // In the home of another, root makes nothing.
         let another = matches!(person.ids, Ids::Owner { .. });
         let directory = std::fs::symlink_metadata(workspace).is_ok_and(|seen| seen.is_dir());
@@ -88,7 +100,7 @@ impl Kept {
                 let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
                 let used = Timestamps { last_access: now, last_modification: now };
                 futimens(&lock, &used).map_err(|error| system("mark", &path)(error.into()))?;
-                return Ok(Some(Self { path: path.join(HOME), home, _lock: lock }));
+                return Ok(Some(Self { path: path.join(HOME), home, _lock: lock, fresh: None }));
             }
             drop(lock);
             let Some(lock) = folder.lock(ALONE, LOCK_WAIT)? else { continue };
@@ -176,6 +188,14 @@ impl Kept {
         put.inspect_err(|_| unlinkat(&at, &new, AtFlags::empty()).unwrap_or(()))
     }
 
+    /// Gives what was just made to whom the home is, where root makes it.
+    fn give(&self, at: &OwnedFd, name: &OsStr) -> Result<(), Errno> {
+        let owner = self.fresh.as_ref().and_then(|fresh| fresh.owner);
+        let Some((uid, gid)) = owner else { return Ok(()) };
+        let (uid, gid) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
+        chownat(at, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)
+    }
+
     /// A directory, or a file that begins with `content` where it is not there.
     fn place(&self, below: &Path, kind: Kind, content: &[u8]) -> Result<(), Errno> {
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
@@ -192,6 +212,7 @@ impl Kept {
                     Err(Errno::EXIST) => return Ok(()),
                     made => File::from(made?),
                 };
+                self.give(&at, name)?;
                 let written = (&file).write_all(content);
                 if written.is_err() {
                     // Half a file would be taken for a whole one by every later run.
@@ -200,7 +221,8 @@ impl Kept {
                 return written.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO));
             }
             match mkdirat(&at, name, Mode::RWXU) {
-                Ok(()) | Err(Errno::EXIST) => {}
+                Ok(()) => self.give(&at, name)?,
+                Err(Errno::EXIST) => {}
                 Err(error) => return Err(error),
             }
             at = openat2(&at, name, hold | OFlags::DIRECTORY, Mode::empty(), resolve)?;

@@ -69,6 +69,8 @@ pub struct Options {
     pub project: ProjectFrom,
     /// `auto`, `native`, `bubblewrap` or `landlock`, in place of the policy's jail.
     pub jail: Option<String>,
+    /// `NAME[,NAME...]`: clauses that a jail need not hold which cannot, in addition to the policy's.
+    pub best_effort: Vec<String>,
     /// `PATH[:MODE]` in place of the policy's workspace.
     pub workspace: Option<String>,
     /// `PATH:MODE`, in addition to the policy's grants.
@@ -111,6 +113,7 @@ impl std::fmt::Debug for Options {
             .field("policy", &self.policy)
             .field("project", &self.project)
             .field("jail", &self.jail)
+            .field("best_effort", &self.best_effort)
             .field("workspace", &self.workspace)
             .field("grants", &self.grants)
             .field("hide", &self.hide)
@@ -140,6 +143,9 @@ impl Options {
     pub(crate) fn add_to(&self, document: &mut Document) -> Result<(), PolicyError> {
         if let Some(jail) = &self.jail {
             document.set_jail(jail)?;
+        }
+        for names in &self.best_effort {
+            document.add_best_effort(names)?;
         }
         if let Some(workspace) = &self.workspace {
             document.set_workspace(workspace)?;

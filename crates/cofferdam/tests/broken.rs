@@ -33,6 +33,9 @@ const CASES: &[Case] = &[
     ("later-key", Some("version = 1\n[audit]\nredact = true\n"), &[]),
     ("later-isolation", Some("version = 1\nisolation = \"vm\"\n"), &[]),
     ("unknown-isolation", Some("version = 1\nisolation = \"docker\"\n"), &[]),
+    ("unknown-best-effort", Some("version = 1\nbest_effort = [\"abscent\"]\n"), &[]),
+    ("unknown-best-effort-flag", None, &["--best-effort", "absent,everything"]),
+    ("best-effort-of-another-type", Some("version = 1\nbest_effort = \"absent\"\n"), &[]),
     ("wrong-type", Some("version = 1\n[filesystem]\ngrant = \"/opt\"\n"), &[]),
     (
         "later-mode",

@@ -130,6 +130,7 @@ fn everything_is_enforced_where_nothing_is_in_the_way() {
         answer.says(name, "enforced", "");
     }
     answer.says("user-namespaces", "enforced", "").says("private-terminals", "enforced", "");
+    answer.says("landlock-jail", "not-needed", "would not hold: absent, processes, private-places");
     let idmapped = if is_root() { "enforced" } else { "not-needed" };
     answer.says("idmapped-mounts", idmapped, "");
     assert_eq!(run(&place, NOTHING), None);

@@ -110,8 +110,9 @@ impl Broker {
     fn is_own(&self, path: &Path) -> bool {
         let Ok(below) = path.strip_prefix("/proc") else { return false };
         let Some(first) = below.iter().next().and_then(OsStr::to_str) else { return false };
-        let task = || statat(&self.proc, format!("1/task/{first}"), AtFlags::empty()).is_ok();
-        first.bytes().all(|byte| byte.is_ascii_digit()) && (first == "1" || task())
+        let own = std::process::id().to_string();
+        let task = || statat(&self.proc, format!("{own}/task/{first}"), AtFlags::empty()).is_ok();
+        first.bytes().all(|byte| byte.is_ascii_digit()) && (first == own || task())
     }
 }
 

@@ -4,7 +4,7 @@ use cofferdam_policy::Rules;
 use cofferdam_policy::facts::Ids;
 use cofferdam_policy::model::{Clause, Grant, Mode, Origin, Ours, Policy};
 
-pub(super) mod broker;
+pub(crate) mod broker;
 mod names;
 mod network;
 mod walls;
@@ -75,7 +75,7 @@ fn record() -> Coverage {
     )
 }
 
-pub(super) fn row(clause: &Clause, says: &str, mechanisms: &[&str], extent: Extent) -> Coverage {
+pub(crate) fn row(clause: &Clause, says: &str, mechanisms: &[&str], extent: Extent) -> Coverage {
     let mechanisms = mechanisms.iter().map(|text| (*text).to_owned()).collect();
     Coverage { clause: clause.clone(), says: says.into(), mechanisms, extent }
 }

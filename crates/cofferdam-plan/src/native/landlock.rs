@@ -20,6 +20,8 @@ const REFER: u64 = 1 << 13;
 pub const TRUNCATE: u64 = 1 << 14;
 /// `ioctl(2)` on devices, ABI 5 (Linux 6.10).
 pub const IOCTL_DEV: u64 = 1 << 15;
+/// Binding and connecting TCP sockets, ABI 4 (Linux 6.7).
+const TCP: u64 = 0b11;
 /// Abstract sockets and signals, ABI 6 (Linux 6.12).
 const SCOPES: u64 = 0b11;
 
@@ -29,12 +31,12 @@ const SCOPES: u64 = 0b11;
 /// A layer that says nothing of moving between directories forbids it (`landlock(7)`, REFER), so
 /// this one names it, and [`workload_rules`] leaves the judgement to init's layer. A layer of
 /// scopes alone says nothing of it either, and is hardly faster.
-pub(super) const fn workload_only(abi: u32) -> u64 {
+pub(crate) const fn workload_only(abi: u32) -> u64 {
     MAKE_CHAR | if abi >= 2 { REFER } else { 0 }
 }
 
 /// What the workload's own layer leaves to init's.
-pub(super) fn workload_rules(abi: u32) -> Vec<(PathBuf, u64)> {
+pub(crate) fn workload_rules(abi: u32) -> Vec<(PathBuf, u64)> {
     if abi >= 2 { vec![("/".into(), REFER)] } else { Vec::new() }
 }
 
@@ -60,20 +62,39 @@ pub const fn scoped(abi: u32) -> u64 {
     if abi >= 6 { SCOPES } else { 0 }
 }
 
+/// The rights of the network that this ABI has.
+#[must_use]
+pub const fn network(abi: u32) -> u64 {
+    if abi >= 4 { TCP } else { 0 }
+}
+
+/// Rights on a tree or file of this mode, among those that this ABI has.
+pub(crate) fn rights(abi: u32, mode: Mode, kind: Kind) -> u64 {
+    let handled = handled(abi);
+    let read = READ_FILE | READ_DIR | EXECUTE;
+    let rights = match mode {
+        Mode::ReadOnly => read,
+        Mode::AppendOnly | Mode::NoDelete | Mode::ReadWrite => {
+            handled & !MAKE_CHAR & !(1 << 11) & !IOCTL_DEV
+        }
+    };
+    let files = EXECUTE | WRITE_FILE | READ_FILE | (handled & TRUNCATE);
+    if kind == Kind::Directory { rights } else { rights & files }
+}
+
+/// Rights on a device file.
+pub(crate) const fn device(abi: u32) -> u64 {
+    READ_FILE | WRITE_FILE | (handled(abi) & (TRUNCATE | IOCTL_DEV))
+}
+
+/// Rights on `/proc`, in which nobody writes by a name.
+pub(crate) const PROC: u64 = READ_FILE | READ_DIR;
+
 /// Rights by path of the new root.
 pub(super) fn rules(policy: &Policy, abi: u32) -> Vec<(PathBuf, u64)> {
     let handled = handled(abi);
     let everything = handled & !MAKE_CHAR & !(1 << 11);
-    let files = handled & (EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV);
-    let read = READ_FILE | READ_DIR | EXECUTE;
-    let tree = |grant: &Grant| {
-        let rights = match grant.mode {
-            Mode::ReadOnly => read,
-            Mode::AppendOnly | Mode::NoDelete | Mode::ReadWrite => everything & !IOCTL_DEV,
-        };
-        let rights = if grant.seen.kind == Kind::Directory { rights } else { rights & files };
-        (grant.path.clone(), rights)
-    };
+    let tree = |grant: &Grant| (grant.path.clone(), rights(abi, grant.mode, grant.seen.kind));
     let device = handled & (READ_FILE | WRITE_FILE | READ_DIR | TRUNCATE | IOCTL_DEV);
     let private = ["/tmp", "/var/tmp", "/dev/shm"].map(PathBuf::from);
     [

@@ -32,28 +32,28 @@ const FILES: (u64, u64) = (1 << 10, 1 << 20);
 const MIB: u64 = 1 << 20;
 
 /// What the plan holds the limits with.
-pub(super) struct Held {
-    pub(super) bounds: Bounds,
-    pub(super) private: Private,
-    pub(super) terminals: u32,
-    pub(super) killed_first: u32,
+pub(crate) struct Held {
+    pub(crate) bounds: Bounds,
+    pub(crate) private: Private,
+    pub(crate) terminals: u32,
+    pub(crate) killed_first: u32,
     /// Resource limits, for the end of `setup`.
-    pub(super) steps: Vec<Step>,
-    pub(super) rows: Vec<Coverage>,
+    pub(crate) steps: Vec<Step>,
+    pub(crate) rows: Vec<Coverage>,
 }
 
 /// Size of each private place.
 #[derive(Clone, Copy)]
-pub(super) struct Private {
-    pub(super) bytes: u64,
-    pub(super) files: u64,
+pub(crate) struct Private {
+    pub(crate) bytes: u64,
+    pub(crate) files: u64,
 }
 
 /// Decides for every limit.
 ///
 /// # Errors
 /// One that was asked for cannot be held.
-pub(super) fn held(policy: &Policy, host: &Host) -> Result<Held, Refusal> {
+pub(crate) fn held(policy: &Policy, host: &Host) -> Result<Held, Refusal> {
     let limits = &policy.limits;
     let mut held = Held {
         bounds: Bounds {

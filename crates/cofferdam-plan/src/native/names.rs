@@ -37,14 +37,14 @@ pub(super) fn is_settings(rules: &Rules, path: &Path) -> bool {
 }
 
 /// Settings of masked files that show what stands in for a credential: those named like its variables.
-pub(super) fn settings(policy: &Policy, rules: &Rules) -> Vec<Variable> {
+pub(crate) fn settings(policy: &Policy, rules: &Rules) -> Vec<Variable> {
     let masks = rules.names().iter().any(|rule| rule.hold == Hold::Mask);
     let stands_in = |variable: &&Variable| masks && variable.shown == Shown::StandIn;
     policy.environment.iter().filter(stands_in).cloned().collect()
 }
 
 /// The same, a row each.
-pub(super) fn settings_rows(settings: &[Variable]) -> impl Iterator<Item = Coverage> {
+pub(crate) fn settings_rows(settings: &[Variable]) -> impl Iterator<Item = Coverage> {
     settings.iter().map(|one| {
         let says = format!("`{}` in a masked file shows what stands in for it", one.name);
         let open = "a value of several lines is masked as every other".into();

@@ -9,7 +9,7 @@ use crate::plan::{Escapes, Most, Output, Redaction};
 const ENGINE: &str = "the engine, which carries the streams";
 
 /// A row for each rule of `[output]`, and for each canary.
-pub(super) fn rows(policy: &Policy) -> Vec<Coverage> {
+pub(crate) fn rows(policy: &Policy) -> Vec<Coverage> {
     let output = &policy.output;
     let mut rows = vec![escapes(output), redaction(output)];
     if let Some(Most { bytes, clause }) = &output.most {

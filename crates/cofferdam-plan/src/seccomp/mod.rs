@@ -51,13 +51,15 @@ pub struct Scope {
     pub looks: bool,
     /// Something is kept from loss: so is what cuts a file through a descriptor.
     pub keeps: bool,
+    /// There are no namespaces: what they keep apart elsewhere is refused.
+    pub shared: bool,
 }
 
 impl Scope {
     /// What `rules` need.
     #[must_use]
     pub fn of(rules: &Rules) -> Self {
-        Self { looks: rules.looks(), keeps: rules.keeps() }
+        Self { looks: rules.looks(), keeps: rules.keeps(), shared: false }
     }
 }
 
@@ -85,6 +87,8 @@ enum Rule {
     Keep,
     /// `ENOSYS` where something is kept; else allowed.
     MissingIfKept,
+    /// `EPERM` without namespaces ([`Scope::shared`]): it meets what is the host's; else allowed.
+    Apart,
     /// The arguments decide.
     Judge(Check),
 }
@@ -97,7 +101,8 @@ impl Rule {
                 Self::Notify
             }
             (Self::MissingIfKept, Scope { keeps: true, .. }) => Self::Missing,
-            (Self::Look | Self::Keep | Self::MissingIfKept, _) => Self::Allow,
+            (Self::Apart, Scope { shared: true, .. }) => Self::Refuse,
+            (Self::Look | Self::Keep | Self::MissingIfKept | Self::Apart, _) => Self::Allow,
             (
                 rule @ (Self::Allow
                 | Self::Refuse
@@ -165,6 +170,11 @@ enum Check {
     /// Not pid 1: init asleep behind a spinning workload would see a guard fall too late.
     NotInit {
         pid: u8,
+    },
+    /// As [`Check::NotInit`], for a group to join: without namespaces none of the workload's session is
+    /// init's, and the kernel lets nobody join one of another session (`setpgid(2)`).
+    Group {
+        pgid: u8,
     },
     /// As [`Check::NotInit`], for calls that name processes by kind and number: processes and
     /// groups by number, and never this kind, all of a user's.
@@ -256,7 +266,9 @@ fn fragment(rule: Rule, scope: Scope) -> Fragment {
         Rule::Unsupported => emit::answer(Answer::Errno(EOPNOTSUPP)),
         Rule::Notify => emit::answer(Answer::Notify),
         Rule::Judge(check) => judge(check, scope),
-        Rule::Allow | Rule::Look | Rule::Keep | Rule::MissingIfKept => emit::answer(Answer::Allow),
+        Rule::Allow | Rule::Look | Rule::Keep | Rule::MissingIfKept | Rule::Apart => {
+            emit::answer(Answer::Allow)
+        }
     }
 }
 
@@ -317,6 +329,7 @@ fn judge(check: Check, scope: Scope) -> Fragment {
         }
         Check::Clone => argument(0, bits(NEW_SPACES, refuse(), allow())),
         Check::Unshare => argument(0, bits(NEW_SPACES | NEW_TIME, refuse(), allow())),
+        Check::Socket if scope.shared => local_socket(),
         Check::Socket => socket(),
         Check::SocketOption => socket_option(),
         Check::Ioctl => ioctl(),
@@ -335,7 +348,14 @@ fn judge(check: Check, scope: Scope) -> Fragment {
             argument(0, emit::equal(0, own, refuse()))
         }
         Check::CoreLimit => argument(0, emit::equal(RLIMIT_CORE, granted(), allow())),
-        Check::NotInit { pid } => argument(pid, not_init()),
+        // By number it could be any process of this user; a call on itself has no number.
+        Check::NotInit { pid } if scope.shared => argument(pid, emit::equal(0, allow(), refuse())),
+        Check::Group { .. } if scope.shared => allow(),
+        Check::NotInit { pid } | Check::Group { pgid: pid } => argument(pid, not_init()),
+        Check::Priority { user } if scope.shared => {
+            let own = argument(1, emit::equal(0, allow(), refuse()));
+            argument(0, emit::equal(user, refuse(), own))
+        }
         Check::Priority { user } => {
             // Init, or the group that it leads where the sandbox has a terminal. Nobody of the
             // workload is in that group or may join it, so 0 is never it.
@@ -421,6 +441,15 @@ fn socket() -> Fragment {
     argument(0, emit::equal(AF_UNIX, unix, rest))
 }
 
+/// The same without a network of the sandbox's own: streams and packets of `AF_UNIX`.
+fn local_socket() -> Fragment {
+    use emit::{any_of, argument, masked};
+    let allow = || emit::answer(Answer::Allow);
+    let refuse = || emit::answer(Answer::Errno(EPERM));
+    let unix = argument(1, masked(0xF, any_of(&[1, 5], &allow(), refuse())));
+    argument(0, emit::equal(1, unix, refuse()))
+}
+
 /// `setsockopt(2)`: level, option.
 fn socket_option() -> Fragment {
     // IP_IPSEC_POLICY, IP_XFRM_POLICY; TCP_ULP; UDP_ENCAP; their likes of IPv6.
@@ -476,6 +505,7 @@ pub fn rows() -> Vec<(u32, &'static str, &'static str)> {
         Rule::Look => "the broker's where something is hidden",
         Rule::Keep => "the broker's where something is kept",
         Rule::MissingIfKept => "ENOSYS where something is kept",
+        Rule::Apart => "EPERM without namespaces",
         Rule::Judge(_) => "judged by its arguments",
     };
     table::WORKLOAD.iter().map(|(number, name, rule)| (*number, *name, word(rule))).collect()

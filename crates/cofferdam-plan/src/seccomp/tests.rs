@@ -8,11 +8,12 @@ use super::*;
 const REFUSED: Answer = Answer::Errno(EPERM);
 const MISSING: Answer = Answer::Errno(ENOSYS);
 /// Nothing hidden, nothing kept.
-const PLAIN: Scope = Scope { looks: false, keeps: false };
-const LOOKS: Scope = Scope { looks: true, keeps: false };
-const KEEPS: Scope = Scope { looks: false, keeps: true };
-const BOTH: Scope = Scope { looks: true, keeps: true };
-const SCOPES: [Scope; 4] = [PLAIN, LOOKS, KEEPS, BOTH];
+const PLAIN: Scope = Scope { looks: false, keeps: false, shared: false };
+const LOOKS: Scope = Scope { looks: true, keeps: false, shared: false };
+const KEEPS: Scope = Scope { looks: false, keeps: true, shared: false };
+const BOTH: Scope = Scope { looks: true, keeps: true, shared: false };
+const SHARED: Scope = Scope { shared: true, ..PLAIN };
+const SCOPES: [Scope; 5] = [PLAIN, LOOKS, KEEPS, BOTH, SHARED];
 
 fn call(number: u32, arguments: [u64; 6]) -> Call {
     Call { number, arch: ARCH, arguments }
@@ -73,6 +74,7 @@ fn every_number_in(scope: Scope) {
             Some(Rule::Notify) => broker(true),
             Some(Rule::Look) => broker(scope.looks),
             Some(Rule::Keep) => broker(scope.keeps),
+            Some(Rule::Apart) => Some(if scope.shared { REFUSED } else { Answer::Allow }),
             Some(Rule::Judge(_)) => None,
         };
         for arguments in [[0; 6], [u64::MAX; 6]] {

@@ -44,6 +44,7 @@ impl Wire for Rules {
         self.entries().to_vec().put(to);
         self.names().to_vec().put(to);
         self.sockets().to_vec().put(to);
+        self.is_alone().put(to);
     }
     fn take(from: &mut &[u8]) -> Result<Self, Malformed> {
         let entries = Vec::<Entry>::take(from)?;
@@ -52,6 +53,7 @@ impl Wire for Rules {
             return Err(Malformed);
         }
         let rules = Self::new(entries).with_names(Vec::take(from)?);
-        Ok(rules.with_sockets(Vec::take(from)?))
+        let rules = rules.with_sockets(Vec::take(from)?);
+        Ok(rules.holding_alone(bool::take(from)?))
     }
 }

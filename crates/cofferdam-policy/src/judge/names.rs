@@ -137,7 +137,7 @@ impl Because {
             // EROFS
             Self::ReadOnly => 30,
             // EACCES
-            Self::Guarded => 13,
+            Self::Guarded | Self::Ungranted => 13,
             // EBUSY
             Self::Pinned => 16,
             // EPERM
@@ -184,7 +184,7 @@ impl Because {
     #[must_use]
     pub const fn why(self) -> &'static str {
         match self {
-            Self::Absent => "nothing grants it",
+            Self::Absent | Self::Ungranted => "nothing grants it",
             Self::Hidden => "it is hidden",
             Self::ReadOnly => "it is read-only",
             Self::Guarded => "the name is protected: it is never changed, removed or created",
@@ -199,7 +199,7 @@ impl Because {
     #[must_use]
     pub const fn fix(self) -> &'static str {
         match self {
-            Self::Absent => "grant it with --grant",
+            Self::Absent | Self::Ungranted => "grant it with --grant",
             Self::Hidden => "take it from `hide`, if it is no secret",
             Self::ReadOnly => "grant it with mode = \"read-write\"",
             Self::Guarded => "change it outside the sandbox",
@@ -277,6 +277,16 @@ pub fn judge<'r>(rules: &'r Rules, ask: Ask<'_>) -> Answer<'r> {
     else {
         return Answer::Deny(&rules.base, Because::Absent);
     };
+    let looks = matches!(ask, Ask::Change(_, Change::Attributes, _));
+    let changes = !matches!(ask, Ask::Look(_) | Ask::Read(_) | Ask::Connect(..));
+    let mut unchanged = [Some(first), second].into_iter().flatten().filter(|_| changes);
+    if let Some((clause, because)) = unchanged.find_map(|path| rules.unchanged(path, looks)) {
+        return Answer::Deny(clause, because);
+    }
+    let moves = matches!(ask, Ask::Remove(..) | Ask::Rename { .. });
+    if let Some(pin) = rules.pinned_by(first).filter(|_| moves && rules.is_alone()) {
+        return Answer::Deny(&pin.clause, Because::Pinned);
+    }
     let asked = Asked { path: first, folded: &one };
     let target = Asked { path: second.unwrap_or(first), folded: &two };
     match ask {

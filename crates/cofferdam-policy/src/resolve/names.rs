@@ -13,7 +13,9 @@ use crate::document::Located;
 use crate::error::{Fault, PolicyError};
 use crate::facts::{Kind, Seen};
 use crate::judge::names::{Hold, NameRule};
-use crate::model::{Clause, Grant, Guarded, Home, Idle, Kept, LeftOut, Mode, Replaced, Repository};
+use crate::model::{
+    Clause, Grant, Guarded, Home, Idle, Jail, Kept, LeftOut, Mode, Replaced, Repository,
+};
 
 /// Why a rule does nothing where no tree holds its name.
 pub(super) const NOTHING_GRANTS_IT: &str = "absent anyway: nothing grants it";
@@ -292,6 +294,11 @@ impl Resolver<'_> {
         use crate::facts::Ids;
         let home = &self.document.home;
         match (home.value, self.facts.person.ids, &self.facts.kept_home) {
+            // Without mounts it lies where it is made, fresh for each run.
+            (Home::Private, _, Some(fresh)) if self.document.jail.value == Jail::Landlock => {
+                let seen = self.certain(fresh)?.cloned();
+                Ok(seen.map(|seen| Kept { source: fresh.clone(), seen }))
+            }
             (Home::Private, ..) => Ok(None),
             (Home::Project, Ids::Owner { uid, .. }, _) => {
                 Err(self.fault(Fault::HomeOfAnother { uid }, home))

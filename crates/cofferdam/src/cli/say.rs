@@ -168,6 +168,14 @@ impl Say {
     /// The notes after the workload, where there is something to say.
     pub(super) fn ended(&self, outcome: &Outcome, prepared: &Prepared) {
         self.how_it_ended(outcome, prepared);
+        let given_up = prepared.given_up();
+        if !given_up.is_empty() && self.output != Output::Quiet {
+            let what = format!("best-effort: {}", given_up.join(", "));
+            let hint =
+                "the jail `landlock` does not hold these: `cofferdam plan` says what is open";
+            let message = Message { what: &what, code: "best-effort", between: &[], hint };
+            self.note("best-effort", &message);
+        }
         let dangers: Vec<&str> =
             prepared.policy.dangers.iter().map(|danger| danger.what.as_str()).collect();
         if !dangers.is_empty() && self.output != Output::Quiet {

@@ -256,7 +256,7 @@ fn try_landlock(place: &Path) {
         }
         fs::write(work.join("from/file"), "text")?;
         let handled = rights::handled(abi);
-        let ruleset = landlock::create_ruleset(handled, rights::scoped(abi))?;
+        let ruleset = landlock::create_ruleset(handled, 0, rights::scoped(abi))?;
         let allowed = handled & !rights::TRUNCATE & !rights::IOCTL_DEV;
         landlock::allow_beneath(ruleset.as_fd(), fs::File::open(&work)?.as_fd(), allowed)?;
         let device = rights::READ_FILE | rights::WRITE_FILE;

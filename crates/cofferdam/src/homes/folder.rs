@@ -162,7 +162,7 @@ impl Folder {
 }
 
 /// The permission bits of a directory, which must be this user's and have none of `closed`.
-fn ours(at: &OwnedFd, path: &Path, closed: u32) -> Result<u32, HomeError> {
+pub(super) fn ours(at: &OwnedFd, path: &Path, closed: u32) -> Result<u32, HomeError> {
     let seen = fstat(at).map_err(|error| system("look at", path)(error.into()))?;
     let (owner, mode) = (seen.st_uid, seen.st_mode & 0o7777);
     if owner == rustix::process::geteuid().as_raw() && mode & closed == 0 {

@@ -10,15 +10,15 @@ use cofferdam_policy::model::Clause;
 use super::{Coverage, Extent, row};
 
 /// How the broker holds whatever it holds.
-pub(in crate::native) const BROKER: &str = "the broker: names are judged per operation";
+pub(crate) const BROKER: &str = "the broker: names are judged per operation";
 /// The second wall.
 const MOUNTS: &str = "read-only mounts over what is there";
 /// What of a hidden name is open.
-pub(super) const LISTED: &str = "that the name exists shows in its directory's list, and to calls that \
+pub(crate) const LISTED: &str = "that the name exists shows in its directory's list, and to calls that \
                                  neither open nor ask for its status (O_PATH, chdir, exec, xattr)";
 
 /// Sockets by path: those that were made inside, and those that are granted.
-pub(super) fn sockets(rules: &Rules) -> Vec<Coverage> {
+pub(crate) fn sockets(rules: &Rules) -> Vec<Coverage> {
     let mut rows = vec![row(
         rules.socket_clause(),
         "only sockets that were made inside, or are granted, are connected to",
@@ -36,7 +36,7 @@ pub(super) fn sockets(rules: &Rules) -> Vec<Coverage> {
 }
 
 /// The names that every policy protects; `covered` are those with a mount of ours.
-pub(super) fn protected(rules: &Rules, covered: &[&Path]) -> Vec<Coverage> {
+pub(crate) fn protected(rules: &Rules, covered: &[&Path]) -> Vec<Coverage> {
     let clause = Clause::built_in("filesystem.protect");
     let of: Vec<&NameRule> = rules.names().iter().filter(|rule| rule.clause == clause).collect();
     if of.is_empty() {
@@ -106,7 +106,7 @@ fn walls(rules: &[&NameRule], covered: &[&Path]) -> &'static [&'static str] {
 
 /// What a person protects, hides or masks, a row a clause; what is hidden under a mount of ours has its
 /// row already.
-pub(super) fn asked(rules: &Rules, covered: &[&Path]) -> Vec<Coverage> {
+pub(crate) fn asked(rules: &Rules, covered: &[&Path]) -> Vec<Coverage> {
     let mut groups: Vec<(&NameRule, Vec<&NameRule>)> = Vec::new();
     for rule in rules.names().iter().filter(|rule| rule.clause.file != "built-in") {
         let mounted = walls(&[rule], covered).len() > 1;
@@ -159,7 +159,7 @@ fn one(first: &NameRule, all: &[&NameRule], covered: &[&Path]) -> Coverage {
 }
 
 /// What the broker itself is made of, and what programs miss for it.
-pub(super) fn itself() -> Coverage {
+pub(crate) fn itself() -> Coverage {
     row(
         &Clause::built_in("broker"),
         "calls that change names or meet sockets are judged and made by init, never by the workload",
@@ -174,7 +174,7 @@ pub(super) fn itself() -> Coverage {
 }
 
 /// What hiding costs: everybody else pays nothing for reads.
-pub(super) fn looks(rules: &Rules) -> Option<Coverage> {
+pub(crate) fn looks(rules: &Rules) -> Option<Coverage> {
     let rule = rules.names().iter().find(|rule| match rule.hold {
         Hold::Hide | Hold::Mask => true,
         Hold::Protect | Hold::ProtectEntry | Hold::GitConfig => false,

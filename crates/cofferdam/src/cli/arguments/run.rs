@@ -66,6 +66,9 @@ pub(in crate::cli) struct What {
     /// The cage around the command: auto, native, bubblewrap or landlock
     #[arg(long, value_name = "NAME")]
     pub(in crate::cli) jail: Option<String>,
+    /// Clauses that need not be held where a jail without namespaces cannot. May be given more than once
+    #[arg(long, value_name = "NAME[,NAME]")]
+    pub(in crate::cli) best_effort: Vec<String>,
     /// Directory to work in; MODE is rw, nd (nothing in it is lost) or ro
     #[arg(long, value_name = "PATH[:MODE]")]
     pub(in crate::cli) workspace: Option<String>,

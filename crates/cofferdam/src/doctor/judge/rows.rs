@@ -12,6 +12,7 @@ use super::super::probe::Answers;
 use super::super::trial::Trial;
 use super::{Evidence, Guarantee, Row, State};
 use crate::refused::Refused;
+use cofferdam_policy::promise::Promise;
 
 /// `errno(3)`.
 const EPERM: i32 = 1;
@@ -105,6 +106,7 @@ impl Evidence {
             Guarantee::Network => self.network(),
             Guarantee::Gateway => self.gateway(),
             Guarantee::Landlock => self.landlock(),
+            Guarantee::LandlockJail => self.landlock_jail(),
             Guarantee::Seccomp => self.seccomp(),
             Guarantee::SeccompNotify => self.seccomp_notify(),
             Guarantee::Broker => self.broker(),
@@ -533,6 +535,14 @@ impl Evidence {
                 "start it in a delegated scope: systemd-run --user --scope -p Delegate=yes",
             ),
         }
+    }
+
+    /// What the jail without namespaces would hold: a word of the machine's, for nobody who has not asked
+    /// for that jail depends on it.
+    fn landlock_jail(&self) -> Row {
+        let unheld: Vec<&str> =
+            cofferdam_plan::unheld(&self.host).into_iter().map(Promise::as_str).collect();
+        Row::not_needed(format!("`--jail landlock` would not hold: {}", unheld.join(", ")))
     }
 
     fn tracing(&self) -> Row {
