@@ -189,8 +189,11 @@ impl Build {
             Step::Unshare { spaces: Spaces::Mount } | Step::IdmapNamespace { .. } => {
                 return Err(cannot("show a tree under other ids"));
             }
-            // Of this jail alone: no native plan has them.
-            Step::Found { .. } | Step::Here { .. } | Step::ThisRoot | Step::Seal => {
+            // Of the jails beside the native one: no plan of that has them.
+            Step::Subreaper
+            | Step::LandlockOnHost { .. }
+            | Step::Terminal
+            | Step::Found { .. } | Step::Here { .. } | Step::ThisRoot | Step::Seal => {
                 return Err(cannot("translate a plan twice"));
             }
         }

@@ -47,6 +47,7 @@ pub(crate) fn compile(policy: &Policy, host: &Host, task: Task) -> Result<Plan, 
     Ok(Plan {
         build: BUILD.into(),
         wall: "process/landlock".into(),
+        outer: None,
         setup,
         workload: Workload {
             command,

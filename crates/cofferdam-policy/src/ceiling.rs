@@ -179,7 +179,9 @@ impl Ceiling<'_> {
         let dialled = rules.filter(|rule| rule.dial.is_some()).map(|rule| rule.clause.clone());
         let wide = networks().flat_map(|network| network.dangers.iter().cloned());
         let wide = wide.chain(document.output.dangers()).map(|danger| danger.clause);
+        let given_up = clauses(&document.best_effort);
         let all = clauses(&document.dangerous).into_iter().chain(wide).chain(dialled);
+        let all = all.chain(given_up);
         let mut all = all.chain(document.network.approve.clone());
         match all.find(|clause| self.is_below(clause)) {
             Some(clause) => Err(self.beyond(&clause, "nothing dangerous is allowed", ceiling)),

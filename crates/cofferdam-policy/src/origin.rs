@@ -7,6 +7,7 @@ use crate::model::{
     Clause, Danger, Extended, Grant, Guarded, Idle, Missing, Policy, Seed, Variable,
 };
 use crate::network::Network;
+use crate::promise::BestEffort;
 use crate::output::Output;
 
 /// Every clause of `policy` once, by layer, the highest first, then by file and line.
@@ -32,6 +33,7 @@ fn clauses(policy: &Policy) -> Vec<&Clause> {
         isolation_clause,
         jail: _,
         jail_clause,
+        best_effort,
         workspace,
         grants,
         guarded,
@@ -45,6 +47,7 @@ fn clauses(policy: &Policy) -> Vec<&Clause> {
         idle,
         own,
         hidden: _,
+        etc: _,
         replaced: _,
         authorities: _,
         root_links: _,
@@ -70,6 +73,7 @@ fn clauses(policy: &Policy) -> Vec<&Clause> {
     } = policy;
     let mut all =
         vec![isolation_clause, jail_clause, &workspace.clause, home_clause, network_clause];
+    all.extend(best_effort.iter().map(|BestEffort { clause, .. }| clause));
     all.extend(grants.iter().map(|Grant { clause, .. }| clause));
     all.extend(guarded.iter().chain(concealed).chain(own).map(|Guarded { clause, .. }| clause));
     all.extend(names.iter().map(|NameRule { clause, .. }| clause));

@@ -4,6 +4,7 @@ mod counts;
 mod events;
 pub(crate) mod keeper;
 mod names;
+mod prepared;
 mod session;
 mod turned;
 mod watched;
@@ -16,12 +17,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use cofferdam_audit::Log;
-use cofferdam_gateway::vault::{Needs, Secret, Vault};
 use cofferdam_plan::host::Groups;
-use cofferdam_plan::message::{self, Lent, StandIn};
+use cofferdam_plan::message::{self, Lent};
 use cofferdam_plan::plan::Argument;
-use cofferdam_plan::{Coverage, Host, Plan, Task, compile};
-use cofferdam_policy::credentials::{Credential, Placed, Source, part};
+use cofferdam_plan::{Host, Plan, Task, compile};
 use cofferdam_policy::facts::Facts;
 use cofferdam_policy::model::{Jail, Policy};
 use cofferdam_policy::{Document, document, resolve};
@@ -38,7 +37,7 @@ use crate::engine::events::{recorded, refusal_event, start_event};
 pub use crate::engine::session::{Finished, Session, Shown, WayOut};
 pub use crate::engine::turned::{Denied, TurnedAway};
 pub use crate::engine::watched::Alarmed;
-use crate::homes::{self, HomeError, Kept};
+use crate::homes::{self, Kept};
 use crate::options::Options;
 use crate::places::{Around, Places, Read, ways_to};
 use crate::refused::Refused;
@@ -106,55 +105,6 @@ pub struct Resolved {
     state: PathBuf,
     /// The kept home, which nobody may remove while this is here.
     kept: Option<Kept>,
-}
-
-impl Prepared {
-    /// What the policy gives up and this jail does not hold here, by name.
-    #[must_use]
-    pub fn given_up(&self) -> Vec<&'static str> {
-        let rules = self.policy.best_effort.iter().filter(|rule| {
-            let says = format!("{}: ", rule.promise.as_str());
-            let open = |row: &Coverage| row.clause == rule.clause && row.says.starts_with(&says);
-            self.plan.coverage.iter().any(open)
-        });
-        let mut names: Vec<&str> = rules.map(|rule| rule.promise.as_str()).collect();
-        names.dedup();
-        names
-    }
-
-    /// Whether a secret of it is in a vault that a passphrase opens, and none was given: nothing starts
-    /// with it before [`Prepared::unlock`].
-    #[must_use]
-    pub fn is_locked(&self) -> bool {
-        let in_vault = |one: &Credential| matches!(one.source, Source::Vault(_));
-        let some = self.policy.credentials.iter().any(in_vault);
-        let locked = |lent: &Lent| {
-            // A vault that cannot be read is told of by the gateway, with the rule that names it.
-            let needs = Vault::at(lent.vault.clone()).needs();
-            lent.passphrase.is_none() && matches!(needs, Ok(Needs::Passphrase))
-        };
-        some && self.lent.as_ref().is_some_and(locked)
-    }
-
-    /// Puts the files of credentials into a kept home, with what stands in: those of another session are
-    /// worth nothing.
-    pub(crate) fn put_stand_ins(&self, stand_ins: &[StandIn]) -> Result<(), HomeError> {
-        let Some(kept) = &self.kept else { return Ok(()) };
-        let known = |asked: &str| {
-            let mut parts = stand_ins.iter().filter_map(|one| part(&one.name, &one.value, asked));
-            parts.next().map(str::as_bytes)
-        };
-        let files = self.policy.credentials.iter().flat_map(|one| &one.files);
-        let rows = files.map(|file| (file.path.as_path(), Placed::filled(&file.content, known)));
-        kept.put(&self.policy, rows)
-    }
-
-    /// Gives what opens the vault to the gateway, which says where it does not.
-    pub fn unlock(&mut self, passphrase: &Secret) {
-        if let Some(lent) = &mut self.lent {
-            lent.passphrase = Some(passphrase.expose().to_vec());
-        }
-    }
 }
 
 /// What a workload wrote and how it ended.

@@ -148,8 +148,9 @@ impl Because {
     }
 
     /// Every reason.
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Absent,
+        Self::Ungranted,
         Self::ReadOnly,
         Self::Guarded,
         Self::Hidden,
@@ -164,6 +165,7 @@ impl Because {
     pub const fn code(self) -> &'static str {
         match self {
             Self::Absent => "absent",
+            Self::Ungranted => "ungranted",
             Self::Hidden => "hidden",
             Self::ReadOnly => "read-only",
             Self::Guarded => "protected",

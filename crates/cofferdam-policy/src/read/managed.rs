@@ -17,6 +17,8 @@ pub(super) const MOUNT: Table =
 /// What a project does not say, whoever trusts it: whose secrets are used, whom the sandbox
 /// believes, who carries what it sends, and what takes a piece out of the wall.
 const NOT_A_PROJECTS: &[&[&str]] = &[
+    &["jail"],
+    &["best_effort"],
     &["credentials"],
     &["environment", "dangerous_allow"],
     &["network", "upstream_proxy"],

@@ -379,6 +379,7 @@ fn flags_go_no_further() {
         ("only = ['output']", |d| d.set_output("raw"), "--output"),
         ("dangerous = false", |d| d.set_output("raw"), "--output"),
         ("dangerous = false", |d| d.add_dangerous_variable("A_TOKEN"), "--dangerous-env"),
+        ("dangerous = false", |d| d.add_best_effort("absent"), "--best-effort"),
         ("dangerous = false", Document::ask_outside, "--approve"),
         ("mounts = [{ path = '~/w' }]", |d| d.add_grant("/srv:ro"), "--grant"),
         ("only = []\n[limits]\nprocesses = 9", |d| d.set_limit("processes=10"), "--limit"),
@@ -412,6 +413,8 @@ fn what_a_project_may_say() {
         ("[network]\nallow = [{ host = 'a.test', dial = '127.0.0.1:1' }]", 3, "inline"),
         ("[[network.allow]]\nhost = '*.github.io'\ndangerous_wide_wildcard = true", 4, "too wide"),
         ("[output]\nredact = false", 3, "nobody looks"),
+        ("best_effort = ['absent']", 2, "a clause is given up"),
+        ("jail = 'landlock'", 2, "one that holds less"),
         ("[output]\nescape_sequences = 'raw'", 3, "acts on the terminal"),
     ] {
         let error = Document::stack(vec![text(Layer::Project, rules)]).unwrap_err();
