@@ -4,6 +4,7 @@
 //! blindly, so each fault has its place.
 
 mod credentials;
+mod jails;
 mod limits;
 mod network;
 mod output;
@@ -18,8 +19,7 @@ use toml::de::{DeTable, DeValue};
 use crate::document::{Document, GrantText, Located, Presence, Setting, Source};
 use crate::error::{Fault, PolicyError};
 use crate::judge::pattern::Pattern;
-use crate::model::{Clause, Home, Isolation, Jail, Mode};
-use crate::promise::Promise;
+use crate::model::{Clause, Home, Isolation, Mode};
 use crate::{presets, view};
 
 /// Most entries in one list of a policy: more is a mistake, and each costs a mount.
@@ -99,20 +99,6 @@ pub fn keys() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
 
 type Value<'i> = Spanned<DeValue<'i>>;
 
-/// The jail that is called `word`.
-pub(crate) fn jail(word: &str) -> Result<Jail, Fault> {
-    let found = Jail::ALL.into_iter().find(|jail| jail.as_str() == word);
-    found.ok_or_else(|| Fault::JailUnknown { asked: word.into() })
-}
-
-/// The promise that is called `word`.
-pub(crate) fn promise(word: &str) -> Result<Promise, Fault> {
-    let found = Promise::ALL.into_iter().find(|promise| promise.as_str() == word);
-    let known = Promise::ALL.map(Promise::as_str);
-    let nearest = || nearest(word, known.iter());
-    found.ok_or_else(|| Fault::PromiseUnknown { asked: word.into(), nearest: nearest() })
-}
-
 /// Reads `source` over the defaults in `document`.
 pub(crate) fn into(document: &mut Document, source: &Source) -> Result<(), PolicyError> {
     let reader = Reader { source };
@@ -135,21 +121,7 @@ pub(crate) fn into(document: &mut Document, source: &Source) -> Result<(), Polic
         let clause = reader.clause("isolation", value);
         document.isolation = reader.located(reader.isolation(value)?, value, clause);
     }
-    if let Some(value) = top.get("jail") {
-        let clause = reader.clause("jail", value);
-        let word = reader.text("jail", value)?;
-        let jail = jail(word).map_err(|fault| reader.fault(fault, value.span()))?;
-        document.jail = reader.located(jail, value, clause);
-    }
-    if let Some(value) = top.get("best_effort") {
-        for (index, value) in reader.list("best_effort", value)?.iter().enumerate() {
-            let name = format!("best_effort[{index}]");
-            let word = reader.text(&name, value)?;
-            let promise = promise(word).map_err(|fault| reader.fault(fault, value.span()))?;
-            let clause = reader.clause(&name, value);
-            document.best_effort.push(reader.located(promise, value, clause));
-        }
-    }
+    reader.jail(top, document)?;
     if let Some(value) = top.get("filesystem") {
         reader.filesystem(reader.table(value, &FILESYSTEM)?, document)?;
     }
@@ -178,6 +150,7 @@ pub(crate) fn into(document: &mut Document, source: &Source) -> Result<(), Polic
     Ok(())
 }
 
+pub(crate) use jails::{jail, promise};
 pub(crate) use limits::{flag as limit_flag, form as limit_form};
 pub(crate) use network::{PORTS_MAX, REASON_LETTERS_MAX, allow_flag, published};
 pub(crate) use output::flag as output_flag;
