@@ -5,6 +5,7 @@
 
 mod credentials;
 mod environment;
+mod jails;
 mod limits;
 mod managed;
 mod network;
@@ -21,8 +22,7 @@ use crate::document::{Document, GrantText, Located, Presence, Source};
 use crate::error::{Fault, PolicyError};
 use crate::judge::pattern::Pattern;
 use crate::layers::Layer;
-use crate::model::{Clause, Home, Isolation, Jail, Mode};
-use crate::promise::Promise;
+use crate::model::{Clause, Home, Isolation, Mode};
 use crate::{presets, view};
 
 /// Most entries in one list of a policy: more is a mistake, and each costs a mount.
@@ -105,20 +105,6 @@ pub fn keys() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
 
 type Value<'i> = Spanned<DeValue<'i>>;
 
-/// The jail that is called `word`.
-pub(crate) fn jail(word: &str) -> Result<Jail, Fault> {
-    let found = Jail::ALL.into_iter().find(|jail| jail.as_str() == word);
-    found.ok_or_else(|| Fault::JailUnknown { asked: word.into() })
-}
-
-/// The promise that is called `word`.
-pub(crate) fn promise(word: &str) -> Result<Promise, Fault> {
-    let found = Promise::ALL.into_iter().find(|promise| promise.as_str() == word);
-    let known = Promise::ALL.map(Promise::as_str);
-    let nearest = || nearest(word, known.iter());
-    found.ok_or_else(|| Fault::PromiseUnknown { asked: word.into(), nearest: nearest() })
-}
-
 /// Reads `source` over what is in `document`: lists are joined, and single values replaced.
 pub(crate) fn into(
     document: &mut Document,
@@ -146,21 +132,7 @@ pub(crate) fn into(
         let clause = reader.clause("isolation", value);
         document.isolation = reader.located(reader.isolation(value)?, value, clause);
     }
-    if let Some(value) = top.get("jail") {
-        let clause = reader.clause("jail", value);
-        let word = reader.text("jail", value)?;
-        let jail = jail(word).map_err(|fault| reader.fault(fault, value.span()))?;
-        document.jail = reader.located(jail, value, clause);
-    }
-    if let Some(value) = top.get("best_effort") {
-        for (index, value) in reader.list("best_effort", value)?.iter().enumerate() {
-            let name = format!("best_effort[{index}]");
-            let word = reader.text(&name, value)?;
-            let promise = promise(word).map_err(|fault| reader.fault(fault, value.span()))?;
-            let clause = reader.clause(&name, value);
-            document.best_effort.push(reader.located(promise, value, clause));
-        }
-    }
+    reader.jail(top, document)?;
     if let Some(value) = top.get("filesystem") {
         reader.filesystem(reader.table(value, &FILESYSTEM)?, document)?;
     }
@@ -192,6 +164,7 @@ pub(crate) fn into(
     Ok(())
 }
 
+pub(crate) use jails::{jail, promise};
 pub(crate) use limits::{flag as limit_flag, form as limit_form};
 pub(crate) use network::{PORTS_MAX, REASON_LETTERS_MAX, allow_flag, published};
 pub(crate) use output::flag as output_flag;

@@ -73,7 +73,7 @@ fn what_is_not_held_is_refused() {
     }
     let own = Caller { uid: 0, owner: 0, groups: &[0] };
     assert!(refused(ALL, &seen(&own), &host()).contains("idmapped mounts"));
-    let open = format!("{ALL}[network]\nallow = ['example.com']\n");
+    let open = format!("{ALL}[[network.allow]]\nhost = 'example.com'\n");
     assert!(refused(&open, &seen(&ORDINARY), &host()).contains("network.allow[0]"));
 }
 

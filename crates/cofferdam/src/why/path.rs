@@ -152,7 +152,7 @@ impl Considered<'_> {
         };
         let by_hand = because.fix();
         match because {
-            Because::Absent | Because::ReadOnly => {}
+            Because::Absent | Because::Ungranted | Because::ReadOnly => {}
             Because::Guarded
             | Because::Hidden
             | Because::Pinned
