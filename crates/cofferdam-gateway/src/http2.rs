@@ -5,7 +5,8 @@
 //! HTTP/1, and what goes on is written from what was read. Bodies pass by flow control: a side is asked
 //! for more only once the other has taken what there is.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -28,12 +29,14 @@ use crate::head::Scheme;
 mod exchange;
 mod flow;
 mod head;
+mod later;
 #[cfg(test)]
 mod tests;
 mod tokens;
 
 pub use cofferdam_plan::message::Requested;
 pub use head::Misread;
+use later::later;
 
 /// Most streams at a time, of a client and to a host: what RFC 9113, 6.5.2 advises at least, and common
 /// servers allow.
@@ -201,7 +204,9 @@ where
     T: AsyncRead + AsyncWrite + Unpin,
     J: Judge + 'static,
 {
-    let begins = serving().handshake(client);
+    let (client, flush) = later(client);
+    let mut begins = pin!(serving().handshake(client));
+    let begins = poll_fn(|task| flush.poll_after(task, |task| begins.as_mut().poll(task)));
     let Ok(Ok(mut connection)) = timeout(PREFACE_WITHIN, begins).await else { return };
     let room = judge.room();
     let served = Rc::new(Served { judge: Rc::clone(&judge), whom, room: Rc::clone(&room) });
@@ -210,9 +215,10 @@ where
     loop {
         // Those that are done with: a client that asks all the time leaves no other moment for that.
         while streams.try_join_next().is_some() {}
+        let accepts = poll_fn(|task| flush.poll_after(task, |task| connection.poll_accept(task)));
         tokio::select! {
             biased;
-            accepted = connection.accept() => match accepted {
+            accepted = accepts => match accepted {
                 Some(Ok(_)) if streams.len() >= UNDONE_MAX => {
                     judge.refuse(None, &Misread::TooMany).await;
                     connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
@@ -249,11 +255,17 @@ where
 ///
 /// # Errors
 /// The connection has ended.
-pub async fn begin<T>(host: T) -> Result<(SendRequest<Bytes>, client::Connection<T>), h2::Error>
+pub async fn begin<T>(
+    host: T,
+) -> Result<(SendRequest<Bytes>, impl Future<Output = Result<(), h2::Error>>), h2::Error>
 where
     T: AsyncRead + AsyncWrite + Unpin,
 {
-    asking().handshake(host).await
+    let (host, flush) = later(host);
+    let (asks, mut driver) = asking().handshake(host).await?;
+    let driver =
+        poll_fn(move |task| flush.poll_after(task, |task| Pin::new(&mut driver).poll(task)));
+    Ok((asks, driver))
 }
 
 /// Whether a connection to a host may take another request: it has not ended, nor said that it will.

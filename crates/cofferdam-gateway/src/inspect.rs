@@ -24,7 +24,7 @@ use crate::denial::{Again, Denial, Side};
 use crate::gate::{Asked, Entry, Gate, Granted};
 use crate::inside::Inside;
 use crate::relay::{self, Asks, Up};
-use crate::stream::{Rewound, Stream};
+use crate::stream::{Rewound, Secure, Stream};
 
 pub(crate) mod h2;
 mod issuer;
@@ -109,7 +109,7 @@ impl Inspector {
         };
         match begun {
             Ok(begun) => {
-                let stream = Stream::Tls(Box::new(TlsStream::Client(begun)));
+                let stream = Stream::Tls(Box::new(Secure::new(TlsStream::Client(begun))));
                 let (asked, lane, offers) = (asked.clone(), rule.lane(), offers.to_vec());
                 Ok(Up { asked, lane, stream, ahead: Vec::new(), offers, address, used: false })
             }
@@ -260,9 +260,7 @@ fn offers(begun: &StartHandshake<Rewound>) -> Vec<Speaks> {
 /// What the host has chosen; nothing chosen is HTTP/1.1 (RFC 9112).
 fn spoken(up: &Up) -> Speaks {
     match &up.stream {
-        Stream::Tls(stream) if stream.get_ref().1.alpn_protocol() == Some(Speaks::Http2.alpn()) => {
-            Speaks::Http2
-        }
+        Stream::Tls(stream) if stream.protocol() == Some(Speaks::Http2.alpn()) => Speaks::Http2,
         Stream::Tls(_) | Stream::Plain(_) | Stream::Again(_) => Speaks::Http1,
     }
 }
@@ -275,7 +273,7 @@ async fn end(
     let ending = inspector.issuer.ending(&asked.host, speaks);
     let ending = ending.map_err(|fault| ("no-authority", fault.to_string()))?;
     match crowd.within(HANDSHAKE_WITHIN, begun.into_stream(ending)).await {
-        Some(Ok(stream)) => Ok(Stream::Tls(Box::new(TlsStream::Server(stream)))),
+        Some(Ok(stream)) => Ok(Stream::Tls(Box::new(Secure::new(TlsStream::Server(stream))))),
         Some(Err(error)) => Err(distrusted(&error)),
         None => Err(("tls-late", "the client does not finish its TLS handshake".into())),
     }

@@ -8,7 +8,10 @@ use std::task::{Context, Poll, Waker, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsStream;
+
+pub(crate) mod secure;
+
+pub(crate) use secure::Secure;
 
 /// What is read at once for who asks for little: rustls reads a record of 16 KiB by 4 KiB. Bytes.
 const AHEAD_BYTES: usize = 64 << 10;
@@ -108,7 +111,7 @@ pub(crate) enum Stream {
     /// The same, of which the first bytes were read.
     Again(Box<Rewound>),
     /// TLS that ends here.
-    Tls(Box<TlsStream<Rewound>>),
+    Tls(Box<Secure<Rewound>>),
 }
 
 impl Stream {
@@ -117,7 +120,7 @@ impl Stream {
         match self {
             Self::Plain(stream) => stream,
             Self::Again(stream) => stream.tcp(),
-            Self::Tls(stream) => stream.get_ref().0.tcp(),
+            Self::Tls(stream) => stream.below().tcp(),
         }
     }
 
@@ -195,5 +198,37 @@ impl AsyncWrite for Stream {
             Self::Again(stream) => Pin::new(stream.as_mut()).poll_shutdown(task),
             Self::Tls(stream) => Pin::new(stream.as_mut()).poll_shutdown(task),
         }
+    }
+}
+
+/// One side that two read from and write to, in one task: each poll of it is over before the next begins.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Half<'a, 'b>(pub(crate) &'a RefCell<&'b mut Stream>);
+
+impl AsyncRead for Half<'_, '_> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        task: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut **self.0.borrow_mut()).poll_read(task, into)
+    }
+}
+
+impl AsyncWrite for Half<'_, '_> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        task: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut **self.0.borrow_mut()).poll_write(task, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut **self.0.borrow_mut()).poll_flush(task)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut **self.0.borrow_mut()).poll_shutdown(task)
     }
 }

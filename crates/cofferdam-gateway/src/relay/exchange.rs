@@ -1,6 +1,6 @@
 //! One request on its way, and its answer.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::pin;
@@ -8,9 +8,10 @@ use std::task::Poll;
 use std::time::Duration;
 
 use cofferdam_policy::model::Clause;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{sleep, timeout};
 
+mod flow;
 mod tokens;
 
 use super::held::Held;
@@ -28,7 +29,7 @@ use crate::head::{After, Head, Version};
 use crate::inside::Inside;
 use crate::reply::{self, Reply};
 use crate::scrub::Pairs;
-use crate::stream::Stream;
+use crate::stream::Half;
 use crate::tunnel::HALF_OPEN;
 
 /// How long an answer may take to begin once the client has ended its side. One that has given up looks
@@ -131,12 +132,10 @@ async fn both(
     (message, held): (Message<'_>, &mut Held<'_>),
     (rule, status): (&Granted, &Cell<Option<u16>>),
 ) -> Result<Exchanged, Broken> {
-    let (from_client, to_client) = tokio::io::split(&mut inside.stream);
-    let (from_host, to_host) = tokio::io::split(&mut up.stream);
-    let mut request =
-        Direction { from: from_client, ahead: &mut inside.ahead, to: to_host, failed: None };
-    let mut answer =
-        Direction { from: from_host, ahead: &mut up.ahead, to: to_client, failed: None };
+    let (client, host) = (RefCell::new(&mut inside.stream), RefCell::new(&mut up.stream));
+    let (client, host) = (Half(&client), Half(&host));
+    let mut request = Direction { from: client, ahead: &mut inside.ahead, to: host, failed: None };
+    let mut answer = Direction { from: host, ahead: &mut up.ahead, to: client, failed: None };
     let Message { head, written, bearing } = message;
     let whole = Cell::new(false);
     let most = (rule.requests.max_request_bytes, rule.requests.max_response_bytes);
@@ -170,9 +169,9 @@ async fn both(
 
 /// One direction of an exchange.
 struct Direction<'a, 'b> {
-    from: ReadHalf<&'a mut Stream>,
-    ahead: &'b mut Vec<u8>,
-    to: WriteHalf<&'a mut Stream>,
+    from: Half<'a, 'b>,
+    ahead: &'a mut Vec<u8>,
+    to: Half<'a, 'b>,
     /// Why nothing comes behind what is held: sockets say it once.
     failed: Option<io::Error>,
 }
@@ -450,52 +449,9 @@ impl Direction<'_, '_> {
             }
         }
     }
-
-    /// The head and the body after it; what is there already goes in one piece.
-    async fn answer_body(
-        &mut self,
-        (mut first, code, status): (Vec<u8>, u16, &Cell<Option<u16>>),
-        framing: Framing,
-        (tally, most): (&Tally, Option<u64>),
-    ) -> Result<(), Broken> {
-        let mut body = Body::new(framing, Sender::Answer);
-        let (mut taken, most) = (0_u64, most.unwrap_or(u64::MAX));
-        loop {
-            // A head that has gone out cannot be taken back: the connection ends.
-            let begun = first.is_empty();
-            let broken = if begun { Broken::After } else { Broken::Before };
-            let fed = match body.feed(self.ahead) {
-                Ok(fed) => fed,
-                Err(fault) => {
-                    return Err(broken(Fault::Answer(fault.code(), fault.to_string())));
-                }
-            };
-            taken = taken.saturating_add(u64::try_from(fed.taken).unwrap_or(u64::MAX));
-            if taken > most {
-                return Err(broken(Fault::TooLarge("response-too-large", most)));
-            }
-            status.set(Some(code));
-            let passed = if begun {
-                self.pass(fed.taken, &tally.received).await
-            } else {
-                first.extend_from_slice(self.ahead.get(..fed.taken).unwrap_or_default());
-                self.taken(fed.taken);
-                self.give(&std::mem::take(&mut first), &tally.received).await
-            };
-            passed.map_err(|_| Broken::Quiet)?;
-            if body.is_done() {
-                return Ok(());
-            }
-            match self.more().await {
-                Ok(1..) => {}
-                Ok(0) if body.may_end() => return Ok(()),
-                Ok(_) | Err(_) => return Err(Broken::Quiet),
-            }
-        }
-    }
 }
 
-async fn send(to: &mut WriteHalf<&mut Stream>, bytes: &[u8], count: &Cell<u64>) -> io::Result<()> {
+async fn send(to: &mut Half<'_, '_>, bytes: &[u8], count: &Cell<u64>) -> io::Result<()> {
     to.write_all(bytes).await?;
     // What is encrypted waits for this.
     to.flush().await?;
