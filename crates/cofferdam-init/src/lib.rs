@@ -180,7 +180,7 @@ fn start(
                 control,
                 &signals,
                 watch,
-                reap::Led { workload: pid, terminal, denials, kin },
+                &reap::Led { workload: pid, terminal, denials, kin },
             )
         }
     }

@@ -126,9 +126,15 @@ pub(crate) fn block_signals() -> io::Result<OwnedFd> {
 pub(crate) fn reap(
     control: &Control,
     signals: &OwnedFd,
-    mut watch: Watch,
-    led: Led,
+    watch: Watch,
+    led: &Led,
 ) -> Result<(), Failed> {
+    let failed = follow(control, signals, watch, led);
+    led.kin.iter().for_each(Kin::end);
+    failed
+}
+
+fn follow(control: &Control, signals: &OwnedFd, mut watch: Watch, led: &Led) -> Result<(), Failed> {
     // A guard that fell since it was put up is missing here; later ones wake the poll.
     let fallen = watch.begin().doing("read the mounts")?;
     tell_fallen(control, fallen);
@@ -155,7 +161,7 @@ pub(crate) fn reap(
             tell_fallen(control, fallen);
         }
         if orders {
-            obey(control, &led)?;
+            obey(control, led)?;
         }
         if ended {
             let mut pending = [0_u8; 128];
@@ -163,7 +169,7 @@ pub(crate) fn reap(
             rustix::io::read(signals.as_fd(), &mut pending[..]).unwrap_or(0);
         }
         if ended || more {
-            more = reap_ended(control, &led)?;
+            more = reap_ended(control, led)?;
         }
     }
 }

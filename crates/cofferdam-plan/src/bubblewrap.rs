@@ -193,7 +193,10 @@ impl Build {
             Step::Subreaper
             | Step::LandlockOnHost { .. }
             | Step::Terminal
-            | Step::Found { .. } | Step::Here { .. } | Step::ThisRoot | Step::Seal => {
+            | Step::Found { .. }
+            | Step::Here { .. }
+            | Step::ThisRoot
+            | Step::Seal => {
                 return Err(cannot("translate a plan twice"));
             }
         }

@@ -8,6 +8,7 @@
 
 mod bubblewrap;
 mod candidates;
+mod completed;
 mod content;
 pub mod coverage;
 pub mod egress;
@@ -19,6 +20,7 @@ pub mod mounts;
 mod native;
 mod outer;
 pub mod plan;
+pub mod process;
 pub mod refusal;
 #[cfg(feature = "json")]
 pub mod render;

@@ -7,8 +7,8 @@ use crate::model::{
     Clause, Danger, Extended, Grant, Guarded, Idle, Missing, Policy, Seed, Variable,
 };
 use crate::network::Network;
-use crate::promise::BestEffort;
 use crate::output::Output;
+use crate::promise::BestEffort;
 
 /// Every clause of `policy` once, by layer, the highest first, then by file and line.
 #[must_use]

@@ -37,9 +37,9 @@ use crate::model::{
 };
 use crate::view;
 pub use network::trusted_files;
-pub(crate) use written::paths as written_paths;
 pub use shared::listed;
 use shared::moved;
+pub(crate) use written::paths as written_paths;
 
 /// The workspace's path as written in `document`, made absolute.
 #[must_use]

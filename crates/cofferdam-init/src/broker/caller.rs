@@ -9,6 +9,7 @@ use std::path::Path;
 use cofferdam_plan::judge::Because;
 use cofferdam_plan::judge::names::{Answer, Ask, judge};
 use cofferdam_plan::message::Operation;
+use cofferdam_plan::process::{Whom, heard, longest_file, pseudo_terminal, value};
 use cofferdam_sys::notify::{self, Call};
 use rustix::fs::{AtFlags, Mode, OFlags, openat};
 use rustix::io::Errno;
@@ -214,38 +215,23 @@ impl<'b> Caller<'b> {
         const RESTART: Errno = Errno::from_raw_os_error(512);
         let mut text = [0; 4096];
         let length = self.read_status(&mut text).ok()?;
-        let set = |row: &str| {
-            let value = value(text.get(..length).unwrap_or_default(), row);
-            value.and_then(|value| u64::from_str_radix(value, 16).ok()).unwrap_or(0)
-        };
-        let heard = !set("SigBlk:") & !set("SigIgn:");
-        if set("SigPnd:") & heard != 0 {
-            return Some(RESTART);
+        match heard(text.get(..length).unwrap_or_default())? {
+            Whom::Thread => Some(RESTART),
+            // It may be for another thread of the process, and this one would be told of a restart.
+            Whom::Process => Some(Errno::INTR),
         }
-        // It may be for another thread of the process, and this one would be told of a restart.
-        (set("ShdPnd:") & heard != 0).then_some(Errno::INTR)
     }
 
     /// How long a file the caller may make (`RLIMIT_FSIZE`, `getrlimit(2)`).
     pub(super) fn longest(&self) -> Result<u64, Errno> {
         let text = super::content(self.own(format_args!("limits"), OFlags::RDONLY)?, 16 << 10)?;
-        let text = std::str::from_utf8(&text).map_err(|_| Errno::INVAL)?;
-        let row = text.lines().find_map(|line| line.strip_prefix("Max file size"));
-        let soft = row.and_then(|row| row.split_whitespace().next()).ok_or(Errno::INVAL)?;
-        if soft == "unlimited" { Ok(u64::MAX) } else { soft.parse().map_err(|_| Errno::INVAL) }
+        longest_file(&text).ok_or(Errno::INVAL)
     }
 
     /// The minor number of the caller's terminal, if it has one and that is of the sandbox.
     pub(super) fn terminal(&self) -> Option<u32> {
         let stat = self.own(format_args!("stat"), OFlags::RDONLY).ok()?;
-        let text = super::content(stat, 4096).ok()?;
-        // The name, in parentheses, may hold anything.
-        let end = text.iter().rposition(|byte| *byte == b')')?;
-        let rest = std::str::from_utf8(text.get(end + 1..)?).ok()?;
-        let device: u32 = rest.split_whitespace().nth(4)?.parse::<i32>().ok()?.cast_unsigned();
-        let (major, minor) = ((device >> 8) & 0xFFF, (device & 0xFF) | ((device >> 12) & 0xF_FF00));
-        // `devpts` has the major numbers 136 to 143.
-        (136..144).contains(&major).then(|| minor + ((major - 136) << 20))
+        pseudo_terminal(&super::content(stat, 4096).ok()?)
     }
 
     /// Asks the judge; a denial is told, and an error. What is no file of a tree, a pipe above all, has
@@ -294,13 +280,6 @@ impl<'b> Caller<'b> {
             answer @ (Answer::Allow | Answer::Mask(_) | Answer::GitConfig(_)) => Ok(answer),
         }
     }
-}
-
-/// The value of a row; another, the name above all, may be of any bytes.
-fn value<'t>(text: &'t [u8], row: &str) -> Option<&'t str> {
-    let mut lines = text.split(|byte| *byte == b'\n');
-    let value = lines.find_map(|line| line.strip_prefix(row.as_bytes()))?;
-    std::str::from_utf8(value).ok().map(str::trim)
 }
 
 /// A descriptor that is not there.
