@@ -4,7 +4,6 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::unwrap_used,
-    clippy::disallowed_methods,
     reason = "helpers of tests are not covered by the exemption for tests"
 )]
 

@@ -181,6 +181,10 @@ fn text(answer: &Answer) -> String {
             let words = if fix.option.is_empty() { "help" } else { "or" };
             line(words, &fix.policy);
         }
+        // What would allow a request may be long, or a secret: the rule is what a person changes.
+        (None, Outcome::Denied) if answer.clause.line > 0 => {
+            line("help", &format!("change {}", answer.clause));
+        }
         (None, Outcome::Denied) => line("help", "nothing in a policy opens it"),
         (None, Outcome::Allowed | Outcome::Noted) => {}
     }

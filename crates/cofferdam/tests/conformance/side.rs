@@ -8,6 +8,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Map, Value, json};
 
@@ -38,14 +39,21 @@ pub(crate) struct Outside {
 
 impl Outside {
     pub(crate) fn new() -> Self {
-        let process = Command::new("sleep").arg("600").stdin(Stdio::null()).spawn();
-        let name = format!("cofferdam-conformance-{}", std::process::id());
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("cofferdam-conformance-{}-{number}", std::process::id());
         let address = SocketAddr::from_abstract_name(&name);
         let listener = address.and_then(|address| UnixListener::bind_addr(&address));
+        let loopback = TcpListener::bind("127.0.0.1:0").unwrap_or_else(|error| panic!("{error}"));
+        let listener = listener.unwrap_or_else(|error| panic!("{error}"));
+        // Last: whatever fails before leaves no process. It holds no pipe of this one's.
+        let mut sleep = Command::new("sleep");
+        sleep.arg("600").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let process = sleep.spawn();
         Self {
             process: process.unwrap_or_else(|error| panic!("{error}")),
-            loopback: TcpListener::bind("127.0.0.1:0").unwrap_or_else(|error| panic!("{error}")),
-            _abstract: listener.unwrap_or_else(|error| panic!("{error}")),
+            loopback,
+            _abstract: listener,
             name,
         }
     }
