@@ -57,7 +57,7 @@ pub(crate) enum Fault {
     IsolationUnknown { asked: String },
     #[error("unknown jail `{asked}`")]
     JailUnknown { asked: String },
-    #[error("`{asked}` is no clause that may be best-effort")]
+    #[error("`{asked}` is no best-effort clause")]
     PromiseUnknown { asked: String, nearest: Option<String> },
     #[error("unknown home `{asked}`")]
     Home { asked: String },
@@ -277,7 +277,7 @@ impl Fault {
                 "this table has no keys in this release".into()
             }
             Self::UnknownKey { nearest: None, known, .. } => {
-                format!("the keys here are: {}", known.join(", "))
+                format!("keys: {}", known.join(", "))
             }
             Self::LaterKey { .. } => {
                 "remove it: a rule that nobody enforces is refused, never ignored".into()
