@@ -69,7 +69,7 @@ pub(crate) fn run() -> Result<(), String> {
     // Containment, kernel, crash, agreement and broken policies run from there, as the caller and
     // as an ordinary user.
     // Each says what it found even where another has failed: one run tells everything.
-    let failed: Vec<_> = ["wall", "daily", "names", "inspect", "vault", "broker"]
+    let failed: Vec<_> = ["wall", "daily", "names", "inspect", "vault", "trust", "broker"]
         .into_iter()
         .filter_map(|name| {
             let mut script = Command::new(format!("tests/acceptance/{name}.sh"));

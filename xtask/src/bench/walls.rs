@@ -103,7 +103,7 @@ pub(crate) fn under_walls(plan: &str, command: &[&str]) -> Result<(), String> {
 
 /// As init does, but for paths that bubblewrap's view does not have.
 fn restrict(handled: u64, scoped: u64, rules: &[(PathBuf, u64)]) -> std::io::Result<()> {
-    let ruleset = landlock::create_ruleset(handled, scoped)?;
+    let ruleset = landlock::create_ruleset(handled, 0, scoped)?;
     for (path, rights) in rules {
         let flags = OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         match openat(CWD, path, flags, Mode::empty()).map_err(std::io::Error::from) {
