@@ -187,9 +187,7 @@ impl Refusal {
                 "run it as the user who works there, give {} to one (chown), or take jail = \"native\"",
                 workspace.display()
             ),
-            Self::BubblewrapCannot { .. } => {
-                "take jail = \"native\", or leave that grant or file out".into()
-            }
+            Self::BubblewrapCannot { .. } => "take jail = \"native\", or leave that out".into(),
             Self::ClausesUnheld { unheld } => remedy(unheld),
             Self::LandlockMissing => {
                 "add `landlock` to the kernel's `lsm=` list and reboot; Linux 5.13 is the first \

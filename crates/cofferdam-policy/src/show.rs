@@ -25,15 +25,7 @@ pub fn text(policy: &Policy) -> String {
 }
 
 fn write_text(out: &mut String, policy: &Policy) -> std::fmt::Result {
-    writeln!(out, "isolation   process   {}", policy.isolation_clause)?;
-    writeln!(out, "jail        {}   {}", policy.jail.as_str(), policy.jail_clause)?;
-    for BestEffort { promise, clause } in &policy.best_effort {
-        let held = match policy.jail {
-            Jail::Landlock => "",
-            Jail::Auto | Jail::Native | Jail::Bubblewrap | Jail::Seatbelt => ", held by this jail",
-        };
-        writeln!(out, "best-effort {}{held}   {clause}", promise.as_str())?;
-    }
+    jail(out, policy)?;
     for preset in &policy.presets {
         writeln!(out, "preset      {}   {}", preset.name, preset.clause)?;
     }
@@ -96,6 +88,19 @@ fn write_text(out: &mut String, policy: &Policy) -> std::fmt::Result {
     writeln!(out, "  memory and private places, where none is named: a share of the machine's")?;
     output(out, policy)?;
     write_network(out, policy)
+}
+
+fn jail(out: &mut String, policy: &Policy) -> std::fmt::Result {
+    writeln!(out, "isolation   process   {}", policy.isolation_clause)?;
+    writeln!(out, "jail        {}   {}", policy.jail.as_str(), policy.jail_clause)?;
+    for BestEffort { promise, clause } in &policy.best_effort {
+        let held = match policy.jail {
+            Jail::Landlock => "",
+            Jail::Auto | Jail::Native | Jail::Bubblewrap | Jail::Seatbelt => ", held by this jail",
+        };
+        writeln!(out, "best-effort {}{held}   {clause}", promise.as_str())?;
+    }
+    Ok(())
 }
 
 fn output(out: &mut String, policy: &Policy) -> std::fmt::Result {

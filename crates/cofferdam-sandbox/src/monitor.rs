@@ -142,7 +142,6 @@ impl Running {
             }
         }
         self.reap();
-        self.reap_first();
         if let Some(gateway) = self.gateway.take() {
             gateway.finish(witness);
         }
@@ -310,13 +309,14 @@ impl Running {
     }
 
     /// Takes pid 1's exit status; it is our child, and a zombie until then.
-    fn reap(&self) {
+    fn reap(&mut self) {
         if let Some(pid1) = &self.pid1 {
             // ECHILD where the embedding program reaps every child itself: it is gone all the same.
             while let Err(Errno::INTR) = waitid(WaitId::PidFd(pid1.as_fd()), WaitIdOptions::EXITED)
             {
             }
         }
+        self.reap_first();
     }
 }
 
@@ -336,7 +336,6 @@ impl Drop for Running {
         if self.said.is_some() && self.pid1.is_some() {
             drop(self.kill());
             self.reap();
-            self.reap_first();
             return;
         }
         // A start that was given up: the end of the socket ends init's processes by themselves.

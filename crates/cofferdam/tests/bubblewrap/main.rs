@@ -1,6 +1,6 @@
 //! The jail of bubblewrap: what holds under the native one holds under it, as root and as an ordinary user.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "panics are how tests fail")]
+#![expect(clippy::unwrap_used, reason = "panics are how tests fail")]
 
 #[path = "../support/mod.rs"]
 mod support;
