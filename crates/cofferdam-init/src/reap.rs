@@ -80,10 +80,11 @@ impl Kin {
     /// As often are they looked for: each time those are there whose parents were ended the last time.
     const ROUNDS: u32 = 10_000;
 
-    pub(crate) fn adopt() -> io::Result<Self> {
-        rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+    pub(crate) fn adopt() -> Result<Self, Failed> {
+        let doing = "adopt what is left behind";
+        rustix::process::set_child_subreaper(Some(rustix::process::getpid())).doing(doing)?;
         let own = rustix::thread::gettid().as_raw_nonzero();
-        let list = File::open(format!("/proc/self/task/{own}/children"))?;
+        let list = File::open(format!("/proc/self/task/{own}/children")).doing(doing)?;
         Ok(Self { list, scoped: false })
     }
 

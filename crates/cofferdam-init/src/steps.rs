@@ -77,39 +77,30 @@ impl<'a> Stage<'a> {
                     .doing("keep mount events inside")
             }
             Step::IdmapNamespace { uid, gid } => {
-                let (namespace, holder) = idmap_namespace(*uid, *gid)?;
-                self.idmap = Some(namespace);
-                self.idmap_holder = holder;
-                Ok(())
+                idmap_namespace(*uid, *gid).map(|(namespace, holder)| {
+                    (self.idmap, self.idmap_holder) = (Some(namespace), holder)
+                })
             }
             Step::Open(opening) => self.open(opening),
             Step::Hostname { name } => {
                 rustix::system::sethostname(name.as_bytes()).doing("name the machine")
             }
             Step::JoinNetwork => self.join_network(),
-            Step::NewRoot => {
-                self.root = Some(NewRoot::make()?);
-                Ok(())
-            }
+            Step::NewRoot => NewRoot::make().map(|root| self.root = Some(root)),
             Step::NoCoreDumps => confine::no_core_dumps().doing("forbid core dumps"),
             Step::NoNewPrivileges => {
                 rustix::thread::set_no_new_privs(true).doing("give up privileges through exec")
             }
             Step::Landlock { handled, rules } => confine::restrict(*handled, 0, rules),
-            Step::Subreaper => {
-                self.kin = Some(Kin::adopt().doing("adopt what is left behind")?);
-                Ok(())
-            }
+            Step::Subreaper => Kin::adopt().map(|kin| self.kin = Some(kin)),
             Step::LandlockOnHost { handled, network, scoped, rules, terminal } => {
                 let own = self.terminal.as_ref().map(|own| (own.fd(), *terminal));
                 confine::restrict_on_host((*handled, *network, *scoped), rules, own)?;
                 self.kin.iter_mut().for_each(|kin| kin.scoped = *scoped & SIGNALS != 0);
                 Ok(())
             }
-            Step::Terminal => {
-                self.terminal = Some(Terminal::make(self.control, "/dev/ptmx")?);
-                Ok(())
-            }
+            Step::Terminal => Terminal::make(self.control, "/dev/ptmx")
+                .map(|terminal| self.terminal = Some(terminal)),
             Step::DropCapabilities => confine::drop_capabilities(),
             Step::Directory { path, mode } => self.root()?.directory(path, *mode),
             Step::File { path, content, mode } => self.root()?.file(path, content, *mode),
@@ -133,10 +124,7 @@ impl<'a> Stage<'a> {
                 self.root()?.bind(from, at, *expect, *access)
             }
             Step::Pivot => self.root()?.pivot(),
-            Step::ThisRoot => {
-                self.root = Some(NewRoot::of_this()?);
-                Ok(())
-            }
+            Step::ThisRoot => NewRoot::of_this().map(|root| self.root = Some(root)),
             Step::Seal => self.root()?.seal(),
             Step::Here { parts } => self.beside(parts),
             Step::Found { at, expect, access, guard, name } => {

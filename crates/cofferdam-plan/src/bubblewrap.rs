@@ -137,14 +137,7 @@ impl Build {
                 self.option(&["--as-pid-1"]);
                 self.options.push(vec![Word::text("--info-fd"), Word::Said]);
             }
-            Step::Fork { aside } => {
-                let left = aside.iter().filter(|part| match part {
-                    // With the namespace, by bwrap.
-                    Aside::Network | Aside::Loopback => false,
-                    Aside::EveryAddress { .. } | Aside::Sockets { .. } => true,
-                });
-                self.aside = left.cloned().collect();
-            }
+            Step::Fork { aside } => self.beside(aside),
             // `bwrap` makes them slaves, and has a root of its own.
             Step::MakePrivate | Step::NewRoot | Step::JoinNetwork => {}
             Step::Open(opening) => {
@@ -201,6 +194,16 @@ impl Build {
             }
         }
         Ok(())
+    }
+
+    /// What is left for init to make for the network.
+    fn beside(&mut self, aside: &[Aside]) {
+        let left = aside.iter().filter(|part| match part {
+            // With the namespace, by bwrap.
+            Aside::Network | Aside::Loopback => false,
+            Aside::EveryAddress { .. } | Aside::Sockets { .. } => true,
+        });
+        self.aside = left.cloned().collect();
     }
 
     fn option(&mut self, words: &[&str]) {

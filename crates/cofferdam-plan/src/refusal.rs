@@ -209,11 +209,7 @@ impl Refusal {
                  --security-opt seccomp=unconfined)"
                     .into()
             }
-            Self::BrokerBlind { scope: 3.. } => {
-                "take kernel.yama.ptrace_scope=3 out of /etc/sysctl.d and reboot: until then it \
-                 cannot be lowered"
-                    .into()
-            }
+            Self::BrokerBlind { scope: 3.. } => BLIND_FOR_GOOD.into(),
             Self::BrokerBlind { .. } => {
                 "as root: echo 1 > /proc/sys/kernel/yama/ptrace_scope".into()
             }
@@ -241,6 +237,10 @@ impl Refusal {
         }
     }
 }
+
+/// What is to be done where no process may be read by another.
+const BLIND_FOR_GOOD: &str = "take kernel.yama.ptrace_scope=3 out of /etc/sysctl.d and reboot: until \
+                              then it cannot be lowered";
 
 impl std::fmt::Display for Refusal {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -81,9 +81,8 @@ fn what_is_not_held_is_refused() {
 #[test]
 fn what_is_granted() {
     let plan = planned(ALL, &seen(&ORDINARY), &host());
-    let rules = plan.setup.iter().find_map(|step| match step {
-        Step::LandlockOnHost { rules, .. } => Some(rules),
-        _ => None,
+    let rules = plan.setup.iter().find_map(|step| {
+        if let Step::LandlockOnHost { rules, .. } = step { Some(rules) } else { None }
     });
     let paths: Vec<&str> = rules.unwrap().iter().filter_map(|rule| rule.path.to_str()).collect();
     for there in

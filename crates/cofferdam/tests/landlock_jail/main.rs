@@ -2,7 +2,10 @@
 //!
 //! Its workload is never root: as root the tests give their place to another user.
 
-#![expect(clippy::panic, reason = "helpers of tests are not covered by the exemption for tests")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests are not covered by the exemption for tests"
+)]
 
 #[path = "../support/mod.rs"]
 mod support;

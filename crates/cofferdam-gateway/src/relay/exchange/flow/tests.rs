@@ -86,7 +86,7 @@ fn one_that_breaks_off_is_no_whole_one() {
         let mut numbers = Numbers(7);
         let says = match framing {
             Framing::Chunked => chunked(&body, &mut numbers)[..100_000].to_vec(),
-            _ => body.clone(),
+            Framing::None | Framing::Length(_) | Framing::UntilClose => body.clone(),
         };
         let (done, had, _) = wait(passed((framing, u64::MAX), &says, false, &mut numbers));
         assert!(matches!(done, Err(Broken::Quiet)), "{framing:?}");
