@@ -5,13 +5,13 @@
 #
 # As root everything runs twice: as root, and as an ordinary user made for it and removed afterwards. What
 # cannot run says so by name. Exit status 0 only when every line holds.
-suites="conformance why bubblewrap layers containment"
+suites="conformance why bubblewrap landlock_jail layers containment"
 . "$(dirname "$0")/common.sh"
 
 # conformance_and_why WHO
 conformance_and_why() {
     who=$1
-    tests "$who" conformance the_table a_wrong_row
+    tests "$who" conformance the_table the_profile a_wrong_row
     status=$?
     grep -E '^(process/|[0-9]+ rows|differs:|no control:)' "$log" | sort -u | sed 's/^/    /'
     say 1 "$who" $status "the table of conformance under process/native: each act comes out as its row says, and is on record so ($ran tests)"
@@ -21,27 +21,26 @@ conformance_and_why() {
     say "4, why" "$who" $status "why equals what happens in a real sandbox; its words, its help, events ($ran tests)"
 }
 
-# bubblewrap_jail WHO
-bubblewrap_jail() {
+# jails WHO: those beside the native one, and the table under each.
+jails() {
     who=$1
     tests "$who" bubblewrap
-    status=$?
-    say "3, F51, bubblewrap" "$who" $status "the jail of bubblewrap: streams, names, ends, terminal, gateway; its set-up makes nothing through links of a hostile clone ($ran tests)"
+    say "deliver 1, F51" "$who" $? "the jail of bubblewrap: streams, names, ends, terminal, gateway; its set-up makes nothing through links of a hostile clone ($ran tests)"
+    tests "$who" landlock_jail --test-threads=4
+    say "deliver 2, K39 K40" "$who" $? "the jail landlock: what it holds holds, what it does not is refused by name, with each older Landlock too ($ran tests)"
     COFFERDAM_WALL=process/bubblewrap
     export COFFERDAM_WALL
-    # Root's own workspace is a refusal under bubblewrap.
-    if [ "$who" != root ]; then
-        tests "$who" conformance the_table
-        status=$?
-        say "1, bubblewrap" "$who" $status "the table of conformance under process/bubblewrap ($ran tests)"
-    fi
+    tests "$who" conformance the_table_is
+    status=$?
+    grep -E '^(process/|[0-9]+ rows)' "$log" | sort -u | sed 's/^/    /'
+    say "1, bubblewrap" "$who" $status "the table of conformance under process/bubblewrap; as root in a workspace of another's ($ran tests)"
     unset COFFERDAM_WALL
 }
 
 person() {
     who=$1
     conformance_and_why "$who"
-    bubblewrap_jail "$who"
+    jails "$who"
     tests "$who" layers clone --test-threads=2
     say "2, P01 P11 P13" "$who" $? "a hostile clone: doctor, plan, run, policy, trust, completions, sessions: nothing of it ran, connected or widened anything; each within its time ($ran tests)"
     tests "$who" layers p03_headless
@@ -81,6 +80,10 @@ unit() {
 }
 
 person "$(id -un)"
+cargo test --profile ci --locked -q -p cofferdam-plan --test seatbelt >"$stage/log" 2>&1
+status=$?
+say "deliver 3, K41" "$(id -un)" $status "profiles for macOS: as golden, and an evaluator of their language says what the judge says ($(sed -n 's/^test result: .* \([0-9]*\) passed.*/\1/p' "$stage/log") tests); not run on a Mac"
+[ $status = 0 ] || tail -n 20 "$stage/log" | cut -c 1-2000 | sed 's/^/    /'
 unit "4, layers" "cofferdam-policy --features text" layers_tests "1,000 random stacks: no lower layer widens beyond a second, slow reading of the ceiling"
 unit 5 cofferdam trusted:: "1,000 rounds of a file that is swapped: loaded are bytes that were shown and pinned"
 echo "not applicable: P09 P10: there is no dashboard and no HTTP API, so nothing listens"

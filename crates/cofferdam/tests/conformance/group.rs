@@ -72,7 +72,7 @@ impl Report {
 #[derive(Debug)]
 pub(crate) struct Group<'t> {
     policy: &'t Policy,
-    rows: Vec<Row>,
+    pub(crate) rows: Vec<Row>,
     /// Of those that are different here: id, whether a wall or a person makes it so, and why.
     because: Vec<(String, &'static str, String)>,
     wall: String,
@@ -201,7 +201,23 @@ impl<'t> Group<'t> {
         }
     }
 
-    fn policy(&self, side: &Side<'_>) -> String {
+    pub(crate) fn name(&self) -> &str {
+        &self.policy.name
+    }
+
+    /// The code with which this wall refuses the policy.
+    pub(crate) fn refused(&self) -> Option<&str> {
+        self.policy.walls.get(&self.wall).map(|refused| refused.refused.as_str())
+    }
+
+    /// Rows that this wall makes different, and whose reason is not in `coverage`.
+    pub(crate) fn unsaid(&self, coverage: &str) -> Vec<String> {
+        let walls = self.because.iter().filter(|(_, of, _)| *of == "wall");
+        let unsaid = walls.filter(|(.., why)| !coverage.contains(why.as_str()));
+        unsaid.map(|(id, _, why)| format!("{id}: the coverage does not say: {why}")).collect()
+    }
+
+    pub(crate) fn policy(&self, side: &Side<'_>) -> String {
         let text = format!("version = 1\n{}", side.filled(&self.policy.text));
         side.place().write("policy.toml", &text).display().to_string()
     }
@@ -226,7 +242,7 @@ impl<'t> Group<'t> {
 }
 
 /// The row as a question to the judge, where it knows the operation.
-fn question(row: &Row, side: &Side<'_>) -> Option<Vec<String>> {
+pub(crate) fn question(row: &Row, side: &Side<'_>) -> Option<Vec<String>> {
     let path = |verb: &str| Some(vec![verb.to_owned(), side.filled(row.path.as_ref()?)]);
     match row.operation.as_str() {
         "open-read" | "readdir" => path("read"),

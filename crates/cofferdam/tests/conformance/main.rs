@@ -21,6 +21,7 @@ mod support;
 mod internet;
 
 mod group;
+mod mac;
 mod side;
 mod table;
 
@@ -87,6 +88,15 @@ fn the_table_is_what_happens() {
     report.print(&wall(), person());
     assert!(report.faults.is_empty(), "{}", report.faults.join("\n"));
     assert!(report.ran > 0, "no row was done");
+}
+
+/// What is generated for macOS says what the table says.
+#[test]
+fn the_profile_says_what_the_table_says() {
+    let report = mac::ask(&table(), &Outside::new());
+    report.print(mac::WALL, person());
+    assert!(report.faults.is_empty(), "{}", report.faults.join("\n"));
+    assert!(report.ran >= 40 && report.denied >= 15, "{report:?}");
 }
 
 /// A row that says the contrary is found, each.

@@ -168,7 +168,8 @@ pub(crate) struct Table {
     pub(crate) rows: Vec<Row>,
 }
 
-const WALLS: &[&str] = &["process/native", "process/bubblewrap", "process/landlock"];
+const WALLS: &[&str] =
+    &["process/native", "process/bubblewrap", "process/landlock", "process/seatbelt"];
 const PERSONS: &[&str] = &["root", "ordinary"];
 
 impl Table {
