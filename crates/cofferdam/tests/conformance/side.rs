@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Map, Value, json};
 
-use crate::internet::{Internet, TRUST_VARIABLES};
 use crate::group::wall;
+use crate::internet::{Internet, TRUST_VARIABLES};
 use crate::support::{Place, is_root, programs};
 use crate::table::Row;
 
@@ -105,7 +105,8 @@ impl<'o> Side<'o> {
     /// Under a jail that has nobody to stand in for root, the workload is the workspace's owner.
     fn give_away(&self) {
         if is_root() && ["process/bubblewrap", "process/landlock"].contains(&wall().as_str()) {
-            let owned = format!("chown -R -h {OWNER}:{OWNER} $W $OUT");
+            let root = self.place().root.display().to_string();
+            let owned = format!("chown -R -h {OWNER}:{OWNER} {root}");
             self.place().outside(&owned).works("the place is another's");
         }
     }
