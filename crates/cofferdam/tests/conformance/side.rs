@@ -102,9 +102,17 @@ impl<'o> Side<'o> {
         side
     }
 
-    /// Under a jail that has nobody to stand in for root, the workload is the workspace's owner.
+    /// Whether the place is another's: under a jail that has nobody to stand in for root, the workload is
+    /// the workspace's owner.
+    pub(crate) fn is_anothers() -> bool {
+        is_root() && ["process/bubblewrap", "process/landlock"].contains(&wall().as_str())
+    }
+
     fn give_away(&self) {
-        if is_root() && ["process/bubblewrap", "process/landlock"].contains(&wall().as_str()) {
+        if Self::is_anothers() {
+            let log = self.place().audit_log();
+            let made = log.parent().map_or(Ok(()), fs::create_dir_all);
+            made.unwrap_or_else(|error| panic!("{log:?}: {error}"));
             let root = self.place().root.display().to_string();
             let owned = format!("chown -R -h {OWNER}:{OWNER} {root}");
             self.place().outside(&owned).works("the place is another's");
