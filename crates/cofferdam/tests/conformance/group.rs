@@ -13,6 +13,10 @@ use crate::table::{MECHANISMS, Policy, Row, Verdict};
 /// What the plan says of denials that leave no event.
 const SILENT: &str = "what the kernel refuses by itself leaves no event";
 
+/// What the jail landlock does not hold.
+const GIVEN_UP: &str =
+    "absent,processes,private-places,private-size,process-limit,times,signals,abstract-sockets";
+
 /// The wall that this run is about.
 pub(crate) fn wall() -> String {
     variable("COFFERDAM_WALL").unwrap_or_else(|| "process/native".into())
@@ -22,6 +26,9 @@ pub(crate) fn wall() -> String {
 fn chosen(wall: &str) -> Vec<String> {
     match wall.strip_prefix("process/") {
         Some("native") => vec![],
+        Some("landlock") => {
+            ["--jail", "landlock", "--best-effort", GIVEN_UP].map(str::to_owned).into()
+        }
         Some(jail) => vec!["--jail".into(), jail.into()],
         None => panic!("COFFERDAM_WALL={wall}"),
     }
