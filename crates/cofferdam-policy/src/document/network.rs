@@ -76,7 +76,7 @@ struct Said {
 /// What rules say, by host and port. Two that name the same host and port agree: the first would hold,
 /// and the other one say something that does not.
 #[derive(Default)]
-pub(crate) struct Agreement(HashMap<Pattern, HashMap<u16, Said, Fixed>, Fixed>);
+pub(crate) struct Agreement(HashMap<(Pattern, u16), Said, Fixed>);
 
 type Fixed = BuildHasherDefault<DefaultHasher>;
 
@@ -91,10 +91,9 @@ impl Agreement {
     /// Adds what `new` says, unless another rule says otherwise.
     pub(crate) fn add(&mut self, new: &Allowed) -> Result<(), NetworkFault> {
         let (never, looks) = (new.inspect == Inspect::Never, new.looks());
-        let ports = self.0.entry(new.pattern.clone()).or_default();
         for port in &new.ports {
             let said = Said { protocol: new.protocol, dial: new.dial, never, looks };
-            let all = ports.entry(*port).or_insert(said);
+            let all = self.0.entry((new.pattern.clone(), *port)).or_insert(said);
             let host = || new.pattern.to_string();
             if (all.protocol, all.dial) != (new.protocol, new.dial) {
                 return Err(NetworkFault::Clash { host: host(), port: *port });

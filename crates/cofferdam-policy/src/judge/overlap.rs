@@ -59,6 +59,12 @@ impl<'r, T> Overlap<'r, T> {
         }
     }
 
+    /// Whether there is no rule at all.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
     /// The rules of which some host may be of `pattern` too ([`Pattern::meets`]), in their order.
     pub fn meeting(&self, pattern: &Pattern) -> impl Iterator<Item = &'r T> {
         let mut places = Vec::new();
@@ -133,7 +139,7 @@ fn parent(name: &str) -> Option<&str> {
     name.split_once('.').map(|(_, parent)| parent)
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "text"))]
 mod tests {
     use super::*;
     use crate::hosts::parse_pattern;

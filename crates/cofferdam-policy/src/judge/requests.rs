@@ -277,8 +277,7 @@ impl HostRules {
     /// Whether some connection of TLS may be looked into, so that an authority is needed.
     #[must_use]
     pub fn inspects(&self) -> bool {
-        let inspected = Inspected::of(self);
-        self.allow.iter().any(|rule| inspected.may(rule))
+        is_inspected(self.allow.iter(), self.deny.iter())
     }
 
     /// The hosts whose TLS may be looked into: patterns of rules for TLS, none twice. No connection to
@@ -292,6 +291,15 @@ impl HostRules {
     }
 }
 
+/// Whether some connection of TLS may be looked into, under these rules.
+pub(crate) fn is_inspected<'r>(
+    mut allow: impl Iterator<Item = &'r Allowed> + Clone,
+    deny: impl Iterator<Item = &'r Denied>,
+) -> bool {
+    let inspected = Inspected::among(allow.clone(), deny);
+    allow.any(|rule| inspected.may(rule))
+}
+
 /// Which connections of TLS may be looked into, asked of each rule.
 #[derive(Debug)]
 pub struct Inspected<'r> {
@@ -303,9 +311,15 @@ impl<'r> Inspected<'r> {
     /// Looks at each rule once.
     #[must_use]
     pub fn of(rules: &'r HostRules) -> Self {
-        let looking =
-            rules.allow.iter().filter(|rule| rule.protocol == Protocol::Tls && rule.looks());
-        let inner = rules.deny.iter().filter(|rule| rule.is_inner());
+        Self::among(rules.allow.iter(), rules.deny.iter())
+    }
+
+    fn among(
+        allow: impl Iterator<Item = &'r Allowed>,
+        deny: impl Iterator<Item = &'r Denied>,
+    ) -> Self {
+        let looking = allow.filter(|rule| rule.protocol == Protocol::Tls && rule.looks());
+        let inner = deny.filter(|rule| rule.is_inner());
         Self {
             looking: Overlap::new(looking, |rule| &rule.pattern),
             inner: Overlap::new(inner, |rule| &rule.pattern),
@@ -319,6 +333,7 @@ impl<'r> Inspected<'r> {
             |ports: &[u16]| ports.is_empty() || ports.iter().any(|port| rule.ports.contains(port));
         rule.protocol == Protocol::Tls
             && rule.inspect != Inspect::Never
+            && !(self.looking.is_empty() && self.inner.is_empty())
             && (self.looking.meeting(&rule.pattern).any(|other| shares(&other.ports))
                 || self.denying(rule).next().is_some())
     }
