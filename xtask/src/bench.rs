@@ -4,6 +4,7 @@
 //! statistics: the machine's noise hits both sides alike. Nothing here passes or fails a build.
 
 mod broker;
+mod clauses;
 mod identity;
 mod inspect;
 mod names;
@@ -21,6 +22,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use broker::broker;
 pub(crate) use broker::calls::{TASK as CALLS, run as calls};
+pub(crate) use clauses::clauses;
 pub(crate) use identity::{Amount, identity};
 pub(crate) use inspect::inspect;
 pub(crate) use names::{Others, gateway_of, names};

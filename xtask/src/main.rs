@@ -46,6 +46,8 @@ tasks:
                        into without one; --short: of little, to see that it works
   bench decision [--pairs N]
                        the judge among 10,000 rules and 1,000 credentials, against 10 rules
+  bench clauses [--pairs N]
+                       `why` and `policy check` of a policy with 10,000 clauses, against 10
   bench search [--pairs N]
                        how fast is looked for credentials, in bytes of several kinds
   bench broker [--pairs N]
@@ -139,6 +141,7 @@ fn benches(words: &[&str]) -> Result<(), String> {
         ["identity"] => bench::identity(or(30), Amount::Whole),
         ["identity", "--short"] => bench::identity(or(30), Amount::Short),
         ["broker"] => bench::broker(or(40)),
+        ["clauses"] => bench::clauses(or(30)),
         [which @ ("decision" | "search")] => bench::in_release(which, or(40)),
         _ => Err(format!("bench of what?\n\n{HELP}")),
     }

@@ -18,6 +18,7 @@ use crate::presets::{self, Preset};
 use crate::promise::Promise;
 use crate::read;
 use crate::view;
+pub(crate) use network::Agreement;
 pub use network::NetworkText;
 
 /// Longest policy text. Bytes.

@@ -16,7 +16,7 @@ use crate::limits::Name;
 use crate::model::Clause;
 use crate::presets;
 use crate::promise::Promise;
-use crate::read::{ENTRIES_MAX, limit_form, nearest};
+use crate::read::{limit_form, most_of, nearest};
 pub(crate) use credentials::CredentialFault;
 pub(crate) use layers::LayerFault;
 pub(crate) use network::NetworkFault;
@@ -39,7 +39,7 @@ pub(crate) enum Fault {
     LaterKey { key: String },
     #[error("`{key}` must be {want}, not {}", article(got))]
     WrongType { key: String, want: &'static str, got: &'static str },
-    #[error("`{key}` has {count} entries; at most {ENTRIES_MAX} are allowed")]
+    #[error("`{key}` has {count} entries; at most {} are allowed", most_of(key))]
     TooMany { key: String, count: usize },
     #[error("`version` is missing")]
     VersionMissing,

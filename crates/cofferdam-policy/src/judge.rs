@@ -11,6 +11,7 @@ pub mod hosts;
 pub mod indexed;
 pub mod mask;
 pub mod names;
+pub mod overlap;
 pub mod path;
 pub mod pattern;
 pub mod requests;

@@ -27,6 +27,16 @@ use crate::{presets, view};
 
 /// Most entries in one list of a policy: more is a mistake, and each costs a mount.
 pub(crate) const ENTRIES_MAX: usize = 256;
+/// Most rules of one list about hosts: the judge finds those for a host by an index.
+pub(crate) const HOSTS_MAX: usize = 10_000;
+
+/// Most entries that the list `key`, of a text or of a flag, may have.
+pub(crate) fn most_of(key: &str) -> usize {
+    match key {
+        "network.allow" | "network.deny" => HOSTS_MAX,
+        _ => ENTRIES_MAX,
+    }
+}
 
 /// Keys of the language by table, and those that a later release brings.
 struct Table {
@@ -111,7 +121,8 @@ pub(crate) fn into(
     source: &Source,
     layer: Layer,
 ) -> Result<(), PolicyError> {
-    let reader = Reader { source, layer };
+    let ends = source.text.match_indices('\n').map(|(at, _)| at).collect();
+    let reader = Reader { source, layer, ends };
     let text = source.text.strip_prefix('\u{FEFF}').unwrap_or(&source.text);
     if text.len() != source.text.len() {
         let fault = Fault::Toml { message: "it begins with a byte order mark".into() };
@@ -172,6 +183,8 @@ pub(crate) use output::flag as output_flag;
 struct Reader<'a> {
     source: &'a Source,
     layer: Layer,
+    /// Where lines end, ascending: each clause asks for its own.
+    ends: Vec<usize>,
 }
 
 impl Reader<'_> {
@@ -180,8 +193,8 @@ impl Reader<'_> {
     }
 
     fn clause_at(&self, name: &str, span: Range<usize>) -> Clause {
-        let before = self.source.text.get(..span.start).unwrap_or_default();
-        let line = u32::try_from(before.matches('\n').count() + 1).unwrap_or(u32::MAX);
+        let before = self.ends.partition_point(|end| *end < span.start);
+        let line = u32::try_from(before + 1).unwrap_or(u32::MAX);
         Clause { name: name.into(), file: self.source.name.clone(), line }
     }
 
@@ -249,7 +262,7 @@ impl Reader<'_> {
         value: &'t Value<'i>,
     ) -> Result<&'t [Value<'i>], PolicyError> {
         let list = value.get_ref().as_array().ok_or_else(|| self.wrong(key, "an array", value))?;
-        if list.len() > ENTRIES_MAX {
+        if list.len() > most_of(key) {
             let fault = Fault::TooMany { key: key.into(), count: list.len() };
             return Err(self.fault(fault, value.span()));
         }

@@ -130,7 +130,9 @@ pub fn resolve(document: &Document, facts: &Facts) -> Result<Policy, PolicyError
 
 #[expect(clippy::too_many_lines, reason = "a policy, field by field")]
 fn resolved(document: &Document, facts: &Facts) -> Result<Policy, PolicyError> {
-    let resolver = Resolver { document, facts };
+    let mut resolver = Resolver { document, facts, inspects: false };
+    let (network, network_clause) = resolver.network();
+    resolver.inspects = network.rules.inspects();
     resolver.home()?;
     let mut workspace = resolver.workspace()?;
     let (mut grants, mut missing) = resolver.grants(&workspace)?;
@@ -157,7 +159,6 @@ fn resolved(document: &Document, facts: &Facts) -> Result<Policy, PolicyError> {
     let mut environment = resolver.environment(&grants, &workspace, &home);
     repository.variables(&mut environment);
     let dangers = [resolver.dangers(&environment), document.output.dangers()].concat();
-    let (network, network_clause) = resolver.network();
     let view = (grants.as_slice(), &workspace, kept.concealed.as_slice());
     let credentials = resolver.borne(&network, view, &mut environment)?;
     resolver.no_trusted_file_lacks(&network)?;
@@ -265,6 +266,8 @@ fn held(grants: &[Grant], workspace: &Grant, path: &Path) -> bool {
 struct Resolver<'a> {
     document: &'a Document,
     facts: &'a Facts,
+    /// Whether some connection of TLS may be looked into.
+    inspects: bool,
 }
 
 impl Resolver<'_> {

@@ -4,7 +4,8 @@ use core::net::{IpAddr, SocketAddr};
 use std::collections::{BTreeMap, BTreeSet};
 
 use cofferdam_policy::hostname::Name;
-use cofferdam_policy::judge::hosts::Pattern;
+use cofferdam_policy::judge::hosts::{self, Pattern};
+use cofferdam_policy::judge::indexed::Indexed;
 use cofferdam_policy::model::Policy;
 
 use crate::egress::{
@@ -33,7 +34,8 @@ pub(super) fn of(policy: &Policy, host: &Host) -> Result<Option<Egress>, Refusal
     if network.is_closed() {
         return Ok(None);
     }
-    let names = names(policy)?;
+    let indexed = Indexed::new(network.rules.clone());
+    let names = names(&indexed)?;
     let mut doors = if network.leads_out() { everywhere() } else { Vec::new() };
     doors.extend(own_ports(policy, &names));
     let rules = network.rules.allow.iter();
@@ -54,7 +56,7 @@ pub(super) fn of(policy: &Policy, host: &Host) -> Result<Option<Egress>, Refusal
         return Err(Refusal::TooManyDoors { count: doors.len(), most: DOORS_MAX });
     }
     Ok(Some(Egress {
-        rules: network.rules.clone(),
+        rules: indexed.into_rules(),
         upstream_proxy: network.upstream_proxy.clone(),
         names,
         doors,
@@ -67,13 +69,13 @@ pub(super) fn of(policy: &Policy, host: &Host) -> Result<Option<Egress>, Refusal
 }
 
 /// Addresses for the names that rules write out, as far as anything of them is allowed.
-fn names(policy: &Policy) -> Result<Vec<Assigned>, Refusal> {
-    let rules = &policy.network.rules;
-    let exact = rules.allow.iter().filter_map(|rule| match &rule.pattern {
+fn names(rules: &Indexed) -> Result<Vec<Assigned>, Refusal> {
+    let exact = rules.rules().allow.iter().filter_map(|rule| match &rule.pattern {
         Pattern::Exact(name) => Some(name),
         Pattern::Below(_) | Pattern::AnyName | Pattern::Net(_) => None,
     });
-    let exact: BTreeSet<&Name> = exact.filter(|name| rules.knows(name).is_ok()).collect();
+    let known = |name: &&Name| rules.about(&hosts::Host::Name((*name).clone())).known().is_ok();
+    let exact: BTreeSet<&Name> = exact.filter(known).collect();
     let assign = |(index, name): (usize, &&Name)| {
         let (v4, v6) = synthetic::pair(u32::try_from(index).ok()?)?;
         Some(Assigned { name: (*name).clone(), v4, v6 })

@@ -1,8 +1,12 @@
 //! What the text and the flags say of the network.
 
+use core::net::SocketAddr;
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, DefaultHasher};
+
 use super::{Document, Flag, Located};
 use crate::error::{Fault, NetworkFault, PolicyError, RequestFault};
-use crate::judge::hosts::{Allowed, Denied};
+use crate::judge::hosts::{Allowed, Denied, Pattern, Protocol};
 use crate::judge::requests::Inspect;
 use crate::model::{Clause, Danger};
 use crate::network::{Published, UpstreamProxy};
@@ -50,32 +54,55 @@ impl NetworkText {
         }
     }
 
-    /// Adds a rule of the text. Two that name the same host and port agree: the first would hold, and
-    /// the other one say something that does not.
-    pub(crate) fn allow(&mut self, new: Allowed) -> Result<(), NetworkFault> {
-        let same = self.allow.iter().filter(|old| old.pattern == new.pattern);
-        let port = |old: &Allowed| new.ports.iter().find(|port| old.ports.contains(port)).copied();
-        let never = |rule: &Allowed| rule.inspect == Inspect::Never;
-        let sees = |old: &Allowed| never(old) && new.looks() || never(&new) && old.looks();
-        for (old, port) in same.filter_map(|old| Some((old, port(old)?))) {
-            let host = new.pattern.to_string();
-            if (old.protocol, old.dial) != (new.protocol, new.dial) {
-                return Err(NetworkFault::Clash { host, port });
-            }
-            if sees(old) {
-                return Err(RequestFault::ClashNever { host, port }.into());
-            }
-        }
-        self.allow.push(new);
-        Ok(())
-    }
-
     /// Adds a published port; each port of the host belongs to one.
     pub(crate) fn publish(&mut self, new: Published) -> Result<(), NetworkFault> {
         if self.publish.iter().any(|old| old.outside == new.outside) {
             return Err(NetworkFault::PublishTwice { port: new.outside.port() });
         }
         self.publish.push(new);
+        Ok(())
+    }
+}
+
+/// What rules say together of one host and port.
+struct Said {
+    protocol: Protocol,
+    dial: Option<SocketAddr>,
+    /// Whether one of them has nobody look into its connections, and whether one has to.
+    never: bool,
+    looks: bool,
+}
+
+/// What rules say, by host and port. Two that name the same host and port agree: the first would hold,
+/// and the other one say something that does not.
+#[derive(Default)]
+pub(crate) struct Agreement(HashMap<(Pattern, u16), Said, Fixed>);
+
+type Fixed = BuildHasherDefault<DefaultHasher>;
+
+impl Agreement {
+    /// What `rules`, which agree, say.
+    pub(crate) fn of(rules: &[Allowed]) -> Result<Self, NetworkFault> {
+        let mut all = Self::default();
+        rules.iter().try_for_each(|rule| all.add(rule))?;
+        Ok(all)
+    }
+
+    /// Adds what `new` says, unless another rule says otherwise.
+    pub(crate) fn add(&mut self, new: &Allowed) -> Result<(), NetworkFault> {
+        let (never, looks) = (new.inspect == Inspect::Never, new.looks());
+        for port in &new.ports {
+            let said = Said { protocol: new.protocol, dial: new.dial, never, looks };
+            let all = self.0.entry((new.pattern.clone(), *port)).or_insert(said);
+            let host = || new.pattern.to_string();
+            if (all.protocol, all.dial) != (new.protocol, new.dial) {
+                return Err(NetworkFault::Clash { host: host(), port: *port });
+            }
+            if all.never && looks || never && all.looks {
+                return Err(RequestFault::ClashNever { host: host(), port: *port }.into());
+            }
+            (all.never, all.looks) = (all.never || never, all.looks || looks);
+        }
         Ok(())
     }
 }

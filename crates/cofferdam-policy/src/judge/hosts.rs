@@ -37,7 +37,7 @@ pub fn canonical(address: IpAddr) -> IpAddr {
 }
 
 /// Which hosts a rule is about.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "json", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
 pub enum Pattern {
     /// This name.

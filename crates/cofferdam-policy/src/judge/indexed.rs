@@ -35,6 +35,12 @@ impl Indexed {
         &self.rules
     }
 
+    /// The rules as they are, without the index.
+    #[must_use]
+    pub fn into_rules(self) -> HostRules {
+        self.rules
+    }
+
     /// The rules that are about `host`: the same as [`HostRules::about`].
     #[must_use]
     pub fn about(&self, host: &Host) -> About<'_> {

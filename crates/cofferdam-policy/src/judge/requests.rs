@@ -12,8 +12,12 @@ mod members;
 mod pattern;
 mod target;
 
+use std::collections::HashSet;
+use std::hash::{BuildHasherDefault, DefaultHasher};
+
 use super::about::About;
 use super::hosts::{Allowed, Decision, Denied, HostRules, Pattern, Protocol, Unwanted};
+use super::overlap::Overlap;
 use crate::model::Clause;
 use git::Says;
 pub use members::{MEMBERS_BYTES_MAX, MemberFault, MemberPattern, PARTS_MAX, States, folded};
@@ -273,34 +277,72 @@ impl HostRules {
     /// Whether some connection of TLS may be looked into, so that an authority is needed.
     #[must_use]
     pub fn inspects(&self) -> bool {
-        self.allow.iter().any(|rule| self.may_inspect(rule))
+        is_inspected(self.allow.iter(), self.deny.iter())
     }
 
     /// The hosts whose TLS may be looked into: patterns of rules for TLS, none twice. No connection to
     /// another host is ever [`Sight::Inside`] by TLS.
     #[must_use]
     pub fn inspected_patterns(&self) -> Vec<&Pattern> {
-        let mut patterns: Vec<&Pattern> = Vec::new();
-        for rule in self.allow.iter().filter(|rule| self.may_inspect(rule)) {
-            if !patterns.contains(&&rule.pattern) {
-                patterns.push(&rule.pattern);
-            }
-        }
-        patterns
+        let inspected = Inspected::of(self);
+        let rules = self.allow.iter().filter(|rule| inspected.may(rule));
+        let mut seen: HashSet<&Pattern, BuildHasherDefault<DefaultHasher>> = HashSet::default();
+        rules.map(|rule| &rule.pattern).filter(|pattern| seen.insert(pattern)).collect()
+    }
+}
+
+/// Whether some connection of TLS may be looked into, under these rules.
+pub(crate) fn is_inspected<'r>(
+    mut allow: impl Iterator<Item = &'r Allowed> + Clone,
+    deny: impl Iterator<Item = &'r Denied>,
+) -> bool {
+    let inspected = Inspected::among(allow.clone(), deny);
+    allow.any(|rule| inspected.may(rule))
+}
+
+/// Which connections of TLS may be looked into, asked of each rule.
+#[derive(Debug)]
+pub struct Inspected<'r> {
+    looking: Overlap<'r, Allowed>,
+    inner: Overlap<'r, Denied>,
+}
+
+impl<'r> Inspected<'r> {
+    /// Looks at each rule once.
+    #[must_use]
+    pub fn of(rules: &'r HostRules) -> Self {
+        Self::among(rules.allow.iter(), rules.deny.iter())
     }
 
-    /// Whether a connection of TLS for which `rule`, one of its own, is the first may be looked into.
+    fn among(
+        allow: impl Iterator<Item = &'r Allowed>,
+        deny: impl Iterator<Item = &'r Denied>,
+    ) -> Self {
+        let looking = allow.filter(|rule| rule.protocol == Protocol::Tls && rule.looks());
+        let inner = deny.filter(|rule| rule.is_inner());
+        Self {
+            looking: Overlap::new(looking, |rule| &rule.pattern),
+            inner: Overlap::new(inner, |rule| &rule.pattern),
+        }
+    }
+
+    /// Whether a connection of TLS for which `rule`, one of them, is the first may be looked into.
     #[must_use]
-    pub fn may_inspect(&self, rule: &Allowed) -> bool {
-        let of_tls = |rule: &Allowed| rule.protocol == Protocol::Tls;
+    pub fn may(&self, rule: &Allowed) -> bool {
         let shares =
             |ports: &[u16]| ports.is_empty() || ports.iter().any(|port| rule.ports.contains(port));
-        let mut looking = self.allow.iter().filter(|other| of_tls(other) && other.looks());
-        let mut inner = self.deny.iter().filter(|other| other.is_inner());
-        of_tls(rule)
+        rule.protocol == Protocol::Tls
             && rule.inspect != Inspect::Never
-            && (looking.any(|other| shares(&other.ports) && rule.pattern.meets(&other.pattern))
-                || inner.any(|other| shares(&other.ports) && rule.pattern.meets(&other.pattern)))
+            && !(self.looking.is_empty() && self.inner.is_empty())
+            && (self.looking.meeting(&rule.pattern).any(|other| shares(&other.ports))
+                || self.denying(rule).next().is_some())
+    }
+
+    /// The rules that deny some requests of what `rule` allows.
+    pub fn denying(&self, rule: &Allowed) -> impl Iterator<Item = &'r Denied> {
+        let shares =
+            |ports: &[u16]| ports.is_empty() || ports.iter().any(|port| rule.ports.contains(port));
+        self.inner.meeting(&rule.pattern).filter(move |other| shares(&other.ports))
     }
 }
 

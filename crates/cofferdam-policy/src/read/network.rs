@@ -5,7 +5,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use toml::de::{DeTable, DeValue};
 
 use super::{Reader, Table, Value, check_path};
-use crate::document::Document;
+use crate::document::{Agreement, Document};
 use crate::error::{NetworkFault, PolicyError};
 use crate::hosts;
 use crate::judge::hosts::{Allowed, Denied, Pattern, Protocol};
@@ -68,10 +68,13 @@ impl Reader<'_> {
     ) -> Result<(), PolicyError> {
         let network = &mut document.network;
         if let Some(value) = table.get("allow") {
+            let agreed = Agreement::of(&network.allow).map_err(|fault| self.at(fault, value));
+            let mut agreed = agreed?;
             for (index, entry) in self.list(ALLOW.name, value)?.iter().enumerate() {
                 let clause = self.clause(&format!("{}[{index}]", ALLOW.name), entry);
                 let (rule, danger) = self.allowed(entry, clause)?;
-                network.allow(rule).map_err(|fault| self.at(fault, entry))?;
+                agreed.add(&rule).map_err(|fault| self.at(fault, entry))?;
+                network.allow.push(rule);
                 network.dangers.extend(danger);
             }
         }

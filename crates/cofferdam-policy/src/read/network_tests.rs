@@ -159,9 +159,49 @@ fn the_table() {
     let two = "version = 1\n[network]\nallow = [{ host = 'a.test' }, { host = 'a.test' },\n\
                { host = 'a.test', ports = [22], protocol = 'tcp' }]";
     assert!(parse(two).is_ok(), "the same twice, and another port, say nothing different");
-    let many = "[[network.allow]]\nhost = 'a.test'\n".repeat(257);
-    let got = parse(&format!("version = 1\n{many}")).map_err(|error| error.code());
-    assert_eq!(got.err(), Some("too-many-entries"));
+}
+
+/// Rules about hosts are found by an index, so that there may be many; nothing else has one.
+#[test]
+fn as_many_as_are_found_at_once() {
+    let code = |text: String| {
+        let parsed = parse(&format!("version = 1\n{text}"));
+        parsed.map(drop).map_err(|error| (error.code(), error.to_string()))
+    };
+    let refused = |key: &str, count: usize, most: usize| {
+        let text = format!("p.toml:{}: `{key}` has {count} entries; at most {most} are allowed", 2);
+        Err(("too-many-entries", text))
+    };
+    for list in ["allow", "deny"] {
+        let key = format!("network.{list}");
+        let rules = |count: usize| format!("[[{key}]]\nhost = 'a.test'\n").repeat(count);
+        assert_eq!(code(rules(10_000)), Ok(()), "{key}");
+        assert_eq!(code(rules(10_001)), refused(&key, 10_001, 10_000), "{key}");
+    }
+    let hosts = |count: usize| format!("network.allow = [{}]", "'ca.pem', ".repeat(count));
+    let files = |count: usize| hosts(count).replace("allow", "trust_ca");
+    assert_eq!(code(files(256)), Ok(()));
+    assert_eq!(code(files(257)), refused("network.trust_ca", 257, 256), "files as before");
+}
+
+/// Each of very many clauses knows its own line, and no two of them may disagree, however far apart.
+#[test]
+fn ten_thousand_rules_know_their_lines() {
+    let mut text = String::from("version = 1\nnetwork.allow = [\n");
+    for number in 0..9_999 {
+        text += &format!("  {{ host = 'h{number}.test' }},\n");
+    }
+    let with = |last: &str| parse(&format!("{text}  {last},\n]\n"));
+    let document = with("{ host = '*.last.test' }").unwrap();
+    let lines: Vec<u32> = document.network.allow.iter().map(|rule| rule.clause.line).collect();
+    assert_eq!(lines, (3..10_003).collect::<Vec<u32>>());
+    for (last, want) in [
+        ("{ host = 'h0.test', protocol = 'http' }", "rules-clash"),
+        ("{ host = 'h9998.test', protocol = 'tcp' }", "rules-clash"),
+    ] {
+        let error = with(last).unwrap_err();
+        assert_eq!((error.code(), error.line()), (want, Some(10_002)), "{last}");
+    }
 }
 
 #[test]

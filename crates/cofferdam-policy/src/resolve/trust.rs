@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{Resolver, entry_of_etc, in_view};
 use crate::document::Document;
 use crate::facts::Kind;
-use crate::judge::hosts::HostRules;
+use crate::judge::requests::is_inspected;
 use crate::model::{Grant, Ours, Replaced};
 use crate::view;
 
@@ -18,7 +18,11 @@ fn lists() -> impl Iterator<Item = (PathBuf, Ours)> {
 
 /// What is looked at: nothing where nobody looks into TLS.
 pub(super) fn wanted(document: &Document) -> impl Iterator<Item = PathBuf> {
-    let inspects = document.network.closed.is_none() && rules(document).inspects();
+    let presets = document.presets.iter().map(|preset| &preset.network);
+    let texts = || [&document.network].into_iter().chain(presets.clone());
+    let allow = texts().flat_map(|text| text.allow.iter().chain(&text.flags));
+    let deny = texts().flat_map(|text| &text.deny);
+    let inspects = document.network.closed.is_none() && is_inspected(allow, deny);
     lists().filter(move |_| inspects).map(|(path, _)| path)
 }
 
@@ -26,17 +30,6 @@ pub(super) fn wanted(document: &Document) -> impl Iterator<Item = PathBuf> {
 fn is_written(grants: &[Grant], workspace: &Grant, path: &Path) -> bool {
     let mut written = grants.iter().chain([workspace]).filter(|tree| tree.mode.is_written());
     written.any(|tree| path.starts_with(&tree.path))
-}
-
-/// The rules of the text, of flags and of presets, in no order.
-fn rules(document: &Document) -> HostRules {
-    let mut rules = HostRules::none(document.network.base.clone());
-    let presets = document.presets.iter().map(|preset| &preset.network);
-    for text in [&document.network].into_iter().chain(presets) {
-        rules.allow.extend(text.allow.iter().chain(&text.flags).cloned());
-        rules.deny.extend(text.deny.iter().cloned());
-    }
-    rules
 }
 
 impl Resolver<'_> {
@@ -51,14 +44,14 @@ impl Resolver<'_> {
             let fits = by == Ours::Authorities && seen.kind == Kind::File;
             (fits && !is_written(grants, workspace, &at)).then_some(at)
         };
-        if self.network().0.rules.inspects() { lists().find_map(found) } else { None }
+        if self.inspects { lists().find_map(found) } else { None }
     }
 
     /// The lists that are in view, each once whatever leads to it. One in a tree that is written is the
     /// workload's own to change, and stays.
     pub(super) fn authorities(&self, grants: &[Grant], workspace: &Grant) -> Vec<Replaced> {
         let mut found: Vec<Replaced> = Vec::new();
-        if !self.network().0.rules.inspects() {
+        if !self.inspects {
             return found;
         }
         for (path, by) in lists() {

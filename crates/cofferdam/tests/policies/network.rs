@@ -207,3 +207,31 @@ fn a_secret_inside_is_told_and_not_shown() {
     let log = std::fs::read_to_string(place.audit_log()).unwrap();
     assert!(log.contains("variable-value") && !log.contains("hush-hush"), "{log}");
 }
+
+/// Nothing that is asked about a policy is cut or lost because there are ten thousand rules.
+#[test]
+fn ten_thousand_rules_hold_and_the_last_one_answers() {
+    let place = Place::new();
+    let text = |count: usize| {
+        let rules = (0..count).map(|at| format!("  {{ host = \"h{at}.test\" }},\n"));
+        format!("version = 1\n[network]\nallow = [\n{}]\n", rules.collect::<String>())
+    };
+    place.write("home/src/app/p.toml", &text(10_000));
+    let checked = policy(&place, &["check", "p.toml"]).works("check").out;
+    assert!(checked.contains("; network: 10000 rules"), "{checked}");
+    let why = |host: &str| {
+        let mut why = place.command(programs().join("cofferdam"));
+        finish(why.args(["why", "--json", "--policy", "p.toml", "--", "connect", host]))
+    };
+    for (host, at, line) in [("h0.test", 0, 4), ("h9999.test", 9_999, 10_003)] {
+        let object = why(host).works(host).out;
+        let object: serde_json::Value = serde_json::from_str(&object).unwrap();
+        assert_eq!(object["verdict"], "allowed", "{object}");
+        assert_eq!(object["clause"]["name"], format!("network.allow[{at}]"), "{object}");
+        assert_eq!(object["clause"]["line"], line, "{object}");
+    }
+    assert_eq!(why("h10000.test").status, Some(1), "no rule names it");
+    place.write("home/src/app/p.toml", &text(10_001));
+    policy(&place, &["check", "p.toml"])
+        .refused("`network.allow` has 10001 entries; at most 10000 are allowed", "one more");
+}

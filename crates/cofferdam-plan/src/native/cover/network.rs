@@ -2,7 +2,8 @@
 
 use cofferdam_policy::credentials::Credential;
 use cofferdam_policy::judge::hosts::{Allowed, Denied, Pattern, Protocol};
-use cofferdam_policy::judge::requests::Inspect;
+use cofferdam_policy::judge::overlap::Overlap;
+use cofferdam_policy::judge::requests::{Inspect, Inspected};
 use cofferdam_policy::model::{Clause, Policy};
 use cofferdam_policy::network::Network;
 use cofferdam_policy::show;
@@ -26,7 +27,8 @@ pub(super) fn rows(policy: &Policy) -> Vec<Coverage> {
     let mechanisms = ["network namespace without routes out", WALLS[1], "gateway"];
     let open = "connections to ports that no rule names are refused without an event".to_owned();
     let mut rows = vec![row(&policy.network_clause, says, &mechanisms, Extent::Partly { open })];
-    rows.extend(network.rules.allow.iter().map(|rule| allowed(rule, network)));
+    let others = Others::of(network);
+    rows.extend(network.rules.allow.iter().map(|rule| allowed(rule, network, &others)));
     rows.extend(network.rules.deny.iter().map(denied));
     rows.extend(network.approve.iter().map(asked));
     rows.extend(trusted(network));
@@ -85,7 +87,22 @@ fn asked(clause: &Clause) -> Coverage {
     row(clause, says, &["gateway", "control socket, mode 0600"], Extent::Partly { open })
 }
 
-fn allowed(rule: &Allowed, network: &Network) -> Coverage {
+/// What a row says of a rule because of others.
+struct Others<'n> {
+    inspected: Inspected<'n>,
+    /// Those that ask nothing of requests.
+    open: Overlap<'n, Allowed>,
+}
+
+impl<'n> Others<'n> {
+    fn of(network: &'n Network) -> Self {
+        let open = network.rules.allow.iter().filter(|rule| !rule.requests.asks());
+        let open = Overlap::new(open, |rule| &rule.pattern);
+        Self { inspected: Inspected::of(&network.rules), open }
+    }
+}
+
+fn allowed(rule: &Allowed, network: &Network, others: &Others<'_>) -> Coverage {
     let ports = list(&rule.ports);
     let word = if rule.ports.len() == 1 { "port" } else { "ports" };
     let mut says = format!("{}, {word} {ports}: {}", rule.pattern, rule.protocol.as_str());
@@ -98,7 +115,7 @@ fn allowed(rule: &Allowed, network: &Network) -> Coverage {
     if let Some(reason) = &rule.reason {
         says += &format!(" ({reason})");
     }
-    let (looks, mut open) = seen(rule, network);
+    let (looks, mut open) = seen(rule, others);
     let by_proxy =
         "anything that the upstream proxy reaches by that name: it resolves names itself";
     if network.upstream_proxy.is_some() && rule.dial.is_none() {
@@ -116,12 +133,12 @@ fn allowed(rule: &Allowed, network: &Network) -> Coverage {
 }
 
 /// What is looked at for a rule, and what that leaves open.
-fn seen(rule: &Allowed, network: &Network) -> (&'static str, String) {
+fn seen(rule: &Allowed, others: &Others<'_>) -> (&'static str, String) {
     const CLEAR: &str =
         "the gateway sees them in the clear, and clients must trust the session's authority";
     let asks = rule.requests.asks();
     let (looks, open) = match rule.protocol {
-        Protocol::Tls if network.rules.may_inspect(rule) => {
+        Protocol::Tls if others.inspected.may(rule) => {
             let which = if asks { "requests that are allowed" } else { "any request" };
             let open = format!("whatever the host does with {which}; {CLEAR}");
             ("gateway: each request, in TLS that it ends itself", open)
@@ -151,17 +168,13 @@ fn seen(rule: &Allowed, network: &Network) -> (&'static str, String) {
         }
     };
     let upgraded = if rule.requests.websocket { "; what is in a WebSocket" } else { "" };
-    (looks, format!("{open}{upgraded}{}{}", idle(rule, network), unseen(rule, network)))
+    (looks, format!("{open}{upgraded}{}{}", idle(rule, others), unseen(rule, others)))
 }
 
 /// A rule that denies some requests takes away whole connections into which nobody may look.
-fn unseen(rule: &Allowed, network: &Network) -> String {
+fn unseen(rule: &Allowed, others: &Others<'_>) -> String {
     let blind = rule.protocol == Protocol::Tcp || rule.inspect == Inspect::Never;
-    let meets = |denied: &&Denied| {
-        let port = |port: &u16| denied.ports.is_empty() || denied.ports.contains(port);
-        denied.is_inner() && denied.pattern.meets(&rule.pattern) && rule.ports.iter().any(port)
-    };
-    match network.rules.deny.iter().find(meets).filter(|_| blind) {
+    match blind.then(|| others.inspected.denying(rule).next()).flatten() {
         Some(denied) => {
             format!("; nothing where {} denies requests that nobody sees", denied.clause)
         }
@@ -170,15 +183,14 @@ fn unseen(rule: &Allowed, network: &Network) -> String {
 }
 
 /// What a rule asks holds nobody up where another one asks nothing of the same hosts.
-fn idle(rule: &Allowed, network: &Network) -> String {
+fn idle(rule: &Allowed, others: &Others<'_>) -> String {
+    if !rule.requests.asks() {
+        return String::new();
+    }
     let same = |other: &&Allowed| {
-        !other.requests.asks()
-            && other.protocol == rule.protocol
-            && other.pattern.covers(&rule.pattern)
-            && rule.ports.iter().all(|port| other.ports.contains(port))
+        other.protocol == rule.protocol && rule.ports.iter().all(|port| other.ports.contains(port))
     };
-    let mut others = network.rules.allow.iter();
-    match others.find(same).filter(|_| rule.requests.asks()) {
+    match others.open.covering(&rule.pattern).find(same) {
         Some(other) => format!("; any request: {} asks nothing of them", other.clause),
         None => String::new(),
     }
