@@ -9,7 +9,7 @@ use super::{holds_hidden, unheld};
 use crate::coverage::{Coverage, Extent};
 use crate::host::Host;
 use crate::native::cover::broker::{self, BROKER, LISTED};
-use crate::native::cover::row;
+use crate::native::cover::{record, row};
 
 const LANDLOCK: &str = "Landlock";
 const SECCOMP: &str = "seccomp allow-list";
@@ -53,6 +53,7 @@ pub(super) fn rows(policy: &Policy, rules: &Rules, host: &Host) -> Vec<Coverage>
     rows.push(shared(host));
     rows.push(broker::itself());
     rows.extend(broker::looks(rules));
+    rows.push(record());
     rows
 }
 

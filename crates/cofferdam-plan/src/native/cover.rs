@@ -62,7 +62,7 @@ pub(super) fn rows(policy: &Policy, rules: &Rules, host: &Host) -> Vec<Coverage>
 }
 
 /// What is on record of what is refused: whoever refuses it has to know of it.
-fn record() -> Coverage {
+pub(crate) fn record() -> Coverage {
     row(
         &Clause::built_in("audit"),
         "what broker and gateway refuse is an event, with its clause",

@@ -156,7 +156,7 @@ impl<'t> Group<'t> {
                 Some(answer) => compare(row, answer, walled, &events),
             };
             report.faults.extend(faults.iter().map(|fault| format!("{}: {fault}", row.id)));
-            report.faults.extend(told(row, &coverage));
+            report.faults.extend(told(row, &coverage, &self.wall));
         }
         for (id, of, why) in &self.because {
             report.differ.push(format!("{id}: {why}"));
@@ -375,10 +375,16 @@ fn compare(row: &Row, answer: &Value, side: &Side<'_>, events: &[Value]) -> Vec<
 }
 
 /// What the plan does not say and has to.
-fn told(row: &Row, coverage: &str) -> Vec<String> {
+fn told(row: &Row, coverage: &str, wall: &str) -> Vec<String> {
     let mut faults = vec![];
     let word = MECHANISMS.iter().find(|(name, _)| *name == row.mechanism).map(|(_, word)| *word);
     let word = word.unwrap_or_default();
+    // Without a view of its own and without namespaces it is these, for each act.
+    let word = match (wall, row.mechanism.as_str()) {
+        ("process/landlock", "absence" | "mount") => "Landlock",
+        ("process/landlock", "identity" | "namespace") => "in the host's own namespaces",
+        _ => word,
+    };
     if !coverage.contains(word) {
         faults.push(format!("{}: the plan's coverage does not say {word:?}", row.id));
     }

@@ -168,8 +168,13 @@ pub(crate) struct Table {
     pub(crate) rows: Vec<Row>,
 }
 
-const WALLS: &[&str] =
-    &["process/native", "process/bubblewrap", "process/landlock", "process/seatbelt"];
+const WALLS: &[&str] = &[
+    "process/native",
+    "process/bubblewrap",
+    "process/landlock",
+    "process/landlock as ordinary",
+    "process/seatbelt",
+];
 const PERSONS: &[&str] = &["root", "ordinary"];
 
 impl Table {
@@ -269,7 +274,9 @@ impl Row {
     /// As it is on this wall and for this person, and why it is different.
     pub(crate) fn here(&self, wall: &str, person: &str) -> (Self, Vec<(&'static str, String)>) {
         let (mut row, mut why) = (self.clone(), vec![]);
-        let differences = [("person", self.persons.get(person)), ("wall", self.walls.get(wall))];
+        let both = self.walls.get(&format!("{wall} as {person}"));
+        let differences =
+            [("person", self.persons.get(person)), ("wall", self.walls.get(wall)), ("wall", both)];
         for (of, difference) in differences {
             let Some(difference) = difference else { continue };
             if let Some(verdict) = difference.verdict {
