@@ -310,6 +310,7 @@ impl Resolver<'_> {
             origin,
             seen: seen.clone(),
             clause: text.clause.clone(),
+            asked: text.clause.clone(),
         })
     }
 
@@ -420,6 +421,7 @@ impl Resolver<'_> {
             origin,
             seen,
             clause: Clause::built_in(clause),
+            asked: Clause::built_in(clause),
         })
     }
 
