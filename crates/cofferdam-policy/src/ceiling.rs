@@ -6,13 +6,17 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use crate::credentials::Credential;
 use crate::document::{Document, GrantText, Located};
 use crate::error::{LayerFault, PolicyError};
-use crate::facts::Facts;
+use crate::facts::{Facts, Kind};
+use crate::judge::hosts::{Allowed, Pattern, canonical};
+use crate::judge::pattern::{self as names, Meets};
 use crate::layers::Layer;
-use crate::limits::Hold;
+use crate::limits::{Hold, Name};
 use crate::managed::Only;
 use crate::model::{Clause, Grant, Origin, Policy};
+use crate::promise::Promise;
 use crate::resolve;
 
 /// Every path that the ceiling names.
@@ -29,8 +33,11 @@ pub(crate) fn hold(document: &Document, facts: &Facts, policy: &Policy) -> Resul
     let ceiling = Ceiling { document, managed, facts };
     ceiling.only()?;
     ceiling.limits()?;
+    ceiling.given_up()?;
+    ceiling.addresses()?;
     ceiling.dangers()?;
     ceiling.hidden(policy)?;
+    ceiling.anywhere(policy)?;
     ceiling.mounts(policy)
 }
 
@@ -74,7 +81,9 @@ impl Ceiling<'_> {
                 &document.isolation.clause,
             ),
             Only::Jail => {
-                unless(document.jail.value == self.managed.jail.value, &document.jail.clause)
+                let same = document.jail.value == self.managed.jail.value;
+                let jail = unless(same, &document.jail.clause);
+                [jail, clauses(self.newly_given_up(&Promise::ALL))].concat()
             }
             Only::Workspace => unless(
                 document.workspace.value == self.managed.workspace.value,
@@ -92,7 +101,8 @@ impl Ceiling<'_> {
             Only::Environment => {
                 let presets = document.presets.iter().flat_map(|preset| &preset.set);
                 let set = document.set.iter().chain(presets);
-                [clauses(document.passed()), clauses(set)].concat()
+                let held = self.credentials().filter(|one| !one.value.env.is_empty());
+                [clauses(document.passed()), clauses(set), clauses(held)].concat()
             }
             Only::Allow => self.allowed(),
             Only::Publish => {
@@ -105,8 +115,9 @@ impl Ceiling<'_> {
                 proxy.map(|proxy| proxy.clause.clone()).collect()
             }
             Only::Credentials => {
-                let presets = document.presets.iter().flat_map(|preset| &preset.credentials);
-                clauses(document.credentials.iter().chain(presets))
+                let bear = self.host_rules().filter(|rule| rule.requests.credential.is_some());
+                let bear = bear.map(|rule| rule.clause.clone());
+                clauses(self.credentials()).into_iter().chain(bear).collect()
             }
             Only::Limits => {
                 let same = |name, limit: &crate::limits::Limit| {
@@ -116,7 +127,9 @@ impl Ceiling<'_> {
                     })
                 };
                 let limits = document.limits.each().filter(|(name, limit)| !same(*name, limit));
-                limits.map(|(_, limit)| limit.clause.clone()).collect()
+                let limits = limits.map(|(_, limit)| limit.clause.clone());
+                let counted = [Promise::ProcessLimit, Promise::PrivateSize];
+                limits.chain(clauses(self.newly_given_up(&counted))).collect()
             }
             Only::Output => self.output(),
         }
@@ -124,11 +137,28 @@ impl Ceiling<'_> {
 
     /// Rules that open a host, and the one by which a person is asked for more.
     fn allowed(&self) -> Vec<Clause> {
-        let network = &self.document.network;
-        let presets = self.document.presets.iter().flat_map(|preset| &preset.network.allow);
-        let rules = network.allow.iter().chain(&network.flags).chain(presets);
-        let rules = rules.map(|rule| rule.clause.clone());
-        rules.chain(network.approve.clone()).collect()
+        let rules = self.host_rules().map(|rule| rule.clause.clone());
+        rules.chain(self.document.network.approve.clone()).collect()
+    }
+
+    /// Rules that open a host, of presets too.
+    fn host_rules(&self) -> impl Iterator<Item = &Allowed> {
+        let presets = self.document.presets.iter().map(|preset| &preset.network);
+        let networks = [&self.document.network].into_iter().chain(presets);
+        networks.flat_map(|network| network.allow.iter().chain(&network.flags))
+    }
+
+    /// Credentials, of presets too.
+    fn credentials(&self) -> impl Iterator<Item = &Located<Credential>> {
+        let presets = self.document.presets.iter().flat_map(|preset| &preset.credentials);
+        self.document.credentials.iter().chain(presets)
+    }
+
+    /// Which of `promises` are given up, and not by the managed text.
+    fn newly_given_up(&self, promises: &[Promise]) -> impl Iterator<Item = &Located<Promise>> {
+        let above = |one: &Promise| self.managed.best_effort.iter().any(|old| old.value == *one);
+        let all = self.document.best_effort.iter();
+        all.filter(move |one| promises.contains(&one.value) && !above(&one.value))
     }
 
     fn output(&self) -> Vec<Clause> {
@@ -169,15 +199,68 @@ impl Ceiling<'_> {
         Ok(())
     }
 
+    /// What a managed limit counts is counted: nobody below gives that up.
+    fn given_up(&self) -> Result<(), PolicyError> {
+        let written = |clause: &Clause| self.document.layer_of(clause) == Layer::Managed;
+        for (name, old) in self.managed.limits.each().filter(|(_, old)| written(&old.clause)) {
+            let promise = match name {
+                Name::Processes => Promise::ProcessLimit,
+                Name::PrivateSize => Promise::PrivateSize,
+                Name::Memory
+                | Name::Cpus
+                | Name::OpenFiles
+                | Name::FileSize
+                | Name::WallTime
+                | Name::Grace => continue,
+            };
+            let mut new = self.newly_given_up(std::slice::from_ref(&promise));
+            if let Some(new) = new.find(|new| self.is_below(&new.clause)) {
+                return Err(self.beyond(&new.clause, "it need not hold", &old.clause));
+            }
+        }
+        Ok(())
+    }
+
+    /// An address that is denied is reached under no other name, and through no proxy, which dials
+    /// where nobody here sees it.
+    fn addresses(&self) -> Result<(), PolicyError> {
+        let denied = || {
+            self.managed.network.deny.iter().filter_map(|denied| match &denied.pattern {
+                Pattern::Net(net) => Some((net, denied)),
+                Pattern::Exact(_) | Pattern::Below(_) | Pattern::AnyName => None,
+            })
+        };
+        for rule in self.host_rules().filter(|rule| self.is_below(&rule.clause)) {
+            let Some(dial) = rule.dial else { continue };
+            let mut all = denied();
+            let holding = all.find(|(net, denied)| {
+                let port = denied.ports.is_empty() || denied.ports.contains(&dial.port());
+                port && net.holds(canonical(dial.ip()))
+            });
+            if let Some((_, denied)) = holding {
+                let what = format!("it dials {dial}, which is denied");
+                return Err(self.beyond(&rule.clause, what, &denied.clause));
+            }
+        }
+        let proxy = self.document.network.upstream_proxy.as_ref();
+        if let Some(proxy) = proxy.filter(|proxy| self.is_below(&proxy.clause))
+            && let Some((net, denied)) = denied().next()
+        {
+            let what = format!("nobody here sees whether a proxy dials {net}, which is denied");
+            return Err(self.beyond(&proxy.clause, what, &denied.clause));
+        }
+        Ok(())
+    }
+
     /// What takes a piece out of the wall, whether it would have here or not.
     fn dangers(&self) -> Result<(), PolicyError> {
         let Some(ceiling) = &self.managed.managed.no_dangers else { return Ok(()) };
         let document = self.document;
-        let presets = || document.presets.iter().map(|preset| &preset.network);
-        let networks = || [&document.network].into_iter().chain(presets());
-        let rules = networks().flat_map(|network| network.allow.iter().chain(&network.flags));
-        let dialled = rules.filter(|rule| rule.dial.is_some()).map(|rule| rule.clause.clone());
-        let wide = networks().flat_map(|network| network.dangers.iter().cloned());
+        let dialled = self.host_rules().filter(|rule| rule.dial.is_some());
+        let dialled = dialled.map(|rule| rule.clause.clone());
+        let presets = document.presets.iter().map(|preset| &preset.network);
+        let networks = [&document.network].into_iter().chain(presets);
+        let wide = networks.flat_map(|network| network.dangers.iter().cloned());
         let wide = wide.chain(document.output.dangers()).map(|danger| danger.clause);
         let given_up = clauses(&document.best_effort);
         let all = clauses(&document.dangerous).into_iter().chain(wide).chain(dialled);
@@ -200,7 +283,33 @@ impl Ceiling<'_> {
             });
             if let Some(tree) = shown {
                 let what = format!("{} is hidden", path.display());
-                return Err(self.beyond(&tree.clause, what, hides));
+                return Err(self.beyond(&tree.asked, what, hides));
+            }
+        }
+        Ok(())
+    }
+
+    /// A name that may be anywhere (`**/.env`) is also that of a whole tree, or of what holds one:
+    /// inside of it the pattern would begin too late to see that.
+    fn anywhere(&self, policy: &Policy) -> Result<(), PolicyError> {
+        let root = Path::new("/");
+        let closed = self.managed.hide.iter().chain(&self.managed.mask);
+        let closed = closed.map(|name| (name, "hidden"));
+        let kept = self.managed.protect.iter().map(|name| (name, "protected"));
+        for (name, verb) in closed.chain(kept) {
+            if name.value.split('/').next() != Some("**") {
+                continue;
+            }
+            let pattern = names::Pattern::new(&name.value);
+            let mut trees =
+                self.trees(policy).filter(|tree| verb == "hidden" || tree.mode.is_written());
+            let covered = trees.find(|tree| match pattern.meets(root, &tree.source) {
+                Meets::At | Meets::Below => true,
+                Meets::Above | Meets::No => false,
+            });
+            if let Some(tree) = covered {
+                let what = format!("{} is {verb} by `{}`", tree.source.display(), name.value);
+                return Err(self.beyond(&tree.asked, what, &name.clause));
             }
         }
         Ok(())
@@ -209,8 +318,8 @@ impl Ceiling<'_> {
     /// The workspace and every tree that somebody below asked for, or that comes with the workspace.
     fn trees<'p>(&self, policy: &'p Policy) -> impl Iterator<Item = &'p Grant> {
         let asked = |tree: &&Grant| match tree.origin {
-            Origin::Workspace => self.document.layer_of(&tree.clause) != Layer::Managed,
-            Origin::Granted | Origin::Preset => self.is_below(&tree.clause),
+            Origin::Workspace => self.document.layer_of(&tree.asked) != Layer::Managed,
+            Origin::Granted | Origin::Preset => self.is_below(&tree.asked),
             Origin::Repository => true,
             Origin::System | Origin::Toolchain => false,
         };
@@ -220,13 +329,14 @@ impl Ceiling<'_> {
     /// Each tree lies below a mount, and may do no more than the innermost one; nor than those in it.
     fn mounts(&self, policy: &Policy) -> Result<(), PolicyError> {
         let Some((list, clause)) = &self.managed.managed.mounts else { return Ok(()) };
+        let mounts = list.iter().map(|mount| Ok((self.unlinked(mount)?, mount)));
         let mounts: Vec<(PathBuf, &Located<GrantText>)> =
-            list.iter().map(|mount| (self.real(&mount.value.path), mount)).collect();
+            mounts.collect::<Result<_, PolicyError>>()?;
         for tree in self.trees(policy) {
             let holding = mounts.iter().filter(|(at, _)| tree.source.starts_with(at));
             let Some((_, mount)) = holding.max_by_key(|(at, _)| at.components().count()) else {
                 let what = format!("{} is in no managed mount", tree.source.display());
-                return Err(self.beyond(&tree.clause, what, clause));
+                return Err(self.beyond(&tree.asked, what, clause));
             };
             let inside = mounts.iter().filter(|(at, _)| at.starts_with(&tree.source));
             let bounds = inside.filter(|(at, _)| !self.is_narrowed(policy, at, tree));
@@ -236,7 +346,7 @@ impl Ceiling<'_> {
             {
                 let (mode, most) = (tree.mode.as_str(), mount.value.mode.as_str());
                 let what = format!("{} is {mode}, and {most} at most", tree.source.display());
-                return Err(self.beyond(&tree.clause, what, &mount.clause));
+                return Err(self.beyond(&tree.asked, what, &mount.clause));
             }
         }
         Ok(())
@@ -248,11 +358,18 @@ impl Ceiling<'_> {
         path != outer.source && trees.any(|tree| tree.source == path)
     }
 
-    /// Where a managed path leads: whoever writes the managed text says where.
-    fn real(&self, text: &str) -> PathBuf {
-        let path = resolve::absolute(text, &self.facts.home, &self.facts.cwd);
-        let real = self.facts.seen(&path).and_then(|seen| seen.real.clone());
-        real.unwrap_or(path)
+    /// A managed path as it is written. One that a link is on the way of is refused: who owns the link
+    /// would say where the mount is, and that may be the very person whom it binds.
+    fn unlinked(&self, mount: &Located<GrantText>) -> Result<PathBuf, PolicyError> {
+        let path = resolve::absolute(&mount.value.path, &self.facts.home, &self.facts.cwd);
+        let seen = self.facts.seen(&path);
+        let real = seen.and_then(|seen| seen.real.clone()).filter(|real| *real != path);
+        let link = seen.is_some_and(|seen| seen.kind == Kind::Link);
+        if real.is_none() && !link {
+            return Ok(path);
+        }
+        let fault = LayerFault::MountLink { path, real };
+        Err(self.document.fault_at(fault.into(), &mount.clause))
     }
 }
 

@@ -300,7 +300,7 @@ fn bare(policy: &Policy) -> Policy {
     let mut bare = policy.clone();
     let nowhere = || Clause::built_in("");
     let grants = bare.grants.iter_mut().chain([&mut bare.workspace]);
-    grants.for_each(|Grant { clause, .. }| *clause = nowhere());
+    grants.for_each(|Grant { clause, asked, .. }| (*clause, *asked) = (nowhere(), nowhere()));
     let guarded = bare.guarded.iter_mut().chain(&mut bare.concealed).chain(&mut bare.own);
     guarded.for_each(|Guarded { clause, .. }| *clause = nowhere());
     bare.names.iter_mut().for_each(|rule| rule.clause = nowhere());

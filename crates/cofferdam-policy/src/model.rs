@@ -184,8 +184,11 @@ pub struct Grant {
     pub origin: Origin,
     /// What [`crate::Facts`] saw there; the jail compares device and inode before it uses it.
     pub seen: Seen,
-    /// The rule that grants it.
+    /// The rule that grants it, or that narrows it.
     pub clause: Clause,
+    /// The rule by which it is in the view, whatever narrows it: who asked for it answers for it.
+    #[cfg_attr(feature = "json", serde(skip))]
+    pub asked: Clause,
 }
 
 /// An entry of `/etc` that is our own file inside.

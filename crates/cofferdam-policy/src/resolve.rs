@@ -313,6 +313,7 @@ impl Resolver<'_> {
             origin,
             seen: seen.clone(),
             clause: text.clause.clone(),
+            asked: text.clause.clone(),
         })
     }
 
@@ -423,6 +424,7 @@ impl Resolver<'_> {
             origin,
             seen,
             clause: Clause::built_in(clause),
+            asked: Clause::built_in(clause),
         })
     }
 

@@ -24,8 +24,14 @@ pub(crate) fn read(home: &Path) -> Result<Option<(LayerText, Vec<PathBuf>)>, Ref
     let path = Path::new(FILE);
     let unreadable = |source| Refused::ManagedUnread { path: path.to_owned(), source };
     match symlink_metadata(path) {
-        // No directory of it, or nothing in it.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        // No directory of it, or nothing in it. Behind a link nobody knows: what the link leads to may
+        // be there later, as a file system that is not mounted yet.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return match ways_to(path).as_slice() {
+                [link, _, ..] => Err(Refused::ManagedUnread { path: link.clone(), source: error }),
+                [] | [_] => Ok(None),
+            };
+        }
         Err(error) => return Err(unreadable(error)),
         Ok(_) => {}
     }

@@ -168,12 +168,29 @@ impl Places {
     ) -> Result<(ProjectPolicy, Option<Text>), Refused> {
         match around {
             Around::Nothing | Around::Managed => Ok((ProjectPolicy::None, None)),
-            Around::Project => Ok(Store::open(&self.state)?.find(&caller.cwd, &homes(caller))?),
+            Around::Project => Ok(self.trusted(caller)?.find(&caller.cwd, &homes(caller))?),
             Around::Offered(text) => {
                 let (project, sha256) = (text.project.clone(), text.sha256());
                 Ok((ProjectPolicy::Trusted { project, sha256 }, Some(text.clone())))
             }
         }
+    }
+
+    /// What the person trusts. A store below the working directory is not the person's, but of whoever
+    /// wrote these files: it would trust itself.
+    pub(crate) fn trusted(&self, caller: &Caller) -> Result<Store, Refused> {
+        if Store::is_there(&self.state) {
+            self.state_is_the_persons(caller)?;
+        }
+        Ok(Store::open(&self.state)?)
+    }
+
+    /// Refuses a state directory in which nothing may be trusted.
+    pub(crate) fn state_is_the_persons(&self, caller: &Caller) -> Result<(), Refused> {
+        if is_below_the_work(&self.state, caller) {
+            return Err(Refused::StateInside { path: self.state.clone() });
+        }
+        Ok(())
     }
 
     /// Where everything is recorded, where somebody manages that. `None` too where that cannot be read,
@@ -225,16 +242,20 @@ impl Places {
         Ok(Vault::at(self.config.join("vault")))
     }
 
-    /// Whether a variable leads our configuration into the working directory, or elsewhere into the
-    /// repository around it: who wrote these files is not the person. The listed home is, wherever
-    /// it is.
     fn below_the_work(&self, caller: &Caller) -> bool {
-        let home = caller.listed_home();
-        let repository = |at: &&Path| at.join(".git").exists() && caller.cwd.starts_with(at);
-        let around = self.config.ancestors().find(repository);
-        let below = self.config.starts_with(&caller.cwd).then_some(caller.cwd.as_path());
-        below.or(around).is_some_and(|tree| !home.starts_with(tree))
+        is_below_the_work(&self.config, caller)
     }
+}
+
+/// Whether a variable leads `place`, a directory of ours, into the working directory, or elsewhere into
+/// the repository around it: who wrote these files is not the person. The listed home is, wherever it
+/// is.
+fn is_below_the_work(place: &Path, caller: &Caller) -> bool {
+    let home = caller.listed_home();
+    let repository = |at: &&Path| at.join(".git").exists() && caller.cwd.starts_with(at);
+    let around = place.ancestors().find(repository);
+    let below = place.starts_with(&caller.cwd).then_some(caller.cwd.as_path());
+    below.or(around).is_some_and(|tree| !home.starts_with(tree))
 }
 
 /// Directories that are no project, nor is what holds them.

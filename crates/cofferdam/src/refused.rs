@@ -79,6 +79,12 @@ pub enum Refused {
         /// Where it leads.
         path: PathBuf,
     },
+    /// What is trusted would come from below the working directory.
+    #[error("HOME or XDG_STATE_HOME leads to {}, inside the working directory or its repository, which are not trusted", path.display())]
+    StateInside {
+        /// Where it leads.
+        path: PathBuf,
+    },
     /// Others could change what the user's policy says.
     #[error("others may write the policy {}: owner {owner}, mode {mode:04o}", path.display())]
     PolicyShared {
@@ -231,6 +237,7 @@ impl Refused {
             Self::AuditPath { .. } => "audit-path",
             Self::EmptyCommand => "empty-command",
             Self::ConfigInside { .. } => "config-inside",
+            Self::StateInside { .. } => "state-inside",
             Self::PolicyShared { .. } => "policy-shared",
             Self::PolicyFile { .. } => "policy-file",
             Self::PolicyExists { .. } => "policy-exists",
@@ -299,6 +306,7 @@ impl Refused {
             Self::ConfigInside { .. } => {
                 "unset it, or name the policy that you mean: --policy FILE".into()
             }
+            Self::StateInside { .. } => "unset it, or run without a project: --no-project".into(),
             Self::PolicyShared { path, .. } => {
                 let path = path.display();
                 format!("make it yours alone: chmod go-w {path}, and chown it to yourself")

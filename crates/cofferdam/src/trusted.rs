@@ -148,6 +148,12 @@ pub(crate) struct Store {
 }
 
 impl Store {
+    /// Whether there is one below `state`, or something that nobody can look at.
+    pub(crate) fn is_there(state: &Path) -> bool {
+        let seen = std::fs::symlink_metadata(state.join(FOLDER));
+        !seen.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+    }
+
     /// The store below `state`, to be read.
     pub(crate) fn open(state: &Path) -> Result<Self, TrustedError> {
         let path = state.join(FOLDER);

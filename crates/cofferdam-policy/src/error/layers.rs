@@ -17,6 +17,8 @@ pub(crate) enum LayerFault {
     NotAProjects { key: String },
     #[error("{rule} goes beyond what is managed: {what}; the ceiling is {ceiling}")]
     Beyond { rule: String, what: String, ceiling: Clause },
+    #[error("a managed mount is written as {}, and a symbolic link is on the way", path.display())]
+    MountLink { path: PathBuf, real: Option<PathBuf> },
     #[error("{file} is a layer already")]
     Twice { file: String },
     #[error("paths cannot begin at {}: it has a wildcard in its name, or is not UTF-8", directory.display())]
@@ -31,6 +33,7 @@ impl LayerFault {
             Self::PathRelative { .. } => "managed-path-relative",
             Self::NotAProjects { .. } => "not-a-projects",
             Self::Beyond { .. } => "beyond-managed",
+            Self::MountLink { .. } => "managed-mount-link",
             Self::Twice { .. } => "layer-twice",
             Self::Base { .. } => "layer-base",
         }
@@ -52,6 +55,12 @@ impl LayerFault {
                 "take it out, or ask whoever manages this machine to change {}:{}",
                 ceiling.file, ceiling.line
             ),
+            Self::MountLink { real: Some(real), .. } => {
+                format!("have whoever manages this machine write `{}`", real.display())
+            }
+            Self::MountLink { real: None, .. } => {
+                "have whoever manages this machine write the path without links".into()
+            }
             Self::Twice { .. } => "it holds anyway: leave --policy out".into(),
             Self::Base { .. } => "rename the directory".into(),
         }

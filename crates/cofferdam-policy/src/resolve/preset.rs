@@ -98,6 +98,7 @@ impl Resolver<'_> {
                     origin: Origin::Preset,
                     seen,
                     clause: text.clause.clone(),
+                    asked: text.clause.clone(),
                 }),
             },
         }

@@ -53,7 +53,8 @@ impl Resolver<'_> {
             let Some(seen) = self.facts.seen(&path).cloned() else { continue };
             repository.shown.push(path.clone());
             let (source, clause) = (path.clone(), Clause::built_in(CLAUSE));
-            shown.push(Grant { path, source, mode, origin: Origin::Repository, seen, clause });
+            let (origin, asked) = (Origin::Repository, clause.clone());
+            shown.push(Grant { path, source, mode, origin, seen, clause, asked });
         }
         let whole = grants.iter().any(|grant| top.starts_with(&grant.path));
         repository.above = (*top != workspace.path && !whole).then(|| top.clone());

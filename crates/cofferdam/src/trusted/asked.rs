@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use cofferdam_sandbox::Caller;
 use cofferdam_sandbox::facts::real_path;
 
-use super::{Offer, Store, Text, TrustedError, TrustedProject, project_of};
+use super::{Offer, Text, TrustedError, TrustedProject, project_of};
 use crate::engine::Engine;
 use crate::options::Options;
 use crate::places::{Around, Places, homes};
@@ -30,7 +30,11 @@ impl Engine {
         let options = Options::default();
         let with = self.resolve_around(&options, Around::Offered(&text))?;
         let without = self.resolve_around(&options, Around::Managed)?;
-        let state = Places::of(&caller).state;
+        // As seen from the project, like the run that would believe it.
+        let caller = Caller::read()?;
+        let places = Places::of(&caller);
+        places.state_is_the_persons(&caller)?;
+        let state = places.state;
         Ok(Offer::new(text, state, (&with.document, &with.policy), &without.policy)?)
     }
 
@@ -40,7 +44,7 @@ impl Engine {
     /// What is trusted cannot be read, or is not this user's alone.
     pub fn trusted_projects() -> Result<Vec<TrustedProject>, Refused> {
         let caller = Caller::read()?;
-        Ok(Store::open(&Places::of(&caller).state)?.list()?)
+        Ok(Places::of(&caller).trusted(&caller)?.list()?)
     }
 
     /// Has the project at `folder`, or around it, be trusted no more; says which one it was.
@@ -51,7 +55,7 @@ impl Engine {
         let caller = Caller::read()?;
         let path = real_path(caller.cwd.join(folder));
         let path: PathBuf = path.components().collect();
-        let store = Store::open(&Places::of(&caller).state)?;
+        let store = Places::of(&caller).trusted(&caller)?;
         for project in path.ancestors() {
             if store.remove(project)? {
                 return Ok(project.to_owned());

@@ -7,12 +7,17 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
+use cofferdam_policy::document::Presence;
+use cofferdam_policy::model::Home;
 use cofferdam_policy::{Document, Layer, Policy, show};
 
 use super::{BELOW, Store, Text, TrustedError, file_of};
 
-/// Letters of a line. Long enough for most rules, and for most terminals.
-const LINE_LETTERS: usize = 100;
+/// Columns of a line, what stands before a rule among them: no terminal of 80 columns breaks it where
+/// the project chooses.
+const LINE_COLUMNS: usize = 78;
+/// Letters of a rule in a line, behind the sign or the space that stands before it.
+const LINE_LETTERS: usize = LINE_COLUMNS - 6;
 
 /// A project's policy that a person may trust.
 #[derive(Debug)]
@@ -46,13 +51,7 @@ impl Offer {
         };
         let mut added = short(beyond(&new, &old));
         let gone = short(beyond(&old, &new));
-        // The view shows no value of a variable; these are the project's own words.
-        for set in &document.set {
-            if document.layer_of(&set.clause) == Layer::Project {
-                let (name, value) = (&set.value.name, &set.value.value);
-                added.push(harmless(&format!("sets {name} = {value:?}")));
-            }
-        }
+        added.extend(said(document).iter().map(|row| harmless(row)));
         Ok(Self { text, state, added, gone, is_trusted })
     }
 
@@ -94,6 +93,35 @@ impl Offer {
         );
         text
     }
+}
+
+/// What the project's text says that the difference need not show: the view has no value of a variable,
+/// no name of one that is not set now, and no tree that is not there or that another one holds.
+fn said(document: &Document) -> Vec<String> {
+    let projects = |clause| document.layer_of(clause) == Layer::Project;
+    let mut rows = Vec::new();
+    for set in document.set.iter().filter(|set| projects(&set.clause)) {
+        rows.push(format!("sets {} = {:?}", set.value.name, set.value.value));
+    }
+    for name in document.variables.iter().filter(|name| projects(&name.clause)) {
+        rows.push(format!("passes {}, whenever it is set", name.value));
+    }
+    if projects(&document.home.clause) {
+        let home = match document.home.value {
+            Home::Private => "private",
+            Home::Project => "project",
+        };
+        rows.push(format!("home = {home}"));
+    }
+    for grant in document.grants.iter().filter(|grant| projects(&grant.clause)) {
+        let presence = match grant.value.presence {
+            Presence::Required => "",
+            Presence::Optional => ", whenever it is there",
+        };
+        let (path, mode) = (&grant.value.path, grant.value.mode.as_str());
+        rows.push(format!("grants {path}, {mode}{presence}"));
+    }
+    rows
 }
 
 /// Lines of `new` that `old` does not have, as often as it lacks them. A heading is no rule.
@@ -139,6 +167,8 @@ fn folded(sign: char, row: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use cofferdam_policy::{Base, LayerText, Source};
+
     use super::*;
 
     #[test]
@@ -164,8 +194,32 @@ mod tests {
         let row = format!("{}+ granted", "x".repeat(LINE_LETTERS));
         let text = folded('+', &row);
         let lines: Vec<&str> = text.lines().collect();
+        assert!(lines.iter().all(|line| line.len() <= LINE_COLUMNS), "{lines:?}");
         assert_eq!(lines.len(), 2, "the whole of it is shown");
         assert!(lines[0].starts_with("  + x") && lines[1].starts_with("      + granted"));
+    }
+
+    #[test]
+    fn what_does_nothing_here_today_is_shown() {
+        let text = "version = 1\n[environment]\nallow = ['LATER_*']\nset = { X = 'y' }\n\
+                    [filesystem]\nhome = 'project'\ngrant = [\
+                    { path = '/nowhere', mode = 'read-write', optional = true },\
+                    { path = 'below', mode = 'read-only' }]\n";
+        let source = Source { name: "p".into(), text: text.into() };
+        let base = Base::Directory("/p".into());
+        let document = |layer| {
+            let (source, base) = (source.clone(), base.clone());
+            Document::stack(vec![LayerText { layer, source, base }]).unwrap()
+        };
+        let want = [
+            "sets X = \"y\"",
+            "passes LATER_*, whenever it is set",
+            "home = project",
+            "grants /nowhere, read-write, whenever it is there",
+            "grants /p/below, read-only",
+        ];
+        assert_eq!(said(&document(Layer::Project)), want);
+        assert_eq!(said(&document(Layer::User)), Vec::<String>::new(), "another's");
     }
 
     #[test]

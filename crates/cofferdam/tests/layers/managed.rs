@@ -26,6 +26,11 @@ fn what_is_not_roots_alone_is_a_refusal() {
             "a link to nothing",
         ),
         (
+            format!("mv {dir} /etc/moved && ln -s /nowhere {dir}"),
+            "managed-unread",
+            "a directory that is a link to nothing",
+        ),
+        (
             format!("chmod 777 /etc; chmod +t /etc; ls {dir} >/dev/null"),
             "managed-shared",
             "others write /etc",
@@ -76,7 +81,13 @@ fn mounts_are_judged_where_they_are_in_truth() {
     grant("", "out", "read-only", "", "the twin");
     grant(&src, "home/src/link", "read-only", "symbolic-link", "a link out of it is no way around");
     let link = of("{ path = \"$H/way\" }");
-    grant(&link, "home/src/data", "read-write", "", "a managed link leads where it leads");
+    grant(
+        &link,
+        "home/src/data",
+        "read-write",
+        "managed-mount-link",
+        "a managed mount leads through no link",
+    );
     let read = of("{ path = \"$H/src\", mode = \"read-only\" }, { path = \"$H/src/app\" }");
     grant(&read, "home/src/data", "read-write", "beyond-managed", "more than a mount may");
     grant(&read, "home/src/data", "read-only", "", "as much");

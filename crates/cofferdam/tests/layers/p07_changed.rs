@@ -1,7 +1,7 @@
 //! P07: trust is in bytes, not in a name. Whatever changes has to be read again.
 
 use crate::places::{at_a_terminal, says, trusted};
-use crate::support::Place;
+use crate::support::{Place, finish, programs};
 
 const TEXT: &str = "version = 1\n[filesystem]\nhide = [\"mine\"]\n";
 
@@ -86,4 +86,21 @@ fn what_is_trusted_holds_further_down() {
     place.write("home/src/app/sub/.cofferdam/policy.toml", "version = 1\n");
     below("cat own").fails(&hidden, "an untrusted policy further down");
     below("echo x > .cofferdam/policy.toml").fails(&[""], "which the command cannot write");
+}
+
+/// A clone can bring a store that trusts its own policy, and a variable that leads there.
+#[test]
+fn p07_a_store_below_the_work_trusts_nothing() {
+    let place = Place::new();
+    trusted(&place, TEXT);
+    let check = |state: std::path::PathBuf| {
+        let mut command = place.command(programs().join("cofferdam"));
+        finish(command.args(["policy", "check"]).env("XDG_STATE_HOME", state))
+    };
+    place.outside("cp -a $H/.local/state ../.st && cp -a $H/.local/state .st").works("");
+    let beside = place.home.join("src/.st");
+    check(beside.clone()).works("elsewhere");
+    place.outside("mkdir ../.git").works("");
+    check(beside).refused("state-inside", "in the repository around it");
+    check(place.work.join(".st")).refused("state-inside", "below the working directory");
 }
