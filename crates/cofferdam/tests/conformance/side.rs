@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Map, Value, json};
 
-use crate::internet::{Internet, TRUST_VARIABLES};
 use crate::group::wall;
+use crate::internet::{Internet, TRUST_VARIABLES};
 use crate::support::{Place, is_root, programs};
 use crate::table::Row;
 
