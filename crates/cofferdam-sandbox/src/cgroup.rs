@@ -200,10 +200,6 @@ impl Group {
     /// Kills what is left in it, where no pid namespace ends with init: until it is empty, or for a second.
     pub(crate) fn kill(&self) {
         self.hasten();
-        // Nobody begins another while they are ended.
-        if let Some(at) = self.place(PIDS) {
-            put(at, "pids.max", 0).unwrap_or(());
-        }
         for _ in 0..KILL_ROUNDS {
             let mut left = false;
             for place in &self.places {
@@ -224,6 +220,10 @@ impl Group {
             }
             if !left {
                 return;
+            }
+            // Nobody begins another while they are ended.
+            if let Some(at) = self.place(PIDS) {
+                put(at, "pids.max", 0).unwrap_or(());
             }
             sleep(KILL_PAUSE);
         }
