@@ -24,8 +24,6 @@ use crate::{Doing, Failed};
 
 /// `SIGCHLD` (`signal(7)`).
 const SIGCHLD: i32 = 17;
-/// `SIGTTOU`: who takes a terminal for its group is not in the group that has it.
-const SIGTTOU: i32 = 22;
 
 /// The mounts are looked at so often where nothing wakes pid 1: a guard that the host moves with what
 /// it lies on makes no event. A look takes 0.1 ms.
@@ -35,8 +33,10 @@ const LOOK_EVERY: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 /// pid 1 from either.
 const REAPED_AT_ONCE: u32 = 64;
 
-/// `SIGHUP`, `SIGINT`, `SIGQUIT`, `SIGTERM`, `SIGTSTP`: what a terminal or a person sends to a group.
-const CALLERS: [i32; 5] = [1, 2, 3, 15, 20];
+/// `SIGHUP`, `SIGINT`, `SIGQUIT`, `SIGTERM`, `SIGTSTP`, `SIGTTIN`, `SIGTTOU`: what a terminal or a person
+/// sends to a group. Without a pid namespace a process of the workload may join init's group and read the
+/// terminal from the background; and init itself takes the terminal from there.
+const CALLERS: [i32; 7] = [1, 2, 3, 15, 20, 21, 22];
 
 /// Keeps what is meant for the engine from init; the workload unblocks it.
 pub(crate) fn block_callers_signals() -> io::Result<()> {
@@ -118,7 +118,7 @@ impl Kin {
 /// Makes ended and stopped children readable on a descriptor. The caller's stay blocked: in init's
 /// group, which nobody could continue, the workload would lose a `SIGTSTP`.
 pub(crate) fn block_signals() -> io::Result<OwnedFd> {
-    set_blocked(&callers().with(SIGCHLD).with(SIGTTOU))?;
+    set_blocked(&callers().with(SIGCHLD))?;
     signal_fd(&SignalSet::empty().with(SIGCHLD))
 }
 

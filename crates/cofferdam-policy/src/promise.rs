@@ -78,11 +78,13 @@ impl Promise {
         match self {
             Self::Absent => {
                 "what is not granted is denied, not absent: that it is there, its status, its attributes \
-                 and where a link leads can be seen, and its changes watched"
+                 and where a link leads can be seen, and names and changes in it watched (inotify), those of \
+                 terminals too"
             }
             Self::Processes => {
-                "/proc shows the command lines of every process, and what is left when init itself is \
-                 killed runs on, under its walls"
+                "/proc can be read: the command lines of every process, the machine's connections, keys by \
+                 name; and what is left when init itself is killed runs on, under its walls, where no \
+                 control group ends it"
             }
             Self::PrivatePlaces => {
                 "/tmp, /var/tmp and /dev/shm are denied: only TMPDIR, in the private home, is the \

@@ -9,12 +9,14 @@
 
 use std::fs;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Component, Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
 
 use cofferdam_plan::host::Groups;
 use cofferdam_plan::plan::Bounds;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 /// Begins the name of every group of ours.
 const PREFIX: &str = "cofferdam-";
@@ -27,6 +29,9 @@ const SWEPT_MAX: usize = 64;
 /// A group whose last process has just ended may be busy for a moment.
 const REMOVAL_TRIES: u32 = 50;
 const REMOVAL_PAUSE: Duration = Duration::from_micros(200);
+/// A thousand processes end within a few of these.
+const KILL_ROUNDS: u32 = 500;
+const KILL_PAUSE: Duration = Duration::from_millis(2);
 /// Microseconds over which processor time is shared out, the kernel's own default.
 const PERIOD: u64 = 100_000;
 
@@ -192,6 +197,38 @@ impl Group {
         put(at, file, none).unwrap_or(());
     }
 
+    /// Kills what is left in it, where no pid namespace ends with init: until it is empty, or for a second.
+    pub(crate) fn kill(&self) {
+        self.hasten();
+        for _ in 0..KILL_ROUNDS {
+            let mut left = false;
+            for place in &self.places {
+                let listed = || words(&place.at.join("cgroup.procs"));
+                let held = listed().iter().filter_map(|process| hold(process)).collect::<Vec<_>>();
+                left |= !held.is_empty();
+                // Version 2, Linux 5.14: all of them at once.
+                if held.is_empty() || put(&place.at, "cgroup.kill", 1).is_ok() {
+                    continue;
+                }
+                // Who is in the group still is no other that got the number meanwhile.
+                let still = listed();
+                for (process, held) in held {
+                    if still.contains(&process) {
+                        pidfd_send_signal(held, Signal::KILL).unwrap_or(());
+                    }
+                }
+            }
+            if !left {
+                return;
+            }
+            // Nobody begins another while they are ended.
+            if let Some(at) = self.place(PIDS) {
+                put(at, "pids.max", 0).unwrap_or(());
+            }
+            sleep(KILL_PAUSE);
+        }
+    }
+
     /// Which limits were met, as far as the kernel counts.
     #[must_use]
     pub fn used(&self) -> Used {
@@ -226,6 +263,14 @@ pub fn enter(entrances: &[PathBuf], process: u32) -> io::Result<()> {
 pub(crate) fn own_name(root: &Path) -> Option<String> {
     let me = std::process::id();
     Some(format!("{me}-{}", born(root, me)?))
+}
+
+/// A process of a group, held by its number; never this one.
+fn hold(process: &str) -> Option<(String, OwnedFd)> {
+    let number =
+        process.parse().ok().filter(|number| *number != std::process::id().cast_signed())?;
+    let held = pidfd_open(Pid::from_raw(number)?, PidfdFlags::empty()).ok()?;
+    Some((process.to_owned(), held))
 }
 
 /// Removes an empty group. One that stays is the next start's to remove.

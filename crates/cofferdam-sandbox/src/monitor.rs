@@ -291,7 +291,7 @@ impl Running {
     pub fn kill(&self) -> io::Result<()> {
         let Some(pid1) = &self.pid1 else { return Ok(()) };
         if self.shared {
-            self.ask_init(pid1)?;
+            self.ask_init(pid1);
         }
         pidfd_send_signal(pid1, Signal::KILL)?;
         self.group.iter().for_each(Group::hasten);
@@ -300,12 +300,12 @@ impl Running {
 
     /// Without a pid namespace init ends the others, and does so when nobody is at its socket's other end; one
     /// that does not is killed all the same.
-    fn ask_init(&self, init: &OwnedFd) -> io::Result<()> {
+    fn ask_init(&self, init: &OwnedFd) {
         /// More than to kill a few thousand processes takes.
         const PATIENCE: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
         rustix::net::shutdown(&self.control, rustix::net::Shutdown::Write).unwrap_or(());
-        poll(&mut [PollFd::new(init, PollFlags::IN)], Some(&PATIENCE))?;
-        Ok(())
+        // Whatever comes of it, a signal to this process among it, the caller kills.
+        poll(&mut [PollFd::new(init, PollFlags::IN)], Some(&PATIENCE)).unwrap_or(0);
     }
 
     /// Takes pid 1's exit status; it is our child, and a zombie until then.
@@ -314,6 +314,10 @@ impl Running {
             // ECHILD where the embedding program reaps every child itself: it is gone all the same.
             while let Err(Errno::INTR) = waitid(WaitId::PidFd(pid1.as_fd()), WaitIdOptions::EXITED)
             {
+            }
+            // Init ends them before it ends, but not where it was killed or failed itself.
+            if self.shared {
+                self.group.iter().for_each(Group::kill);
             }
         }
         self.reap_first();

@@ -379,11 +379,13 @@ fn reset(state: &Path, folder: &Folder) -> Result<(), HomeError> {
         Err(error) => Err(failed(error)),
     };
     for name in [REMOVED, folder::MAKING] {
-        remove::tree(folder.at.as_fd(), name).map_err(system("remove", &folder.path))?;
+        remove::tree(folder.at.as_fd(), name, Duration::MAX)
+            .map_err(system("remove", &folder.path))?;
     }
     // Whatever interrupts this, no later run finds half a home.
     gone(renameat(&folder.at, HOME, &folder.at, REMOVED))?;
-    remove::tree(folder.at.as_fd(), REMOVED).map_err(system("remove", &folder.path))?;
+    remove::tree(folder.at.as_fd(), REMOVED, Duration::MAX)
+        .map_err(system("remove", &folder.path))?;
     for name in [NAME, LOCK] {
         gone(unlinkat(&folder.at, name, AtFlags::empty()))?;
     }

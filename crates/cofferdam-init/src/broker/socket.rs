@@ -118,6 +118,10 @@ pub(super) fn bind(caller: &Caller<'_>) -> Answered {
     let (fd, bytes, path) = named(caller)?;
     let bound = |bytes: &[u8]| socket::bind(fd.as_fd(), bytes).map_err(|error| errno(&error));
     let Some(path) = path else {
+        // Without a network namespace an abstract name is the host's, and would be taken from it.
+        if caller.broker.rules.is_alone() && bytes.starts_with(&UNIX) && bytes.len() > UNIX.len() {
+            return Err(Errno::PERM);
+        }
         caller.stands()?;
         return bound(&bytes).map(|()| Reply::Value(0));
     };

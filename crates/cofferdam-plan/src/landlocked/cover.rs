@@ -12,6 +12,9 @@ use crate::native::cover::broker::{self, BROKER, LISTED};
 use crate::native::cover::{record, row};
 
 const LANDLOCK: &str = "Landlock";
+/// What of a hidden or masked name is open besides: it is held by its path alone.
+const ALIAS: &str =
+    "; through a second path of the same tree (a bind mount, an alias) it is read as it is";
 const SECCOMP: &str = "seccomp allow-list";
 
 fn partly(open: impl Into<String>) -> Extent {
@@ -37,7 +40,7 @@ pub(super) fn rows(policy: &Policy, rules: &Rules, host: &Host) -> Vec<Coverage>
     rows.push(etc(policy));
     rows.extend(sockets(rules));
     rows.extend(broker::protected(rules, &[]));
-    rows.extend(broker::asked(rules, &[]));
+    rows.extend(broker::asked(rules, &[]).into_iter().map(aliased));
     rows.extend(hidden(policy));
     rows.extend(own(policy));
     rows.push(home(policy));
@@ -137,10 +140,18 @@ fn sockets(rules: &Rules) -> Vec<Coverage> {
     rows
 }
 
+/// What is hidden or masked is so under one name; what is protected is written under no other.
+fn aliased(mut row: Coverage) -> Coverage {
+    if let Extent::Partly { open } = &mut row.extent {
+        *open += ALIAS;
+    }
+    row
+}
+
 fn hidden(policy: &Policy) -> impl Iterator<Item = Coverage> {
     let concealed = policy.concealed.iter().map(|name| {
         let says = format!("{} is hidden: open and stat find nothing", name.path.display());
-        row(&name.clause, &says, &[BROKER], partly(LISTED))
+        aliased(row(&name.clause, &says, &[BROKER], partly(LISTED)))
     });
     let idle = policy.idle.iter().map(|idle| {
         let says = format!("{} is {}", idle.path.display(), idle.why);
@@ -209,7 +220,7 @@ fn shared(host: &Host) -> Coverage {
         says,
         &[SECCOMP],
         partly(format!(
-            "the machine's name shows, and no pseudo-terminals can be made{}",
+            "the machine's name shows, no pseudo-terminals can be made, and no abstract socket is named{}",
             if host.landlock_abi >= 5 {
                 ""
             } else {

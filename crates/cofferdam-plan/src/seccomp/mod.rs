@@ -353,8 +353,10 @@ fn judge(check: Check, scope: Scope) -> Fragment {
         Check::Group { .. } if scope.shared => allow(),
         Check::NotInit { pid } | Check::Group { pgid: pid } => argument(pid, not_init()),
         Check::Priority { user } if scope.shared => {
+            // The caller alone: 0 of the groups is its own group, and that may be init's. The kinds
+            // are process, group and user, in this order.
             let own = argument(1, emit::equal(0, allow(), refuse()));
-            argument(0, emit::equal(user, refuse(), own))
+            argument(0, emit::equal(user.saturating_sub(2), own, refuse()))
         }
         Check::Priority { user } => {
             // Init, or the group that it leads where the sandbox has a terminal. Nobody of the

@@ -1,5 +1,7 @@
 //! Every number of every architecture through the interpreter, and arguments row by row.
 
+mod shared;
+
 use std::collections::BTreeMap;
 
 use super::interpret::{Call, run};

@@ -142,7 +142,7 @@ impl Folder {
     /// Makes the home whole before it gets its name.
     pub(super) fn make(&self, workspace: &Path, seed: &str) -> Result<(), HomeError> {
         let failed = |error: Errno| system("make", &self.path)(error.into());
-        remove::tree(self.at.as_fd(), MAKING).map_err(system("tidy", &self.path))?;
+        remove::tree(self.at.as_fd(), MAKING, Duration::MAX).map_err(system("tidy", &self.path))?;
         mkdirat(&self.at, MAKING, Mode::RWXU).map_err(failed)?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let making = openat(&self.at, MAKING, flags, Mode::empty()).map_err(failed)?;

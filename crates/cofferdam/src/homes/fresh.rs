@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use cofferdam_policy::{Person, facts::Ids, view};
 use rustix::fs::{
@@ -18,6 +19,10 @@ use super::{ATTEMPTS_MAX, Kept, LIST_MAX, SHARED, remove};
 use crate::places::Places;
 
 const FRESH: &str = "fresh";
+/// Root's state for others (`hier(7)`): on a disk, for `/run` is the machine's memory.
+const STATE: &str = "/var/lib";
+/// A home's owner may go on to fill it while it is removed: then the next start goes on.
+const REMOVAL_TIME: Duration = Duration::from_secs(30);
 /// Locked by nobody: its engine is gone.
 const ALONE: FlockOperation = FlockOperation::NonBlockingLockExclusive;
 
@@ -33,7 +38,7 @@ pub(super) struct Fresh {
 /// Whatever hinders it, the next start tries again.
 impl Drop for Fresh {
     fn drop(&mut self) {
-        remove::tree(self.above.as_fd(), &self.name).unwrap_or(());
+        remove::tree(self.above.as_fd(), &self.name, REMOVAL_TIME).unwrap_or(());
     }
 }
 
@@ -46,9 +51,7 @@ pub(super) fn make(person: &Person, places: &Places) -> Result<Kept, HomeError> 
     let homes = match another {
         None => Folder::at(&places.state, FRESH, Mode::RWXU)?,
         // They may pass there, and list nothing.
-        Some(_) => {
-            Folder::at(Path::new("/run"), "cofferdam", Mode::RWXU | Mode::XGRP | Mode::XOTH)?
-        }
+        Some(_) => Folder::at(Path::new(STATE), "cofferdam", Mode::RWXU | Mode::XGRP | Mode::XOTH)?,
     };
     sweep(&homes);
     for _ in 0..ATTEMPTS_MAX {
@@ -92,7 +95,7 @@ fn sweep(homes: &Folder) {
         if let Ok(home) = openat(&homes.at, name, flags, Mode::empty())
             && flock(&home, ALONE).is_ok()
         {
-            remove::tree(homes.at.as_fd(), name).unwrap_or(());
+            remove::tree(homes.at.as_fd(), name, REMOVAL_TIME).unwrap_or(());
         }
     }
 }

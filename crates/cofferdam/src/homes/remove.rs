@@ -4,17 +4,22 @@
 use std::ffi::{CString, OsString};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{
     AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, chmodat, openat2, statat, unlinkat,
 };
 use rustix::io::Errno;
 
+/// Names of a directory that are read before they are removed: its owner may add to it meanwhile.
+const NAMES_AT_ONCE: usize = 65_536;
+
 /// Removes `name` in `above` with all that is in it; what is not there is removed already.
 ///
 /// Directories below the first level are moved up to it, so that none is ever deeper: each is moved
-/// once, and emptied there.
-pub(super) fn tree(above: BorrowedFd<'_>, name: &str) -> io::Result<()> {
+/// once, and emptied there. After `within` it is given up.
+pub(super) fn tree(above: BorrowedFd<'_>, name: &str, within: Duration) -> io::Result<()> {
+    let began = Instant::now();
     match statat(above, name, AtFlags::SYMLINK_NOFOLLOW) {
         Err(Errno::NOENT) => return Ok(()),
         Ok(seen) if FileType::from_raw_mode(seen.st_mode) == FileType::Directory => {}
@@ -29,11 +34,17 @@ pub(super) fn tree(above: BorrowedFd<'_>, name: &str) -> io::Result<()> {
             break;
         }
         for name in names {
+            if began.elapsed() > within {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
             if unlink(root.as_fd(), &name)? {
                 continue;
             }
             let directory = open(root.as_fd(), &name)?;
             for inner in self::names(&directory)? {
+                if began.elapsed() > within {
+                    return Err(io::ErrorKind::TimedOut.into());
+                }
                 if unlink(directory.as_fd(), &inner)? {
                     continue;
                 }
@@ -50,7 +61,11 @@ pub(super) fn tree(above: BorrowedFd<'_>, name: &str) -> io::Result<()> {
                     }
                 }
             }
-            unlinkat(&root, &name, AtFlags::REMOVEDIR)?;
+            match unlinkat(&root, &name, AtFlags::REMOVEDIR) {
+                // More than was read at once: it comes again.
+                Ok(()) | Err(Errno::NOTEMPTY) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
     }
     drop(root);
@@ -80,7 +95,8 @@ fn open(above: BorrowedFd<'_>, name: impl rustix::path::Arg + Copy) -> io::Resul
 /// What is in it, `.` and `..` left out.
 fn names(directory: &OwnedFd) -> io::Result<Vec<CString>> {
     let mut found = Vec::new();
-    for entry in Dir::read_from(directory)? {
+    // And two for `.` and `..`.
+    for entry in Dir::read_from(directory)?.take(NAMES_AT_ONCE + 2) {
         let name = entry?.file_name().to_owned();
         if name.as_bytes() != b"." && name.as_bytes() != b".." {
             found.push(name);

@@ -119,11 +119,13 @@ fn sockets_of_processes_outside() {
     attack(&place, &connect(&path.display().to_string()), SHUT, "one with a path");
     python_inside(
         &place,
-        "import socket\nfor at in ['\\0own', 'own']:\n\
+        "import socket\nfor at in ['', 'own']:\n\
          \x20   s = socket.socket(socket.AF_UNIX); s.bind(at); s.listen()\n\
-         \x20   socket.socket(socket.AF_UNIX).connect(at)",
+         \x20   socket.socket(socket.AF_UNIX).connect(s.getsockname())",
     )
     .works("its own");
+    let take = format!("import socket; socket.socket(socket.AF_UNIX).bind('\\0{name}-taken')");
+    attack(&place, &take, &["EPERM"], "an abstract name of the machine's is taken");
     server.kill().unwrap();
     server.wait().unwrap();
 }

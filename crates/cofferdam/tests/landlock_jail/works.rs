@@ -62,7 +62,7 @@ fn the_home_is_private_fresh_and_gone() {
     assert!(!home.exists(), "it is removed: {}", home.display());
     let again = inside(&place, "ls -A ~").works("again");
     assert_eq!(again.out, ".tmp\n", "nothing of the last one");
-    assert_eq!(home.starts_with("/run/cofferdam"), is_root());
+    assert_eq!(home.starts_with("/var/lib/cofferdam"), is_root());
 }
 
 /// P15: of the caller's variables only those that a rule names get in.
