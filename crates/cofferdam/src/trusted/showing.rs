@@ -79,7 +79,8 @@ impl Offer {
     #[must_use]
     pub fn shown(&self) -> String {
         let project = harmless(&self.project().display().to_string());
-        let mut text = format!("the policy of {project}\n");
+        // A path is as long as whoever made it liked.
+        let mut text = format!("the policy of\n{}", folded(' ', &project));
         for (sign, rows) in [('+', &self.added), ('-', &self.gone)] {
             for row in rows {
                 text += &folded(sign, row);

@@ -23,6 +23,8 @@ fn what_is_shown_is_all_and_harmless() {
     let shown = ran.out.split("type `yes` to let it hold here").next().unwrap();
     let bad = |c: char| !(' '..='~').contains(&c) && c != '\n' && c != '\r';
     assert!(!shown.contains(bad), "printable ASCII alone: {shown:?}");
+    let mut rows = shown.lines().filter(|line| line.starts_with("  "));
+    assert!(rows.all(|row| row.trim_end().len() <= 78), "no long rows: {shown}");
     assert!(shown.lines().all(|line| line.len() <= 120), "no long lines: {shown}");
     let whole: String =
         shown.lines().map(|line| line.trim_end_matches('\r').trim_start()).collect();
