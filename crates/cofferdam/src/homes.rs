@@ -26,8 +26,8 @@ use rustix::fs::{
     Uid, chownat, fstat, futimens, mkdirat, openat, openat2, renameat, statat, unlinkat,
 };
 use rustix::io::Errno;
-use sha2::{Digest, Sha256};
 
+use crate::digest::sha256;
 use crate::engine::Engine;
 use crate::places::Places;
 use crate::refused::Refused;
@@ -51,8 +51,7 @@ const ALONE: FlockOperation = FlockOperation::NonBlockingLockExclusive;
 
 /// The directory below `homes` for a workspace.
 fn hash(workspace: &Path) -> String {
-    let digest = Sha256::digest(workspace.as_os_str().as_encoded_bytes());
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    sha256(workspace.as_os_str().as_encoded_bytes())
 }
 
 /// The home of one workspace, held for a run.

@@ -16,6 +16,7 @@
 mod ahead;
 pub mod cli;
 mod control;
+mod digest;
 mod doctor;
 mod engine;
 mod homes;

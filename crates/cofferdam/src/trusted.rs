@@ -22,8 +22,8 @@ use rustix::fs::{
     renameat, unlinkat,
 };
 use rustix::io::Errno;
-use sha2::{Digest as _, Sha256};
 
+use crate::digest;
 use crate::refused::Refused;
 pub use error::TrustedError;
 pub use showing::Offer;
@@ -35,11 +35,6 @@ const FOLDER: &str = "trust";
 const PIN_BYTES_MAX: u64 = 8 << 10;
 /// More projects than anybody trusts.
 const LIST_MAX: usize = 10_000;
-
-/// SHA-256 of `bytes` in hexadecimal.
-pub(crate) fn hash(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
-}
 
 /// The project's policy of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -112,7 +107,7 @@ impl Text {
 
     /// What is pinned.
     pub(crate) fn sha256(&self) -> String {
-        hash(&self.bytes)
+        digest::sha256(&self.bytes)
     }
 
     /// The same bytes as a layer.
@@ -194,7 +189,7 @@ impl Store {
     /// What is pinned for `project`.
     pub(crate) fn pin_of(&self, project: &Path) -> Result<Option<String>, TrustedError> {
         let Some(at) = &self.at else { return Ok(None) };
-        let found = self.entry(at, &hash(project.as_os_str().as_encoded_bytes()))?;
+        let found = self.entry(at, &digest::sha256(project.as_os_str().as_encoded_bytes()))?;
         match found {
             Some(found) if found.project == project => Ok(Some(found.sha256)),
             Some(_) => Err(self.broken()),
@@ -242,7 +237,7 @@ impl Store {
             source,
         };
         let path = text.project.as_os_str().as_encoded_bytes();
-        let name = hash(path);
+        let name = digest::sha256(path);
         let new = format!("{name}.{}", std::process::id());
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
         let make = || openat(at, &new, flags | OFlags::CLOEXEC, Mode::RUSR | Mode::WUSR);
@@ -268,7 +263,7 @@ impl Store {
     /// Has nothing of `project` be trusted any more, and says whether something was.
     pub(crate) fn remove(&self, project: &Path) -> Result<bool, TrustedError> {
         let Some(at) = &self.at else { return Ok(false) };
-        let name = hash(project.as_os_str().as_encoded_bytes());
+        let name = digest::sha256(project.as_os_str().as_encoded_bytes());
         match unlinkat(at, name, AtFlags::empty()) {
             Ok(()) => Ok(true),
             Err(Errno::NOENT) => Ok(false),

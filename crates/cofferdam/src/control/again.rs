@@ -9,9 +9,9 @@ use cofferdam_policy::{
     egress_change,
 };
 use cofferdam_sandbox::Programs;
-use sha2::{Digest as _, Sha256};
 
 use super::error::SessionError;
+use crate::digest;
 use crate::engine::{Engine, Purpose};
 use crate::options::Options;
 use crate::places::{Read, read_regular};
@@ -99,8 +99,7 @@ impl Again {
             policy.network.rules.allow.extend(approved.iter().cloned());
         }
         let rules = egress_change(&old, &new);
-        let sha256 = Sha256::digest(document.source.text.as_bytes());
-        let sha256 = sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+        let sha256 = digest::sha256(document.source.text.as_bytes());
         Ok(Reread { rules, document, sha256 })
     }
 

@@ -7,11 +7,11 @@ use cofferdam_plan::message::{Denied, Ended, Way, Went};
 use cofferdam_policy::{Document, Layer, Source};
 use cofferdam_sandbox::{Outcome, StartRefusal};
 use serde_json::value::RawValue;
-use sha2::{Digest, Sha256};
 
+use crate::digest;
 use crate::engine::Prepared;
 use crate::refused::Refused;
-use crate::trusted::{ProjectPolicy, file_of, hash};
+use crate::trusted::{ProjectPolicy, file_of};
 
 /// Puts a refusal on record; gives it back as ours.
 pub(super) fn recorded(log: &mut Log, refusal: StartRefusal) -> Result<Refused, Refused> {
@@ -34,7 +34,7 @@ pub(super) fn layers(document: &Document, project: &ProjectPolicy) -> Vec<LayerR
     let row = |(layer, source): &(Layer, Source)| LayerRow {
         layer: layer.as_str(),
         file: source.name.clone(),
-        sha256: Some(hash(source.text.as_bytes())),
+        sha256: Some(digest::sha256(source.text.as_bytes())),
     };
     let untrusted = match project {
         ProjectPolicy::None | ProjectPolicy::Trusted { .. } => None,
@@ -145,8 +145,7 @@ pub(super) fn connection(ended: &Ended) -> Event {
 
 /// Every wall stands; with the certificate of the session's own authority, if it has one.
 pub(super) fn ready_event(authority: Option<&[u8]>) -> Event {
-    let hex = |hash: &[u8]| hash.iter().map(|byte| format!("{byte:02x}")).collect();
-    Event::Ready { authority: authority.map(|certificate| hex(&Sha256::digest(certificate))) }
+    Event::Ready { authority: authority.map(digest::sha256) }
 }
 
 /// An operation on a name, as the broker told it.

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 
 use super::*;
+use crate::digest::sha256 as hash;
 
 const ROUNDS: usize = 1_000;
 
