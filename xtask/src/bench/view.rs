@@ -34,8 +34,7 @@ impl View {
                 parts.push(match word {
                     Word::Text(text) => Part::Text(String::from_utf8_lossy(&text.0).into_owned()),
                     Word::Content(content) => Part::File(file(content.as_bytes())?),
-                    // Of init's own program nothing is compared here.
-                    Word::Init | Word::Said => Part::File(file(b"")?),
+                    Word::Said => Part::File(file(b"")?),
                 });
             }
         }

@@ -1,19 +1,18 @@
 //! The walls of cofferdam's plan that cost something at every call, put around bubblewrap's side.
 
-use std::fs::{self, File};
-use std::io::{ErrorKind, Seek};
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::fs;
+use std::io::ErrorKind;
+use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use cofferdam::plan::{Plan, Step, wire};
 use cofferdam::{Engine, Options};
-use cofferdam_sys::landlock;
+use cofferdam_sys::{landlock, seccomp};
 use rustix::fs::{CWD, Mode, OFlags, openat};
-use rustix::io::{FdFlags, fcntl_setfd};
 
-/// The task that puts the layers on. It takes a plan's file, `--`, and a command.
+/// The task that puts the walls on. It takes a plan's file, `--`, and a command.
 pub(crate) const TASK: &str = "bench-walls";
 /// Where bubblewrap's view shows this program and the plan; `/run` is its own there.
 pub(super) const PROGRAM: &str = "/run/walls";
@@ -25,39 +24,19 @@ pub(super) struct Walls {
     pub(super) program: PathBuf,
     /// The plan, in the form in which init gets it.
     pub(super) plan: PathBuf,
-    filter: File,
 }
 
 impl Walls {
     /// The walls of a run in `work` under the default policy, kept in files below `folder`.
     pub(super) fn of_run(programs: &Path, work: &Path, folder: &Path) -> Result<Self, String> {
         let plan = plan(programs, work)?;
-        let filter = plan.setup.iter().find_map(|step| {
-            if let Step::Seccomp { program } = step { Some(program) } else { None }
-        });
-        let filter = filter.ok_or("the plan has no filter")?;
-        let keep = |name: &str, bytes: &[u8]| {
-            let path = folder.join(name);
-            fs::write(&path, bytes).map_err(|error| format!("{}: {error}", path.display()))?;
-            Ok::<_, String>(path)
-        };
-        let filter = keep("filter", &without_broker(filter))?;
+        let path = folder.join("plan");
+        let kept = fs::write(&path, wire::encode(&plan));
+        kept.map_err(|error| format!("{}: {error}", path.display()))?;
         Ok(Self {
             program: std::env::current_exe().map_err(|error| format!("this program: {error}"))?,
-            plan: keep("plan", &wire::encode(&plan))?,
-            filter: File::open(&filter).map_err(|error| format!("the filter: {error}"))?,
+            plan: path,
         })
-    }
-
-    /// The filter's descriptor, from its beginning and open to the programs started next:
-    /// bubblewrap reads it to its end.
-    pub(super) fn lend_filter(&self) -> Result<RawFd, String> {
-        let lend = || {
-            (&self.filter).rewind()?;
-            fcntl_setfd(&self.filter, FdFlags::empty())?;
-            Ok(self.filter.as_raw_fd())
-        };
-        lend().map_err(|error: std::io::Error| format!("the filter: {error}"))
     }
 }
 
@@ -82,8 +61,8 @@ fn plan(programs: &Path, work: &Path) -> Result<Plan, String> {
     prepared.map(|prepared| prepared.plan).map_err(|refused| format!("the plan: {refused}"))
 }
 
-/// Puts every Landlock layer of the plan in the file `plan` on this process, in the plan's order,
-/// and becomes `command`. Comes back only when it cannot.
+/// Puts every Landlock layer of the plan in the file `plan` on this process, in the plan's order, and then
+/// the filter, under which no layer is made any more; and becomes `command`. Comes back only when it cannot.
 pub(crate) fn under_walls(plan: &str, command: &[&str]) -> Result<(), String> {
     let bytes = fs::read(plan).map_err(|error| format!("{plan}: {error}"))?;
     let plan: Plan = wire::decode(&bytes).map_err(|_| "a plan of another build".to_owned())?;
@@ -97,6 +76,11 @@ pub(crate) fn under_walls(plan: &str, command: &[&str]) -> Result<(), String> {
         };
         put_on.map_err(|error| format!("a Landlock layer: {error}"))?;
     }
+    let filter = plan.setup.iter().find_map(|step| {
+        if let Step::Seccomp { program } = step { Some(without_broker(program)) } else { None }
+    });
+    let filter = filter.ok_or("the plan has no filter")?;
+    seccomp::set_filter(&filter).map_err(|error| format!("the filter: {error}"))?;
     let (program, words) = command.split_first().ok_or("no command")?;
     Err(format!("{program}: {}", Command::new(program).args(words).exec()))
 }
