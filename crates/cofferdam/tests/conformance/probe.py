@@ -83,7 +83,13 @@ def create_unnamed(r): os.close(os.open(r['path'], os.O_RDWR | os.O_TMPFILE, 0o6
 @operation
 def mkdir(r): os.mkdir(r['path'])
 
-OPERATIONS['fill-private'] = create_large
+# Nothing of it stays where a control outside fills the machine's own.
+@operation
+def fill_private(r):
+    with open(r['path'], 'wb') as file:
+        try:
+            for _ in range(r['number']): file.write(bytes(1 << 20))
+        finally: os.unlink(r['path'])
 
 @operation
 def rmdir(r): os.rmdir(r['path'])
