@@ -34,6 +34,7 @@ use cofferdam_plan::{HostRules, Rules};
 use cofferdam_sys::notify::{self, Call};
 use cofferdam_sys::process::{exit_now, own_directory};
 use cofferdam_sys::seccomp::set_filter;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, ftruncate, openat, unlinkat};
 use rustix::io::Errno;
 
@@ -155,15 +156,22 @@ impl Broker {
                     }
                 }
                 Err(error) => match error.raw_os_error().map(Errno::from_raw_os_error) {
+                    // Everybody who could call is gone.
+                    Some(Errno::NOENT) if self.is_left() => return,
+                    Some(Errno::NOTCONN) => return,
                     // The caller was killed first, or a signal came.
                     Some(Errno::NOENT | Errno::INTR) => {}
-                    // Everybody who could call is gone.
-                    Some(Errno::NOTCONN) => return,
                     // Whoever waits for an answer would wait for ever.
                     Some(_) | None => exit_now(125),
                 },
             }
         }
+    }
+
+    /// Whether nobody is left who could call; since Linux 6.11 `receive` does not wait then.
+    fn is_left(&self) -> bool {
+        let mut fds = [PollFd::new(&self.listener, PollFlags::empty())];
+        poll(&mut fds, Some(&Timespec::default())).is_ok_and(|count| count > 0)
     }
 
     fn wait(&self) {

@@ -11,6 +11,9 @@ use support::{Place, finish, is_root, programs};
 /// The one in which the engine starts init, and the five of the broker.
 const THREADS_MAX: usize = 6;
 
+/// Those of the broker that ask for calls.
+const BROKERS: usize = 4;
+
 const STRACE: &str = "/usr/bin/strace";
 /// All that is counted, and what processes begin and end with.
 const TRACED: &str =
@@ -24,12 +27,14 @@ fn processes_max() -> usize {
     if is_root() { 5 } else { 4 }
 }
 
-/// The traced calls of a run of `words`.
-fn traced(place: &Place, words: &[&str]) -> String {
+/// The calls of a run of `words` that `asked` names.
+fn traced(place: &Place, asked: &[&str], words: &[&str]) -> String {
     let log = place.root.join("trace");
     let mut command = place.command(STRACE);
     command.args(["-f", "-q", "-y", "-o"]).arg(&log);
-    command.args(["-e", TRACED]);
+    for expression in asked {
+        command.args(["-e", expression]);
+    }
     command.arg(programs().join("cofferdam"));
     finish(command.args(["run", "--quiet", "--"]).args(words)).works("a traced run");
     fs::read_to_string(log).unwrap()
@@ -65,7 +70,7 @@ fn nothing_needless_is_done() {
     for number in 0..100 {
         place.write(&format!("home/src/app/sub{number}/file"), "");
     }
-    let trace = traced(&place, &["/usr/bin/true"]);
+    let trace = traced(&place, &[TRACED], &["/usr/bin/true"]);
     assert_eq!(count(&trace, SYNCS), 0, "nothing is forced to a disk:\n{trace}");
     // Groups that a killed engine left are looked for, among groups alone.
     let listed: String = trace
@@ -78,10 +83,35 @@ fn nothing_needless_is_done() {
     assert!(threads(&trace) <= THREADS_MAX, "{}:\n{trace}", threads(&trace));
 
     let script = "sync sub1/file; ls > /dev/null; true";
-    let trace = traced(&place, &["/bin/sh", "-c", script]);
+    let trace = traced(&place, &[TRACED], &["/bin/sh", "-c", script]);
     assert_eq!(count(&trace, SYNCS), 1, "the control: the workload's own are seen:\n{trace}");
     assert!(count(&trace, LISTS) > 0, "the control:\n{trace}");
     assert!(processes(&trace) > processes_max(), "the control:\n{trace}");
+}
+
+/// Since Linux 6.11 the kernel answers at once, again and again, who asks for the next call where nobody is
+/// left to make one.
+#[test]
+fn nobody_asks_for_calls_that_cannot_come() {
+    if !fs::exists(STRACE).unwrap() {
+        println!("not run: {STRACE} is not installed here");
+        return;
+    }
+    let place = Place::new();
+    // Pid 1 is kept from reaping for a while: its other threads go on meanwhile.
+    let asked = ["trace=ioctl,wait4", "inject=wait4:delay_enter=200000"];
+    let trace = traced(&place, &asked, &["/usr/bin/true"]);
+    let all = trace.lines().filter(|line| line.contains("NOTIF_RECV")).count();
+    let none = trace.lines().filter(|line| line.contains("ENOENT")).count();
+    assert!(trace.contains("(DELAYED)"), "the control: it was kept:\n{trace}");
+    assert!(all >= BROKERS, "the control: they are seen:\n{trace}");
+    assert!(none <= BROKERS, "{none} of {all} for nothing:\n{trace}");
+
+    // A control that calls come while one can: each of these is judged.
+    let script = "for number in 1 2 3 4 5 6 7 8; do mkdir sub$number; done; true";
+    let trace = traced(&place, &asked, &["/bin/sh", "-c", script]);
+    let all = trace.lines().filter(|line| line.contains("NOTIF_RECV")).count();
+    assert!(all >= BROKERS + 8, "the control: {all}:\n{trace}");
 }
 
 #[test]
