@@ -1,12 +1,12 @@
 //! The program that makes the namespaces and the view in init's place: this process becomes it, and init
-//! is started anew inside, by its own program, which goes along as bytes.
+//! is started anew inside, by a descriptor of its own program.
 
 use std::ffi::CString;
 use std::fs::File;
 use std::io::{self, Seek, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 
-use cofferdam_plan::plan::{INIT, Outer, Word};
+use cofferdam_plan::plan::{Outer, Word};
 use cofferdam_sys::process::execve;
 use rustix::fs::{MemfdFlags, Mode, memfd_create};
 use rustix::io::{FdFlags, fcntl_setfd};
@@ -35,7 +35,6 @@ pub(crate) fn become_program(
     for word in outer.options.iter().flatten() {
         match word {
             Word::Text(text) => options.extend_from_slice(&text.0),
-            Word::Init => options.extend(number(&init)),
             Word::Said => options.extend(number(&said)),
             Word::Content(content) => {
                 let file = in_memory(content.as_bytes()).doing(doing)?;
@@ -51,9 +50,9 @@ pub(crate) fn become_program(
         fcntl_setfd(kept, FdFlags::empty()).doing(doing)?;
     }
     let name = outer.program.path.file_name().unwrap_or_default().as_encoded_bytes();
-    let words = [name, b"--args", &number(&options), b"--", INIT.as_bytes()].map(CString::new);
+    let words = [name, b"--args", &number(&options), b"--", &opened(&init)].map(CString::new);
     let words: Vec<CString> = words.into_iter().collect::<Result<_, _>>().doing(doing)?;
-    let path = CString::new(format!("/proc/self/fd/{}", program.as_raw_fd())).doing(doing)?;
+    let path = CString::new(opened(&program)).doing(doing)?;
     // For the workload; init takes it off again.
     rustix::process::umask(umask);
     Err(execve(&path, &words, &[])).doing(format_args!("start {}", outer.program.path.display()))
@@ -61,6 +60,11 @@ pub(crate) fn become_program(
 
 fn number(file: &OwnedFd) -> Vec<u8> {
     file.as_raw_fd().to_string().into_bytes()
+}
+
+/// What is open, by a path: here and, as `/proc` is mounted there, inside.
+fn opened(file: &OwnedFd) -> Vec<u8> {
+    format!("/proc/self/fd/{}", file.as_raw_fd()).into_bytes()
 }
 
 /// A file in memory that the program inherits and reads from its begin.

@@ -19,7 +19,7 @@ use crate::coverage::{Coverage, Extent};
 use crate::host::{Bubblewrap, Host, Program};
 use crate::jail::Task;
 use crate::native;
-use crate::outer::{INIT, Outer, Word};
+use crate::outer::{Outer, Word};
 use crate::plan::{Access, Aside, Expect, Guard, Opening, Plan, Spaces, Step};
 use crate::refusal::Refusal;
 
@@ -347,14 +347,11 @@ impl Build {
         self.mounts.push(Mount::own(at, Access::ReadOnly));
     }
 
-    /// Init's program, and the root read-only behind it.
+    /// Read-only what is, once everything in it is made; the root last.
     fn close(&mut self) {
         for path in std::mem::take(&mut self.last) {
             self.option(&["--remount-ro", &text(&path)]);
         }
-        let init = [Word::text("--file"), Word::Init, Word::text(INIT)];
-        let perms = [Word::text("--perms"), Word::text("0555")];
-        self.options.push(perms.into_iter().chain(init).collect());
         // Init makes a socket in it first, where there is an agent.
         if !self.agent {
             self.option(&["--remount-ro", "/"]);

@@ -6,9 +6,6 @@ use crate::content::Content;
 use crate::host::Program;
 use crate::plan::{Argument, Expect, Step};
 
-/// Where init is started from inside.
-pub const INIT: &str = "/.cofferdam/init";
-
 /// What is done outside before `Plan.setup` begins inside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize))]
@@ -20,7 +17,8 @@ pub struct Outer {
     /// What init does before it becomes that program.
     pub before: Vec<Step>,
     /// The program's options, each with its words, in order. They go over a descriptor: the command line
-    /// shows none of them.
+    /// shows none of them. Behind them stands init's own program, by a descriptor too, in the `/proc` that
+    /// they mount.
     pub options: Vec<Vec<Word>>,
     /// What lies beneath a mount of ours, and so is compared from outside once everything stands: paths
     /// of the host.
@@ -35,8 +33,6 @@ pub enum Word {
     Text(Argument),
     /// Number of a descriptor from which this is read.
     Content(Content),
-    /// Number of a descriptor from which init's own program is read.
-    Init,
     /// Number of a descriptor to which the program says who its child is.
     Said,
 }
@@ -52,7 +48,7 @@ impl Word {
     pub(crate) fn content_mut(&mut self) -> Option<&mut Content> {
         match self {
             Self::Content(content) => Some(content),
-            Self::Text(_) | Self::Init | Self::Said => None,
+            Self::Text(_) | Self::Said => None,
         }
     }
 

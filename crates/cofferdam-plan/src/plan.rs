@@ -9,7 +9,7 @@ pub use cofferdam_policy::output::{Escapes, Most, Output, Redaction};
 pub use crate::content::{Content, Trusted};
 use crate::coverage::Coverage;
 use crate::egress::{Egress, Socket};
-pub use crate::outer::{INIT, Outer, Word};
+pub use crate::outer::{Outer, Word};
 
 /// What `cofferdam-init` obeys and the person reads.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -247,7 +247,7 @@ mod names;
 
 wire_struct!(Plan { build, wall, outer, setup, workload, coverage, rules, bounds, egress, output });
 wire_struct!(Outer { program, uid, before, options, again });
-wire_enum!(Word { 0 => Text(text), 1 => Content(content), 2 => Init, 3 => Said });
+wire_enum!(Word { 0 => Text(text), 1 => Content(content), 2 => Said });
 wire_struct!(Program { path, dev, ino });
 wire_struct!(Output { escapes, escapes_clause, redaction, redaction_clause, most });
 wire_struct!(Most { bytes, clause });

@@ -23,7 +23,6 @@ fn word(word: &Word) -> String {
     match word {
         Word::Text(text) => String::from_utf8_lossy(&text.0).into_owned(),
         Word::Content(content) => format!("<{content:?}>"),
-        Word::Init => "<init>".into(),
         Word::Said => "<said>".into(),
     }
 }
