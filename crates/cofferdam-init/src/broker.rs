@@ -23,7 +23,7 @@ use std::ffi::CString;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Arc, PoisonError, RwLock, TryLockError};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, TryLockError};
 use std::thread::Builder;
 use std::time::Duration;
 
@@ -92,51 +92,52 @@ struct Given {
 type Answered = Result<Reply, Errno>;
 
 impl Broker {
-    /// Starts the threads that answer. Each puts `program` on itself before it takes a call.
-    pub(crate) fn start(
-        listener: OwnedFd,
-        plan: &Plan,
-        (program, threads): (&[u8], u32),
-        denials: &Arc<Denials>,
-    ) -> Result<(), Failed> {
+    /// Starts the threads that answer, as soon as what is given back holds a broker. Each puts `program`
+    /// on itself before.
+    pub(crate) fn start(program: &[u8], threads: u32) -> Result<Arc<OnceLock<Self>>, Failed> {
+        let place = Arc::new(OnceLock::new());
+        let spawn = |work: fn(&Self)| {
+            let (place, program) = (Arc::clone(&place), program.to_vec());
+            let thread = Builder::new().name("broker".into()).stack_size(STACK_BYTES);
+            let begun = thread.spawn(move || {
+                // Without its filter it must not answer, and without it nobody does; the same where it
+                // fails itself.
+                let ends = EndsAll;
+                if own_directory().and_then(|()| set_filter(&program)).is_ok() {
+                    work(place.wait());
+                    std::mem::forget(ends);
+                }
+            });
+            begun.doing("start the broker")
+        };
+        for _ in 0..threads {
+            spawn(Self::serve)?;
+        }
+        spawn(Self::wait)?;
+        Ok(place)
+    }
+
+    pub(crate) fn new(calls: OwnedFd, plan: &Plan, denials: Arc<Denials>) -> Result<Self, Failed> {
         let doing = "start the broker";
         let hold = |path: &str| {
             openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).doing(doing)
         };
         // Before Linux 6.6 a call only takes longer.
-        notify::wake_on_one_processor(listener.as_fd()).unwrap_or(());
+        notify::wake_on_one_processor(calls.as_fd()).unwrap_or(());
         let hosts = plan.egress.as_ref().map(|egress| egress.rules.clone());
-        let broker = Arc::new(Self {
-            listener,
+        Ok(Self {
+            listener: calls,
             rules: plan.rules.clone(),
             masked: plan.workload.masked.clone(),
             hosts: hosts.unwrap_or_else(nobody),
             made: Made::default(),
-            denials: Arc::clone(denials),
+            denials,
             waiting: Waiting::default(),
             root: hold("/")?,
             proc: hold("/proc")?,
             own: hold("/proc/self/fd")?,
             leads: RwLock::new(()),
-        });
-        let spawn = |work: fn(&Self)| {
-            let (broker, program) = (Arc::clone(&broker), program.to_vec());
-            let thread = Builder::new().name("broker".into()).stack_size(STACK_BYTES);
-            thread.spawn(move || {
-                // Without its filter it must not answer, and without it nobody does; the same where it
-                // fails itself.
-                let ends = EndsAll;
-                if own_directory().and_then(|()| set_filter(&program)).is_ok() {
-                    work(&broker);
-                    std::mem::forget(ends);
-                }
-            })
-        };
-        for _ in 0..threads {
-            spawn(Self::serve).doing(doing)?;
-        }
-        spawn(Self::wait).doing(doing)?;
-        Ok(())
+        })
     }
 
     /// Answers calls, one after the other.

@@ -153,9 +153,8 @@ fn start(
     if let Some(terminal) = &connected.terminal {
         terminal.lead()?;
     }
-    let doing = "make a socket for the broker";
     let pair = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None);
-    let (from, to) = pair.doing(doing)?;
+    let (from, to) = pair.doing("make a socket for the broker")?;
     match cofferdam_sys::process::fork(cofferdam_sys::process::Kin::Child)
         .doing("fork the workload")?
     {
@@ -190,9 +189,11 @@ fn start(
 fn answer(plan: &Plan, from: OwnedFd, denials: &Arc<broker::Denials>) -> Result<(), Failed> {
     for step in &plan.setup {
         if let Step::Broker { program, threads } = step {
+            // While the child gets ready.
+            let place = broker::Broker::start(program, *threads)?;
             match steps::receive_descriptor(&from) {
                 Ok(listener) => {
-                    broker::Broker::start(listener, plan, (program, *threads), denials)?;
+                    drop(place.set(broker::Broker::new(listener, plan, Arc::clone(denials))?));
                     // A child that is gone has nothing to wait for.
                     rustix::io::write(&from, &[1]).unwrap_or(0);
                 }
