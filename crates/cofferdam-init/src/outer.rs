@@ -3,8 +3,9 @@
 
 use std::ffi::CString;
 use std::fs::File;
-use std::io::{self, Seek, Write};
+use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 
 use cofferdam_plan::plan::{Outer, Word};
 use cofferdam_sys::process::execve;
@@ -49,6 +50,8 @@ pub(crate) fn become_program(
     for kept in [&init, &said] {
         fcntl_setfd(kept, FdFlags::empty()).doing(doing)?;
     }
+    // By a path that holds here and, as `/proc` is mounted there, inside.
+    let opened = |file: &OwnedFd| format!("/proc/self/fd/{}", file.as_raw_fd()).into_bytes();
     let name = outer.program.path.file_name().unwrap_or_default().as_encoded_bytes();
     let words = [name, b"--args", &number(&options), b"--", &opened(&init)].map(CString::new);
     let words: Vec<CString> = words.into_iter().collect::<Result<_, _>>().doing(doing)?;
@@ -62,15 +65,9 @@ fn number(file: &OwnedFd) -> Vec<u8> {
     file.as_raw_fd().to_string().into_bytes()
 }
 
-/// What is open, by a path: here and, as `/proc` is mounted there, inside.
-fn opened(file: &OwnedFd) -> Vec<u8> {
-    format!("/proc/self/fd/{}", file.as_raw_fd()).into_bytes()
-}
-
 /// A file in memory that the program inherits and reads from its begin.
 fn in_memory(bytes: &[u8]) -> io::Result<OwnedFd> {
-    let mut file = File::from(memfd_create("cofferdam-option", MemfdFlags::empty())?);
-    file.write_all(bytes)?;
-    file.rewind()?;
+    let file = File::from(memfd_create("cofferdam-option", MemfdFlags::empty())?);
+    file.write_all_at(bytes, 0)?;
     Ok(file.into())
 }

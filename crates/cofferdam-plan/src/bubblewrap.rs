@@ -70,6 +70,8 @@ enum Own {
 /// A mount of the view.
 struct Mount {
     at: PathBuf,
+    /// How many names `at` has: each path of the plan is looked for among the mounts.
+    depth: usize,
     /// Where on the host what it shows is; `None` for one of the sandbox's own.
     source: Option<PathBuf>,
     access: Access,
@@ -214,7 +216,7 @@ impl Build {
     fn holder(&self, path: &Path) -> Option<&Mount> {
         let holders = self.mounts.iter().filter(|mount| path.starts_with(&mount.at));
         // Of those at one path the one mounted last.
-        holders.max_by_key(|mount| mount.at.components().count())
+        holders.max_by_key(|mount| mount.depth)
     }
 
     /// Where on the host `path` of the view is, and what may be done there; `None` where it is ours.
@@ -241,7 +243,7 @@ impl Build {
         access: Access,
         expect: Option<Expect>,
     ) {
-        self.mounts.push(Mount { at: at.to_owned(), source, access, expect });
+        self.mounts.push(Mount { source, expect, ..Mount::own(at, access) });
     }
 
     fn directory(&mut self, path: &Path, mode: u32) -> Result<(), Refusal> {
@@ -429,7 +431,8 @@ impl Build {
 
 impl Mount {
     fn own(at: &Path, access: Access) -> Self {
-        Self { at: at.to_owned(), source: None, access, expect: None }
+        let depth = at.components().count();
+        Self { at: at.to_owned(), depth, source: None, access, expect: None }
     }
 }
 

@@ -346,20 +346,22 @@ impl Preparing {
 
 impl Running {
     /// Sends the plan with the workload's ends of `pipes`. Where it has an outer part, that goes first,
-    /// with the program and a pipe for what it says; the rest waits in the socket for init inside.
+    /// with the program and a pipe for what it says; the rest waits in the socket for init inside. What is
+    /// there for persons alone stays here.
     fn hand_over(
         &mut self,
         plan: &Plan,
         pipes: &Pipes,
         program: Option<BorrowedFd<'_>>,
     ) -> io::Result<()> {
-        let mut inner = plan.clone();
-        if let Some(outer) = inner.outer.take() {
+        let mut inner = Plan { coverage: Vec::new(), ..plan.clone() };
+        if inner.outer.is_some() {
             let program = program.ok_or(io::ErrorKind::NotFound)?;
             let (ours, theirs) = pipe_with(PipeFlags::CLOEXEC)?;
-            let outer = Plan { outer: Some(outer), setup: Vec::new(), ..inner.clone() };
-            self.send_plan(&outer, &[program, theirs.as_fd()])?;
+            let (setup, egress) = (std::mem::take(&mut inner.setup), inner.egress.take());
+            self.send_plan(&inner, &[program, theirs.as_fd()])?;
             self.said = Some(Said::new(ours));
+            (inner.outer, inner.setup, inner.egress) = (None, setup, egress);
         }
         let pipes: Vec<_> = pipes.theirs().collect();
         self.send_plan(&inner, &pipes)
