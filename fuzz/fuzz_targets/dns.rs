@@ -8,7 +8,7 @@ use cofferdam_gateway::dns::{EDNS_BYTES, Judged, Transport, answer};
 use cofferdam_gateway::synthetic::{Synthetic, is_synthetic};
 use cofferdam_policy::Name;
 use cofferdam_policy::judge::hosts::{Allowed, Denied, HostRules, Pattern, Protocol};
-use cofferdam_policy::judge::requests::{Inspect, Requests};
+use cofferdam_policy::judge::requests::{Asked, Inspect};
 use cofferdam_policy::model::Clause;
 use hickory_proto::op::{Message, MessageType};
 use libfuzzer_sys::fuzz_target;
@@ -21,7 +21,7 @@ fn rules() -> HostRules {
         protocol: Protocol::Tls,
         dial: None,
         inspect: Inspect::Auto,
-        requests: Requests::default(),
+        requests: Asked::default(),
         reason: None,
         clause: Clause::built_in("allow"),
     };
@@ -32,8 +32,8 @@ fn rules() -> HostRules {
         allow: vec![
             allow(Pattern::Exact(name("good.test"))),
             allow(Pattern::Below(name("wide.test"))),
-        ],
-        deny: vec![Denied { pattern, ports, methods, paths, reason: None, clause }],
+        ].into(),
+        deny: vec![Denied { pattern, ports, methods, paths, reason: None, clause }].into(),
         base: Clause::built_in("network"),
     }
 }

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use cofferdam_policy::judge::git::edit;
 use cofferdam_policy::judge::git::syntax::{Entry, entries};
 use cofferdam_policy::judge::hosts::{Allowed, HostRules, Net, Pattern, Protocol};
-use cofferdam_policy::judge::requests::{Inspect, Requests};
+use cofferdam_policy::judge::requests::{Asked, Inspect};
 use cofferdam_policy::model::Clause;
 use libfuzzer_sys::fuzz_target;
 
@@ -19,11 +19,11 @@ fn hosts() -> HostRules {
         protocol: Protocol::Tcp,
         dial: None,
         inspect: Inspect::Auto,
-        requests: Requests::default(),
+        requests: Asked::default(),
         reason: None,
         clause: Clause::built_in("allow"),
     });
-    HostRules { allow: allow.into(), deny: Vec::new(), base: Clause::built_in("network") }
+    HostRules { allow: allow.into_iter().collect(), deny: Vec::new().into(), base: Clause::built_in("network") }
 }
 
 fn plain(entry: &Entry<'_>) -> Vec<u8> {

@@ -24,7 +24,7 @@ fn rules(requests: Requests, denied: Vec<PathPattern>) -> HostRules {
         protocol: Protocol::Tls,
         dial: None,
         inspect: Inspect::Always,
-        requests,
+        requests: requests.into(),
         reason: None,
         clause: clause.clone(),
     };
@@ -32,7 +32,7 @@ fn rules(requests: Requests, denied: Vec<PathPattern>) -> HostRules {
     let denied =
         Denied { pattern, ports, methods, paths: denied, reason: None, clause: clause.clone() };
     let deny = if denied.is_inner() { vec![denied] } else { Vec::new() };
-    HostRules { allow: vec![allowed], deny, base: clause }
+    HostRules { allow: vec![allowed].into(), deny: deny.into(), base: clause }
 }
 
 fn decide(rules: &HostRules, path: &str, query: Option<&str>) -> Result<(), Unwanted> {

@@ -12,7 +12,7 @@ use cofferdam_gateway::upstream::question;
 use cofferdam_gateway::{authority, hello, socks};
 use cofferdam_policy::Name;
 use cofferdam_policy::judge::hosts::{Allowed, Decision, Host, HostRules, Pattern, Protocol};
-use cofferdam_policy::judge::requests::{Inspect, Requests};
+use cofferdam_policy::judge::requests::{Asked, Inspect};
 use cofferdam_policy::model::Clause;
 
 /// Good ones, and what differs between readers.
@@ -97,11 +97,12 @@ fn judged_and_asked(name: &Name, shown: &impl std::fmt::Display) {
         protocol: Protocol::Tls,
         dial: None,
         inspect: Inspect::Auto,
-        requests: Requests::default(),
+        requests: Asked::default(),
         reason: None,
         clause: Clause::built_in("allow"),
     };
-    let rules = HostRules { allow: vec![rule], ..HostRules::none(Clause::built_in("network")) };
+    let rules =
+        HostRules { allow: vec![rule].into(), ..HostRules::none(Clause::built_in("network")) };
     let asked = question(name).unwrap();
     let labels: Vec<&[u8]> = asked.iter().collect();
     let labels = Name::parse(&labels.join(&b'.')).unwrap();

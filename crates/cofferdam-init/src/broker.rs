@@ -262,7 +262,11 @@ impl Drop for EndsAll {
 
 /// Without a gateway no host is allowed.
 fn nobody() -> HostRules {
-    HostRules { allow: Vec::new(), deny: Vec::new(), base: Clause::built_in("network") }
+    HostRules {
+        allow: Vec::new().into(),
+        deny: Vec::new().into(),
+        base: Clause::built_in("network"),
+    }
 }
 
 /// One call. Numbers are those of `arch/x86/entry/syscalls/syscall_64.tbl`.

@@ -1,8 +1,10 @@
 //! Which jail a plan is for, and the one `compile` of all of them.
 
-use cofferdam_policy::model::{Jail, Policy};
+use cofferdam_policy::model::{Clause, Jail, Policy};
 
+use crate::coverage::Coverage;
 use crate::host::{Bubblewrap, Host};
+use crate::native::cover;
 use crate::plan::{Argument, Plan, Streams};
 use crate::refusal::Refusal;
 use crate::{bubblewrap, landlocked, native};
@@ -14,12 +16,32 @@ pub struct Task {
     pub command: Vec<Argument>,
     /// What its standard streams are.
     pub streams: Streams,
+    /// Which rules the plan's coverage has a row of.
+    pub rows: Rows,
+}
+
+/// Which rules a plan's coverage has a row of. A row is text for a person: nothing is decided by one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rows {
+    /// Every one.
+    #[default]
+    Every,
+    /// Every one but those of `network.allow` and `network.deny`, for whoever asks about one of them and need
+    /// not wait for the text of ten thousand: [`host_row`] is that one's.
+    ButHosts,
+}
+
+/// The row that a plan with [`Rows::Every`] has of `clause`, where that is a rule of `network.allow` or
+/// `network.deny`.
+#[must_use]
+pub fn host_row(policy: &Policy, clause: &Clause) -> Option<Coverage> {
+    cover::host_row(policy, clause)
 }
 
 /// A command with pipes for its streams.
 impl From<Vec<Argument>> for Task {
     fn from(command: Vec<Argument>) -> Self {
-        Self { command, streams: Streams::default() }
+        Self { command, ..Self::default() }
     }
 }
 

@@ -37,7 +37,7 @@ pub use cofferdam_policy::{
 pub use coverage::{Coverage, Extent};
 pub use egress::Egress;
 pub use host::Host;
-pub use jail::{Task, compile};
+pub use jail::{Rows, Task, compile, host_row};
 pub use landlocked::unheld;
 pub use native::landlock;
 pub use plan::{Plan, Step, Workload};

@@ -50,7 +50,7 @@ pub(crate) const LOCAL: &str = "localhost,127.0.0.1,::1,.localhost";
 
 /// The plan of the native jail.
 pub(crate) fn compile(policy: &Policy, host: &Host, task: Task) -> Result<Plan, Refusal> {
-    let Task { command, streams } = task;
+    let Task { command, streams, rows } = task;
     check(host)?;
     let (uid, gid) = policy.person.ids.pair();
     let stand_in = matches!(policy.person.ids, Ids::StandIn { .. });
@@ -71,7 +71,7 @@ pub(crate) fn compile(policy: &Policy, host: &Host, task: Task) -> Result<Plan, 
     setup.push(Step::Pivot);
     setup.push(Step::JoinNetwork);
     setup.extend(confinement(policy, host, &rules, held.steps));
-    let mut coverage = cover::rows(policy, &rules, host);
+    let mut coverage = cover::rows((policy, rows), &rules, host);
     coverage.extend(held.rows);
     coverage.extend(output::rows(policy));
     let masked = names::settings(policy, &rules);

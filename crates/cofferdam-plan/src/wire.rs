@@ -7,6 +7,7 @@
 use std::path::PathBuf;
 
 use cofferdam_policy::judge::Access as View;
+use cofferdam_policy::list::List;
 use cofferdam_policy::model::{Clause, Shown, Variable};
 use cofferdam_policy::output::Canary;
 
@@ -165,6 +166,15 @@ impl<T: Wire> Wire for Vec<T> {
         let length = u32::take(from)?;
         // No reservation: a false length runs out of bytes before it runs out of memory.
         (0..length).map(|_| T::take(from)).collect()
+    }
+}
+
+impl<T: Wire> Wire for List<T> {
+    fn put(&self, to: &mut Vec<u8>) {
+        Vec::put(self, to);
+    }
+    fn take(from: &mut &[u8]) -> Result<Self, Malformed> {
+        Vec::take(from).map(Self::from)
     }
 }
 

@@ -24,7 +24,7 @@ use cofferdam_plan::host::{
 use cofferdam_plan::judge::hosts::Allowed;
 use cofferdam_plan::message::StandIn;
 use cofferdam_plan::plan::{Argument, Aside, Content, Trusted};
-use cofferdam_plan::{Extent, Host, Plan, Step, compile, wire};
+use cofferdam_plan::{Extent, Host, Plan, Rows, Step, Task, compile, host_row, wire};
 use cofferdam_policy::{Act, Document, Request, Source, Verdict, decide, resolve};
 
 #[path = "golden/bubblewrap.rs"]

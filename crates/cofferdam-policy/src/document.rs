@@ -6,6 +6,7 @@
 mod network;
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::credentials::Credential;
 use crate::error::{Fault, PolicyError};
@@ -18,8 +19,8 @@ use crate::presets::{self, Preset};
 use crate::promise::Promise;
 use crate::read;
 use crate::view;
-pub(crate) use network::Agreement;
 pub use network::NetworkText;
+pub(crate) use network::agree;
 
 /// Longest policy text. Bytes.
 pub const TEXT_BYTES_MAX: usize = 1 << 20;
@@ -112,9 +113,9 @@ impl std::fmt::Debug for Setting {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Document {
     /// The text it came from; of several, the lowest.
-    pub source: Source,
+    pub source: Arc<Source>,
     /// Every text that was read, the highest first.
-    pub layers: Vec<(Layer, Source)>,
+    pub layers: Vec<(Layer, Arc<Source>)>,
     /// `managed`.
     pub managed: Managed,
     /// What holds by the managed text alone, where there is one.
@@ -183,7 +184,7 @@ impl Document {
         let workspace = GrantText { path: ".".into(), mode: Mode::ReadWrite, presence };
         let names = view::DEFAULT_VARIABLES.iter();
         Self {
-            source,
+            source: Arc::new(source),
             layers: Vec::new(),
             managed: Managed::default(),
             ceiling: None,

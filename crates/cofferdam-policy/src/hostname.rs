@@ -58,8 +58,7 @@ impl Name {
         if last.iter().all(u8::is_ascii_digit) {
             return Err(NameFault::Number);
         }
-        let text = bytes.iter().map(|byte| char::from(byte.to_ascii_lowercase()));
-        Ok(Self(text.collect()))
+        Ok(Self(String::from_utf8_lossy(bytes).to_ascii_lowercase()))
     }
 
     /// The name's one spelling.

@@ -5,6 +5,7 @@
 //! else, so that the judge, the resolver and the log have the same bytes.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::borrow::Cow;
 
 use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
 
@@ -77,6 +78,18 @@ pub fn parse_pattern(text: &str) -> Result<Pattern, HostFault> {
     if text.len() > HOST_BYTES_MAX {
         return Err(HostFault::TooLong);
     }
+    // Most are names in plain letters. Of what is looked for below only numbers are written so too.
+    let (is_below, front) = match text.strip_prefix("*.") {
+        Some(front) => (true, front),
+        None => (false, text),
+    };
+    if front.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte)) {
+        return match (is_below, if is_below { None } else { address(text)? }) {
+            (true, _) => Ok(Pattern::Below(name(front)?)),
+            (false, Some(net)) => Ok(Pattern::Net(net)),
+            (false, None) => Ok(Pattern::Exact(name(front)?)),
+        };
+    }
     if text.chars().any(|letter| letter.is_control() || letter.is_whitespace()) {
         return Err(HostFault::Blank);
     }
@@ -139,11 +152,11 @@ const fn of_name(fault: NameFault) -> HostFault {
 
 /// `text` in A-labels. Plain ASCII stays as it is, with the case of its letters: names that UTS 46
 /// refuses, with an underscore or two hyphens in the middle, are in use.
-fn ascii(text: &str) -> Result<String, HostFault> {
+fn ascii(text: &str) -> Result<Cow<'_, str>, HostFault> {
     let coded =
-        |label: &str| label.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("xn--"));
-    if text.is_ascii() && !text.split('.').any(coded) {
-        return Ok(text.to_owned());
+        |label: &[u8]| label.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"xn--"));
+    if text.is_ascii() && !text.as_bytes().split(|byte| *byte == b'.').any(coded) {
+        return Ok(Cow::Borrowed(text));
     }
     let (rules, strict) = (Uts46::new(), AsciiDenyList::STD3);
     let to_ascii = |text: &str| {
@@ -155,7 +168,7 @@ fn ascii(text: &str) -> Result<String, HostFault> {
     if whole.is_err() || to_ascii(&shown).as_ref() != Ok(&ascii) {
         return Err(HostFault::NotOneSpelling);
     }
-    Ok(ascii)
+    Ok(Cow::Owned(ascii))
 }
 
 /// `ADDRESS/PREFIX`; nothing where no address is before the `/`.

@@ -5,6 +5,7 @@
 //! [`crate::resolve()`] holds; nothing here drops a rule.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::document::{Document, Located, Source};
 use crate::error::{Fault, LayerFault, PolicyError};
@@ -114,8 +115,9 @@ impl Document {
             }
             let before = document.lengths();
             let credentials = document.credentials.len();
-            document.layers.push((layer, source.clone()));
-            document.source = source.clone();
+            let source = Arc::new(source);
+            document.layers.push((layer, Arc::clone(&source)));
+            document.source = Arc::clone(&source);
             read::into(&mut document, &source, layer)?;
             document.replace_older(credentials);
             document.rebase(&before, &base).map_err(|fault| PolicyError::plain(fault.into()))?;

@@ -28,6 +28,7 @@ pub mod judge;
 pub mod layers;
 pub mod limits;
 mod line;
+pub mod list;
 #[cfg(feature = "text")]
 pub mod managed;
 #[cfg(feature = "text")]
@@ -59,6 +60,7 @@ pub use judge::{Act, Request, Rules, Verdict, decide};
 #[cfg(feature = "text")]
 pub use layers::{Base, Layer, LayerText};
 pub use line::in_line;
+pub use list::List;
 #[cfg(feature = "text")]
 pub use message::{Message, render};
 pub use model::{Clause, Danger, Grant, Guarded, Isolation, Mode, Origin, Policy, Variable};

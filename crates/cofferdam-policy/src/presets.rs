@@ -6,6 +6,8 @@
 //! token. What no variable can tell a program, a preset says in a small file of the private home:
 //! those are data of this module, not of the language.
 
+use std::sync::Arc;
+
 use crate::credentials::Credential;
 use crate::document::{Document, GrantText, Located, NetworkText, Setting, Source};
 use crate::error::{Fault, PolicyError};
@@ -145,7 +147,8 @@ impl Document {
     fn parse_preset(preset: &BuiltIn) -> Result<Self, PolicyError> {
         let source = Source { name: format!("{PREFIX}{}", preset.name), text: preset.text.into() };
         let mut document = Self { variables: Vec::new(), ..Self::built_in() };
-        document.source = source.clone();
+        document.source = Arc::new(source);
+        let source = Arc::clone(&document.source);
         read::into(&mut document, &source, Layer::BuiltIn)?;
         Ok(document)
     }

@@ -103,7 +103,7 @@ fn hosts_are_open_by_presets_that_are_for_that() {
             assert_eq!((rule.ports.as_slice(), rule.protocol), (&[443][..], Protocol::Tls));
             assert!(rule.reason.is_some() && rule.dial.is_none(), "{why}: {pattern}: says why");
         }
-        let closed = NetworkText { allow: Vec::new(), ..network };
+        let closed = NetworkText { allow: Vec::new().into(), ..network };
         assert_eq!(closed, NetworkText::none(closed.base.clone()), "{}: nothing else", preset.name);
     }
 }

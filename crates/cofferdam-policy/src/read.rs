@@ -115,6 +115,12 @@ pub fn keys() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
 
 type Value<'i> = Spanned<DeValue<'i>>;
 
+/// The value of `key`. A rule has one key or two, of dozens that it is asked for: to look at them is less than to
+/// hash each that is asked for.
+fn value_of<'t, 'i>(table: &'t DeTable<'i>, key: &str) -> Option<&'t Value<'i>> {
+    table.iter().find(|(name, _)| name.get_ref() == key).map(|(_, value)| value)
+}
+
 /// Reads `source` over what is in `document`: lists are joined, and single values replaced.
 pub(crate) fn into(
     document: &mut Document,
@@ -192,13 +198,13 @@ impl Reader<'_> {
         PolicyError::at(fault, self.source, span)
     }
 
-    fn clause_at(&self, name: &str, span: Range<usize>) -> Clause {
+    fn clause_at(&self, name: impl Into<String>, span: Range<usize>) -> Clause {
         let before = self.ends.partition_point(|end| *end < span.start);
         let line = u32::try_from(before + 1).unwrap_or(u32::MAX);
         Clause { name: name.into(), file: self.source.name.clone(), line }
     }
 
-    fn clause(&self, name: &str, value: &Value<'_>) -> Clause {
+    fn clause(&self, name: impl Into<String>, value: &Value<'_>) -> Clause {
         self.clause_at(name, value.span())
     }
 
@@ -208,13 +214,9 @@ impl Reader<'_> {
 
     /// Refuses the first key, in the order of the text, that the table does not have.
     fn keys(&self, found: &DeTable<'_>, table: &Table) -> Result<(), PolicyError> {
-        let mut keys: Vec<_> = found.keys().collect();
-        keys.sort_by_key(|key| key.span().start);
-        for key in keys {
+        let unknown = found.keys().filter(|key| !table.now.contains(&key.get_ref().as_ref()));
+        if let Some(key) = unknown.min_by_key(|key| key.span().start) {
             let name = key.get_ref().as_ref();
-            if table.now.contains(&name) {
-                continue;
-            }
             let full = if table.name.is_empty() {
                 name.to_owned()
             } else {
@@ -307,7 +309,7 @@ impl Reader<'_> {
         }
         if let Some(value) = table.get("grant") {
             for (index, entry) in self.list("filesystem.grant", value)?.iter().enumerate() {
-                let clause = self.clause(&format!("filesystem.grant[{index}]"), entry);
+                let clause = self.clause(format!("filesystem.grant[{index}]"), entry);
                 let grant = self.grant(entry, &GRANT, None)?;
                 document.grants.push(self.located(grant, entry, clause));
             }
@@ -354,7 +356,7 @@ impl Reader<'_> {
         for (index, entry) in self.list(key, value)?.iter().enumerate() {
             let text = self.text(key, entry)?;
             let path = check(text).map_err(|fault| self.fault(fault, entry.span()))?;
-            let clause = self.clause(&format!("{key}[{index}]"), entry);
+            let clause = self.clause(format!("{key}[{index}]"), entry);
             names.push(self.located(path, entry, clause));
         }
         Ok(names)

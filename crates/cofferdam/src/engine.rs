@@ -20,7 +20,7 @@ use cofferdam_audit::Log;
 use cofferdam_plan::host::Groups;
 use cofferdam_plan::message::{self, Lent};
 use cofferdam_plan::plan::Argument;
-use cofferdam_plan::{Host, Plan, Task, compile};
+use cofferdam_plan::{Host, Plan, Rows, Task, compile};
 use cofferdam_policy::facts::Facts;
 use cofferdam_policy::model::{Jail, Policy};
 use cofferdam_policy::{Document, document, resolve};
@@ -256,7 +256,7 @@ impl Engine {
         let mut outer = outer(&policy, &mut host);
         self.trace.done("host");
         let command = options.command.iter().cloned().map(|word| Argument(word.into_vec()));
-        let task = Task { command: command.collect(), streams: options.streams };
+        let task = Task { command: command.collect(), streams: options.streams, rows: Rows::Every };
         let mut plan = compile(&policy, &host, task.clone())?;
         // Where a setting keeps namespaces from some programs, it is tried who may have them.
         if policy.jail == Jail::Auto && host.apparmor_restrict_userns == Some(1) {

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use cofferdam_plan::coverage::Extent;
 use cofferdam_plan::host::Groups;
 use cofferdam_plan::plan::Argument;
-use cofferdam_plan::{Plan, Task, compile};
+use cofferdam_plan::{Plan, Rows, Task, compile, host_row};
 use cofferdam_policy::Act;
 use cofferdam_policy::facts::Facts;
 use cofferdam_policy::judge::hosts::Host;
@@ -122,7 +122,8 @@ impl Engine {
         let resolved = self.resolve(options)?;
         let mut host = probe::host();
         host.groups = Some(Groups { version: 2, memory: true, processes: true, cpus: true });
-        let task = Task { command: vec![Argument(b"true".to_vec())], streams: options.streams };
+        let command = vec![Argument(b"true".to_vec())];
+        let task = Task { command, streams: options.streams, rows: Rows::ButHosts };
         // What it would be started by is looked at, and not kept.
         drop(outer(&resolved.policy, &mut host));
         let plan = compile(&resolved.policy, &host, task)?;
@@ -163,7 +164,9 @@ impl Considered<'_> {
     /// An answer with what the plan's coverage says of its clause.
     fn answer(&self, asked: String, verdict: Outcome, clause: &Clause) -> Answer {
         let (mut held_by, mut open) = (Vec::new(), Vec::new());
-        for row in self.plan.coverage.iter().filter(|row| row.clause == *clause) {
+        let host = host_row(&self.policy, clause);
+        let rows = self.plan.coverage.iter().filter(|row| row.clause == *clause).chain(&host);
+        for row in rows {
             for mechanism in &row.mechanisms {
                 if !held_by.contains(mechanism) {
                     held_by.push(mechanism.clone());

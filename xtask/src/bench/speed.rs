@@ -94,7 +94,7 @@ impl Side {
                 protocol,
                 dial,
                 inspect,
-                requests,
+                requests: requests.into(),
                 reason,
                 clause,
             });
@@ -105,7 +105,8 @@ impl Side {
             };
             hosts.push(Host::Name(name(&host)?));
         }
-        let rules = HostRules { allow, deny: Vec::new(), base: Clause::built_in("network") };
+        let rules =
+            HostRules { allow: allow.into(), ..HostRules::none(Clause::built_in("network")) };
         let named = (0..credentials).map(|number| (format!("credential-{number}"), number));
         Ok(Self { rules: Indexed::new(rules), credentials: named.collect(), hosts })
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use cofferdam_plan::synthetic::pair;
 use cofferdam_policy::judge::hosts::{Allowed, Denied, Pattern, Protocol};
-use cofferdam_policy::judge::requests::{Inspect, Requests};
+use cofferdam_policy::judge::requests::{Asked, Inspect};
 use hickory_proto::rr::rdata::opt::EdnsOption;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -27,7 +27,7 @@ fn rules() -> HostRules {
         protocol: Protocol::Tls,
         dial: None,
         inspect: Inspect::Auto,
-        requests: Requests::default(),
+        requests: Asked::default(),
         reason: None,
     };
     let bad = Pattern::Exact(name("bad.wide.test"));
@@ -38,7 +38,8 @@ fn rules() -> HostRules {
             allowed(Pattern::Exact(name("printer"))),
             allowed(Pattern::Exact(name("nas.local"))),
             allowed(Pattern::Below(name("wide.test"))),
-        ],
+        ]
+        .into(),
         deny: vec![Denied {
             pattern: bad,
             ports: Vec::new(),
@@ -46,7 +47,8 @@ fn rules() -> HostRules {
             paths: Vec::new(),
             reason: None,
             clause,
-        }],
+        }]
+        .into(),
         base: Clause::built_in("network"),
     }
 }

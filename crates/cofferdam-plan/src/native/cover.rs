@@ -10,13 +10,15 @@ mod network;
 mod walls;
 
 use broker::BROKER;
+pub(crate) use network::host_row;
 use walls::Walls;
 
 use crate::coverage::{Coverage, Extent};
 use crate::host::Host;
+use crate::jail::Rows;
 
 /// Every row but those of the limits, in the order in which a person would ask.
-pub(super) fn rows(policy: &Policy, rules: &Rules, host: &Host) -> Vec<Coverage> {
+pub(super) fn rows((policy, which): (&Policy, Rows), rules: &Rules, host: &Host) -> Vec<Coverage> {
     let walls = &Walls::of(policy, host);
     let mut rows = vec![
         row(
@@ -51,7 +53,7 @@ pub(super) fn rows(policy: &Policy, rules: &Rules, host: &Host) -> Vec<Coverage>
         &["environment made anew", "init started without one"],
         Extent::Enforced,
     ));
-    rows.extend(network::rows(policy));
+    rows.extend(network::rows(policy, which));
     rows.extend(super::trust::rows(policy));
     rows.push(identity(policy));
     rows.push(signals(host));
@@ -75,7 +77,12 @@ pub(crate) fn record() -> Coverage {
     )
 }
 
-pub(crate) fn row(clause: &Clause, says: &str, mechanisms: &[&str], extent: Extent) -> Coverage {
+pub(crate) fn row(
+    clause: &Clause,
+    says: impl Into<String>,
+    mechanisms: &[&str],
+    extent: Extent,
+) -> Coverage {
     let mechanisms = mechanisms.iter().map(|text| (*text).to_owned()).collect();
     Coverage { clause: clause.clone(), says: says.into(), mechanisms, extent }
 }

@@ -1,10 +1,10 @@
 //! The gateway's half of the plan, and the sockets that init makes for it.
 
 use core::net::{IpAddr, SocketAddr};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use cofferdam_policy::hostname::Name;
-use cofferdam_policy::judge::hosts::{self, Pattern};
+use cofferdam_policy::judge::hosts::{self, Allowed, HostRules, Pattern};
 use cofferdam_policy::judge::indexed::Indexed;
 use cofferdam_policy::model::Policy;
 
@@ -34,8 +34,7 @@ pub(super) fn of(policy: &Policy, host: &Host) -> Result<Option<Egress>, Refusal
     if network.is_closed() {
         return Ok(None);
     }
-    let indexed = Indexed::new(network.rules.clone());
-    let names = names(&indexed)?;
+    let names = names(&network.rules)?;
     let mut doors = if network.leads_out() { everywhere() } else { Vec::new() };
     doors.extend(own_ports(policy, &names));
     let rules = network.rules.allow.iter();
@@ -56,7 +55,7 @@ pub(super) fn of(policy: &Policy, host: &Host) -> Result<Option<Egress>, Refusal
         return Err(Refusal::TooManyDoors { count: doors.len(), most: DOORS_MAX });
     }
     Ok(Some(Egress {
-        rules: indexed.into_rules(),
+        rules: network.rules.clone(),
         upstream_proxy: network.upstream_proxy.clone(),
         names,
         doors,
@@ -68,13 +67,18 @@ pub(super) fn of(policy: &Policy, host: &Host) -> Result<Option<Egress>, Refusal
     }))
 }
 
-/// Addresses for the names that rules write out, as far as anything of them is allowed.
-fn names(rules: &Indexed) -> Result<Vec<Assigned>, Refusal> {
-    let exact = rules.rules().allow.iter().filter_map(|rule| match &rule.pattern {
+/// Addresses for the names that rules write out, as far as anything of them is allowed, by name.
+fn names(rules: &HostRules) -> Result<Vec<Assigned>, Refusal> {
+    let exact = rules.allow.iter().filter_map(|rule| match &rule.pattern {
         Pattern::Exact(name) => Some(name),
         Pattern::Below(_) | Pattern::AnyName | Pattern::Net(_) => None,
     });
-    let known = |name: &&Name| rules.about(&hosts::Host::Name((*name).clone())).known().is_ok();
+    // Where nothing is denied, each has the rule that writes it out.
+    let denying = (!rules.deny.is_empty()).then(|| Indexed::new(rules.clone()));
+    let known = |name: &&Name| match &denying {
+        Some(rules) => rules.about(&hosts::Host::Name((*name).clone())).known().is_ok(),
+        None => true,
+    };
     let exact: BTreeSet<&Name> = exact.filter(known).collect();
     let assign = |(index, name): (usize, &&Name)| {
         let (v4, v6) = synthetic::pair(u32::try_from(index).ok()?)?;
@@ -110,12 +114,14 @@ fn is_own(port: u16) -> bool {
 
 /// A socket for each address and port that a rule names beside [`EVERYWHERE`], none twice.
 fn own_ports(policy: &Policy, names: &[Assigned]) -> Vec<Door> {
-    let names: BTreeMap<&Name, &Assigned> = names.iter().map(|row| (&row.name, row)).collect();
     let mut places: BTreeSet<SocketAddr> = BTreeSet::new();
-    for rule in &policy.network.rules.allow {
+    let own = |rule: &&Allowed| rule.ports.iter().any(|port| is_own(*port));
+    for rule in policy.network.rules.allow.iter().filter(own) {
         let addresses: Vec<IpAddr> = match &rule.pattern {
             Pattern::Exact(name) => {
-                names.get(name).map(|row| vec![row.v4.into(), row.v6.into()]).unwrap_or_default()
+                let at = names.binary_search_by(|row| row.name.cmp(name)).ok();
+                let row = at.and_then(|at| names.get(at));
+                row.map(|row| vec![row.v4.into(), row.v6.into()]).unwrap_or_default()
             }
             Pattern::Net(net) => net.addresses(BLOCK_MAX).unwrap_or_default(),
             Pattern::Below(_) | Pattern::AnyName => Vec::new(),

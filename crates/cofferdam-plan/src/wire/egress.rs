@@ -6,7 +6,7 @@ use cofferdam_policy::credentials::{Credential, Inject, Logins, OAuth, Placed, S
 use cofferdam_policy::hostname::Name;
 use cofferdam_policy::judge::hosts::{Allowed, Denied, HostRules, Net, Pattern, Protocol};
 use cofferdam_policy::judge::requests::{
-    GitAccess, GraphQl, Inspect, LinePattern, MemberPattern, PathPattern, Rate, Repository,
+    Asked, GitAccess, GraphQl, Inspect, LinePattern, MemberPattern, PathPattern, Rate, Repository,
     Requests,
 };
 use cofferdam_policy::network::{ProxyHost, ProxyProtocol, Published, TrustedFile, UpstreamProxy};
@@ -133,6 +133,14 @@ wire_struct!(Requests {
     h2c,
     credential
 });
+impl Wire for Asked {
+    fn put(&self, to: &mut Vec<u8>) {
+        Requests::put(self, to);
+    }
+    fn take(from: &mut &[u8]) -> Result<Self, Malformed> {
+        Requests::take(from).map(Self::from)
+    }
+}
 wire_struct!(Credential { name, source, member, inject, env, files, expires, open, oauth, clause });
 wire_struct!(OAuth { access_token, refresh_token, id_token });
 wire_struct!(Logins { hosts, users });

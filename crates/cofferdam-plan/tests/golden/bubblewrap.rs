@@ -92,7 +92,8 @@ fn hosts_and_a_terminal() {
     let terminal = Carrier::Terminal;
     let streams = Streams { input: terminal, output: terminal, error: Carrier::Pipe };
     let command = vec![Argument(b"top".to_vec())];
-    let plan = compile(&policy, &with_bwrap(), Task { command, streams }).unwrap();
+    let plan =
+        compile(&policy, &with_bwrap(), Task { command, streams, ..Task::default() }).unwrap();
     check("hosts", &plan);
 }
 

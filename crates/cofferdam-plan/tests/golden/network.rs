@@ -48,6 +48,30 @@ fn requests_that_are_judged() {
     check("requests", &plan);
 }
 
+/// Who asks about one rule hears what the plan says of it among all others.
+#[test]
+fn the_row_of_one_rule_is_that_of_the_plan() {
+    let authority: &[Row] = &[("/home/u/app/ca.pem", Kind::File, None)];
+    for (text, there, count) in [(REQUESTS, authority, 12), (HOSTS, &[], 6)] {
+        let (document, facts) = (document(text), facts(&ORDINARY, there));
+        let policy = resolve(&document, &facts).unwrap();
+        let all = compile(&policy, &host(), Task::default()).unwrap();
+        let rows = Rows::ButHosts;
+        let others = compile(&policy, &host(), Task { rows, ..Task::default() }).unwrap();
+        let one = |row: &cofferdam_plan::Coverage| host_row(&policy, &row.clause);
+        let mut asked = 0;
+        for row in &all.coverage {
+            let other = others.coverage.contains(row);
+            let found = one(row);
+            assert!(found.as_ref().is_none_or(|found| found == row && !other), "{row:?} {found:?}");
+            assert!(found.is_some() || other, "{row:?} is of no plan");
+            asked += usize::from(found.is_some());
+        }
+        assert_eq!(asked, count, "each rule for hosts has its row");
+        assert_eq!(others.coverage.len() + asked, all.coverage.len());
+    }
+}
+
 /// A setting of a masked file is named like a variable of a credential's, and there is a file that is masked.
 #[test]
 fn settings_of_masked_files() {

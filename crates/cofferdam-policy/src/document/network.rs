@@ -1,13 +1,13 @@
 //! What the text and the flags say of the network.
 
-use core::net::SocketAddr;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, DefaultHasher};
 
 use super::{Document, Flag, Located};
 use crate::error::{Fault, NetworkFault, PolicyError, RequestFault};
-use crate::judge::hosts::{Allowed, Denied, Pattern, Protocol};
+use crate::judge::hosts::{Allowed, Denied, Pattern};
 use crate::judge::requests::Inspect;
+use crate::list::List;
 use crate::model::{Clause, Danger};
 use crate::network::{Published, UpstreamProxy};
 use crate::read;
@@ -18,11 +18,11 @@ pub struct NetworkText {
     /// The rule where no other holds: the table, or the built-in one.
     pub base: Clause,
     /// `network.allow`.
-    pub allow: Vec<Allowed>,
+    pub allow: List<Allowed>,
     /// `--allow`.
     pub flags: Vec<Allowed>,
     /// `network.deny`.
-    pub deny: Vec<Denied>,
+    pub deny: List<Denied>,
     /// `network.upstream_proxy`.
     pub upstream_proxy: Option<UpstreamProxy>,
     /// `network.publish`, then `--publish`.
@@ -42,9 +42,9 @@ impl NetworkText {
     pub(crate) fn none(base: Clause) -> Self {
         Self {
             base,
-            allow: Vec::new(),
+            allow: List::default(),
             flags: Vec::new(),
-            deny: Vec::new(),
+            deny: List::default(),
             upstream_proxy: None,
             publish: Vec::new(),
             trust_ca: Vec::new(),
@@ -65,47 +65,38 @@ impl NetworkText {
 }
 
 /// What rules say together of one host and port.
-struct Said {
-    protocol: Protocol,
-    dial: Option<SocketAddr>,
+struct Said<'r> {
+    /// The first of them.
+    first: &'r Allowed,
     /// Whether one of them has nobody look into its connections, and whether one has to.
     never: bool,
     looks: bool,
 }
 
-/// What rules say, by host and port. Two that name the same host and port agree: the first would hold,
-/// and the other one say something that does not.
-#[derive(Default)]
-pub(crate) struct Agreement(HashMap<(Pattern, u16), Said, Fixed>);
-
-type Fixed = BuildHasherDefault<DefaultHasher>;
-
-impl Agreement {
-    /// What `rules`, which agree, say.
-    pub(crate) fn of(rules: &[Allowed]) -> Result<Self, NetworkFault> {
-        let mut all = Self::default();
-        rules.iter().try_for_each(|rule| all.add(rule))?;
-        Ok(all)
-    }
-
-    /// Adds what `new` says, unless another rule says otherwise.
-    pub(crate) fn add(&mut self, new: &Allowed) -> Result<(), NetworkFault> {
+/// Refuses the first of `rules` that says otherwise than one before it of the same host and port, with its
+/// place: the first would hold, and the other one say something that does not.
+pub(crate) fn agree(rules: &[Allowed]) -> Result<(), (usize, NetworkFault)> {
+    let mut said: HashMap<(&Pattern, u16), Said<'_>, Fixed> =
+        HashMap::with_capacity_and_hasher(rules.len(), Fixed::default());
+    for (at, new) in rules.iter().enumerate() {
         let (never, looks) = (new.inspect == Inspect::Never, new.looks());
         for port in &new.ports {
-            let said = Said { protocol: new.protocol, dial: new.dial, never, looks };
-            let all = self.0.entry((new.pattern.clone(), *port)).or_insert(said);
+            let all = said.entry((&new.pattern, *port));
+            let all = all.or_insert(Said { first: new, never, looks });
             let host = || new.pattern.to_string();
-            if (all.protocol, all.dial) != (new.protocol, new.dial) {
-                return Err(NetworkFault::Clash { host: host(), port: *port });
+            if (all.first.protocol, all.first.dial) != (new.protocol, new.dial) {
+                return Err((at, NetworkFault::Clash { host: host(), port: *port }));
             }
             if all.never && looks || never && all.looks {
-                return Err(RequestFault::ClashNever { host: host(), port: *port }.into());
+                return Err((at, RequestFault::ClashNever { host: host(), port: *port }.into()));
             }
             (all.never, all.looks) = (all.never || never, all.looks || looks);
         }
-        Ok(())
     }
+    Ok(())
 }
+
+type Fixed = BuildHasherDefault<DefaultHasher>;
 
 impl Document {
     /// `--allow HOST[:PORT[/PROTOCOL]]`, in addition to the text's, and before them.

@@ -4,7 +4,7 @@ use super::syntax::{ENTRIES_MAX, Malformed, SECTION_BYTES_MAX, TEXT_BYTES_MAX, e
 use super::{Kept, Unfit, edit};
 use crate::hostname::Name;
 use crate::judge::hosts::{Allowed, Denied, HostRules, Pattern, Protocol};
-use crate::judge::requests::{Inspect, Requests};
+use crate::judge::requests::{Asked, Inspect};
 use crate::model::Clause;
 
 const OLD: &str = "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = false\n\
@@ -20,7 +20,7 @@ fn hosts() -> HostRules {
         protocol,
         dial: None,
         inspect: Inspect::Auto,
-        requests: Requests::default(),
+        requests: Asked::default(),
         reason: None,
         clause: Clause::built_in("allow"),
     };
@@ -32,7 +32,8 @@ fn hosts() -> HostRules {
             allowed("good.test", 8443, Protocol::Tcp),
             allowed("plain.test", 80, Protocol::Http),
             allowed("bad.test", 443, Protocol::Tls),
-        ],
+        ]
+        .into(),
         deny: vec![Denied {
             pattern: bad,
             ports: Vec::new(),
@@ -40,7 +41,8 @@ fn hosts() -> HostRules {
             paths: Vec::new(),
             reason: None,
             clause: Clause::built_in("deny"),
-        }],
+        }]
+        .into(),
         base: Clause::built_in("network"),
     }
 }

@@ -6,8 +6,9 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::requests::{Inspect, PathPattern, Requests};
+use super::requests::{Asked, Inspect, PathPattern};
 use crate::hostname::Name;
+use crate::list::List;
 use crate::model::Clause;
 
 /// Whom a connection is for, as the one side or the other names it.
@@ -239,7 +240,7 @@ pub struct Allowed {
     /// Whether somebody looks into its connections.
     pub inspect: Inspect,
     /// What it asks of each request.
-    pub requests: Requests,
+    pub requests: Asked,
     /// Why, in the policy's own words.
     pub reason: Option<String>,
     /// The rule.
@@ -278,9 +279,9 @@ impl Denied {
 pub struct HostRules {
     /// In the order of the policy; the first that holds gives the clause, and no order changes whether
     /// one does.
-    pub allow: Vec<Allowed>,
+    pub allow: List<Allowed>,
     /// What is denied even so.
-    pub deny: Vec<Denied>,
+    pub deny: List<Denied>,
     /// The rule where no other holds.
     pub base: Clause,
 }
@@ -333,7 +334,7 @@ impl HostRules {
     /// No rule at all.
     #[must_use]
     pub fn none(base: Clause) -> Self {
-        Self { allow: Vec::new(), deny: Vec::new(), base }
+        Self { allow: List::default(), deny: List::default(), base }
     }
 }
 
@@ -347,7 +348,7 @@ mod tests {
 
     fn allowed(pattern: Pattern, ports: &[u16], protocol: Protocol) -> Allowed {
         let clause = Clause::built_in(&format!("allow {pattern}"));
-        let (inspect, requests) = (Inspect::Auto, Requests::default());
+        let (inspect, requests) = (Inspect::Auto, Asked::default());
         let (dial, reason) = (None, None);
         Allowed { pattern, ports: ports.into(), protocol, dial, inspect, requests, reason, clause }
     }
@@ -366,12 +367,14 @@ mod tests {
                 allowed(Pattern::Exact(name("db.test")), &[5432], Protocol::Tcp),
                 allowed(Pattern::Net(net), &[443], Protocol::Tls),
                 allowed(Pattern::Exact(name("gone.test")), &[443], Protocol::Tls),
-            ],
+            ]
+            .into(),
             deny: vec![
                 denied(Pattern::Exact(name("bad.wide.test")), &[]),
                 denied(Pattern::Exact(name("gone.test")), &[]),
                 denied(Pattern::Exact(name("good.test")), &[80]),
-            ],
+            ]
+            .into(),
             base: Clause::built_in("network"),
         }
     }

@@ -91,7 +91,8 @@ impl Numbers {
                 paths: self.paths(),
                 credential: self.one(&[None, Some("one"), Some("other")]).map(Into::into),
                 ..Requests::default()
-            },
+            }
+            .into(),
             reason: None,
             clause: Clause::built_in(&format!("allow {number}")),
         });

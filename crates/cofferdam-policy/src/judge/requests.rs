@@ -5,6 +5,7 @@
 //! document does, the gateway finds out of a request that a rule with [`Requests::graphql`] allows; so it does
 //! with what a rule with [`Requests::refuse_body`] refuses.
 
+mod asked;
 mod dns;
 mod git;
 mod letters;
@@ -19,6 +20,7 @@ use super::about::About;
 use super::hosts::{Allowed, Decision, Denied, HostRules, Pattern, Protocol, Unwanted};
 use super::overlap::Overlap;
 use crate::model::Clause;
+pub use asked::Asked;
 use git::Says;
 pub use members::{MEMBERS_BYTES_MAX, MemberFault, MemberPattern, PARTS_MAX, States, folded};
 pub use pattern::{LinePattern, PATTERN_BYTES_MAX, PathFault, PathPattern};
@@ -115,12 +117,6 @@ pub enum GraphQl {
 }
 
 impl Requests {
-    /// Whether something is asked of requests, so that somebody has to look at them.
-    #[must_use]
-    pub fn asks(&self) -> bool {
-        *self != Self::default()
-    }
-
     /// Whether it asks something of paths that a second reading could answer otherwise.
     fn judges_paths(&self) -> bool {
         let patterns = !self.paths.is_empty() && !self.paths.iter().any(PathPattern::is_all);
@@ -133,6 +129,10 @@ impl Allowed {
     #[must_use]
     pub fn looks(&self) -> bool {
         self.inspect == Inspect::Always || self.requests.asks()
+    }
+
+    fn looks_into_tls(&self) -> bool {
+        self.protocol == Protocol::Tls && self.looks()
     }
 }
 
@@ -296,6 +296,11 @@ pub(crate) fn is_inspected<'r>(
     mut allow: impl Iterator<Item = &'r Allowed> + Clone,
     deny: impl Iterator<Item = &'r Denied>,
 ) -> bool {
+    // One that looks meets itself. Only where there is none it takes an index to say.
+    let looks = |rule: &Allowed| rule.looks_into_tls() && rule.inspect != Inspect::Never;
+    if allow.clone().any(looks) {
+        return true;
+    }
     let inspected = Inspected::among(allow.clone(), deny);
     allow.any(|rule| inspected.may(rule))
 }
@@ -314,11 +319,12 @@ impl<'r> Inspected<'r> {
         Self::among(rules.allow.iter(), rules.deny.iter())
     }
 
-    fn among(
+    /// The same of some rules.
+    pub fn among(
         allow: impl Iterator<Item = &'r Allowed>,
         deny: impl Iterator<Item = &'r Denied>,
     ) -> Self {
-        let looking = allow.filter(|rule| rule.protocol == Protocol::Tls && rule.looks());
+        let looking = allow.filter(|rule| rule.looks_into_tls());
         let inner = deny.filter(|rule| rule.is_inner());
         Self {
             looking: Overlap::new(looking, |rule| &rule.pattern),

@@ -18,7 +18,7 @@ impl Reader<'_> {
             for (index, entry) in self.list("environment.allow", value)?.iter().enumerate() {
                 let name = self.text("environment.allow", entry)?;
                 check_allow(name).map_err(|fault| self.fault(fault, entry.span()))?;
-                let clause = self.clause(&format!("environment.allow[{index}]"), entry);
+                let clause = self.clause(format!("environment.allow[{index}]"), entry);
                 document.variables.push(self.located(name.to_owned(), entry, clause));
             }
         }
@@ -27,7 +27,7 @@ impl Reader<'_> {
             for (index, entry) in self.list(key, value)?.iter().enumerate() {
                 let name = self.text(key, entry)?;
                 check_dangerous(name).map_err(|fault| self.fault(fault, entry.span()))?;
-                let clause = self.clause(&format!("{key}[{index}]"), entry);
+                let clause = self.clause(format!("{key}[{index}]"), entry);
                 document.dangerous.push(self.located(name.to_owned(), entry, clause));
             }
         }
@@ -44,7 +44,7 @@ impl Reader<'_> {
                 let name = key.get_ref().as_ref();
                 let text = self.text(&format!("environment.set.{name}"), entry)?;
                 check_set(name, text).map_err(|fault| self.fault(fault, key.span()))?;
-                let clause = self.clause(&format!("environment.set.{name}"), entry);
+                let clause = self.clause(format!("environment.set.{name}"), entry);
                 let setting = Setting { name: name.to_owned(), value: text.to_owned() };
                 document.set.push(self.located(setting, entry, clause));
             }

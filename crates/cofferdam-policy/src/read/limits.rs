@@ -34,7 +34,7 @@ impl Reader<'_> {
     ) -> Result<(), PolicyError> {
         for name in Name::ALL {
             let Some(entry) = table.get(name.as_str()) else { continue };
-            let clause = self.clause(&format!("limits.{}", name.as_str()), entry);
+            let clause = self.clause(format!("limits.{}", name.as_str()), entry);
             let of_this = HELD.iter().find(|(held, _)| *held == name);
             let (max, hold) = match (entry.get_ref(), of_this) {
                 (DeValue::Table(_), Some((_, keys))) => self.held(entry, keys)?,

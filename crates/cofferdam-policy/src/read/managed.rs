@@ -40,7 +40,7 @@ impl Reader<'_> {
         let mut managed = Managed::default();
         if let Some(value) = table.get("only") {
             for (index, entry) in self.list("managed.only", value)?.iter().enumerate() {
-                let clause = self.clause(&format!("managed.only[{index}]"), entry);
+                let clause = self.clause(format!("managed.only[{index}]"), entry);
                 let text = self.text("managed.only", entry)?;
                 let found = Only::ALL.into_iter().find(|only| only.as_str() == text);
                 let Some(only) = found else {
@@ -56,7 +56,7 @@ impl Reader<'_> {
         if let Some(value) = table.get("mounts") {
             let mut mounts = Vec::new();
             for (index, entry) in self.list("managed.mounts", value)?.iter().enumerate() {
-                let clause = self.clause(&format!("managed.mounts[{index}]"), entry);
+                let clause = self.clause(format!("managed.mounts[{index}]"), entry);
                 let mount = self.grant(entry, &MOUNT, Some(Mode::ReadWrite))?;
                 self.whole(&mount.path, entry)?;
                 mounts.push(self.located(mount, entry, clause));

@@ -4,12 +4,12 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use toml::de::{DeTable, DeValue};
 
-use super::{Reader, Table, Value, check_path};
-use crate::document::{Agreement, Document};
+use super::{Reader, Table, Value, check_path, value_of};
+use crate::document::{Document, NetworkText, agree};
 use crate::error::{NetworkFault, PolicyError};
 use crate::hosts;
 use crate::judge::hosts::{Allowed, Denied, Pattern, Protocol};
-use crate::judge::requests::{Inspect, Requests};
+use crate::judge::requests::{Asked, Inspect};
 use crate::model::{Clause, Danger};
 use crate::network::{ProxyHost, ProxyProtocol, Published, UpstreamProxy};
 
@@ -67,35 +67,28 @@ impl Reader<'_> {
         document: &mut Document,
     ) -> Result<(), PolicyError> {
         let network = &mut document.network;
-        if let Some(value) = table.get("allow") {
-            let agreed = Agreement::of(&network.allow).map_err(|fault| self.at(fault, value));
-            let mut agreed = agreed?;
-            for (index, entry) in self.list(ALLOW.name, value)?.iter().enumerate() {
-                let clause = self.clause(&format!("{}[{index}]", ALLOW.name), entry);
-                let (rule, danger) = self.allowed(entry, clause)?;
-                agreed.add(&rule).map_err(|fault| self.at(fault, entry))?;
-                network.allow.push(rule);
-                network.dangers.extend(danger);
-            }
+        if let Some(value) = value_of(table, "allow") {
+            self.allow(value, network)?;
         }
-        if let Some(value) = table.get("deny") {
+        if let Some(value) = value_of(table, "deny") {
+            let deny: &mut Vec<Denied> = &mut network.deny;
             for (index, entry) in self.list(DENY.name, value)?.iter().enumerate() {
-                let clause = self.clause(&format!("{}[{index}]", DENY.name), entry);
-                network.deny.push(self.denied(entry, clause)?);
+                let clause = self.clause(format!("{}[{index}]", DENY.name), entry);
+                deny.push(self.denied(entry, clause)?);
             }
         }
-        if let Some(value) = table.get("trust_ca") {
+        if let Some(value) = value_of(table, "trust_ca") {
             network.trust_ca.extend(self.names("network.trust_ca", value, check_path)?);
         }
-        if let Some(value) = table.get("upstream_proxy") {
+        if let Some(value) = value_of(table, "upstream_proxy") {
             let key = "network.upstream_proxy";
             let proxy = upstream_proxy(self.text(key, value)?, self.clause(key, value));
             network.upstream_proxy = Some(proxy.map_err(|fault| self.at(fault, value))?);
         }
-        if let Some(value) = table.get("publish") {
+        if let Some(value) = value_of(table, "publish") {
             let key = "network.publish";
             for (index, entry) in self.list(key, value)?.iter().enumerate() {
-                let clause = self.clause(&format!("{key}[{index}]"), entry);
+                let clause = self.clause(format!("{key}[{index}]"), entry);
                 let published = published(self.text(key, entry)?, clause);
                 let added = published.and_then(|published| network.publish(published));
                 added.map_err(|fault| self.at(fault, entry))?;
@@ -116,6 +109,29 @@ impl Reader<'_> {
         self.fault(fault.into().into(), span)
     }
 
+    fn allow(&self, value: &Value<'_>, network: &mut NetworkText) -> Result<(), PolicyError> {
+        let entries = self.list(ALLOW.name, value)?;
+        let allow: &mut Vec<Allowed> = &mut network.allow;
+        let before = allow.len();
+        allow.reserve_exact(entries.len());
+        let mut read = |(index, entry): (usize, &Value<'_>)| {
+            // Ten thousand times: without the machinery that formats.
+            let name = [ALLOW.name, "[", &index.to_string(), "]"].concat();
+            let clause = self.clause(name, entry);
+            let (rule, danger) = self.allowed(entry, clause)?;
+            allow.push(rule);
+            network.dangers.extend(danger);
+            Ok(())
+        };
+        let read = entries.iter().enumerate().try_for_each(&mut read);
+        // Of two faults the one that comes first in the text is told.
+        agree(allow).map_err(|(at, fault)| {
+            let entry = at.checked_sub(before).and_then(|index| entries.get(index));
+            self.at(fault, entry.unwrap_or(value))
+        })?;
+        read
+    }
+
     /// One `network.allow`, and what is dangerous in it.
     fn allowed(
         &self,
@@ -123,7 +139,7 @@ impl Reader<'_> {
         clause: Clause,
     ) -> Result<(Allowed, Option<Danger>), PolicyError> {
         let table = self.table(entry, &ALLOW)?;
-        let (pattern, host) = self.host(table, entry, ALLOW.name)?;
+        let (pattern, host) = self.host(table, entry, &ALLOW)?;
         let mut danger = None;
         if hosts::is_wide(&pattern) {
             if !self.flagged(table, "dangerous_wide_wildcard")? {
@@ -136,17 +152,17 @@ impl Reader<'_> {
         }
         let ports = self.ports(table, &ALLOW)?;
         let mut ports = ports.unwrap_or_else(|| vec![PORT_OF_TLS]);
-        let protocol = match table.get("protocol") {
+        let protocol = match value_of(table, "protocol") {
             Some(value) => {
                 let text = self.text("network.allow.protocol", value)?;
                 protocol(text).map_err(|fault| self.at(fault, value))?
             }
             None => {
-                let at = table.get("ports").unwrap_or(entry);
+                let at = value_of(table, "ports").unwrap_or(entry);
                 usual(&ports).map_err(|fault| self.at(fault, at))?
             }
         };
-        let dial = match table.get("dial") {
+        let dial = match value_of(table, "dial") {
             None => None,
             Some(value) => {
                 let text = self.text("network.allow.dial", value)?;
@@ -162,7 +178,7 @@ impl Reader<'_> {
 
     fn denied(&self, entry: &Value<'_>, clause: Clause) -> Result<Denied, PolicyError> {
         let table = self.table(entry, &DENY)?;
-        let (pattern, _) = self.host(table, entry, DENY.name)?;
+        let (pattern, _) = self.host(table, entry, &DENY)?;
         let mut ports = self.ports(table, &DENY)?.unwrap_or_default();
         ports.sort_unstable();
         let reason = self.reason(table, "network.deny.reason")?;
@@ -175,12 +191,14 @@ impl Reader<'_> {
         &self,
         table: &'t DeTable<'i>,
         entry: &Value<'_>,
-        key: &'static str,
+        of: &'static Table,
     ) -> Result<(Pattern, &'t Value<'i>), PolicyError> {
-        let Some(value) = table.get("host") else {
+        let key = of.name;
+        let Some(value) = value_of(table, "host") else {
             return Err(self.at(NetworkFault::HostMissing { key }, entry));
         };
-        let text = self.text(&format!("{key}.host"), value)?;
+        let full = if key == ALLOW.name { "network.allow.host" } else { "network.deny.host" };
+        let text = self.text(full, value)?;
         let pattern = pattern(text).map_err(|fault| self.at(fault, value))?;
         Ok((pattern, value))
     }
@@ -191,7 +209,7 @@ impl Reader<'_> {
         table: &DeTable<'_>,
         of: &'static Table,
     ) -> Result<Option<Vec<u16>>, PolicyError> {
-        let Some(value) = table.get("ports") else { return Ok(None) };
+        let Some(value) = value_of(table, "ports") else { return Ok(None) };
         let key = if of.name == ALLOW.name { "network.allow.ports" } else { "network.deny.ports" };
         let list = value.get_ref().as_array().ok_or_else(|| self.wrong(key, "an array", value))?;
         if list.is_empty() {
@@ -218,7 +236,7 @@ impl Reader<'_> {
     }
 
     fn reason(&self, table: &DeTable<'_>, key: &str) -> Result<Option<String>, PolicyError> {
-        let Some(value) = table.get("reason") else { return Ok(None) };
+        let Some(value) = value_of(table, "reason") else { return Ok(None) };
         let text = self.text(key, value)?;
         let letters = text.chars().count();
         let line = (1..=REASON_LETTERS_MAX).contains(&letters) && !text.contains(char::is_control);
@@ -227,7 +245,7 @@ impl Reader<'_> {
     }
 
     pub(super) fn flagged(&self, table: &DeTable<'_>, key: &str) -> Result<bool, PolicyError> {
-        let Some(value) = table.get(key) else { return Ok(false) };
+        let Some(value) = value_of(table, key) else { return Ok(false) };
         let found = value.get_ref().as_bool();
         found.ok_or_else(|| self.wrong(&format!("{}.{key}", ALLOW.name), "a boolean", value))
     }
@@ -337,7 +355,7 @@ pub(crate) fn allow_flag(words: &str, clause: Clause) -> Result<Allowed, Network
     if hosts::is_wide(&pattern) {
         return Err(NetworkFault::Wide { host: pattern.to_string() });
     }
-    let (inspect, requests) = (Inspect::Auto, Requests::default());
+    let (inspect, requests) = (Inspect::Auto, Asked::default());
     Ok(Allowed { pattern, ports, protocol, dial: None, inspect, requests, reason: None, clause })
 }
 

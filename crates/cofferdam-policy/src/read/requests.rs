@@ -2,13 +2,13 @@
 
 use toml::de::{DeTable, DeValue};
 
-use super::network::ALLOW;
-use super::{ENTRIES_MAX, Reader, Value, limits};
+use super::network::{ALLOW, DENY};
+use super::{ENTRIES_MAX, Reader, Value, limits, value_of};
 use crate::credentials::is_name;
 use crate::error::{CredentialFault, PolicyError, RequestFault};
 use crate::judge::hosts::Protocol;
 use crate::judge::requests::{
-    GitAccess, GraphQl, Inspect, LinePattern, MemberPattern, PathPattern, Rate, Repository,
+    Asked, GitAccess, GraphQl, Inspect, LinePattern, MemberPattern, PathPattern, Rate, Repository,
     Requests, is_same_field, trick_of_query,
 };
 
@@ -68,8 +68,8 @@ impl Reader<'_> {
         &self,
         table: &DeTable<'_>,
         protocol: Protocol,
-    ) -> Result<(Inspect, Requests), PolicyError> {
-        let inspect = match table.get("inspect") {
+    ) -> Result<(Inspect, Asked), PolicyError> {
+        let inspect = match value_of(table, "inspect") {
             None => Inspect::Auto,
             Some(value) => match self.text("network.allow.inspect", value)? {
                 "auto" => Inspect::Auto,
@@ -82,6 +82,10 @@ impl Reader<'_> {
             },
         };
         self.agree(table, protocol, inspect)?;
+        // Most rules say nothing of it, and need not be asked key by key.
+        if !table.keys().any(|key| INNER.contains(&key.get_ref().as_ref())) {
+            return Ok((inspect, Asked::default()));
+        }
         let requests = Requests {
             methods: self.methods(table, "network.allow.methods")?,
             paths: self.paths(table, "network.allow.paths")?,
@@ -101,11 +105,11 @@ impl Reader<'_> {
         };
         let twice = |name: &&String| requests.set_headers.iter().any(|(set, _)| same(set, name));
         if let (Some(name), Some(value)) =
-            (requests.remove_headers.iter().find(twice), table.get("remove_headers"))
+            (requests.remove_headers.iter().find(twice), value_of(table, "remove_headers"))
         {
             return Err(self.at(RequestFault::HeaderTwice { name: name.clone() }, value));
         }
-        Ok((inspect, requests))
+        Ok((inspect, requests.into()))
     }
 
     /// Refuses keys that cannot hold beside others.
@@ -116,8 +120,11 @@ impl Reader<'_> {
         inspect: Inspect,
     ) -> Result<(), PolicyError> {
         let first = |keys: &'static [&'static str]| {
-            let found = |key: &&'static str| Some((*key, table.get_key_value(*key)?.0.span()));
-            keys.iter().filter_map(found).min_by_key(|(_, span)| span.start)
+            let found = table.keys().filter_map(|key| {
+                let name = keys.iter().find(|name| **name == key.get_ref().as_ref())?;
+                Some((*name, key.span()))
+            });
+            found.min_by_key(|(_, span)| span.start)
         };
         let refuse = |fault: RequestFault, span| Err(self.at_key(fault, span));
         let inner = first(INNER);
@@ -141,7 +148,7 @@ impl Reader<'_> {
             ("graphql", NOT_WITH_GRAPHQL),
             ("refuse_body", NOT_WITH_REFUSE_BODY),
         ] {
-            if let (true, Some((key, span))) = (table.contains_key(of), first(others)) {
+            if let (true, Some((key, span))) = (value_of(table, of).is_some(), first(others)) {
                 return refuse(RequestFault::NotWith { key, of }, span);
             }
         }
@@ -157,7 +164,7 @@ impl Reader<'_> {
         table: &DeTable<'_>,
         protocol: Protocol,
     ) -> Result<Option<String>, PolicyError> {
-        let Some(value) = table.get("credential") else { return Ok(None) };
+        let Some(value) = value_of(table, "credential") else { return Ok(None) };
         let name = self.text("network.allow.credential", value)?;
         if protocol != Protocol::Tls {
             return Err(self.fault(CredentialFault::Carried.into(), value.span()));
@@ -175,8 +182,8 @@ impl Reader<'_> {
         table: &'t DeTable<'i>,
         key: &'static str,
     ) -> Result<&'t [Value<'i>], PolicyError> {
-        let last = key.rsplit('.').next().unwrap_or(key);
-        let Some(value) = table.get(last) else { return Ok(&[]) };
+        let last = last_of(key);
+        let Some(value) = value_of(table, last) else { return Ok(&[]) };
         let list = self.list(key, value)?;
         if list.is_empty() {
             return Err(self.at(RequestFault::ListEmpty { key }, value));
@@ -222,7 +229,7 @@ impl Reader<'_> {
 
     fn query(&self, table: &DeTable<'_>) -> Result<Option<Vec<LinePattern>>, PolicyError> {
         let key = "network.allow.query";
-        let Some(value) = table.get("query") else { return Ok(None) };
+        let Some(value) = value_of(table, "query") else { return Ok(None) };
         let parameter = |entry| {
             let text = self.text(key, entry)?;
             let one = text.contains('=') && !text.contains('&') && trick_of_query(text).is_none();
@@ -238,8 +245,8 @@ impl Reader<'_> {
         table: &'t DeTable<'i>,
         key: &'static str,
     ) -> Result<Vec<(String, &'t str, &'t Value<'i>)>, PolicyError> {
-        let last = key.rsplit('.').next().unwrap_or(key);
-        let Some(value) = table.get(last) else { return Ok(Vec::new()) };
+        let last = last_of(key);
+        let Some(value) = value_of(table, last) else { return Ok(Vec::new()) };
         let found = value.get_ref().as_table();
         let found = found.ok_or_else(|| self.wrong(key, "a table", value))?;
         if found.is_empty() {
@@ -317,7 +324,7 @@ impl Reader<'_> {
     }
 
     fn bytes(&self, table: &DeTable<'_>, key: &str) -> Result<Option<u64>, PolicyError> {
-        let Some(value) = table.get(key) else { return Ok(None) };
+        let Some(value) = value_of(table, key) else { return Ok(None) };
         let found = match value.get_ref() {
             DeValue::String(text) => limits::size(text),
             DeValue::Integer(_) => {
@@ -341,7 +348,7 @@ impl Reader<'_> {
 
     /// `60/min`: a whole number, and one of three times.
     fn rate(&self, table: &DeTable<'_>) -> Result<Option<Rate>, PolicyError> {
-        let Some(value) = table.get("rate") else { return Ok(None) };
+        let Some(value) = value_of(table, "rate") else { return Ok(None) };
         let text = self.text("network.allow.rate", value)?;
         let times = [("s", 1), ("min", 60), ("h", 3_600)];
         let found = text.split_once('/').and_then(|(number, unit)| {
@@ -378,7 +385,7 @@ impl Reader<'_> {
     }
 
     fn graphql(&self, table: &DeTable<'_>) -> Result<Option<GraphQl>, PolicyError> {
-        let Some(value) = table.get("graphql") else { return Ok(None) };
+        let Some(value) = value_of(table, "graphql") else { return Ok(None) };
         match self.text("network.allow.graphql", value)? {
             "query" => Ok(Some(GraphQl::Query)),
             other => Err(self.at(RequestFault::GraphQl { asked: other.into() }, value)),
@@ -400,6 +407,12 @@ impl Reader<'_> {
         }
         Ok(patterns)
     }
+}
+
+/// The key within its table, of one of a rule's.
+fn last_of(key: &str) -> &str {
+    let within = [ALLOW.name, DENY.name].into_iter().find_map(|table| key.strip_prefix(table));
+    within.and_then(|rest| rest.strip_prefix('.')).unwrap_or(key)
 }
 
 /// RFC 9110, 5.6.2.

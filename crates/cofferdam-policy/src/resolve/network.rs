@@ -7,6 +7,7 @@ use crate::document::{Document, NetworkText};
 use crate::error::{Fault, PolicyError};
 use crate::facts::Kind;
 use crate::judge::hosts::Allowed;
+use crate::list::List;
 use crate::model::{Clause, Danger, Variable};
 use crate::network::{Network, TrustedFile};
 use crate::presets::PREFIX;
@@ -41,11 +42,11 @@ impl Resolver<'_> {
         }
         let mut network = Network::closed(own.base.clone());
         network.approve.clone_from(&own.approve);
-        network.rules.allow.extend(own.flags.iter().cloned());
+        network.rules.allow = own.flags.iter().cloned().collect();
         network.trust_ca = trusted_files(self.document, &self.facts.home, &self.facts.cwd);
         for text in texts(self.document) {
-            network.rules.allow.extend(text.allow.iter().cloned());
-            network.rules.deny.extend(text.deny.iter().cloned());
+            network.rules.allow.join(&text.allow);
+            network.rules.deny.join(&text.deny);
             network.publish.extend(text.publish.iter().cloned());
             network.upstream_proxy = network.upstream_proxy.or_else(|| text.upstream_proxy.clone());
         }
@@ -91,7 +92,7 @@ impl Resolver<'_> {
 
 /// Where a rule binds a host to a credential, a preset's rule that lets every identity through to it is gone:
 /// nobody named it.
-fn give_way(rules: &mut Vec<Allowed>) {
+fn give_way(rules: &mut List<Allowed>) {
     let bound: Vec<_> = rules
         .iter()
         .filter(|rule| rule.requests.credential.is_some())
@@ -103,7 +104,10 @@ fn give_way(rules: &mut Vec<Allowed>) {
         let meets = |port: &u16| rule.ports.contains(port);
         bound.iter().any(|(host, ports)| *host == rule.pattern && ports.iter().any(meets))
     };
-    rules.retain(|rule| !(is_open(rule) && shares(rule)));
+    let gives_way = |rule: &Allowed| is_open(rule) && shares(rule);
+    if rules.iter().any(gives_way) {
+        rules.retain(|rule| !gives_way(rule));
+    }
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ pub fn asked(rule: &Allowed, most: usize) -> Vec<String> {
         websocket,
         h2c,
         credential,
-    } = &rule.requests;
+    } = &*rule.requests;
     let mut all = Vec::new();
     match rule.inspect {
         Inspect::Auto => {}

@@ -1,6 +1,7 @@
 //! `cofferdam why`: words to a question, an answer to words.
 
 use std::ffi::OsString;
+use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -48,7 +49,9 @@ fn answered(what: &What) -> Result<Answer, Refused> {
         Asked::Text(path) => Ok(explain(&Recorded::read(&path)?)),
         Asked::Question(question) => {
             let engine = Engine::new()?;
-            Ok(engine.consider(&options(what)?)?.why(&question)?)
+            // The program ends with the answer: ten thousand rules need not be given back one by one.
+            let considered = ManuallyDrop::new(engine.consider(&options(what)?)?);
+            Ok(considered.why(&question)?)
         }
     }
 }

@@ -237,7 +237,7 @@ pub(super) fn rule(question: &Question, rules: &HostRules, number: u32) -> Optio
     let base = rules.allow.iter().filter(on).find(|rule| rule.pattern.holds(&host));
     let (dial, inspect, mut requests) = base.map_or_else(
         || (None, Inspect::Auto, Requests::default()),
-        |base| (base.dial, base.inspect, base.requests.clone()),
+        |base| (base.dial, base.inspect, Requests::clone(&base.requests)),
     );
     if !methods.is_empty() || !paths.is_empty() {
         // What was asked, in place of what is allowed without asking.
@@ -252,7 +252,7 @@ pub(super) fn rule(question: &Question, rules: &HostRules, number: u32) -> Optio
     };
     let reason = Some("a person allowed it".to_owned());
     let clause = Clause::flag(&format!("--approve[{number}]"));
-    let (ports, protocol) = (vec![*port], *protocol);
+    let (ports, protocol, requests) = (vec![*port], *protocol, requests.into());
     Some(Allowed { pattern, ports, protocol, dial, inspect, requests, reason, clause })
 }
 

@@ -66,7 +66,7 @@ fn a_yes_allows_what_was_asked_and_nothing_beside() {
         let rule = rule(&request(1, method, path), &rules(), 1);
         let made = rule.map(|rule| {
             let paths = rule.requests.paths.iter().map(|path| path.text().to_owned());
-            (rule.requests.methods, paths.collect::<Vec<_>>())
+            (rule.requests.methods.clone(), paths.collect::<Vec<_>>())
         });
         let wanted = want.then(|| (vec![method.to_owned()], vec![path.to_owned()]));
         assert_eq!(made, wanted, "{method:?} {path:?}: {why}");
@@ -100,7 +100,7 @@ fn a_yes_to_a_request_keeps_what_binds_the_host() {
     let base = |host: &str, port: u16, requests: &Requests| Allowed {
         dial: Some("127.0.0.1:8443".parse().unwrap()),
         ports: vec![port],
-        requests: requests.clone(),
+        requests: requests.clone().into(),
         ..rule(&question(0, host), &rules(), 0).unwrap()
     };
     let mut held = rules();
@@ -109,7 +109,8 @@ fn a_yes_to_a_request_keeps_what_binds_the_host() {
         base("api.test", 8443, &Requests::default()),
         base("api.test", 443, &bound),
         base("api.test", 443, &Requests::default()),
-    ];
+    ]
+    .into();
     let asked = request(1, "POST", "/v2/x");
     let made = rule(&asked, &held, 1).unwrap();
     let wanted = Requests {
@@ -119,9 +120,9 @@ fn a_yes_to_a_request_keeps_what_binds_the_host() {
         websocket: false,
         ..bound.clone()
     };
-    assert_eq!((made.dial, &made.requests), (held.allow[2].dial, &wanted), "the first for it");
+    assert_eq!((made.dial, &*made.requests), (held.allow[2].dial, &wanted), "the first for it");
     let whole = rule(&question(1, "api.test"), &held, 1).unwrap();
-    assert_eq!(whole.requests, bound, "a host that came to have a rule is opened no further");
+    assert_eq!(*whole.requests, bound, "a host that came to have a rule is opened no further");
     for (asked, why) in [
         (Question { port: 80, ..asked.clone() }, "another port"),
         (Question { protocol: Protocol::Http, ..asked.clone() }, "another protocol"),
@@ -133,7 +134,7 @@ fn a_yes_to_a_request_keeps_what_binds_the_host() {
             paths: wanted.paths.clone(),
             ..Requests::default()
         };
-        assert_eq!((made.dial, made.requests), (None, plain), "{why}");
+        assert_eq!((made.dial, made.requests), (None, plain.into()), "{why}");
     }
     let other = rule(&request(2, "POST", "/v2/y"), &held, 2).unwrap();
     assert_ne!(made.clause, other.clause, "each has tokens of its own");
@@ -228,7 +229,7 @@ fn rules_come_before_questions() {
         clause: Clause::built_in("network.deny"),
     };
     let mut rules = rules();
-    rules.deny = vec![denied("bad.test", &[]), denied("api.test", &["DELETE"])];
+    rules.deny = vec![denied("bad.test", &[]), denied("api.test", &["DELETE"])].into();
     rules.allow.extend(rule(&question(0, "good.test"), &HostRules::none(Clause::built_in("x")), 0));
     let mut questions = Questions::default();
     for (asked, want, why) in [

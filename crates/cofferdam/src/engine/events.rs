@@ -1,5 +1,6 @@
 //! What goes on record, made from what was decided and what happened.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use cofferdam_audit::{Connection, Event, ExitKind, Log, NameDenied, Request};
@@ -31,7 +32,7 @@ pub(super) struct LayerRow {
 
 /// Every text between what is built in and flags.
 pub(super) fn layers(document: &Document, project: &ProjectPolicy) -> Vec<LayerRow> {
-    let row = |(layer, source): &(Layer, Source)| LayerRow {
+    let row = |(layer, source): &(Layer, Arc<Source>)| LayerRow {
         layer: layer.as_str(),
         file: source.name.clone(),
         sha256: Some(digest::sha256(source.text.as_bytes())),

@@ -14,7 +14,11 @@ use crate::support::{Place, programs, python};
 fn capped(mut prepared: Prepared, abi: u32) -> Prepared {
     let host = Host { landlock_abi: abi.min(prepared.host.landlock_abi), ..prepared.host.clone() };
     let words = prepared.plan.workload.command.iter().map(|word| Argument(word.0.clone()));
-    let task = Task { command: words.collect(), streams: prepared.plan.workload.streams };
+    let task = Task {
+        command: words.collect(),
+        streams: prepared.plan.workload.streams,
+        ..Task::default()
+    };
     prepared.plan = compile(&prepared.policy, &host, task).unwrap();
     prepared.host = host;
     prepared

@@ -10,11 +10,12 @@ use cofferdam_policy::show;
 
 use super::row;
 use crate::coverage::{Coverage, Extent};
+use crate::jail::Rows;
 
 /// What keeps everything else away from the network.
 const WALLS: [&str; 2] = ["network namespace without routes", "seccomp on socket families"];
 
-pub(super) fn rows(policy: &Policy) -> Vec<Coverage> {
+pub(super) fn rows(policy: &Policy, which: Rows) -> Vec<Coverage> {
     let network = &policy.network;
     if !network.leads_out() {
         let says = "no network but the sandbox's own loopback";
@@ -27,14 +28,30 @@ pub(super) fn rows(policy: &Policy) -> Vec<Coverage> {
     let mechanisms = ["network namespace without routes out", WALLS[1], "gateway"];
     let open = "connections to ports that no rule names are refused without an event".to_owned();
     let mut rows = vec![row(&policy.network_clause, says, &mechanisms, Extent::Partly { open })];
-    let others = Others::of(network);
-    rows.extend(network.rules.allow.iter().map(|rule| allowed(rule, network, &others)));
-    rows.extend(network.rules.deny.iter().map(denied));
+    if which == Rows::Every {
+        let others = Others::of(&network.rules.allow, network);
+        rows.extend(network.rules.allow.iter().map(|rule| allowed(rule, network, &others)));
+        rows.extend(network.rules.deny.iter().map(denied));
+    }
     rows.extend(network.approve.iter().map(asked));
     rows.extend(trusted(network));
     rows.extend(policy.credentials.iter().map(|one| credential(one, network)));
     rows.extend(published(network));
     rows
+}
+
+pub(crate) fn host_row(policy: &Policy, clause: &Clause) -> Option<Coverage> {
+    let network = &policy.network;
+    if !network.leads_out() {
+        return None;
+    }
+    let allow = network.rules.allow.iter().find(|rule| rule.clause == *clause);
+    let row = allow.map(|rule| {
+        // What it says of others it says of those that hosts of its own may be of too.
+        let near = network.rules.allow.iter().filter(|other| other.pattern.meets(&rule.pattern));
+        allowed(rule, network, &Others::of(near, network))
+    });
+    row.or_else(|| network.rules.deny.iter().find(|rule| rule.clause == *clause).map(denied))
 }
 
 fn credential(one: &Credential, network: &Network) -> Coverage {
@@ -95,10 +112,11 @@ struct Others<'n> {
 }
 
 impl<'n> Others<'n> {
-    fn of(network: &'n Network) -> Self {
-        let open = network.rules.allow.iter().filter(|rule| !rule.requests.asks());
+    fn of(allow: impl IntoIterator<Item = &'n Allowed>, network: &'n Network) -> Self {
+        let allow: Vec<&Allowed> = allow.into_iter().collect();
+        let open = allow.iter().copied().filter(|rule| !rule.requests.asks());
         let open = Overlap::new(open, |rule| &rule.pattern);
-        Self { inspected: Inspected::of(&network.rules), open }
+        Self { inspected: Inspected::among(allow.iter().copied(), network.rules.deny.iter()), open }
     }
 }
 
@@ -129,7 +147,7 @@ fn allowed(rule: &Allowed, network: &Network, others: &Others<'_>) -> Coverage {
     if rule.ports.contains(&53) {
         open += "; port 53 is the resolver's inside, so it is reached by the proxies alone";
     }
-    row(&rule.clause, &says, &[looks], Extent::Partly { open })
+    row(&rule.clause, says, &[looks], Extent::Partly { open })
 }
 
 /// What is looked at for a rule, and what that leaves open.
