@@ -76,10 +76,12 @@ impl Ceiling<'_> {
     fn said(&self, only: Only) -> Vec<Clause> {
         let document = self.document;
         match only {
-            Only::Isolation => unless(
-                document.isolation.value == self.managed.isolation.value,
-                &document.isolation.clause,
-            ),
+            Only::Isolation => {
+                let same = document.isolation.value == self.managed.isolation.value;
+                let watched = document.oversight.value == self.managed.oversight.value;
+                let isolation = unless(same, &document.isolation.clause);
+                [isolation, unless(watched, &document.oversight.clause)].concat()
+            }
             Only::Jail => {
                 let same = document.jail.value == self.managed.jail.value;
                 let jail = unless(same, &document.jail.clause);

@@ -153,6 +153,7 @@ fn resolved(document: &Document, facts: &Facts) -> Result<Policy, PolicyError> {
     named.bear_on(&mut grants, &mut workspace);
     repository.shown.retain(|path| grants.iter().any(|grant| grant.path == *path));
     grants.sort_by(|a, b| a.path.cmp(&b.path));
+    let (isolation, isolation_clause) = document.kernel()?;
     let kept = resolver.held(&named, (&grants, &workspace), &repository)?;
     let kept_home = resolver.kept_home()?;
     let home = resolver.inner_home(kept_home.as_ref());
@@ -166,8 +167,9 @@ fn resolved(document: &Document, facts: &Facts) -> Result<Policy, PolicyError> {
     let authorities = resolver.system_authorities(&grants, &workspace);
     let withheld = resolver.withheld(&environment);
     Ok(Policy {
-        isolation: document.isolation.value,
-        isolation_clause: document.isolation.clause.clone(),
+        isolation,
+        isolation_clause: isolation_clause.clone(),
+        oversight: document.oversight.value,
         jail: document.jail.value,
         jail_clause: document.jail.clause.clone(),
         best_effort: shared::best_effort(document),

@@ -1,12 +1,28 @@
-//! `jail`, and what it need not hold.
+//! `isolation`, `oversight`, `jail`, and what that need not hold.
 
 use toml::de::DeTable;
 
 use super::{Reader, nearest};
 use crate::document::Document;
 use crate::error::{Fault, PolicyError};
-use crate::model::Jail;
+use crate::model::{Isolation, Jail, Oversight};
 use crate::promise::Promise;
+
+/// The isolation that is called `word`.
+pub(crate) fn isolation(word: &str) -> Result<Isolation, Fault> {
+    let all = [Isolation::Auto, Isolation::Process, Isolation::Gvisor];
+    match all.into_iter().find(|one| one.as_str() == word) {
+        Some(found) => Ok(found),
+        None if word == "vm" => Err(Fault::IsolationLater { asked: word.into() }),
+        None => Err(Fault::IsolationUnknown { asked: word.into() }),
+    }
+}
+
+/// The oversight that is called `word`.
+pub(crate) fn oversight(word: &str) -> Result<Oversight, Fault> {
+    let found = Oversight::ALL.into_iter().find(|one| one.as_str() == word);
+    found.ok_or_else(|| Fault::OversightUnknown { asked: word.into() })
+}
 
 /// The jail that is called `word`.
 pub(crate) fn jail(word: &str) -> Result<Jail, Fault> {
@@ -23,6 +39,25 @@ pub(crate) fn promise(word: &str) -> Result<Promise, Fault> {
 }
 
 impl Reader<'_> {
+    /// `isolation` and `oversight`.
+    pub(super) fn isolation(
+        &self,
+        top: &DeTable<'_>,
+        document: &mut Document,
+    ) -> Result<(), PolicyError> {
+        if let Some(value) = top.get("isolation") {
+            let word = self.text("isolation", value)?;
+            let found = isolation(word).map_err(|fault| self.fault(fault, value.span()))?;
+            document.isolation = self.located(found, value, self.clause("isolation", value));
+        }
+        if let Some(value) = top.get("oversight") {
+            let word = self.text("oversight", value)?;
+            let found = oversight(word).map_err(|fault| self.fault(fault, value.span()))?;
+            document.oversight = self.located(found, value, self.clause("oversight", value));
+        }
+        Ok(())
+    }
+
     /// `jail` and `best_effort`.
     pub(super) fn jail(
         &self,
