@@ -24,6 +24,7 @@ pub mod process;
 pub mod refusal;
 #[cfg(feature = "json")]
 pub mod render;
+pub mod runsc;
 pub mod seatbelt;
 pub mod seccomp;
 pub mod synthetic;

@@ -321,7 +321,7 @@ wire_enum!(Step {
     12 => Link { path, to },
     13 => Tmpfs { path, mode, bytes, files },
     14 => Devpts { path, terminals },
-    15 => Proc { path },
+    15 => Proc { path, access },
     16 => Attach { target, guard },
     17 => Bind { from, at, expect, access, guard },
     18 => Pivot,
