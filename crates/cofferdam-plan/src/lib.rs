@@ -12,6 +12,7 @@ mod completed;
 mod content;
 pub mod coverage;
 pub mod egress;
+pub mod gvisor;
 pub mod host;
 mod jail;
 mod landlocked;

@@ -44,6 +44,13 @@ pub enum Refusal {
         /// What.
         what: String,
     },
+    /// An application kernel runs in the native jail alone.
+    GvisorJail {
+        /// The jail that was asked for.
+        jail: &'static str,
+        /// Where it was asked for.
+        clause: Clause,
+    },
     /// There is no `runsc` to be used.
     Runsc(NotReady),
     /// The jail without namespaces does not hold what the policy says, and the policy does not give it up.
@@ -153,6 +160,7 @@ impl Refusal {
             Self::BubblewrapUntrusted { .. } => "bubblewrap-untrusted",
             Self::BubblewrapStandIn { .. } => "bubblewrap-stand-in",
             Self::BubblewrapCannot { .. } => "bubblewrap-cannot",
+            Self::GvisorJail { .. } => "gvisor-jail",
             Self::Runsc(why) => why.code(),
             Self::ClausesUnheld { .. } => "clauses-unheld",
             Self::LandlockMissing => "landlock-missing",
@@ -193,6 +201,7 @@ impl Refusal {
                 workspace.display()
             ),
             Self::BubblewrapCannot { .. } => "take jail = \"native\", or leave that out".into(),
+            Self::GvisorJail { .. } => "leave the jail out, or write jail = \"native\"".into(),
             Self::Runsc(why) => why.hint(),
             Self::ClausesUnheld { unheld } => remedy(unheld),
             Self::LandlockMissing => {
@@ -270,6 +279,9 @@ impl std::fmt::Display for Refusal {
                 workspace.display()
             ),
             Self::BubblewrapCannot { what } => write!(out, "bubblewrap is not trusted to {what}"),
+            Self::GvisorJail { jail, clause } => {
+                write!(out, "gVisor runs in the native jail alone, and not in `{jail}`: {clause}")
+            }
             Self::Runsc(why) => why.fmt(out),
             Self::ClausesUnheld { unheld } => {
                 let all: Vec<&str> = unheld.iter().map(|one| one.what.as_str()).collect();

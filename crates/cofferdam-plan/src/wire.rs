@@ -142,7 +142,7 @@ impl Wire for Content {
                 u8::put(&1, to);
                 put_bytes(bytes, to);
             }
-            Self::Later(_) | Self::Holds(_) => u8::put(&2, to),
+            Self::Later(_) | Self::Holds(_) | Self::Bundle(_) => u8::put(&2, to),
         }
     }
     fn take(from: &mut &[u8]) -> Result<Self, Malformed> {

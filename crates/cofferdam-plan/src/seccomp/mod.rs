@@ -53,13 +53,15 @@ pub struct Scope {
     pub keeps: bool,
     /// There are no namespaces: what they keep apart elsewhere is refused.
     pub shared: bool,
+    /// An application kernel makes the calls, and no broker answers.
+    pub kernel: bool,
 }
 
 impl Scope {
     /// What `rules` need.
     #[must_use]
     pub fn of(rules: &Rules) -> Self {
-        Self { looks: rules.looks(), keeps: rules.keeps(), shared: false }
+        Self { looks: rules.looks(), keeps: rules.keeps(), shared: false, kernel: false }
     }
 }
 
@@ -97,6 +99,7 @@ impl Rule {
     /// The rule as it is in `scope`.
     const fn within(self, scope: Scope) -> Self {
         match (self, scope) {
+            (Self::Notify, Scope { kernel: true, .. }) => Self::Allow,
             (Self::Look, Scope { looks: true, .. }) | (Self::Keep, Scope { keeps: true, .. }) => {
                 Self::Notify
             }
@@ -202,6 +205,18 @@ pub fn workload(scope: Scope) -> Vec<Instruction> {
     program(table::WORKLOAD, Rule::Missing, scope)
 }
 
+/// The filter of an application kernel in the workload's place: as the workload's, but for what that
+/// kernel builds its own walls with, in namespaces of its own.
+#[must_use]
+pub fn application_kernel() -> Vec<Instruction> {
+    let own = |(number, name, rule): &(u32, &'static str, Rule)| {
+        let rule = if table::KERNEL.contains(number) { Rule::Allow } else { *rule };
+        (*number, *name, rule)
+    };
+    let table: Vec<_> = table::WORKLOAD.iter().map(own).collect();
+    program(&table, Rule::Missing, Scope { kernel: true, ..Scope::default() })
+}
+
 /// The filter of init itself once the workload runs: whoever takes pid 1 over can still do nothing.
 #[must_use]
 pub fn init() -> Vec<Instruction> {
@@ -305,7 +320,7 @@ fn judge(check: Check, scope: Scope) -> Fragment {
     let refuse = || emit::answer(Answer::Errno(EPERM));
     // The call is not made and says that it was.
     let granted = || emit::answer(Answer::Errno(0));
-    let broker = || emit::answer(Answer::Notify);
+    let broker = || fragment(Rule::Notify, scope);
     match check {
         Check::Open { flags, mode } => open(flags, mode, scope),
         Check::Mode { mode } => unless_set_id(mode, broker()),
@@ -379,7 +394,7 @@ fn judge(check: Check, scope: Scope) -> Fragment {
 /// `open(2)`: what nobody may make is refused here, what writes, makes or cuts is the broker's.
 fn open(flags: u8, mode: u8, scope: Scope) -> Fragment {
     use emit::{argument, bits};
-    let broker = || emit::answer(Answer::Notify);
+    let broker = || fragment(Rule::Notify, scope);
     let looks = bits(WRITES, broker(), fragment(Rule::Look, scope));
     let opens = bits(CREATES, unless_set_id(mode, broker()), looks);
     argument(flags, bits(O_PATH, emit::answer(Answer::Allow), opens))
