@@ -7,7 +7,7 @@ use cofferdam_policy::Rules;
 use cofferdam_policy::facts::Ids;
 use cofferdam_policy::output::Output;
 
-use super::Platform;
+use super::{Features, Platform};
 use crate::BUILD;
 use crate::host::Program;
 use crate::plan::{
@@ -62,8 +62,8 @@ pub enum Trial {
     Version,
     /// What it takes.
     Flags,
-    /// To run a program on this platform.
-    Run(Platform),
+    /// To run a program on this platform, with what it takes.
+    Run(Platform, Features),
 }
 
 /// Device files that are there beside those which everybody has.
@@ -102,7 +102,9 @@ impl Trial {
         let words = match self {
             Self::Version => vec!["--version".to_owned()],
             Self::Flags => vec!["flags".to_owned()],
-            Self::Run(platform) => started_in(STATE, platform, "none")
+            Self::Run(platform, features) => started_in(STATE, platform, "none")
+                // Of itself it would put a file for a layer above the root into that, which is read-only.
+                .chain(features.overlay.then(|| "--overlay2=none".to_owned()))
                 .chain(["run", "--bundle", BUNDLE, INSIDE].map(str::to_owned))
                 .collect(),
         };
@@ -130,7 +132,7 @@ impl Trial {
             let (bytes, files) = ROOM;
             steps.push(Step::Tmpfs { path: path.into(), mode: 0o700, bytes, files });
         }
-        if let Self::Run(_) = self {
+        if let Self::Run(..) = self {
             steps.extend(bundle());
         }
         let guard = Guard::Kill;

@@ -94,18 +94,18 @@ impl<'a> Trier<'a> {
         let mut works = false;
         for platform in Platform::ALL {
             let outcome =
-                if works && depth == Depth::First { Outcome::Untried } else { self.on(platform) };
+                if works && depth == Depth::First { Outcome::Untried } else { self.on(platform, features) };
             works |= outcome == Outcome::Works;
             platforms.push((platform, outcome));
         }
         Ok(Tried { version, features, platforms })
     }
 
-    fn on(&self, platform: Platform) -> Outcome {
+    fn on(&self, platform: Platform, features: Features) -> Outcome {
         if platform == Platform::Kvm && self.devices.kvm.is_none() {
             return Outcome::Fails { why: "there is no /dev/kvm".into() };
         }
-        let ran = match self.run(Trial::Run(platform)) {
+        let ran = match self.run(Trial::Run(platform, features)) {
             Ok(ran) => ran,
             Err(refusal) => return Outcome::Fails { why: one_line(&refusal.to_string()) },
         };
