@@ -30,6 +30,9 @@ use crate::seccomp;
 pub(crate) const CORNER: &str = "/.cofferdam/gvisor";
 const RUNSC: &str = "/.cofferdam/gvisor/runsc";
 const BUNDLE: &str = "/.cofferdam/gvisor/bundle";
+/// Our own files about users.
+const PASSWD: &str = "/.cofferdam/passwd";
+const GROUP: &str = "/.cofferdam/group";
 const STATE: &str = "/.cofferdam/gvisor/state";
 /// What `runsc` writes of itself is some kilobytes. Bytes and files.
 const STATE_ROOM: (u64, u64) = (16 << 20, 1 << 10);
@@ -41,10 +44,10 @@ const OWN_THREADS: u64 = 512;
 /// The plan with gVisor's kernel in the native jail.
 pub(crate) fn compile(policy: &Policy, host: &Host, task: Task) -> Result<Plan, Refusal> {
     let build = host.runsc.ready(&policy.isolation_clause)?;
-    unheld::check(policy)?;
+    unheld::check(policy, &task.command)?;
     let plan = native::compile(policy, host, task)?;
     let bundle = bundle::of(policy, &plan);
-    let setup = setup(&plan, host, build, bundle);
+    let setup = setup(policy, &plan, (host, build), bundle);
     let mut bounds = plan.bounds.clone();
     bounds.processes = bounds.processes.map(|most| most + OWN_THREADS);
     bounds.own_processes += OWN_THREADS;
@@ -67,7 +70,7 @@ pub(crate) fn is_ephemeral(policy: &Policy) -> bool {
 
 /// `runsc`, as init starts it.
 fn words(policy: &Policy, build: &Build) -> Vec<Argument> {
-    let layer = if is_ephemeral(policy) { "all:memory" } else { "none" };
+    let layer = if is_ephemeral(policy) { "root:memory" } else { "none" };
     let mut words = vec![RUNSC.to_owned()];
     words.extend(started_in(STATE, build.platform, "host"));
     if build.features.overlay {
@@ -78,7 +81,12 @@ fn words(policy: &Policy, build: &Build) -> Vec<Argument> {
 }
 
 /// The native steps with what is other here.
-fn setup(plan: &Plan, host: &Host, build: &Build, bundle: Bundle) -> Vec<Step> {
+fn setup(
+    policy: &Policy,
+    plan: &Plan,
+    (host, build): (&Host, &Build),
+    bundle: Bundle,
+) -> Vec<Step> {
     let opening = Opening {
         path: build.program.path.clone(),
         expect: Expect::Inode { dev: build.program.dev, ino: build.program.ino },
@@ -104,9 +112,25 @@ fn setup(plan: &Plan, host: &Host, build: &Build, bundle: Bundle) -> Vec<Step> {
             Step::Proc { path, .. } => {
                 let (path, access) = (path.clone(), Access::ReadWrite);
                 steps.push(Step::Proc { path, access });
-                steps.extend(machine(host));
+                steps.push(machine());
             }
             Step::Landlock { .. } => {}
+            Step::Open(tree) if is_below_layer(policy, tree) => {
+                steps.push(Step::Open(Opening { access: Access::ReadOnly, ..tree.clone() }));
+            }
+            Step::Bind { from, at, expect, access, .. } if holds_alone(policy, at) => {
+                let (from, at) = (from.clone(), at.clone());
+                let (expect, access, guard) = (*expect, *access, Guard::Kill);
+                steps.push(Step::Bind { from, at, expect, access, guard });
+            }
+            Step::File { path, mode, .. } if path == Path::new(PASSWD) => {
+                let content = passwd(policy).into();
+                steps.push(Step::File { path: path.clone(), content, mode: *mode });
+            }
+            Step::File { path, mode, .. } if path == Path::new(GROUP) => {
+                let content = group(policy).into();
+                steps.push(Step::File { path: path.clone(), content, mode: *mode });
+            }
             Step::WorkloadLandlock { .. } => steps.push(Step::WorkloadLandlock {
                 handled: 0,
                 scoped: landlock::scoped(host.landlock_abi),
@@ -123,16 +147,37 @@ fn setup(plan: &Plan, host: &Host, build: &Build, bundle: Bundle) -> Vec<Step> {
     steps
 }
 
+/// Whether it is the workspace that the layer in memory lies above.
+fn is_below_layer(policy: &Policy, tree: &Opening) -> bool {
+    is_ephemeral(policy) && tree.target == policy.workspace.path
+}
+
+/// Whether a mount is the one wall of a name: natively there is the broker as well.
+fn holds_alone(policy: &Policy, at: &Path) -> bool {
+    policy.concealed.iter().chain(&policy.guarded).chain(&policy.own).any(|name| name.path == at)
+}
+
+/// The application kernel's root, who has no capabilities there, is who the workload is outside.
+fn passwd(policy: &Policy) -> String {
+    let (name, home) = (&policy.person.name, policy.home.display());
+    format!(
+        "{name}:x:0:0::{home}:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
+    )
+}
+
+fn group(policy: &Policy) -> String {
+    format!("{}:x:0:\nnogroup:x:65534:\n", policy.person.name)
+}
+
 /// What of `/proc` sets the machine: read-only all the same.
-fn machine(host: &Host) -> impl Iterator<Item = Step> + use<> {
-    let _ = host;
-    ["/proc/sys"].into_iter().map(|path| Step::Bind {
-        from: path.into(),
-        at: path.into(),
+fn machine() -> Step {
+    Step::Bind {
+        from: "/proc/sys".into(),
+        at: "/proc/sys".into(),
         expect: None,
         access: Access::ReadOnly,
         guard: Guard::Kill,
-    })
+    }
 }
 
 /// What `runsc` needs of us, in a corner that the workload does not see.

@@ -7,6 +7,9 @@ use cofferdam_policy::model::{Policy, Variable};
 use super::{CORNER, is_ephemeral, private};
 use crate::plan::{Plan, Resource, Step};
 
+/// Starts a command as `execvp(3)` does, with 127 or 126 where it cannot (`env(1)`).
+const ENV: &[&str] = &["/usr/bin/env", "--"];
+
 /// What is in a bundle's configuration: the workload as the policy has it, and what is mounted for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize))]
@@ -21,6 +24,8 @@ pub struct Bundle {
     pub terminal: bool,
     /// The machine's name.
     pub hostname: String,
+    /// Whether a layer in memory lies above the root, so that it may be written; read-only otherwise.
+    pub layered: bool,
     /// Mounts above the root, which is the jail's own, in this order.
     pub mounts: Vec<Mount>,
     /// Limits of each process: name (`getrlimit(2)`), what holds, and what it may be raised to.
@@ -50,8 +55,11 @@ pub enum Kind {
         /// Bytes.
         bytes: Option<u64>,
     },
-    /// A tree of the jail's view that may be written, as far as the jail lets it.
-    Tree,
+    /// A tree of the jail's view, as far as the jail lets it be used.
+    Tree {
+        /// Whether it may be written.
+        written: bool,
+    },
 }
 
 /// The bundle of `plan`, the native one.
@@ -65,28 +73,41 @@ pub(super) fn of(policy: &Policy, plan: &Plan) -> Bundle {
         vec![mount(Path::new("/proc"), Kind::Proc), mount(Path::new("/dev"), Kind::Devices)];
     mounts.push(mount(Path::new(CORNER), Kind::Memory { bytes: None }));
     mounts.extend(private(policy).iter().map(|at| mount(at, Kind::Memory { bytes })));
-    let trees = policy.grants.iter().chain([&policy.workspace]);
-    let trees = trees.filter(|tree| tree.mode.is_written() || is_workspace(policy, &tree.path));
-    let mut written: Vec<PathBuf> = trees.map(|tree| tree.path.clone()).collect();
-    written.push(policy.home.clone());
-    written.sort();
-    written.dedup();
-    mounts.extend(written.iter().map(|at| mount(at, Kind::Tree)));
+    let layered = is_ephemeral(policy);
+    for tree in &policy.grants {
+        match (tree.mode.is_written(), layered) {
+            (true, _) => mounts.push(mount(&tree.path, Kind::Tree { written: true })),
+            // Outside of the layer: what is read-only is so in the application kernel too.
+            (false, true) => mounts.push(mount(&tree.path, Kind::Tree { written: false })),
+            (false, false) => {}
+        }
+    }
+    if !layered && policy.workspace.mode.is_written() {
+        mounts.push(mount(&policy.workspace.path, Kind::Tree { written: true }));
+    }
+    // Below the layer it is of the root, with the workspace that may lie in it.
+    if !layered {
+        mounts.push(mount(&policy.home, Kind::Tree { written: true }));
+    }
     mounts.sort_by(|a, b| a.at.cmp(&b.at));
     let words = plan.workload.command.iter();
+    let first = words.clone().next().is_some_and(|word| !word.0.contains(&b'='));
+    // It says by its status that a command is not there, or is none: `runsc` has one for everything.
+    let env = if first { ENV } else { &[] };
     Bundle {
-        command: words.map(|word| String::from_utf8_lossy(&word.0).into_owned()).collect(),
+        command: env
+            .iter()
+            .map(|word| (*word).to_owned())
+            .chain(words.map(|word| String::from_utf8_lossy(&word.0).into_owned()))
+            .collect(),
         environment: plan.workload.environment.clone(),
         directory: plan.workload.directory.clone(),
         terminal: plan.workload.streams.has_terminal(),
         hostname: "cofferdam".into(),
+        layered,
         mounts,
         limits: limits(plan),
     }
-}
-
-fn is_workspace(policy: &Policy, path: &Path) -> bool {
-    is_ephemeral(policy) && path == policy.workspace.path
 }
 
 fn limits(plan: &Plan) -> Vec<(String, u64, u64)> {
@@ -123,8 +144,9 @@ impl Bundle {
         let namespaces =
             ["pid", "mount", "ipc", "uts"].map(|kind| format!(r#"{{"type":"{kind}"}}"#)).join(",");
         format!(
-            r#"{{"ociVersion":"1.0.2","hostname":{},"root":{{"path":"/","readonly":true}},"process":{{"terminal":{},"user":{{"uid":0,"gid":0}},"args":[{}],"env":[{}],"cwd":{},"capabilities":{{}},"noNewPrivileges":true,"rlimits":[{}]}},"mounts":[{}],"linux":{{"namespaces":[{namespaces}]}}}}"#,
+            r#"{{"ociVersion":"1.0.2","hostname":{},"root":{{"path":"/","readonly":{}}},"process":{{"terminal":{},"user":{{"uid":0,"gid":0}},"args":[{}],"env":[{}],"cwd":{},"capabilities":{{}},"noNewPrivileges":true,"rlimits":[{}]}},"mounts":[{}],"linux":{{"namespaces":[{namespaces}]}}}}"#,
             text(&self.hostname),
+            !self.layered,
             self.terminal,
             command.join(","),
             environment.join(","),
@@ -145,7 +167,10 @@ impl Mount {
             Kind::Memory { bytes: Some(bytes) } => {
                 ("tmpfs", text("tmpfs"), format!(r#""mode=1777","size={bytes}""#))
             }
-            Kind::Tree => ("bind", at.clone(), r#""rbind","rw""#.to_owned()),
+            Kind::Tree { written } => {
+                let how = if written { "rw" } else { "ro" };
+                ("bind", at.clone(), format!(r#""rbind","{how}""#))
+            }
         };
         format!(
             r#"{{"destination":{at},"type":"{kind}","source":{source},"options":[{options}]}}"#

@@ -1,12 +1,81 @@
-//! Coverage with an application kernel in the jail.
+//! Coverage with an application kernel in the jail: the native rows, with who holds each here.
 
-use cofferdam_policy::model::Policy;
+use cofferdam_policy::model::{Clause, Policy};
 
-use crate::coverage::Coverage;
+use super::is_ephemeral;
+use crate::coverage::{Coverage, Extent};
+use crate::native::cover::broker::BROKER;
+use crate::native::cover::row;
 use crate::plan::Plan;
 use crate::runsc::Build;
 
+/// What holds a row natively, and what does here; nothing where it is not there.
+const HERE: &[(&str, Option<&str>)] = &[
+    ("Landlock", None),
+    ("seccomp allow-list", Some("a system-call filter around gVisor's kernel")),
+    ("no AF_UNIX datagrams", Some("gVisor passes no socket of the host's on")),
+    ("RLIMIT_FSIZE", Some("gVisor's kernel")),
+    ("RLIMIT_DATA", None),
+];
+
 /// The native plan's rows with who holds them here.
-pub(super) fn rows(_policy: &Policy, plan: &Plan, _build: &Build) -> Vec<Coverage> {
-    plan.coverage.clone()
+pub(super) fn rows(policy: &Policy, plan: &Plan, build: &Build) -> Vec<Coverage> {
+    let mut rows: Vec<Coverage> = plan.coverage.iter().map(|native| here(policy, native)).collect();
+    let open = "gVisor's kernel is a program of the host's: one that is taken over meets the jail, \
+                whose filter lets it make namespaces and mounts of its own";
+    let mut first = row(
+        &policy.isolation_clause,
+        &format!(
+            "the workload meets gVisor's kernel ({}, {}), and that one the host's through a jail",
+            build.version.name,
+            build.platform.name()
+        ),
+        &["gVisor's kernel", "namespaces", "system-call filter", "no capabilities outside"],
+        Extent::Partly { open: open.into() },
+    );
+    if let Some(native) = rows.iter_mut().find(|native| native.clause == policy.isolation_clause) {
+        std::mem::swap(native, &mut first);
+    }
+    rows.push(row(
+        &Clause::built_in("identity.inside"),
+        "inside, the workload is user 0 without capabilities; outside, it is its own user",
+        &["gVisor's kernel", "user namespace"],
+        Extent::Enforced,
+    ));
+    if is_ephemeral(policy) {
+        rows.push(row(
+            &policy.workspace.clause,
+            &format!(
+                "what is written in {} stays in memory and ends with the run",
+                policy.workspace.path.display()
+            ),
+            &["a read-only mount outside", "gVisor's layer in memory"],
+            Extent::Partly { open: "its size is bounded by memory alone".into() },
+        ));
+    }
+    rows
+}
+
+fn here(policy: &Policy, native: &Coverage) -> Coverage {
+    let mut row = native.clone();
+    let brokered = row.mechanisms.iter().any(|mechanism| mechanism == BROKER);
+    row.mechanisms = row.mechanisms.iter().filter_map(|mechanism| name(policy, mechanism)).collect();
+    if row.mechanisms.is_empty() && !native.mechanisms.is_empty() {
+        row.mechanisms.push("mount view".into());
+    }
+    if brokered && is_ephemeral(policy) {
+        row.extent = Extent::Partly {
+            open: "in the workload's own layer, which ends with the run, these names can be written".into(),
+        };
+    }
+    row
+}
+
+fn name(policy: &Policy, mechanism: &str) -> Option<String> {
+    if mechanism == BROKER || mechanism.starts_with("the broker") {
+        let how = if is_ephemeral(policy) { "read-only outside" } else { "mounts over what is there" };
+        return Some(how.into());
+    }
+    let found = HERE.iter().find(|(native, _)| *native == mechanism);
+    found.map_or_else(|| Some(mechanism.to_owned()), |(_, here)| here.map(str::to_owned))
 }

@@ -4,7 +4,8 @@ use toml::de::DeTable;
 
 use super::{Reader, nearest};
 use crate::document::Document;
-use crate::error::{Fault, PolicyError};
+use crate::error::{Fault, LayerFault, PolicyError};
+use crate::layers::Layer;
 use crate::model::{Isolation, Jail, Oversight};
 use crate::promise::Promise;
 
@@ -45,6 +46,7 @@ impl Reader<'_> {
         top: &DeTable<'_>,
         document: &mut Document,
     ) -> Result<(), PolicyError> {
+        let before = document.kernel().ok().map(|(kernel, _)| kernel);
         if let Some(value) = top.get("isolation") {
             let word = self.text("isolation", value)?;
             let found = isolation(word).map_err(|fault| self.fault(fault, value.span()))?;
@@ -54,6 +56,25 @@ impl Reader<'_> {
             let word = self.text("oversight", value)?;
             let found = oversight(word).map_err(|fault| self.fault(fault, value.span()))?;
             document.oversight = self.located(found, value, self.clause("oversight", value));
+        }
+        self.no_weaker(before, top, document)
+    }
+
+    /// A project does not take the kernel away that the person's own text put around it.
+    fn no_weaker(
+        &self,
+        before: Option<Isolation>,
+        top: &DeTable<'_>,
+        document: &Document,
+    ) -> Result<(), PolicyError> {
+        let now = document.kernel().ok().map(|(kernel, _)| kernel);
+        if self.layer == Layer::Project && before == Some(Isolation::Gvisor) && now != before {
+            for key in ["isolation", "oversight"] {
+                if let Some((at, _)) = top.get_key_value(key) {
+                    let fault = LayerFault::NotAProjects { key: key.into() };
+                    return Err(self.fault(fault.into(), at.span()));
+                }
+            }
         }
         Ok(())
     }
