@@ -288,7 +288,7 @@ impl std::fmt::Display for NotReady {
             }
             Self::Missing { asked: None, clause, .. } => write!(
                 out,
-                "gVisor is not installed, no runsc in /usr/bin, /usr/local/bin or /usr/sbin: {clause}"
+                "gVisor is not installed, no runsc in /usr/bin or /usr/local/bin: {clause}"
             ),
             Self::Untrusted { path, why, clause } => {
                 write!(out, "runsc at {} is not to be trusted: {why}: {clause}", path.display())
@@ -305,3 +305,7 @@ impl From<NotReady> for Refusal {
         Self::Runsc(why)
     }
 }
+
+#[cfg(test)]
+#[path = "runsc/tests.rs"]
+mod tests;

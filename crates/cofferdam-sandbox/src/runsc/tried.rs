@@ -93,8 +93,11 @@ impl<'a> Trier<'a> {
         let mut platforms = Vec::new();
         let mut works = false;
         for platform in Platform::ALL {
-            let outcome =
-                if works && depth == Depth::First { Outcome::Untried } else { self.on(platform, features) };
+            let outcome = if works && depth == Depth::First {
+                Outcome::Untried
+            } else {
+                self.on(platform, features)
+            };
             works |= outcome == Outcome::Works;
             platforms.push((platform, outcome));
         }
@@ -200,7 +203,11 @@ fn last_words(ran: &Ran) -> String {
     }
 }
 
+/// In one line, and of a long one its end: a chain of causes ends with the first of them.
 fn one_line(text: &str) -> String {
     let plain = |letter: char| if letter.is_control() { ' ' } else { letter };
-    text.trim().chars().map(plain).take(WHY_MAX).collect::<String>().trim().to_owned()
+    let text: Vec<char> = text.trim().chars().map(plain).collect();
+    let cut = text.len().saturating_sub(WHY_MAX);
+    let kept: String = text.iter().skip(cut).collect();
+    if cut == 0 { kept } else { format!("…{kept}") }
 }
