@@ -44,9 +44,9 @@ const OWN_THREADS: u64 = 512;
 /// The plan with gVisor's kernel in the native jail.
 pub(crate) fn compile(policy: &Policy, host: &Host, task: Task) -> Result<Plan, Refusal> {
     let build = host.runsc.ready(&policy.isolation_clause)?;
-    unheld::check(policy, &task.command)?;
+    unheld::check(policy, build, &task.command)?;
     let plan = native::compile(policy, host, task)?;
-    let bundle = bundle::of(policy, &plan);
+    let bundle = bundle::of(policy, build, &plan);
     let setup = setup(policy, &plan, (host, build), bundle);
     let mut bounds = plan.bounds.clone();
     bounds.processes = bounds.processes.map(|most| most + OWN_THREADS);
@@ -112,8 +112,11 @@ fn setup(
             Step::Proc { path, .. } => {
                 let (path, access) = (path.clone(), Access::ReadWrite);
                 steps.push(Step::Proc { path, access });
-                steps.push(machine());
+                if !is_old(build) {
+                    steps.push(machine());
+                }
             }
+            Step::Bind { at, .. } if at.starts_with("/proc") && is_old(build) => {}
             Step::Landlock { .. } => {}
             Step::Open(tree) if is_below_layer(policy, tree) => {
                 steps.push(Step::Open(Opening { access: Access::ReadOnly, ..tree.clone() }));
@@ -145,6 +148,13 @@ fn setup(
         }
     }
     steps
+}
+
+/// Whether it is a build from before 2023. Those mount a `/proc` of their own, which the kernel allows only
+/// where all of ours is seen (`mount_too_revealing` in `fs/namespace.c`), and make a root read-only without
+/// the flags that it has, which the kernel forbids in a user namespace of theirs.
+pub(crate) const fn is_old(build: &Build) -> bool {
+    !build.features.directfs
 }
 
 /// Whether it is the workspace that the layer in memory lies above.

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use cofferdam_policy::model::{Policy, Variable};
 
-use super::{CORNER, is_ephemeral, private};
+use super::{CORNER, is_ephemeral, is_old, private};
 use crate::plan::{Plan, Resource, Step};
+use crate::runsc::Build;
 
 /// Starts a command as `execvp(3)` does, with 127 or 126 where it cannot (`env(1)`).
 const ENV: &[&str] = &["/usr/bin/env", "--"];
@@ -24,8 +25,8 @@ pub struct Bundle {
     pub terminal: bool,
     /// The machine's name.
     pub hostname: String,
-    /// Whether a layer in memory lies above the root, so that it may be written; read-only otherwise.
-    pub layered: bool,
+    /// Whether the application kernel lets nobody write its root; the jail's is read-only in any case.
+    pub read_only: bool,
     /// Mounts above the root, which is the jail's own, in this order.
     pub mounts: Vec<Mount>,
     /// Limits of each process: name (`getrlimit(2)`), what holds, and what it may be raised to.
@@ -63,7 +64,7 @@ pub enum Kind {
 }
 
 /// The bundle of `plan`, the native one.
-pub(super) fn of(policy: &Policy, plan: &Plan) -> Bundle {
+pub(super) fn of(policy: &Policy, build: &Build, plan: &Plan) -> Bundle {
     let bytes = plan.setup.iter().find_map(|step| match step {
         Step::Tmpfs { path, bytes, .. } if path == Path::new("/tmp") => Some(*bytes),
         _ => None,
@@ -104,7 +105,7 @@ pub(super) fn of(policy: &Policy, plan: &Plan) -> Bundle {
         directory: plan.workload.directory.clone(),
         terminal: plan.workload.streams.has_terminal(),
         hostname: "cofferdam".into(),
-        layered,
+        read_only: !layered && !is_old(build),
         mounts,
         limits: limits(plan),
     }
@@ -146,7 +147,7 @@ impl Bundle {
         format!(
             r#"{{"ociVersion":"1.0.2","hostname":{},"root":{{"path":"/","readonly":{}}},"process":{{"terminal":{},"user":{{"uid":0,"gid":0}},"args":[{}],"env":[{}],"cwd":{},"capabilities":{{}},"noNewPrivileges":true,"rlimits":[{}]}},"mounts":[{}],"linux":{{"namespaces":[{namespaces}]}}}}"#,
             text(&self.hostname),
-            !self.layered,
+            self.read_only,
             self.terminal,
             command.join(","),
             environment.join(","),

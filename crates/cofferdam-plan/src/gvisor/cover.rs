@@ -2,7 +2,7 @@
 
 use cofferdam_policy::model::{Clause, Policy};
 
-use super::is_ephemeral;
+use super::{is_ephemeral, is_old};
 use crate::coverage::{Coverage, Extent};
 use crate::native::cover::broker::BROKER;
 use crate::native::cover::row;
@@ -11,18 +11,25 @@ use crate::runsc::Build;
 
 /// What holds a row natively, and what does here; nothing where it is not there.
 const HERE: &[(&str, Option<&str>)] = &[
-    ("Landlock", None),
     ("seccomp allow-list", Some("a system-call filter around gVisor's kernel")),
     ("no AF_UNIX datagrams", Some("gVisor passes no socket of the host's on")),
     ("RLIMIT_FSIZE", Some("gVisor's kernel")),
     ("RLIMIT_DATA", None),
 ];
 
+/// How the layer in memory keeps what it lies above.
+const OUTSIDE: &str = "read-only outside";
+
 /// The native plan's rows with who holds them here.
 pub(super) fn rows(policy: &Policy, plan: &Plan, build: &Build) -> Vec<Coverage> {
-    let mut rows: Vec<Coverage> = plan.coverage.iter().map(|native| here(policy, native)).collect();
-    let open = "gVisor's kernel is a program of the host's: one that is taken over meets the jail, \
-                whose filter lets it make namespaces and mounts of its own";
+    let others = plan.coverage.iter().filter(|row| !is_brokers(row));
+    let mut rows: Vec<Coverage> = others.map(|native| here(policy, native)).collect();
+    let mut open = "gVisor's kernel is a program of the host's: one that is taken over meets the jail, \
+                whose filter lets it make namespaces and mounts of its own"
+        .to_owned();
+    if is_old(build) {
+        open += "; of this build, also what /proc says of the machine, which is root's to change";
+    }
     let mut first = row(
         &policy.isolation_clause,
         &format!(
@@ -31,7 +38,7 @@ pub(super) fn rows(policy: &Policy, plan: &Plan, build: &Build) -> Vec<Coverage>
             build.platform.name()
         ),
         &["gVisor's kernel", "namespaces", "system-call filter", "no capabilities outside"],
-        Extent::Partly { open: open.into() },
+        Extent::Partly { open },
     );
     if let Some(native) = rows.iter_mut().find(|native| native.clause == policy.isolation_clause) {
         std::mem::swap(native, &mut first);
@@ -56,6 +63,12 @@ pub(super) fn rows(policy: &Policy, plan: &Plan, build: &Build) -> Vec<Coverage>
     rows
 }
 
+/// Whether it is about the broker, which is not there.
+fn is_brokers(row: &Coverage) -> bool {
+    let settings = row.mechanisms.iter().any(|one| one.starts_with("the broker: it writes"));
+    settings || row.clause == Clause::built_in("broker")
+}
+
 fn here(policy: &Policy, native: &Coverage) -> Coverage {
     let mut row = native.clone();
     let brokered = row.mechanisms.iter().any(|mechanism| mechanism == BROKER);
@@ -63,7 +76,27 @@ fn here(policy: &Policy, native: &Coverage) -> Coverage {
     if row.mechanisms.is_empty() && !native.mechanisms.is_empty() {
         row.mechanisms.push("mount view".into());
     }
-    if brokered && is_ephemeral(policy) {
+    let sockets = row.clause == Clause::built_in("filesystem.sockets");
+    if sockets {
+        row.mechanisms.retain(|mechanism| mechanism != OUTSIDE);
+    }
+    match row.clause.name.as_str() {
+        "limits.processes" => {
+            row.extent = Extent::Partly {
+                open: "threads outside are counted: gVisor has some of its own, and makes them as it \
+                       needs them for the workload's"
+                    .into(),
+            };
+        }
+        "limits.private_size" => {
+            row.mechanisms = vec!["size of each tmpfs of gVisor's".into()];
+            let open = "names in it, and a home below a layer, are bounded by memory alone";
+            row.extent = Extent::Partly { open: open.into() };
+        }
+        "limits.open_files" => row.mechanisms = vec!["RLIMIT_NOFILE, held by gVisor's kernel".into()],
+        _ => {}
+    }
+    if brokered && !sockets && is_ephemeral(policy) {
         row.extent = Extent::Partly {
             open: "in the workload's own layer, which ends with the run, these names can be written".into(),
         };
@@ -73,8 +106,12 @@ fn here(policy: &Policy, native: &Coverage) -> Coverage {
 
 fn name(policy: &Policy, mechanism: &str) -> Option<String> {
     if mechanism == BROKER || mechanism.starts_with("the broker") {
-        let how = if is_ephemeral(policy) { "read-only outside" } else { "mounts over what is there" };
+        let how = if is_ephemeral(policy) { OUTSIDE } else { "mounts over what is there" };
         return Some(how.into());
+    }
+    // No layer here has a right of files.
+    if mechanism.starts_with("Landlock") {
+        return None;
     }
     let found = HERE.iter().find(|(native, _)| *native == mechanism);
     found.map_or_else(|| Some(mechanism.to_owned()), |(_, here)| here.map(str::to_owned))

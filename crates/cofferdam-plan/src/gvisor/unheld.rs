@@ -7,12 +7,13 @@ use cofferdam_policy::credentials::first_login;
 use cofferdam_policy::judge::names::{Hold, NameRule};
 use cofferdam_policy::model::{Grant, Mode, Policy};
 
-use super::is_ephemeral;
+use super::{is_ephemeral, is_old};
 use crate::plan::Argument;
 use crate::refusal::Refusal;
+use crate::runsc::Build;
 
 /// Refuses a policy that has a clause which is held by nobody here.
-pub(super) fn check(policy: &Policy, command: &[Argument]) -> Result<(), Refusal> {
+pub(super) fn check(policy: &Policy, build: &Build, command: &[Argument]) -> Result<(), Refusal> {
     let mut unheld: Vec<String> = Vec::new();
     let mut add = |what: String| {
         if !unheld.contains(&what) {
@@ -35,6 +36,13 @@ pub(super) fn check(policy: &Policy, command: &[Argument]) -> Result<(), Refusal
     }
     if policy.kept_home.is_some() && is_ephemeral(policy) {
         add(format!("{}: a kept home outlives the run", policy.home_clause));
+    }
+    if is_ephemeral(policy) && is_old(build) {
+        add(format!(
+            "oversight `tenant` puts a layer above the workspace, which runsc {} does not do without \
+             privileges (builds from 2023 on do)",
+            build.version.name
+        ));
     }
     // What is mounted there for the application kernel covers the layer.
     let workspace = &policy.workspace.path;
