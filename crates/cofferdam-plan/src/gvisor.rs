@@ -7,6 +7,7 @@
 //! holds here: a policy that needs it is refused.
 
 mod bundle;
+mod cannot;
 mod cover;
 mod unheld;
 
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 use cofferdam_policy::model::{Oversight, Policy};
 
 pub use bundle::Bundle;
+pub use cannot::Cannot;
 
 use crate::host::Host;
 use crate::jail::Task;
@@ -98,56 +100,86 @@ fn setup(
     let mut opening = Some(opening);
     let mut steps = Vec::new();
     for step in &plan.setup {
-        match step {
-            // Before the first of the view's own, with every tree of the host in hand.
-            Step::Hostname { .. } => {
-                steps.extend(opening.take().map(Step::Open));
-                steps.push(step.clone());
-            }
-            Step::Pivot => {
-                steps.extend(bundle.take().into_iter().flat_map(corner));
-                steps.push(step.clone());
-            }
-            // `runsc` writes the maps of a user namespace there; what of it is the machine's is root's.
-            Step::Proc { path, .. } => {
-                let (path, access) = (path.clone(), Access::ReadWrite);
-                steps.push(Step::Proc { path, access });
-                if !is_old(build) {
-                    steps.push(machine());
-                }
-            }
-            Step::Bind { at, .. } if at.starts_with("/proc") && is_old(build) => {}
-            Step::Landlock { .. } => {}
-            Step::Open(tree) if is_below_layer(policy, tree) => {
-                steps.push(Step::Open(Opening { access: Access::ReadOnly, ..tree.clone() }));
-            }
-            Step::Bind { from, at, expect, access, .. } if holds_alone(policy, at) => {
-                let (from, at) = (from.clone(), at.clone());
-                let (expect, access, guard) = (*expect, *access, Guard::Kill);
-                steps.push(Step::Bind { from, at, expect, access, guard });
-            }
-            Step::File { path, mode, .. } if path == Path::new(PASSWD) => {
-                let content = passwd(policy).into();
-                steps.push(Step::File { path: path.clone(), content, mode: *mode });
-            }
-            Step::File { path, mode, .. } if path == Path::new(GROUP) => {
-                let content = group(policy).into();
-                steps.push(Step::File { path: path.clone(), content, mode: *mode });
-            }
-            Step::WorkloadLandlock { .. } => steps.push(Step::WorkloadLandlock {
-                handled: 0,
-                scoped: landlock::scoped(host.landlock_abi),
-                rules: Vec::new(),
-            }),
-            Step::Seccomp { .. } => {
-                let program = seccomp::bytes(&seccomp::application_kernel());
-                steps.push(Step::Seccomp { program });
-            }
-            Step::Limit { resource, soft, hard } => steps.extend(limit(*resource, *soft, *hard)),
-            other => steps.push(other.clone()),
+        // Before the first of the view's own, with every tree of the host in hand.
+        if matches!(step, Step::Hostname { .. }) {
+            steps.extend(opening.take().map(Step::Open));
         }
+        if matches!(step, Step::Pivot) {
+            steps.extend(bundle.take().into_iter().flat_map(corner));
+        }
+        steps.extend(translate(policy, (host, build), step));
     }
     steps
+}
+
+/// What becomes of a native step.
+fn translate(policy: &Policy, (host, build): (&Host, &Build), step: &Step) -> Vec<Step> {
+    vec![match step {
+        // `runsc` writes the maps of a user namespace there; what of it is the machine's is root's.
+        Step::Proc { path, .. } => {
+            let proc = Step::Proc { path: path.clone(), access: Access::ReadWrite };
+            return [proc].into_iter().chain((!is_old(build)).then(machine)).collect();
+        }
+        Step::Bind { at, .. } if at.starts_with("/proc") && is_old(build) => return Vec::new(),
+        Step::Landlock { .. } => return Vec::new(),
+        Step::Open(tree) if is_below_layer(policy, tree) => {
+            Step::Open(Opening { access: Access::ReadOnly, ..tree.clone() })
+        }
+        Step::Bind { from, at, expect, access, .. } if holds_alone(policy, at) => {
+            let (from, at, guard) = (from.clone(), at.clone(), Guard::Kill);
+            Step::Bind { from, at, expect: *expect, access: *access, guard }
+        }
+        Step::File { path, mode, .. } if path == Path::new(PASSWD) => {
+            Step::File { path: path.clone(), content: passwd(policy).into(), mode: *mode }
+        }
+        Step::File { path, mode, .. } if path == Path::new(GROUP) => {
+            Step::File { path: path.clone(), content: group(policy).into(), mode: *mode }
+        }
+        Step::WorkloadLandlock { .. } => Step::WorkloadLandlock {
+            handled: 0,
+            scoped: landlock::scoped(host.landlock_abi),
+            rules: Vec::new(),
+        },
+        Step::Seccomp { .. } => {
+            Step::Seccomp { program: seccomp::bytes(&seccomp::application_kernel()) }
+        }
+        Step::Limit { resource, soft, hard } => {
+            return limit(*resource, *soft, *hard).into_iter().collect();
+        }
+        // As natively. A step that is new does not compile here without a decision.
+        Step::Unshare { .. }
+        | Step::Become { .. }
+        | Step::MapIds { .. }
+        | Step::KilledFirst { .. }
+        | Step::Fork { .. }
+        | Step::JoinNetwork
+        | Step::MakePrivate
+        | Step::IdmapNamespace { .. }
+        | Step::Hostname { .. }
+        | Step::Pivot
+        | Step::Open(_)
+        | Step::NewRoot
+        | Step::Directory { .. }
+        | Step::File { .. }
+        | Step::Link { .. }
+        | Step::Listen { .. }
+        | Step::Tmpfs { .. }
+        | Step::Devpts { .. }
+        | Step::Attach { .. }
+        | Step::Bind { .. }
+        | Step::Found { .. }
+        | Step::Here { .. }
+        | Step::ThisRoot
+        | Step::Seal
+        | Step::NoCoreDumps
+        | Step::NoNewPrivileges
+        | Step::Subreaper
+        | Step::LandlockOnHost { .. }
+        | Step::Terminal
+        | Step::DropCapabilities
+        | Step::Broker { .. }
+        | Step::InitSeccomp { .. } => step.clone(),
+    }]
 }
 
 /// Whether it is a build from before 2023. Those mount a `/proc` of their own, which the kernel allows only

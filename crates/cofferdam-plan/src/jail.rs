@@ -2,6 +2,7 @@
 
 use cofferdam_policy::model::{Isolation, Jail, Policy};
 
+use crate::gvisor::Cannot;
 use crate::host::{Bubblewrap, Host};
 use crate::plan::{Argument, Plan, Streams};
 use crate::refusal::Refusal;
@@ -35,7 +36,7 @@ pub fn compile(policy: &Policy, host: &Host, task: impl Into<Task>) -> Result<Pl
         }
         (Isolation::Gvisor, jail) => {
             let (jail, clause) = (jail.as_str(), policy.jail_clause.clone());
-            return Err(Refusal::GvisorJail { jail, clause });
+            return Err(Refusal::Gvisor(Cannot::Jail { jail, clause }));
         }
         (Isolation::Process | Isolation::Auto, _) => {}
     }

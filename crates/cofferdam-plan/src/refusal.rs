@@ -44,20 +44,8 @@ pub enum Refusal {
         /// What.
         what: String,
     },
-    /// An application kernel runs in the native jail alone.
-    GvisorJail {
-        /// The jail that was asked for.
-        jail: &'static str,
-        /// Where it was asked for.
-        clause: Clause,
-    },
-    /// No mount and no layer holds what the policy says where an application kernel makes the calls.
-    GvisorUnheld {
-        /// Each with its clause.
-        unheld: Vec<String>,
-        /// Whether nothing that is written stays.
-        ephemeral: bool,
-    },
+    /// An application kernel in the jail cannot do what the policy says.
+    Gvisor(crate::gvisor::Cannot),
     /// There is no `runsc` to be used.
     Runsc(NotReady),
     /// The jail without namespaces does not hold what the policy says, and the policy does not give it up.
@@ -167,8 +155,7 @@ impl Refusal {
             Self::BubblewrapUntrusted { .. } => "bubblewrap-untrusted",
             Self::BubblewrapStandIn { .. } => "bubblewrap-stand-in",
             Self::BubblewrapCannot { .. } => "bubblewrap-cannot",
-            Self::GvisorJail { .. } => "gvisor-jail",
-            Self::GvisorUnheld { .. } => "gvisor-unheld",
+            Self::Gvisor(why) => why.code(),
             Self::Runsc(why) => why.code(),
             Self::ClausesUnheld { .. } => "clauses-unheld",
             Self::LandlockMissing => "landlock-missing",
@@ -209,15 +196,7 @@ impl Refusal {
                 workspace.display()
             ),
             Self::BubblewrapCannot { .. } => "take jail = \"native\", or leave that out".into(),
-            Self::GvisorJail { .. } => "leave the jail out, or write jail = \"native\"".into(),
-            Self::GvisorUnheld { ephemeral: true, .. } => {
-                "leave these clauses out, or take isolation = \"process\"".into()
-            }
-            Self::GvisorUnheld { ephemeral: false, .. } => {
-                "take oversight = \"tenant\", of which nothing stays, or the workspace read-only \
-                 (--workspace .:ro); or leave these clauses out, or take isolation = \"process\""
-                    .into()
-            }
+            Self::Gvisor(why) => why.hint(),
             Self::Runsc(why) => why.hint(),
             Self::ClausesUnheld { unheld } => remedy(unheld),
             Self::LandlockMissing => {
@@ -295,18 +274,7 @@ impl std::fmt::Display for Refusal {
                 workspace.display()
             ),
             Self::BubblewrapCannot { what } => write!(out, "bubblewrap is not trusted to {what}"),
-            Self::GvisorJail { jail, clause } => {
-                write!(out, "gVisor runs in the native jail alone, and not in `{jail}`: {clause}")
-            }
-            Self::GvisorUnheld { unheld, .. } => {
-                let most = 6;
-                let shown = unheld.iter().take(most).map(String::as_str).collect::<Vec<_>>();
-                write!(out, "nobody holds this under gVisor: {}", shown.join("; "))?;
-                match unheld.len().checked_sub(most) {
-                    Some(more @ 1..) => write!(out, "; and {more} more"),
-                    Some(0) | None => Ok(()),
-                }
-            }
+            Self::Gvisor(why) => why.fmt(out),
             Self::Runsc(why) => why.fmt(out),
             Self::ClausesUnheld { unheld } => {
                 let all: Vec<&str> = unheld.iter().map(|one| one.what.as_str()).collect();

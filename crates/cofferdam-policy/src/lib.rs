@@ -61,7 +61,9 @@ pub use layers::{Base, Layer, LayerText};
 pub use line::in_line;
 #[cfg(feature = "text")]
 pub use message::{Message, render};
-pub use model::{Clause, Danger, Grant, Guarded, Isolation, Mode, Origin, Oversight, Policy, Variable};
+pub use model::{
+    Clause, Danger, Grant, Guarded, Isolation, Mode, Origin, Oversight, Policy, Variable,
+};
 #[cfg(feature = "text")]
 pub use origin::origins;
 #[cfg(feature = "text")]

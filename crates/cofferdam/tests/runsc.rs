@@ -226,7 +226,11 @@ fn one_that_lies_is_of_no_use() {
             "systrap does not run",
         ),
         ("says-yes", "return 0;", "no word (status 0)"),
-        ("talks", "while (strstr(platform, \"systrap\")) puts(\"Linux\"); return 1;", "systrap hangs"),
+        (
+            "talks",
+            "while (strstr(platform, \"systrap\")) puts(\"Linux\"); return 1;",
+            "systrap hangs",
+        ),
         ("right-status", "return 42;", "no word (status 42)"),
     ] {
         let Some(program) = here.fake(name, lies) else { return };

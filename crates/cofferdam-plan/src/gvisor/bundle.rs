@@ -65,9 +65,9 @@ pub enum Kind {
 
 /// The bundle of `plan`, the native one.
 pub(super) fn of(policy: &Policy, build: &Build, plan: &Plan) -> Bundle {
-    let bytes = plan.setup.iter().find_map(|step| match step {
-        Step::Tmpfs { path, bytes, .. } if path == Path::new("/tmp") => Some(*bytes),
-        _ => None,
+    let bytes = plan.setup.iter().find_map(|step| {
+        let Step::Tmpfs { path, bytes, .. } = step else { return None };
+        (path == Path::new("/tmp")).then_some(*bytes)
     });
     let mount = |at: &Path, kind| Mount { at: at.to_owned(), kind };
     let mut mounts =
@@ -112,14 +112,14 @@ pub(super) fn of(policy: &Policy, build: &Build, plan: &Plan) -> Bundle {
 }
 
 fn limits(plan: &Plan) -> Vec<(String, u64, u64)> {
-    let one = |step: &Step| match step {
-        Step::Limit { resource: Resource::FileSize, soft, hard } => {
-            Some(("RLIMIT_FSIZE".to_owned(), *soft, *hard))
-        }
-        Step::Limit { resource: Resource::OpenFiles, soft, hard } => {
-            Some(("RLIMIT_NOFILE".to_owned(), *soft, *hard))
-        }
-        _ => None,
+    let one = |step: &Step| {
+        let Step::Limit { resource, soft, hard } = step else { return None };
+        let name = match resource {
+            Resource::FileSize => "RLIMIT_FSIZE",
+            Resource::OpenFiles => "RLIMIT_NOFILE",
+            Resource::Processes | Resource::Data | Resource::Signals => return None,
+        };
+        Some((name.to_owned(), *soft, *hard))
     };
     plan.setup.iter().filter_map(one).collect()
 }
@@ -173,9 +173,7 @@ impl Mount {
                 ("bind", at.clone(), format!(r#""rbind","{how}""#))
             }
         };
-        format!(
-            r#"{{"destination":{at},"type":"{kind}","source":{source},"options":[{options}]}}"#
-        )
+        format!(r#"{{"destination":{at},"type":"{kind}","source":{source},"options":[{options}]}}"#)
     }
 }
 

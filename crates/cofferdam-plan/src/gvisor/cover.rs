@@ -24,9 +24,10 @@ const OUTSIDE: &str = "read-only outside";
 pub(super) fn rows(policy: &Policy, plan: &Plan, build: &Build) -> Vec<Coverage> {
     let others = plan.coverage.iter().filter(|row| !is_brokers(row));
     let mut rows: Vec<Coverage> = others.map(|native| here(policy, native)).collect();
-    let mut open = "gVisor's kernel is a program of the host's: one that is taken over meets the jail, \
+    let mut open =
+        "gVisor's kernel is a program of the host's: one that is taken over meets the jail, \
                 whose filter lets it make namespaces and mounts of its own"
-        .to_owned();
+            .to_owned();
     if is_old(build) {
         open += "; of this build, also what /proc says of the machine, which is root's to change";
     }
@@ -72,7 +73,8 @@ fn is_brokers(row: &Coverage) -> bool {
 fn here(policy: &Policy, native: &Coverage) -> Coverage {
     let mut row = native.clone();
     let brokered = row.mechanisms.iter().any(|mechanism| mechanism == BROKER);
-    row.mechanisms = row.mechanisms.iter().filter_map(|mechanism| name(policy, mechanism)).collect();
+    row.mechanisms =
+        row.mechanisms.iter().filter_map(|mechanism| name(policy, mechanism)).collect();
     if row.mechanisms.is_empty() && !native.mechanisms.is_empty() {
         row.mechanisms.push("mount view".into());
     }
@@ -83,9 +85,10 @@ fn here(policy: &Policy, native: &Coverage) -> Coverage {
     match row.clause.name.as_str() {
         "limits.processes" => {
             row.extent = Extent::Partly {
-                open: "threads outside are counted: gVisor has some of its own, and makes them as it \
+                open:
+                    "threads outside are counted: gVisor has some of its own, and makes them as it \
                        needs them for the workload's"
-                    .into(),
+                        .into(),
             };
         }
         "limits.private_size" => {
@@ -93,12 +96,16 @@ fn here(policy: &Policy, native: &Coverage) -> Coverage {
             let open = "names in it, and a home below a layer, are bounded by memory alone";
             row.extent = Extent::Partly { open: open.into() };
         }
-        "limits.open_files" => row.mechanisms = vec!["RLIMIT_NOFILE, held by gVisor's kernel".into()],
+        "limits.open_files" => {
+            row.mechanisms = vec!["RLIMIT_NOFILE, held by gVisor's kernel".into()]
+        }
         _ => {}
     }
     if brokered && !sockets && is_ephemeral(policy) {
         row.extent = Extent::Partly {
-            open: "in the workload's own layer, which ends with the run, these names can be written".into(),
+            open:
+                "in the workload's own layer, which ends with the run, these names can be written"
+                    .into(),
         };
     }
     row

@@ -7,7 +7,7 @@ use cofferdam_policy::credentials::first_login;
 use cofferdam_policy::judge::names::{Hold, NameRule};
 use cofferdam_policy::model::{Grant, Mode, Policy};
 
-use super::{is_ephemeral, is_old};
+use super::{Cannot, is_ephemeral, is_old};
 use crate::plan::Argument;
 use crate::refusal::Refusal;
 use crate::runsc::Build;
@@ -57,7 +57,7 @@ pub(super) fn check(policy: &Policy, build: &Build, command: &[Argument]) -> Res
     if unheld.is_empty() {
         return Ok(());
     }
-    Err(Refusal::GvisorUnheld { unheld, ephemeral: is_ephemeral(policy) })
+    Err(Refusal::Gvisor(Cannot::Unheld { unheld, ephemeral: is_ephemeral(policy) }))
 }
 
 const fn keeps(tree: &Grant) -> bool {

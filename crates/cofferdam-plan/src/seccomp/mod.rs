@@ -51,17 +51,33 @@ pub struct Scope {
     pub looks: bool,
     /// Something is kept from loss: so is what cuts a file through a descriptor.
     pub keeps: bool,
-    /// There are no namespaces: what they keep apart elsewhere is refused.
-    pub shared: bool,
-    /// An application kernel makes the calls, and no broker answers.
-    pub kernel: bool,
+    /// Who makes the calls, and where.
+    pub caller: Caller,
+}
+
+/// Who makes the calls that a filter of the workload's judges.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Caller {
+    /// The workload, in namespaces of its own.
+    #[default]
+    Apart,
+    /// The workload without namespaces: what they keep apart elsewhere is refused.
+    Shared,
+    /// An application kernel in the workload's place; no broker answers it.
+    Kernel,
+}
+
+impl Caller {
+    const fn is_shared(self) -> bool {
+        matches!(self, Self::Shared)
+    }
 }
 
 impl Scope {
     /// What `rules` need.
     #[must_use]
     pub fn of(rules: &Rules) -> Self {
-        Self { looks: rules.looks(), keeps: rules.keeps(), shared: false, kernel: false }
+        Self { looks: rules.looks(), keeps: rules.keeps(), caller: Caller::Apart }
     }
 }
 
@@ -99,12 +115,12 @@ impl Rule {
     /// The rule as it is in `scope`.
     const fn within(self, scope: Scope) -> Self {
         match (self, scope) {
-            (Self::Notify, Scope { kernel: true, .. }) => Self::Allow,
+            (Self::Notify, Scope { caller: Caller::Kernel, .. }) => Self::Allow,
             (Self::Look, Scope { looks: true, .. }) | (Self::Keep, Scope { keeps: true, .. }) => {
                 Self::Notify
             }
             (Self::MissingIfKept, Scope { keeps: true, .. }) => Self::Missing,
-            (Self::Apart, Scope { shared: true, .. }) => Self::Refuse,
+            (Self::Apart, Scope { caller: Caller::Shared, .. }) => Self::Refuse,
             (Self::Look | Self::Keep | Self::MissingIfKept | Self::Apart, _) => Self::Allow,
             (
                 rule @ (Self::Allow
@@ -214,7 +230,7 @@ pub fn application_kernel() -> Vec<Instruction> {
         (*number, *name, rule)
     };
     let table: Vec<_> = table::WORKLOAD.iter().map(own).collect();
-    program(&table, Rule::Missing, Scope { kernel: true, ..Scope::default() })
+    program(&table, Rule::Missing, Scope { caller: Caller::Kernel, ..Scope::default() })
 }
 
 /// The filter of init itself once the workload runs: whoever takes pid 1 over can still do nothing.
@@ -344,7 +360,7 @@ fn judge(check: Check, scope: Scope) -> Fragment {
         }
         Check::Clone => argument(0, bits(NEW_SPACES, refuse(), allow())),
         Check::Unshare => argument(0, bits(NEW_SPACES | NEW_TIME, refuse(), allow())),
-        Check::Socket if scope.shared => local_socket(),
+        Check::Socket if scope.caller.is_shared() => local_socket(),
         Check::Socket => socket(),
         Check::SocketOption => socket_option(),
         Check::Ioctl => ioctl(),
@@ -364,10 +380,12 @@ fn judge(check: Check, scope: Scope) -> Fragment {
         }
         Check::CoreLimit => argument(0, emit::equal(RLIMIT_CORE, granted(), allow())),
         // By number it could be any process of this user; a call on itself has no number.
-        Check::NotInit { pid } if scope.shared => argument(pid, emit::equal(0, allow(), refuse())),
-        Check::Group { .. } if scope.shared => allow(),
+        Check::NotInit { pid } if scope.caller.is_shared() => {
+            argument(pid, emit::equal(0, allow(), refuse()))
+        }
+        Check::Group { .. } if scope.caller.is_shared() => allow(),
         Check::NotInit { pid } | Check::Group { pgid: pid } => argument(pid, not_init()),
-        Check::Priority { user } if scope.shared => {
+        Check::Priority { user } if scope.caller.is_shared() => {
             // The caller alone: 0 of the groups is its own group, and that may be init's. The kinds
             // are process, group and user, in this order.
             let own = argument(1, emit::equal(0, allow(), refuse()));
