@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use cofferdam_policy::model::{Oversight, Policy};
 
-pub use bundle::Bundle;
+pub use bundle::{Bundle, Kind, Mount};
 pub use cannot::Cannot;
 
 use crate::host::Host;

@@ -20,8 +20,8 @@ pub(super) fn check(policy: &Policy, build: &Build, command: &[Argument]) -> Res
             unheld.push(what);
         }
     };
-    for rule in policy.names.iter().filter(|rule| !is_held(policy, rule)) {
-        add(says(rule));
+    for rules in grouped(policy.names.iter().filter(|rule| !is_held(policy, rule))) {
+        add(says(&rules));
     }
     let trees = policy.grants.iter().chain([&policy.workspace]);
     for tree in trees.filter(|tree| keeps(tree) && !is_layered(policy, &tree.path)) {
@@ -91,12 +91,39 @@ fn is_held(policy: &Policy, rule: &NameRule) -> bool {
     }
 }
 
-fn says(rule: &NameRule) -> String {
-    let does = match rule.hold {
+/// Rules of one clause that do the same in one tree.
+fn grouped<'p>(rules: impl Iterator<Item = &'p NameRule>) -> Vec<Vec<&'p NameRule>> {
+    let mut groups: Vec<Vec<&NameRule>> = Vec::new();
+    let key = |rule: &NameRule| (rule.clause.clone(), does(rule), rule.top.clone());
+    for rule in rules {
+        let same =
+            |group: &&mut Vec<&NameRule>| group.first().is_some_and(|one| key(one) == key(rule));
+        match groups.iter_mut().find(same) {
+            Some(group) => group.push(rule),
+            None => groups.push(vec![rule]),
+        }
+    }
+    groups
+}
+
+/// A person reads no more names at once.
+const NAMES: usize = 5;
+
+fn says(rules: &[&NameRule]) -> String {
+    let Some(first) = rules.first() else { return String::new() };
+    let names: Vec<&str> = rules.iter().take(NAMES).map(|rule| rule.pattern.text()).collect();
+    let more = match rules.len().saturating_sub(NAMES) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let (clause, top, names) = (&first.clause, first.top.display(), names.join(", "));
+    format!("{clause} {} in {top}, there or not: {names}{more}", does(first))
+}
+
+const fn does(rule: &NameRule) -> &'static str {
+    match rule.hold {
         Hold::Hide => "hides",
         Hold::Mask => "masks",
         Hold::Protect | Hold::ProtectEntry | Hold::GitConfig => "protects",
-    };
-    let (name, top) = (rule.pattern.text(), rule.top.display());
-    format!("{} {does} {name} in {top}, there or not", rule.clause)
+    }
 }

@@ -39,6 +39,11 @@ pub(crate) fn promise(word: &str) -> Result<Promise, Fault> {
     found.ok_or_else(|| Fault::PromiseUnknown { asked: word.into(), nearest: nearest() })
 }
 
+/// Which kernel serves the workload, and who watches.
+fn wall(document: &Document) -> (Option<Isolation>, Oversight) {
+    (document.kernel().ok().map(|(kernel, _)| kernel), document.oversight.value)
+}
+
 impl Reader<'_> {
     /// `isolation` and `oversight`.
     pub(super) fn isolation(
@@ -46,7 +51,7 @@ impl Reader<'_> {
         top: &DeTable<'_>,
         document: &mut Document,
     ) -> Result<(), PolicyError> {
-        let before = document.kernel().ok().map(|(kernel, _)| kernel);
+        let before = wall(document);
         if let Some(value) = top.get("isolation") {
             let word = self.text("isolation", value)?;
             let found = isolation(word).map_err(|fault| self.fault(fault, value.span()))?;
@@ -63,12 +68,15 @@ impl Reader<'_> {
     /// A project does not take the kernel away that the person's own text put around it.
     fn no_weaker(
         &self,
-        before: Option<Isolation>,
+        before: (Option<Isolation>, Oversight),
         top: &DeTable<'_>,
         document: &Document,
     ) -> Result<(), PolicyError> {
-        let now = document.kernel().ok().map(|(kernel, _)| kernel);
-        if self.layer == Layer::Project && before == Some(Isolation::Gvisor) && now != before {
+        let now = wall(document);
+        let kernel = before.0 == Some(Isolation::Gvisor) && now.0 != before.0;
+        // Then what it writes would stay.
+        let stays = before.1 == Oversight::Tenant && now.1 != before.1;
+        if self.layer == Layer::Project && (kernel || stays) {
             for key in ["isolation", "oversight"] {
                 if let Some((at, _)) = top.get_key_value(key) {
                     let fault = LayerFault::NotAProjects { key: key.into() };
