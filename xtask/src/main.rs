@@ -12,6 +12,7 @@ mod bench;
 mod clients;
 mod peer;
 mod presets;
+mod runsc;
 mod soak;
 mod targets;
 mod test;
@@ -63,6 +64,8 @@ tasks:
                        into target/presets, and the tests of presets with them (1.5 GB)
   agents               a whole turn of each agent, as npm installs it, against a server that plays its
                        API; as root by an ordinary user too (0.7 GB)
+  runsc [DIR]          the builds of gVisor's runsc that must work, Debian's of 2022 and of 2024, unpacked
+                       into DIR (target/runsc)
   fuzz [--rounds N]    the test program `fuzz` for longer: N changes of each sample (300000)
   fuzz-targets [--inside | --secrets | --outside] [--secs N]
                        every target of libFuzzer in fuzz/, N seconds each (20); --inside: of what is read
@@ -99,6 +102,8 @@ fn main() -> ExitCode {
         ["clients", "--inspected"] => clients::run(Sees::Requests),
         ["presets"] => presets::run(),
         ["agents"] => presets::agents(),
+        ["runsc"] => runsc::run(runsc::PLACE),
+        ["runsc", into] => runsc::run(into),
         ["fuzz"] => test::fuzz(300_000),
         ["fuzz", "--rounds", rounds] => match rounds.parse() {
             Ok(rounds @ 1..=1_000_000_000) => test::fuzz(rounds),

@@ -7,6 +7,7 @@
 //!
 //! Nothing here calls `fsync(2)`: a record survives the end of every process, not a power cut.
 
+pub mod digest;
 mod escaped;
 mod event;
 mod filter;

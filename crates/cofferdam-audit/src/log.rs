@@ -407,7 +407,7 @@ impl Log {
         let head = self.head_at(start)?;
         let event = Event::Torn {
             bytes: u64::try_from(torn.len()).map_err(|_| damaged())?,
-            sha256: record::hex_sha256(&[&torn]),
+            sha256: crate::digest::sha256_of_parts(&[&torn]),
         };
         let (head, line) = self.line(&head, &event)?;
         let bytes = [b"\n", line.as_slice()].concat();

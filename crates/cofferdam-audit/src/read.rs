@@ -196,7 +196,8 @@ impl Walk<'_> {
     ) -> ControlFlow<()> {
         let accounts = match (&record.torn, &before) {
             (Some((length, sha256)), Some((_, line))) => {
-                u64::try_from(line.len()) == Ok(*length) && record::hex_sha256(&[line]) == *sha256
+                u64::try_from(line.len()) == Ok(*length)
+                    && crate::digest::sha256_of_parts(&[line]) == *sha256
             }
             (None, None) => true,
             (None, Some(_)) | (Some(_), None) => false,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
+use crate::digest::sha256_of_parts;
 use crate::escaped::escaped;
 use crate::event::Event;
 
@@ -54,14 +55,6 @@ impl Record<'_> {
     pub(crate) fn head(&self) -> Head {
         Head { seq: self.seq, hash: self.hash.clone().into_owned() }
     }
-}
-
-pub(crate) fn hex_sha256(parts: &[&[u8]]) -> String {
-    let mut hasher = Sha256::new();
-    for part in parts {
-        hasher.update(part);
-    }
-    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Tells texts apart, in less room than they take.
@@ -125,7 +118,7 @@ pub(crate) fn line(
     let object = escaped(&object);
     // Without its brace, which stands before the hash.
     let rest = object.as_bytes().get(1..).unwrap_or_default();
-    let hash = hex_sha256(&[rest]);
+    let hash = sha256_of_parts(&[rest]);
     let bytes = [BEGIN, hash.as_bytes(), AFTER, rest, b"\n"].concat();
     Ok((Head { seq, hash }, bytes))
 }
@@ -135,7 +128,7 @@ fn holds(line: &[u8]) -> bool {
     let parts = line.strip_prefix(BEGIN).and_then(|line| line.split_at_checked(DIGITS));
     let Some((hash, rest)) = parts else { return false };
     let rest = rest.strip_prefix(AFTER);
-    rest.is_some_and(|rest| hex_sha256(&[rest]).as_bytes() == hash)
+    rest.is_some_and(|rest| sha256_of_parts(&[rest]).as_bytes() == hash)
 }
 
 /// What a line says, if it has the form of a record: it may not hold.

@@ -116,7 +116,7 @@ impl<'a> Stage<'a> {
             Step::Devpts { path, terminals } => self.root()?.devpts(path, *terminals),
             Step::Limit { resource, soft, hard } => confine::limit(*resource, *soft, *hard),
             Step::KilledFirst { score } => killed_first(*score),
-            Step::Proc { path } => self.root()?.proc(path),
+            Step::Proc { path, access } => self.root()?.proc(path, *access),
             Step::Attach { target, guard } => self.attach(target, *guard),
             Step::Bind { from, at, expect, access, guard } => {
                 self.guards.push((at.clone(), *guard));

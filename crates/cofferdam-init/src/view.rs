@@ -262,16 +262,16 @@ impl NewRoot {
         made().doing("mount private pseudo-terminals")
     }
 
-    /// Mounts `/proc` read-only.
-    pub(crate) fn proc(&self, path: &Path) -> Result<(), Failed> {
+    /// Mounts `/proc`.
+    pub(crate) fn proc(&self, path: &Path, access: Access) -> Result<(), Failed> {
         let made = || -> io::Result<()> {
             let at = self.ensure(path)?;
             let fs = fsopen("proc", FsOpenFlags::FSOPEN_CLOEXEC)?;
             fsconfig_create(fs.as_fd())?;
-            let flags = MountAttrFlags::MOUNT_ATTR_NOSUID
+            let mut flags = MountAttrFlags::MOUNT_ATTR_NOSUID
                 | MountAttrFlags::MOUNT_ATTR_NODEV
-                | MountAttrFlags::MOUNT_ATTR_NOEXEC
-                | MountAttrFlags::MOUNT_ATTR_RDONLY;
+                | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+            flags.set(MountAttrFlags::MOUNT_ATTR_RDONLY, access != Access::ReadWrite);
             let mount = fsmount(fs.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, flags)?;
             Ok(move_onto(mount.as_fd(), at.as_fd())?)
         };

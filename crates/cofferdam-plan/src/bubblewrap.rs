@@ -158,7 +158,7 @@ impl Build {
                 self.directory(path, 0o755)?;
                 self.capable.extend(self.terminal.then(|| step.clone()));
             }
-            Step::Proc { path } => {
+            Step::Proc { path, .. } => {
                 self.ours(path)?;
                 self.option(&["--proc", &text(path)]);
                 self.mounts.push(Mount::own(path, Access::ReadOnly));

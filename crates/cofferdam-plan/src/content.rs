@@ -9,6 +9,8 @@ pub enum Content {
     Bytes(Vec<u8>),
     /// Made later: it needs the authority of the session, whose key is made in the gateway.
     Later(Trusted),
+    /// The configuration of a bundle, made when the plan was completed: its variables are.
+    Bundle(Box<crate::gvisor::Bundle>),
     /// A text with `{NAME}` where what stands in for that credential goes, which the gateway makes.
     Holds(String),
 }
@@ -48,7 +50,7 @@ impl Content {
         match self {
             Self::Text(text) => text.as_bytes(),
             Self::Bytes(bytes) => bytes,
-            Self::Later(_) | Self::Holds(_) => &[],
+            Self::Later(_) | Self::Holds(_) | Self::Bundle(_) => &[],
         }
     }
 }
@@ -67,6 +69,7 @@ impl std::fmt::Debug for Content {
             Self::Bytes(bytes) => write!(out, "{} bytes", bytes.len()),
             Self::Later(what) => write!(out, "Later({what:?})"),
             Self::Holds(text) => write!(out, "Holds({text:?})"),
+            Self::Bundle(bundle) => bundle.fmt(out),
         }
     }
 }
@@ -79,6 +82,7 @@ impl serde::Serialize for Content {
             Self::Bytes(bytes) => to.serialize_str(&format!("({} bytes)", bytes.len())),
             Self::Later(what) => to.serialize_newtype_variant("Content", 2, "later", what),
             Self::Holds(text) => to.serialize_newtype_variant("Content", 3, "holds", text),
+            Self::Bundle(bundle) => to.serialize_newtype_variant("Content", 4, "bundle", bundle),
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+pub use crate::runsc::Runsc;
+
 /// The machine, as far as a plan depends on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize))]
@@ -46,6 +48,8 @@ pub struct Host {
     pub namespaces_denied: bool,
     /// Bubblewrap's program, where a plan may be for it.
     pub bubblewrap: Bubblewrap,
+    /// gVisor's program, where a plan may be for it.
+    pub runsc: Runsc,
 }
 
 /// A program of the host's, opened once.

@@ -1,13 +1,14 @@
 //! Which jail a plan is for, and the one `compile` of all of them.
 
-use cofferdam_policy::model::{Clause, Jail, Policy};
+use cofferdam_policy::model::{Clause, Isolation, Jail, Policy};
 
 use crate::coverage::Coverage;
+use crate::gvisor::Cannot;
 use crate::host::{Bubblewrap, Host};
 use crate::native::cover;
 use crate::plan::{Argument, Plan, Streams};
 use crate::refusal::Refusal;
-use crate::{bubblewrap, landlocked, native};
+use crate::{bubblewrap, gvisor, landlocked, native};
 
 /// What shall run: the part of a plan that no policy says.
 #[derive(Clone, Debug, Default)]
@@ -51,6 +52,16 @@ impl From<Vec<Argument>> for Task {
 /// Refuses when `host` cannot hold a clause of `policy`. It never weakens one.
 pub fn compile(policy: &Policy, host: &Host, task: impl Into<Task>) -> Result<Plan, Refusal> {
     let task = task.into();
+    match (policy.isolation, policy.jail) {
+        (Isolation::Gvisor, Jail::Auto | Jail::Native) => {
+            return gvisor::compile(policy, host, task);
+        }
+        (Isolation::Gvisor, jail) => {
+            let (jail, clause) = (jail.as_str(), policy.jail_clause.clone());
+            return Err(Refusal::Gvisor(Cannot::Jail { jail, clause }));
+        }
+        (Isolation::Process | Isolation::Auto, _) => {}
+    }
     match policy.jail {
         // Init itself was forbidden them, and what the distribution lets have them is there. Without
         // namespaces no jail is chosen by itself: it holds less.

@@ -16,7 +16,7 @@ use crate::jail::Task;
 use crate::native::{self, landlock, limits, names, output};
 use crate::plan::{BROKER_THREADS, Beneath, Expect, Plan, Resource, Step, Streams, Workload};
 use crate::refusal::Refusal;
-use crate::seccomp::Scope;
+use crate::seccomp::{Caller, Scope};
 use crate::{BUILD, seccomp};
 
 /// What the jail without namespaces does not hold on this machine.
@@ -36,7 +36,7 @@ pub(crate) fn compile(policy: &Policy, host: &Host, task: Task) -> Result<Plan, 
     // It counts every process of this user, wherever that runs: nothing of the workload could start.
     held.steps.retain(|step| !matches!(step, Step::Limit { resource: Resource::Processes, .. }));
     let rules = Rules::of(policy);
-    let scope = Scope { shared: true, ..Scope::of(&rules) };
+    let scope = Scope { caller: Caller::Shared, ..Scope::of(&rules) };
     let mut setup = entry(policy.person.ids, held.killed_first, streams);
     setup.extend(walls(policy, host, scope));
     setup.append(&mut held.steps);

@@ -12,6 +12,7 @@ mod completed;
 mod content;
 pub mod coverage;
 pub mod egress;
+pub mod gvisor;
 pub mod host;
 mod jail;
 mod landlocked;
@@ -24,6 +25,7 @@ pub mod process;
 pub mod refusal;
 #[cfg(feature = "json")]
 pub mod render;
+pub mod runsc;
 pub mod seatbelt;
 pub mod seccomp;
 pub mod synthetic;

@@ -441,7 +441,10 @@ fn proc(host: &Host) -> Vec<Step> {
         access: Access::ReadOnly,
         guard: Guard::Kill,
     };
-    [Step::Proc { path: "/proc".into() }].into_iter().chain(masked.map(mask)).collect()
+    [Step::Proc { path: "/proc".into(), access: Access::ReadOnly }]
+        .into_iter()
+        .chain(masked.map(mask))
+        .collect()
 }
 
 /// The walls that the process itself carries; every mount is done, Landlock would forbid more.

@@ -374,10 +374,13 @@ pub enum Step {
         /// Most terminals at one time.
         terminals: u32,
     },
-    /// Mount the process file system of the new pid namespace, read-only.
+    /// Mount the process file system of the new pid namespace.
     Proc {
         /// Where; the directory is made.
         path: PathBuf,
+        /// Read-only; or writable for a program that makes user namespaces, whose maps are written there
+        /// (`user_namespaces(7)`): what of it is the machine's is root's to write, who is nobody inside.
+        access: Access,
     },
     /// Attach the next opened tree that has this target.
     Attach {

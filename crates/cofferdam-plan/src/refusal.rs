@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use cofferdam_policy::model::Clause;
 use cofferdam_policy::promise::Promise;
 
+use crate::runsc::NotReady;
+
 /// One situation that a person can meet, before anything was started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -42,6 +44,10 @@ pub enum Refusal {
         /// What.
         what: String,
     },
+    /// An application kernel in the jail cannot do what the policy says.
+    Gvisor(crate::gvisor::Cannot),
+    /// There is no `runsc` to be used.
+    Runsc(NotReady),
     /// The jail without namespaces does not hold what the policy says, and the policy does not give it up.
     ClausesUnheld {
         /// Each with its reason.
@@ -149,6 +155,8 @@ impl Refusal {
             Self::BubblewrapUntrusted { .. } => "bubblewrap-untrusted",
             Self::BubblewrapStandIn { .. } => "bubblewrap-stand-in",
             Self::BubblewrapCannot { .. } => "bubblewrap-cannot",
+            Self::Gvisor(why) => why.code(),
+            Self::Runsc(why) => why.code(),
             Self::ClausesUnheld { .. } => "clauses-unheld",
             Self::LandlockMissing => "landlock-missing",
             Self::Nested { .. } => "nested",
@@ -188,6 +196,8 @@ impl Refusal {
                 workspace.display()
             ),
             Self::BubblewrapCannot { .. } => "take jail = \"native\", or leave that out".into(),
+            Self::Gvisor(why) => why.hint(),
+            Self::Runsc(why) => why.hint(),
             Self::ClausesUnheld { unheld } => remedy(unheld),
             Self::LandlockMissing => {
                 "add `landlock` to the kernel's `lsm=` list and reboot; Linux 5.13 is the first \
@@ -264,6 +274,8 @@ impl std::fmt::Display for Refusal {
                 workspace.display()
             ),
             Self::BubblewrapCannot { what } => write!(out, "bubblewrap is not trusted to {what}"),
+            Self::Gvisor(why) => why.fmt(out),
+            Self::Runsc(why) => why.fmt(out),
             Self::ClausesUnheld { unheld } => {
                 let all: Vec<&str> = unheld.iter().map(|one| one.what.as_str()).collect();
                 write!(out, "the jail `landlock` does not hold: {}", all.join("; "))

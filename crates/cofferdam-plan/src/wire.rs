@@ -143,7 +143,7 @@ impl Wire for Content {
                 u8::put(&1, to);
                 put_bytes(bytes, to);
             }
-            Self::Later(_) | Self::Holds(_) => u8::put(&2, to),
+            Self::Later(_) | Self::Holds(_) | Self::Bundle(_) => u8::put(&2, to),
         }
     }
     fn take(from: &mut &[u8]) -> Result<Self, Malformed> {
@@ -331,7 +331,7 @@ wire_enum!(Step {
     12 => Link { path, to },
     13 => Tmpfs { path, mode, bytes, files },
     14 => Devpts { path, terminals },
-    15 => Proc { path },
+    15 => Proc { path, access },
     16 => Attach { target, guard },
     17 => Bind { from, at, expect, access, guard },
     18 => Pivot,

@@ -29,6 +29,8 @@ use cofferdam_policy::{Act, Document, Request, Source, Verdict, decide, resolve}
 
 #[path = "golden/bubblewrap.rs"]
 mod bubblewrap;
+#[path = "golden/gvisor.rs"]
+mod gvisor;
 #[path = "golden/landlocked.rs"]
 mod landlocked;
 #[path = "golden/network.rs"]
@@ -63,6 +65,7 @@ fn host() -> Host {
         groups: None,
         namespaces_denied: false,
         bubblewrap: cofferdam_plan::host::Bubblewrap::Unasked,
+        runsc: cofferdam_plan::host::Runsc::Unasked,
     }
 }
 
@@ -273,7 +276,11 @@ fn written(plan: &Plan) -> String {
 #[track_caller]
 fn check(name: &str, plan: &Plan) {
     let got = written(plan);
-    let jail = if plan.outer.is_some() { "bubblewrap" } else { "native" };
+    let jail = match plan.wall.as_str() {
+        "gvisor/native" => "gvisor",
+        _ if plan.outer.is_some() => "bubblewrap",
+        _ => "native",
+    };
     let path =
         Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{jail}/{name}.plan"));
     if std::env::var_os("UPDATE_GOLDEN").is_some_and(|value| value == "1") {

@@ -15,7 +15,7 @@ use crate::judge::pattern::{self as names, Meets};
 use crate::layers::Layer;
 use crate::limits::{Hold, Name};
 use crate::managed::Only;
-use crate::model::{Clause, Grant, Origin, Policy};
+use crate::model::{Clause, Grant, Isolation, Origin, Oversight, Policy};
 use crate::promise::Promise;
 use crate::resolve;
 
@@ -32,6 +32,7 @@ pub(crate) fn hold(document: &Document, facts: &Facts, policy: &Policy) -> Resul
     let Some(managed) = document.ceiling.as_deref() else { return Ok(()) };
     let ceiling = Ceiling { document, managed, facts };
     ceiling.only()?;
+    ceiling.kernel()?;
     ceiling.limits()?;
     ceiling.given_up()?;
     ceiling.addresses()?;
@@ -72,14 +73,34 @@ impl Ceiling<'_> {
         Ok(())
     }
 
+    /// A kernel that the managed text puts around the workload stays, and with `tenant` nothing else does.
+    fn kernel(&self) -> Result<(), PolicyError> {
+        let Ok((Isolation::Gvisor, ceiling)) = self.managed.kernel() else { return Ok(()) };
+        let document = self.document;
+        let other = !matches!(document.kernel(), Ok((Isolation::Gvisor, _)));
+        let stays = self.managed.oversight.value == Oversight::Tenant
+            && document.oversight.value != Oversight::Tenant;
+        let said = [&document.isolation.clause, &document.oversight.clause];
+        match said.into_iter().find(|clause| self.is_below(clause)) {
+            Some(clause) if other || stays => {
+                Err(self.beyond(clause, "the managed policy isolates further", ceiling))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// Every rule that says something of `only`. One that says what holds anyway is none.
     fn said(&self, only: Only) -> Vec<Clause> {
         let document = self.document;
         match only {
-            Only::Isolation => unless(
-                document.isolation.value == self.managed.isolation.value,
-                &document.isolation.clause,
-            ),
+            Only::Isolation => {
+                let kernel = |of: &Document| of.kernel().ok().map(|(kernel, _)| kernel);
+                let same = document.isolation.value == self.managed.isolation.value
+                    || kernel(document).is_some_and(|one| Some(one) == kernel(self.managed));
+                let watched = document.oversight.value == self.managed.oversight.value;
+                let isolation = unless(same, &document.isolation.clause);
+                [isolation, unless(watched, &document.oversight.clause)].concat()
+            }
             Only::Jail => {
                 let same = document.jail.value == self.managed.jail.value;
                 let jail = unless(same, &document.jail.clause);

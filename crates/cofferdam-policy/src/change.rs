@@ -135,6 +135,7 @@ fn beside(old: &Policy, new: &Policy) -> Vec<Restart> {
     let Policy {
         isolation,
         isolation_clause: _,
+        oversight,
         jail,
         jail_clause: _,
         best_effort,
@@ -194,8 +195,9 @@ fn beside(old: &Policy, new: &Policy) -> Vec<Restart> {
     let homes = *home == before.home && *kept_home == before.kept_home && *seeds == before.seeds;
     let variables = *environment == before.environment && *withheld == before.withheld;
     let caller = *person == before.person && *cwd == before.cwd;
+    let walls = *isolation == before.isolation && *oversight == before.oversight;
     let rows = [
-        (*isolation == before.isolation, "isolation", &new.isolation_clause),
+        (walls, "isolation", &new.isolation_clause),
         (*jail == before.jail, "jail", &new.jail_clause),
         (given(old) == given(new), "best_effort", best_effort_clause(best_effort, new)),
         (trees, "filesystem", first(old, new)),

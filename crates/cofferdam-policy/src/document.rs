@@ -13,7 +13,7 @@ use crate::error::{Fault, PolicyError};
 use crate::layers::{Base, Layer, LayerText};
 use crate::limits::{Limit, Limits};
 use crate::managed::Managed;
-use crate::model::{Clause, Home, Isolation, Jail, Mode};
+use crate::model::{Clause, Home, Isolation, Jail, Mode, Oversight};
 use crate::output::{Canary, Output};
 use crate::presets::{self, Preset};
 use crate::promise::Promise;
@@ -120,8 +120,10 @@ pub struct Document {
     pub managed: Managed,
     /// What holds by the managed text alone, where there is one.
     pub(crate) ceiling: Option<Box<Self>>,
-    /// `isolation`; `process` where it is not written.
+    /// `isolation`, then `--isolation`; `auto` where it is not written.
     pub isolation: Located<Isolation>,
+    /// `oversight`, then `--oversight`; `developer` where it is not written.
+    pub oversight: Located<Oversight>,
     /// `jail`, then `--jail`; `auto` where it is not written.
     pub jail: Located<Jail>,
     /// `best_effort`, then those of `--best-effort`.
@@ -188,7 +190,8 @@ impl Document {
             layers: Vec::new(),
             managed: Managed::default(),
             ceiling: None,
-            isolation: Located::built_in(Isolation::Process, default("isolation")),
+            isolation: Located::built_in(Isolation::Auto, default("isolation")),
+            oversight: Located::built_in(Oversight::Developer, default("oversight")),
             jail: Located::built_in(Jail::Auto, default("jail")),
             best_effort: Vec::new(),
             workspace: Located::built_in(workspace, default("filesystem.workspace")),
@@ -240,6 +243,47 @@ impl Document {
         let presence = Presence::Required;
         self.workspace = flag.located(GrantText { path: flag.path(path)?, mode, presence });
         Ok(())
+    }
+
+    /// `--isolation NAME`, in place of the text's.
+    ///
+    /// # Errors
+    /// There is no isolation of that name.
+    pub fn set_isolation(&mut self, word: &str) -> Result<(), PolicyError> {
+        let flag = Flag::new("--isolation", word);
+        let isolation = read::isolation(word).map_err(|fault| flag.fault(fault))?;
+        self.isolation = flag.located(isolation);
+        Ok(())
+    }
+
+    /// `--oversight NAME`, in place of the text's.
+    ///
+    /// # Errors
+    /// There is no oversight of that name.
+    pub fn set_oversight(&mut self, word: &str) -> Result<(), PolicyError> {
+        let flag = Flag::new("--oversight", word);
+        let oversight = read::oversight(word).map_err(|fault| flag.fault(fault))?;
+        self.oversight = flag.located(oversight);
+        Ok(())
+    }
+
+    /// Which kernel serves the workload, and the clause that says so.
+    ///
+    /// # Errors
+    /// `oversight` asks for one that this release does not have.
+    pub(crate) fn kernel(&self) -> Result<(Isolation, &Clause), PolicyError> {
+        match (self.isolation.value, self.oversight.value) {
+            (Isolation::Auto, Oversight::Developer) => {
+                Ok((Isolation::Process, &self.isolation.clause))
+            }
+            (Isolation::Auto, Oversight::Tenant) => Ok((Isolation::Gvisor, &self.oversight.clause)),
+            (Isolation::Auto, Oversight::Unattended) => {
+                Err(self.fault_at(Fault::OversightLater, &self.oversight.clause))
+            }
+            (chosen @ (Isolation::Process | Isolation::Gvisor), _) => {
+                Ok((chosen, &self.isolation.clause))
+            }
+        }
     }
 
     /// `--jail NAME`, in place of the text's.

@@ -55,6 +55,10 @@ pub(crate) enum Fault {
     IsolationLater { asked: String },
     #[error("unknown isolation `{asked}`")]
     IsolationUnknown { asked: String },
+    #[error("unknown oversight `{asked}`")]
+    OversightUnknown { asked: String },
+    #[error("oversight `unattended` asks for a virtual machine, which is not in this release")]
+    OversightLater,
     #[error("unknown jail `{asked}`")]
     JailUnknown { asked: String },
     #[error("`{asked}` is no best-effort clause")]
@@ -211,6 +215,8 @@ impl Fault {
             Self::ExtendsLater { .. } => "extends-not-yet",
             Self::IsolationLater { .. } => "isolation-not-yet",
             Self::IsolationUnknown { .. } => "isolation-unknown",
+            Self::OversightUnknown { .. } => "oversight-unknown",
+            Self::OversightLater => "oversight-not-yet",
             Self::JailUnknown { .. } => "jail-unknown",
             Self::PromiseUnknown { .. } => "best-effort-unknown",
             Self::Home { .. } => "home-unknown",
@@ -306,9 +312,16 @@ impl Fault {
                 "write \"preset:NAME\"; other files and layers come in a later release".into()
             }
             Self::IsolationLater { .. } => {
-                "this release has `process`; it does not stand in for another wall by itself".into()
+                "this release has `process` and `gvisor`; neither stands in for another wall by itself"
+                    .into()
             }
-            Self::IsolationUnknown { .. } => "write `process`".into(),
+            Self::IsolationUnknown { .. } => "write `auto`, `process` or `gvisor`".into(),
+            Self::OversightUnknown { .. } => {
+                "write `developer`, `unattended` or `tenant`".into()
+            }
+            Self::OversightLater => {
+                "choose a wall by name: isolation = \"gvisor\" or \"process\"".into()
+            }
             Self::JailUnknown { .. } => {
                 "write `auto`, `native`, `bubblewrap`, `landlock` or `seatbelt`".into()
             }

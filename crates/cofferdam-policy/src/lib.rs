@@ -63,7 +63,9 @@ pub use line::in_line;
 pub use list::List;
 #[cfg(feature = "text")]
 pub use message::{Message, render};
-pub use model::{Clause, Danger, Grant, Guarded, Isolation, Mode, Origin, Policy, Variable};
+pub use model::{
+    Clause, Danger, Grant, Guarded, Isolation, Mode, Origin, Oversight, Policy, Variable,
+};
 #[cfg(feature = "text")]
 pub use origin::origins;
 #[cfg(feature = "text")]

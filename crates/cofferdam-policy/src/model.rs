@@ -48,12 +48,55 @@ impl std::fmt::Display for Clause {
     }
 }
 
-/// Which wall stands around the workload.
+/// Which kernel serves the workload inside the jail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
 pub enum Isolation {
-    /// The host's kernel serves the workload, inside the native jail.
+    /// What [`Oversight`] asks for. In a text alone: no [`Policy`] has it.
+    Auto,
+    /// The host's.
     Process,
+    /// gVisor's application kernel, which is a program (`runsc`) of the host's.
+    Gvisor,
+}
+
+impl Isolation {
+    /// The spelling of the language.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Process => "process",
+            Self::Gvisor => "gvisor",
+        }
+    }
+}
+
+/// Who watches what the workload does: what `isolation = "auto"` chooses by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
+pub enum Oversight {
+    /// A person who reads commands: [`Isolation::Process`].
+    Developer,
+    /// Nobody: a virtual machine.
+    Unattended,
+    /// Nobody, and it is one of many strangers': [`Isolation::Gvisor`], of which nothing stays.
+    Tenant,
+}
+
+impl Oversight {
+    /// The spelling of the language.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Developer => "developer",
+            Self::Unattended => "unattended",
+            Self::Tenant => "tenant",
+        }
+    }
+
+    /// Each of them.
+    pub const ALL: [Self; 3] = [Self::Developer, Self::Unattended, Self::Tenant];
 }
 
 /// The host-side cage around the workload.
@@ -379,10 +422,12 @@ impl serde::Serialize for Variable {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize))]
 pub struct Policy {
-    /// Which wall.
+    /// Which kernel serves the workload; never [`Isolation::Auto`].
     pub isolation: Isolation,
-    /// The clause that chose the wall.
+    /// The clause that chose it: `isolation`, or `oversight`.
     pub isolation_clause: Clause,
+    /// Who watches: with [`Oversight::Tenant`] under gVisor nothing of a run stays.
+    pub oversight: Oversight,
     /// Which cage around it.
     pub jail: Jail,
     /// The clause that chose the cage.

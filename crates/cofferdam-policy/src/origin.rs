@@ -31,6 +31,7 @@ fn clauses(policy: &Policy) -> Vec<&Clause> {
     let Policy {
         isolation: _,
         isolation_clause,
+        oversight: _,
         jail: _,
         jail_clause,
         best_effort,

@@ -51,7 +51,7 @@ fn each_is_read_and_grants_only_what_may_be_absent_and_read() {
             Source { name: format!("{PREFIX}{}", preset.name), text: preset.text.to_owned() };
         let own = Document::parse(source).unwrap_or_else(|error| panic!("{error}"));
         let defaults = Document::built_in();
-        assert_eq!(own.isolation.value, Isolation::Process, "{}", preset.name);
+        assert_eq!(own.isolation.value, Isolation::Auto, "{}", preset.name);
         assert_eq!(own.workspace, defaults.workspace, "{}: no workspace", preset.name);
         assert_eq!(own.home, defaults.home, "{}: no home", preset.name);
         assert_eq!(own.dangerous, [], "{}: no secret", preset.name);

@@ -22,7 +22,7 @@ use crate::document::{Document, GrantText, Located, Presence, Source};
 use crate::error::{Fault, PolicyError};
 use crate::judge::pattern::Pattern;
 use crate::layers::Layer;
-use crate::model::{Clause, Home, Isolation, Mode};
+use crate::model::{Clause, Home, Mode};
 use crate::{presets, view};
 
 /// Most entries in one list of a policy: more is a mistake, and each costs a mount.
@@ -51,6 +51,7 @@ const TOP: Table = Table {
         "version",
         "extends",
         "isolation",
+        "oversight",
         "jail",
         "best_effort",
         "filesystem",
@@ -63,7 +64,7 @@ const TOP: Table = Table {
         "canary",
         "managed",
     ],
-    later: &["oversight", "jail", "audit", "trust"],
+    later: &["audit", "trust"],
 };
 const FILESYSTEM: Table = Table {
     name: "filesystem",
@@ -145,10 +146,7 @@ pub(crate) fn into(
     if let Some(value) = top.get("extends") {
         reader.extends(value, document)?;
     }
-    if let Some(value) = top.get("isolation") {
-        let clause = reader.clause("isolation", value);
-        document.isolation = reader.located(reader.isolation(value)?, value, clause);
-    }
+    reader.isolation(top, document)?;
     reader.jail(top, document)?;
     if let Some(value) = top.get("filesystem") {
         reader.filesystem(reader.table(value, &FILESYSTEM)?, document)?;
@@ -181,7 +179,7 @@ pub(crate) fn into(
     Ok(())
 }
 
-pub(crate) use jails::{jail, promise};
+pub(crate) use jails::{isolation, jail, oversight, promise};
 pub(crate) use limits::{flag as limit_flag, form as limit_form};
 pub(crate) use network::{PORTS_MAX, REASON_LETTERS_MAX, allow_flag, published};
 pub(crate) use output::flag as output_flag;
@@ -288,16 +286,6 @@ impl Reader<'_> {
             | DeValue::Datetime(_)
             | DeValue::Array(_)
             | DeValue::Table(_) => Err(self.wrong("version", "the integer 1", value)),
-        }
-    }
-
-    fn isolation(&self, value: &Value<'_>) -> Result<Isolation, PolicyError> {
-        match self.text("isolation", value)? {
-            "process" => Ok(Isolation::Process),
-            later @ ("gvisor" | "vm" | "auto") => {
-                Err(self.fault(Fault::IsolationLater { asked: later.into() }, value.span()))
-            }
-            other => Err(self.fault(Fault::IsolationUnknown { asked: other.into() }, value.span())),
         }
     }
 

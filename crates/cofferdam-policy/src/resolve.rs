@@ -33,7 +33,8 @@ use crate::document::{Document, GrantText, Located, Presence, Setting, matches};
 use crate::error::{Fault, PolicyError};
 use crate::facts::{Facts, Kind, Seen};
 use crate::model::{
-    Clause, Grant, LeftOut, Missing, Mode, Origin, Ours, Policy, Replaced, Shown, Variable,
+    Clause, Grant, Isolation, LeftOut, Missing, Mode, Origin, Ours, Oversight, Policy, Replaced,
+    Shown, Variable,
 };
 use crate::view;
 pub use network::trusted_files;
@@ -153,6 +154,7 @@ fn resolved(document: &Document, facts: &Facts) -> Result<Policy, PolicyError> {
     named.bear_on(&mut grants, &mut workspace);
     repository.shown.retain(|path| grants.iter().any(|grant| grant.path == *path));
     grants.sort_by(|a, b| a.path.cmp(&b.path));
+    let (isolation, isolation_clause) = document.kernel()?;
     let kept = resolver.held(&named, (&grants, &workspace), &repository)?;
     let kept_home = resolver.kept_home()?;
     let home = resolver.inner_home(kept_home.as_ref());
@@ -166,8 +168,9 @@ fn resolved(document: &Document, facts: &Facts) -> Result<Policy, PolicyError> {
     let authorities = resolver.system_authorities(&grants, &workspace);
     let withheld = resolver.withheld(&environment);
     Ok(Policy {
-        isolation: document.isolation.value,
-        isolation_clause: document.isolation.clause.clone(),
+        isolation,
+        isolation_clause: isolation_clause.clone(),
+        oversight: document.oversight.value,
         jail: document.jail.value,
         jail_clause: document.jail.clause.clone(),
         best_effort: shared::best_effort(document),
@@ -393,7 +396,10 @@ impl Resolver<'_> {
     /// anywhere, and a workload that once could write beside it may have made it.
     fn toolchains(&self) -> (Vec<Grant>, Vec<LeftOut>) {
         let (mut trees, mut left_out) = (Vec::new(), Vec::new());
-        for name in view::TOOLCHAINS {
+        // Who is one of many strangers sees nothing of the home.
+        let strange = matches!(self.document.kernel(), Ok((Isolation::Gvisor, _)))
+            && self.document.oversight.value == Oversight::Tenant;
+        for name in view::TOOLCHAINS.iter().filter(|_| !strange) {
             let path = self.facts.home.join(name);
             match self.facts.seen(&path).and_then(|seen| seen.real.clone()) {
                 Some(real) => left_out.push(LeftOut { path, real }),

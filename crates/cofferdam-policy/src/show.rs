@@ -9,7 +9,7 @@ use crate::judge::hosts::Pattern;
 use crate::judge::names;
 use crate::limits::Hold;
 use crate::line::in_line;
-use crate::model::{Jail, Policy};
+use crate::model::{Jail, Oversight, Policy};
 use crate::network::Network;
 use crate::output::{Most, Output, Redaction};
 use crate::promise::BestEffort;
@@ -91,7 +91,11 @@ fn write_text(out: &mut String, policy: &Policy) -> std::fmt::Result {
 }
 
 fn jail(out: &mut String, policy: &Policy) -> std::fmt::Result {
-    writeln!(out, "isolation   process   {}", policy.isolation_clause)?;
+    let isolation = policy.isolation.as_str();
+    writeln!(out, "isolation   {isolation}   {}", policy.isolation_clause)?;
+    if policy.oversight != Oversight::Developer {
+        writeln!(out, "oversight   {}", policy.oversight.as_str())?;
+    }
     writeln!(out, "jail        {}   {}", policy.jail.as_str(), policy.jail_clause)?;
     for BestEffort { promise, clause } in &policy.best_effort {
         let held = match policy.jail {

@@ -2,17 +2,17 @@
 
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use cofferdam_plan::host::{Bubblewrap, Program};
+use cofferdam_plan::host::Bubblewrap;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{Mode, OFlags, ResolveFlags, fgetxattr, openat2};
+use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::facts;
+use crate::program::{self, Search};
 
 /// Where it is looked for, and nowhere else: what a project puts on `PATH` is nobody's.
 const PLACES: [&str; 2] = ["usr/bin/bwrap", "usr/local/bin/bwrap"];
@@ -20,10 +20,6 @@ const PLACES: [&str; 2] = ["usr/bin/bwrap", "usr/local/bin/bwrap"];
 const SAID_BYTES_MAX: usize = 8 << 10;
 /// It tells of its child before it mounts anything.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Writable by the group or by others.
-const SHARED: u32 = 0o022;
-/// Set-user-ID and set-group-ID.
-const SETID: u32 = 0o6000;
 
 /// What was found, and the program itself where it is to be trusted.
 #[derive(Debug)]
@@ -51,18 +47,15 @@ pub fn find() -> Found {
 
 /// The same below `root`, which is trusted itself, of `owner`.
 fn find_below(root: &Path, owner: u32) -> Found {
-    for place in PLACES.map(|place| root.join(place)) {
-        // A link of the system's, as /usr/local or /bin can be, is followed once, and what it leads to judged.
-        let Ok(path) = std::fs::canonicalize(&place) else { continue };
-        return match open_trusted(root, &path, owner) {
-            Ok((program, dev, ino)) => Found {
-                record: Bubblewrap::Ready(Program { path, dev, ino }),
-                program: Some(program),
-            },
-            Err(why) => Found { record: Bubblewrap::Untrusted { path, why }, program: None },
-        };
+    match program::search(root, &PLACES, owner) {
+        Search::Opened(program, record) => {
+            Found { record: Bubblewrap::Ready(record), program: Some(program) }
+        }
+        Search::Untrusted { path, why } => {
+            Found { record: Bubblewrap::Untrusted { path, why }, program: None }
+        }
+        Search::Missing => Found { record: Bubblewrap::Missing, program: None },
     }
-    Found { record: Bubblewrap::Missing, program: None }
 }
 
 /// What it does here, found out by doing.
@@ -125,45 +118,6 @@ const TRIAL: &[&str] = &[
     "/usr/bin/env",
     "true",
 ];
-
-fn open_trusted(root: &Path, path: &Path, owner: u32) -> Result<(OwnedFd, u64, u64), String> {
-    for above in path.ancestors().skip(1).take_while(|above| above.starts_with(root)) {
-        let seen = std::fs::symlink_metadata(above).map_err(|error| error.to_string())?;
-        judge(&above.display().to_string(), seen.uid(), seen.mode(), owner)?;
-    }
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-    let program = openat2(rustix::fs::CWD, path, flags, Mode::empty(), resolve)
-        .map_err(|error| format!("it cannot be opened: {}", io::Error::from(error)))?;
-    let file = std::fs::File::from(program);
-    let seen = file.metadata().map_err(|error| error.to_string())?;
-    if !seen.is_file() {
-        return Err("it is no regular file".into());
-    }
-    judge("it", seen.uid(), seen.mode(), owner)?;
-    if seen.mode() & SETID != 0 {
-        return Err("it has the set-user-ID or set-group-ID bit".into());
-    }
-    let mut value = [0_u8; 64];
-    // ENODATA and EOPNOTSUPP: there are none.
-    if fgetxattr(&file, c"security.capability", &mut value).is_ok() {
-        return Err("it has capabilities of its own (capabilities(7))".into());
-    }
-    if seen.permissions().mode() & 0o111 == 0 {
-        return Err("nobody may execute it".into());
-    }
-    Ok((file.into(), seen.dev(), seen.ino()))
-}
-
-fn judge(what: &str, uid: u32, mode: u32, owner: u32) -> Result<(), String> {
-    if uid != owner {
-        return Err(format!("{what} is of user {uid}"));
-    }
-    if mode & SHARED != 0 {
-        return Err(format!("others may write {what}, mode {:04o}", mode & 0o7777));
-    }
-    Ok(())
-}
 
 /// What the program says, from the start on.
 #[derive(Debug)]
@@ -266,6 +220,9 @@ pub(crate) fn changed(again: &[(PathBuf, cofferdam_plan::plan::Expect)]) -> Opti
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+    use cofferdam_plan::host::Program;
 
     use super::*;
 

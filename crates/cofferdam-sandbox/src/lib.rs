@@ -19,12 +19,15 @@ pub mod machine;
 pub mod monitor;
 mod outcome;
 pub mod probe;
+mod program;
 pub mod refusal;
+pub mod runsc;
 pub mod scope;
 mod screen;
 mod streams;
 pub mod terminal;
 mod trust;
+mod witness;
 
 pub use cgroup::Group;
 pub use controls::{Kept, Leak, Stream};

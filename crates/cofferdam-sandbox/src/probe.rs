@@ -51,6 +51,7 @@ pub fn host() -> Host {
         groups: None,
         namespaces_denied: false,
         bubblewrap: cofferdam_plan::host::Bubblewrap::Unasked,
+        runsc: cofferdam_plan::host::Runsc::Unasked,
     }
 }
 

@@ -387,6 +387,7 @@ mod tests {
             groups: None,
             namespaces_denied: false,
             bubblewrap: cofferdam_plan::host::Bubblewrap::Unasked,
+            runsc: cofferdam_plan::host::Runsc::Unasked,
         }
     }
 

@@ -15,12 +15,16 @@ mod limits;
 mod machine;
 mod own;
 mod probe;
+mod runsc;
 mod trial;
 
 pub(crate) use apparmor::profile;
 pub(crate) use machine::Machine;
 pub(crate) use probe::answer;
 
+use std::path::Path;
+
+use cofferdam_plan::runsc::Platform;
 use cofferdam_sandbox::Caller;
 
 use crate::refused::Refused;
@@ -49,6 +53,10 @@ pub(crate) enum Guarantee {
     NoNewPrivileges,
     PrivateTerminals,
     Bubblewrap,
+    /// gVisor's program.
+    Gvisor,
+    /// What it does on one platform.
+    On(Platform),
     CoreDumps,
     Limits,
     Tracing,
@@ -56,7 +64,7 @@ pub(crate) enum Guarantee {
 
 impl Guarantee {
     /// All of them.
-    pub(crate) const ALL: [Self; 24] = [
+    pub(crate) const ALL: [Self; 28] = [
         Self::Outermost,
         Self::Wall,
         Self::Programs,
@@ -78,6 +86,10 @@ impl Guarantee {
         Self::NoNewPrivileges,
         Self::PrivateTerminals,
         Self::Bubblewrap,
+        Self::Gvisor,
+        Self::On(Platform::Systrap),
+        Self::On(Platform::Ptrace),
+        Self::On(Platform::Kvm),
         Self::CoreDumps,
         Self::Limits,
         Self::Tracing,
@@ -107,6 +119,10 @@ impl Guarantee {
             Self::NoNewPrivileges => "no-new-privileges",
             Self::PrivateTerminals => "private-terminals",
             Self::Bubblewrap => "bubblewrap",
+            Self::Gvisor => "gvisor",
+            Self::On(Platform::Systrap) => "gvisor-systrap",
+            Self::On(Platform::Ptrace) => "gvisor-ptrace",
+            Self::On(Platform::Kvm) => "gvisor-kvm",
             Self::CoreDumps => "core-dumps",
             Self::Limits => "limits",
             Self::Tracing => "tracing",
@@ -175,13 +191,14 @@ impl Diagnosis {
     }
 }
 
-/// Tries everything. Leaves nothing behind: files lie in a directory of their own that is removed.
+/// Tries everything; `runsc` is where the caller says that gVisor's is. Leaves nothing behind: files lie in a
+/// directory of their own that is removed.
 ///
 /// # Errors
 /// Nothing can be tried: the working directory is gone, or no directory can be made for it.
-pub(crate) fn examine() -> Result<Diagnosis, Refused> {
+pub(crate) fn examine(runsc: Option<&Path>) -> Result<Diagnosis, Refused> {
     let caller = Caller::read()?;
-    let evidence = judge::Evidence::gather(&caller)?;
+    let evidence = judge::Evidence::gather(&caller, runsc)?;
     let machine = Machine::read(&caller, &evidence);
     let findings = Guarantee::ALL.iter().map(|guarantee| evidence.judge(*guarantee)).collect();
     Ok(Diagnosis { machine, findings })

@@ -22,13 +22,13 @@ use cofferdam_plan::message::{self, Lent};
 use cofferdam_plan::plan::Argument;
 use cofferdam_plan::{Host, Plan, Rows, Task, compile};
 use cofferdam_policy::facts::Facts;
-use cofferdam_policy::model::{Jail, Policy};
+use cofferdam_policy::model::{Isolation, Jail, Policy};
 use cofferdam_policy::{Document, document, resolve};
 use cofferdam_sandbox::bubblewrap::Found;
 use cofferdam_sandbox::facts::Own;
 use cofferdam_sandbox::{
     Caller, Gateway, Group, Handed, Outcome, Preparing, Programs, Sink, StartRefusal, Trust,
-    Waiting, bubblewrap, probe,
+    Waiting, bubblewrap, probe, runsc,
 };
 
 use crate::ahead::Ahead;
@@ -254,6 +254,7 @@ impl Engine {
         // What is planned with is what could be made.
         host.groups = self.groups(policy.limits.cpus.is_some())?;
         let mut outer = outer(&policy, &mut host);
+        self.application_kernel(options, &policy, (&state, &mut host));
         self.trace.done("host");
         let command = options.command.iter().cloned().map(|word| Argument(word.into_vec()));
         let task = Task { command: command.collect(), streams: options.streams, rows: Rows::Every };
@@ -296,6 +297,29 @@ impl Engine {
             kept,
             outer,
         })
+    }
+
+    /// Looks for `runsc`, where the policy is for it; what the workload could have written is none.
+    fn application_kernel(
+        &self,
+        options: &Options,
+        policy: &Policy,
+        (state, host): (&Path, &mut Host),
+    ) {
+        if policy.isolation != Isolation::Gvisor {
+            return;
+        }
+        let trees = policy.grants.iter().chain([&policy.workspace]);
+        let written = trees.filter(|tree| tree.mode.is_written());
+        let written: Vec<&Path> = written.map(|tree| tree.source.as_path()).collect();
+        let seek = runsc::Seek {
+            named: options.runsc.as_deref(),
+            written: &written,
+            state: Some(state),
+            ids: policy.person.ids,
+            depth: runsc::Depth::First,
+        };
+        host.runsc = runsc::find(&seek, &self.programs, host).record;
     }
 
     /// Reads the policy and Facts, and decides what the policy means here. Starts and makes nothing,

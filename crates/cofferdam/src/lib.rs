@@ -16,7 +16,6 @@
 mod ahead;
 pub mod cli;
 mod control;
-mod digest;
 mod doctor;
 mod engine;
 mod homes;
@@ -32,6 +31,7 @@ mod trusted;
 pub mod why;
 
 pub use cofferdam_audit as audit;
+use cofferdam_audit::digest;
 pub use cofferdam_plan as plan;
 pub use cofferdam_policy as policy;
 pub use cofferdam_sandbox::{Hit, Outcome, Sink, Streams};

@@ -67,6 +67,12 @@ pub struct Options {
     pub policy: PolicyFrom,
     /// Whether the project's policy holds.
     pub project: ProjectFrom,
+    /// `auto`, `process` or `gvisor`, in place of the policy's isolation.
+    pub isolation: Option<String>,
+    /// `developer`, `unattended` or `tenant`, in place of the policy's oversight.
+    pub oversight: Option<String>,
+    /// gVisor's program, in place of the distribution's.
+    pub runsc: Option<PathBuf>,
     /// `auto`, `native`, `bubblewrap` or `landlock`, in place of the policy's jail.
     pub jail: Option<String>,
     /// `NAME[,NAME...]`: clauses that a jail need not hold which cannot, in addition to the policy's.
@@ -112,6 +118,9 @@ impl std::fmt::Debug for Options {
             .field("command", &self.command)
             .field("policy", &self.policy)
             .field("project", &self.project)
+            .field("isolation", &self.isolation)
+            .field("oversight", &self.oversight)
+            .field("runsc", &self.runsc)
             .field("jail", &self.jail)
             .field("best_effort", &self.best_effort)
             .field("workspace", &self.workspace)
@@ -141,6 +150,12 @@ impl Options {
 
     /// What the options say, over the policy's text.
     pub(crate) fn add_to(&self, document: &mut Document) -> Result<(), PolicyError> {
+        if let Some(isolation) = &self.isolation {
+            document.set_isolation(isolation)?;
+        }
+        if let Some(oversight) = &self.oversight {
+            document.set_oversight(oversight)?;
+        }
         if let Some(jail) = &self.jail {
             document.set_jail(jail)?;
         }

@@ -51,15 +51,33 @@ pub struct Scope {
     pub looks: bool,
     /// Something is kept from loss: so is what cuts a file through a descriptor.
     pub keeps: bool,
-    /// There are no namespaces: what they keep apart elsewhere is refused.
-    pub shared: bool,
+    /// Who makes the calls, and where.
+    pub caller: Caller,
+}
+
+/// Who makes the calls that a filter of the workload's judges.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Caller {
+    /// The workload, in namespaces of its own.
+    #[default]
+    Apart,
+    /// The workload without namespaces: what they keep apart elsewhere is refused.
+    Shared,
+    /// An application kernel in the workload's place; no broker answers it.
+    Kernel,
+}
+
+impl Caller {
+    const fn is_shared(self) -> bool {
+        matches!(self, Self::Shared)
+    }
 }
 
 impl Scope {
     /// What `rules` need.
     #[must_use]
     pub fn of(rules: &Rules) -> Self {
-        Self { looks: rules.looks(), keeps: rules.keeps(), shared: false }
+        Self { looks: rules.looks(), keeps: rules.keeps(), caller: Caller::Apart }
     }
 }
 
@@ -97,11 +115,12 @@ impl Rule {
     /// The rule as it is in `scope`.
     const fn within(self, scope: Scope) -> Self {
         match (self, scope) {
+            (Self::Notify, Scope { caller: Caller::Kernel, .. }) => Self::Allow,
             (Self::Look, Scope { looks: true, .. }) | (Self::Keep, Scope { keeps: true, .. }) => {
                 Self::Notify
             }
             (Self::MissingIfKept, Scope { keeps: true, .. }) => Self::Missing,
-            (Self::Apart, Scope { shared: true, .. }) => Self::Refuse,
+            (Self::Apart, Scope { caller: Caller::Shared, .. }) => Self::Refuse,
             (Self::Look | Self::Keep | Self::MissingIfKept | Self::Apart, _) => Self::Allow,
             (
                 rule @ (Self::Allow
@@ -200,6 +219,18 @@ const X32: u32 = 0x4000_0000;
 #[must_use]
 pub fn workload(scope: Scope) -> Vec<Instruction> {
     program(table::WORKLOAD, Rule::Missing, scope)
+}
+
+/// The filter of an application kernel in the workload's place: as the workload's, but for what that
+/// kernel builds its own walls with, in namespaces of its own.
+#[must_use]
+pub fn application_kernel() -> Vec<Instruction> {
+    let own = |(number, name, rule): &(u32, &'static str, Rule)| {
+        let rule = if table::KERNEL.contains(number) { Rule::Allow } else { *rule };
+        (*number, *name, rule)
+    };
+    let table: Vec<_> = table::WORKLOAD.iter().map(own).collect();
+    program(&table, Rule::Missing, Scope { caller: Caller::Kernel, ..Scope::default() })
 }
 
 /// The filter of init itself once the workload runs: whoever takes pid 1 over can still do nothing.
@@ -305,7 +336,7 @@ fn judge(check: Check, scope: Scope) -> Fragment {
     let refuse = || emit::answer(Answer::Errno(EPERM));
     // The call is not made and says that it was.
     let granted = || emit::answer(Answer::Errno(0));
-    let broker = || emit::answer(Answer::Notify);
+    let broker = || fragment(Rule::Notify, scope);
     match check {
         Check::Open { flags, mode } => open(flags, mode, scope),
         Check::Mode { mode } => unless_set_id(mode, broker()),
@@ -329,7 +360,7 @@ fn judge(check: Check, scope: Scope) -> Fragment {
         }
         Check::Clone => argument(0, bits(NEW_SPACES, refuse(), allow())),
         Check::Unshare => argument(0, bits(NEW_SPACES | NEW_TIME, refuse(), allow())),
-        Check::Socket if scope.shared => local_socket(),
+        Check::Socket if scope.caller.is_shared() => local_socket(),
         Check::Socket => socket(),
         Check::SocketOption => socket_option(),
         Check::Ioctl => ioctl(),
@@ -349,10 +380,12 @@ fn judge(check: Check, scope: Scope) -> Fragment {
         }
         Check::CoreLimit => argument(0, emit::equal(RLIMIT_CORE, granted(), allow())),
         // By number it could be any process of this user; a call on itself has no number.
-        Check::NotInit { pid } if scope.shared => argument(pid, emit::equal(0, allow(), refuse())),
-        Check::Group { .. } if scope.shared => allow(),
+        Check::NotInit { pid } if scope.caller.is_shared() => {
+            argument(pid, emit::equal(0, allow(), refuse()))
+        }
+        Check::Group { .. } if scope.caller.is_shared() => allow(),
         Check::NotInit { pid } | Check::Group { pgid: pid } => argument(pid, not_init()),
-        Check::Priority { user } if scope.shared => {
+        Check::Priority { user } if scope.caller.is_shared() => {
             // The caller alone: 0 of the groups is its own group, and that may be init's. The kinds
             // are process, group and user, in this order.
             let own = argument(1, emit::equal(0, allow(), refuse()));
@@ -379,7 +412,7 @@ fn judge(check: Check, scope: Scope) -> Fragment {
 /// `open(2)`: what nobody may make is refused here, what writes, makes or cuts is the broker's.
 fn open(flags: u8, mode: u8, scope: Scope) -> Fragment {
     use emit::{argument, bits};
-    let broker = || emit::answer(Answer::Notify);
+    let broker = || fragment(Rule::Notify, scope);
     let looks = bits(WRITES, broker(), fragment(Rule::Look, scope));
     let opens = bits(CREATES, unless_set_id(mode, broker()), looks);
     argument(flags, bits(O_PATH, emit::answer(Answer::Allow), opens))

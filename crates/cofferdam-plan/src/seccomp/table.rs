@@ -15,6 +15,11 @@ use super::Rule::{
     self, Allow, Apart, Judge, Keep, Look, Missing, MissingIfKept, Notify, Refuse, Unsupported,
 };
 
+/// What an application kernel (`runsc`) calls besides: namespaces, mounts and roots of its own, and
+/// processes that it traces and that give themselves up to it.
+pub(super) const KERNEL: &[u32] =
+    &[56, 155, 161, 165, 166, 170, 272, 308, 101, 302, 160, 157, 135, 438];
+
 /// Number, name, rule; sorted by number.
 pub(super) const WORKLOAD: &[(u32, &str, Rule)] = &[
     (0, "read", Allow),

@@ -10,11 +10,11 @@ use super::*;
 const REFUSED: Answer = Answer::Errno(EPERM);
 const MISSING: Answer = Answer::Errno(ENOSYS);
 /// Nothing hidden, nothing kept.
-const PLAIN: Scope = Scope { looks: false, keeps: false, shared: false };
-const LOOKS: Scope = Scope { looks: true, keeps: false, shared: false };
-const KEEPS: Scope = Scope { looks: false, keeps: true, shared: false };
-const BOTH: Scope = Scope { looks: true, keeps: true, shared: false };
-const SHARED: Scope = Scope { shared: true, ..PLAIN };
+const PLAIN: Scope = Scope { looks: false, keeps: false, caller: Caller::Apart };
+const LOOKS: Scope = Scope { looks: true, keeps: false, caller: Caller::Apart };
+const KEEPS: Scope = Scope { looks: false, keeps: true, caller: Caller::Apart };
+const BOTH: Scope = Scope { looks: true, keeps: true, caller: Caller::Apart };
+const SHARED: Scope = Scope { caller: Caller::Shared, ..PLAIN };
 const SCOPES: [Scope; 5] = [PLAIN, LOOKS, KEEPS, BOTH, SHARED];
 
 fn call(number: u32, arguments: [u64; 6]) -> Call {
@@ -76,7 +76,9 @@ fn every_number_in(scope: Scope) {
             Some(Rule::Notify) => broker(true),
             Some(Rule::Look) => broker(scope.looks),
             Some(Rule::Keep) => broker(scope.keeps),
-            Some(Rule::Apart) => Some(if scope.shared { REFUSED } else { Answer::Allow }),
+            Some(Rule::Apart) => {
+                Some(if scope.caller == Caller::Shared { REFUSED } else { Answer::Allow })
+            }
             Some(Rule::Judge(_)) => None,
         };
         for arguments in [[0; 6], [u64::MAX; 6]] {

@@ -190,6 +190,23 @@ fn nothing_below_goes_beyond() {
         ),
         ("[managed]\nonly = ['environment']", "[environment]\nallow = []", None, "narrows"),
         ("[managed]\nonly = ['isolation']", "isolation = 'process'", None, "the same"),
+        ("[managed]\nonly = ['isolation']", "isolation = 'gvisor'", beyond, "another kernel"),
+        ("isolation = 'gvisor'", "isolation = 'process'", beyond, "a ceiling by itself"),
+        ("oversight = 'tenant'", "oversight = 'developer'", beyond, "what is written would stay"),
+        ("oversight = 'tenant'", "isolation = 'process'", beyond, "a ceiling by itself"),
+        ("isolation = 'process'", "isolation = 'gvisor'", None, "further"),
+        (
+            "oversight = 'tenant'\n[managed]\nonly = ['isolation']",
+            "oversight = 'developer'",
+            beyond,
+            "by another word",
+        ),
+        (
+            "oversight = 'tenant'\n[managed]\nonly = ['isolation']",
+            "isolation = 'gvisor'",
+            None,
+            "the same by another word",
+        ),
         ("[managed]\nonly = ['jail']\n", "jail = 'native'", beyond, "a forced jail"),
         ("jail = 'native'\n[managed]\nonly = ['jail']", "jail = 'native'", None, "the same"),
         (
@@ -451,6 +468,17 @@ fn what_a_project_may_say() {
         "[output]\nredact = true\nescape_sequences = 'always'\nmax_bytes = 4096",
     ] {
         stacked(vec![text(Layer::Project, rules)], NONE).unwrap_or_else(|e| panic!("{rules}: {e}"));
+    }
+    for (user, project, refused) in [
+        ("isolation = 'gvisor'", "isolation = 'process'", true),
+        ("oversight = 'tenant'", "isolation = 'process'", true),
+        ("oversight = 'tenant'", "oversight = 'developer'", true),
+        ("isolation = 'gvisor'\noversight = 'tenant'", "oversight = 'developer'", true),
+        ("isolation = 'process'", "isolation = 'gvisor'\noversight = 'tenant'", false),
+    ] {
+        let texts = vec![text(Layer::User, user), text(Layer::Project, project)];
+        let code = Document::stack(texts).err().map(|error| error.code());
+        assert_eq!(code, refused.then_some("not-a-projects"), "{user} / {project}");
     }
     for layer in [Layer::User, Layer::Named] {
         let error = Document::stack(vec![text(layer, "[managed]\nonly = []")]).unwrap_err();

@@ -21,7 +21,7 @@ pub(super) fn doctor(what: &Doctor) -> ExitCode {
         answer(&what.probe);
         return ExitCode::SUCCESS;
     }
-    let told = if what.apparmor_profile { tell_profile() } else { tell_all(what.json) };
+    let told = if what.apparmor_profile { tell_profile() } else { tell_all(what) };
     match told {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
@@ -32,15 +32,15 @@ pub(super) fn doctor(what: &Doctor) -> ExitCode {
     }
 }
 
-fn tell_all(as_json: bool) -> Result<bool, Refused> {
+fn tell_all(what: &Doctor) -> Result<bool, Refused> {
     // For the second that it takes: what it made is removed before it ends.
     let before = set_blocked(&HELD_BACK.iter().fold(SignalSet::empty(), |set, n| set.with(*n)));
-    let diagnosis = examine();
+    let diagnosis = examine(what.runsc.as_deref());
     if let Ok(before) = before {
         drop(set_blocked(&before));
     }
     let diagnosis = diagnosis?;
-    let text = if as_json { object(&diagnosis).to_string() } else { text(&diagnosis) };
+    let text = if what.json { object(&diagnosis).to_string() } else { text(&diagnosis) };
     say::to_stdout(&cofferdam_policy::printable(&text))?;
     Ok(diagnosis.holds())
 }

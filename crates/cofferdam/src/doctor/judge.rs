@@ -8,6 +8,7 @@ mod rows;
 use std::path::{Path, PathBuf};
 
 use cofferdam_plan::Host;
+use cofferdam_plan::host::Runsc;
 use cofferdam_sandbox::{Caller, Programs, probe as look};
 
 use super::broker;
@@ -16,6 +17,7 @@ use super::gateway;
 use super::limits;
 use super::own;
 use super::probe::{Answers, ask};
+use super::runsc;
 use super::trial::{self, Place, Trial};
 use super::{Finding, Guarantee, State};
 use crate::engine::Engine;
@@ -55,10 +57,12 @@ pub(crate) struct Evidence {
     audit: Result<PathBuf, Refused>,
     core_pattern: String,
     bubblewrap: bubblewrap::Found,
+    /// `None` where nothing can be started.
+    runsc: Option<Runsc>,
 }
 
 impl Evidence {
-    pub(super) fn gather(caller: &Caller) -> Result<Self, Refused> {
+    pub(super) fn gather(caller: &Caller, named: Option<&Path>) -> Result<Self, Refused> {
         let (ids, owner) = trial::owner(caller);
         let stands_in = caller.uid() == 0 && owner.is_none();
         let failed = |source| Refused::Diagnosis { doing: "make a directory to try in", source };
@@ -100,8 +104,11 @@ impl Evidence {
             install = Some(own::Fault { what: refused.to_string(), remedy: refused.hint() });
         }
         let pattern = std::fs::read_to_string("/proc/sys/kernel/core_pattern");
+        let host = look::host();
+        let nested = trial.as_ref().is_err_and(|refused| refused.code() == "nested");
         Ok(Self {
-            host: look::host(),
+            runsc: if nested { None } else { runsc::look(caller, named, &host) },
+            host,
             ids,
             caller_is_root: caller.uid() == 0,
             stands_in,

@@ -1,10 +1,13 @@
 //! `cofferdam doctor`.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 pub(super) const AFTER: &str = "Examples:
   cofferdam doctor
   cofferdam doctor --json
+  cofferdam doctor --runsc ~/bin/runsc
   cofferdam doctor --apparmor-profile | sudo tee /etc/apparmor.d/cofferdam
 
 A sandbox is built and a workload run in it that tries what must fail. Nothing is left behind and
@@ -22,6 +25,9 @@ pub(in crate::cli) struct Doctor {
     /// Print the AppArmor profile for this installation instead
     #[arg(long, conflicts_with = "json")]
     pub(in crate::cli) apparmor_profile: bool,
+    /// gVisor's runsc, in place of the one in /usr/bin or /usr/local/bin
+    #[arg(long, value_name = "PATH", conflicts_with = "apparmor_profile")]
+    pub(in crate::cli) runsc: Option<PathBuf>,
     /// Try one thing in this process; doctor starts itself with it
     #[arg(long, hide = true, num_args = 1.., allow_hyphen_values = true)]
     pub(in crate::cli) probe: Vec<String>,

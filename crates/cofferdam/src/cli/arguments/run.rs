@@ -63,6 +63,15 @@ pub(in crate::cli) struct What {
     pub(in crate::cli) policy: Option<PathBuf>,
     #[command(flatten)]
     pub(in crate::cli) around: Around,
+    /// The kernel that serves the command: auto (by oversight), process (the host's) or gvisor
+    #[arg(long, value_name = "NAME")]
+    pub(in crate::cli) isolation: Option<String>,
+    /// Who watches: developer, or tenant: gVisor, of which nothing stays
+    #[arg(long, value_name = "NAME")]
+    pub(in crate::cli) oversight: Option<String>,
+    /// gVisor's program, in place of the distribution's
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) runsc: Option<PathBuf>,
     /// The cage around the command: auto, native, bubblewrap or landlock
     #[arg(long, value_name = "NAME")]
     pub(in crate::cli) jail: Option<String>,

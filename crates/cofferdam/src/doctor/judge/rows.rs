@@ -3,6 +3,7 @@
 mod broker;
 mod bubblewrap;
 mod network;
+mod runsc;
 
 use cofferdam_sandbox::refusal::errno_text;
 
@@ -113,6 +114,8 @@ impl Evidence {
             Guarantee::NoNewPrivileges => self.no_new_privileges(),
             Guarantee::PrivateTerminals => self.private_terminals(),
             Guarantee::Bubblewrap => self.of_bubblewrap(),
+            Guarantee::Gvisor => self.gvisor(),
+            Guarantee::On(platform) => self.on_platform(platform),
             Guarantee::CoreDumps => self.core_dumps(),
             Guarantee::Limits => self.limits(),
             Guarantee::Tracing => self.tracing(),
