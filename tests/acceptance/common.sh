@@ -34,6 +34,14 @@ for line in sys.stdin:
     kind, name = message["target"]["kind"], message["target"]["name"]
     shutil.copy(program, stage + ("/tests/" if "test" in kind else "/bin/") + name)
 ' "$stage" || exit 1
+# Builds of runsc that `cargo xtask runsc` has unpacked, where an ordinary user reaches them.
+case " $suites " in
+*" runsc "*)
+    builds=${COFFERDAM_RUNSC_BUILDS:-$here/target/runsc}
+    if [ -d "$builds" ]; then cp -rL "$builds" "$stage/runsc" || exit 1; fi
+    export COFFERDAM_RUNSC_BUILDS=$stage/runsc
+    ;;
+esac
 chmod -R a+rX "$stage"
 for name in $suites; do [ -x "$stage/tests/$name" ] || { echo "not built: $name"; exit 1; }; done
 
@@ -61,6 +69,7 @@ as() {
             COFFERDAM_PROGRAMS="$stage/bin" COFFERDAM_SEED="${COFFERDAM_SEED:-}" \
             COFFERDAM_BIG="${COFFERDAM_BIG:-}" \
             ${COFFERDAM_WALL:+COFFERDAM_WALL="$COFFERDAM_WALL"} \
+            ${COFFERDAM_RUNSC_BUILDS:+COFFERDAM_RUNSC_BUILDS="$COFFERDAM_RUNSC_BUILDS"} \
             ${COFFERDAM_TRANSFER_BYTES:+COFFERDAM_TRANSFER_BYTES="$COFFERDAM_TRANSFER_BYTES"} \
             ${COFFERDAM_TOOLS:+COFFERDAM_TOOLS="$COFFERDAM_TOOLS"} "$@")
     fi

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use crate::runsc;
+
 /// Programs and files that the tests use, with the Debian package that brings each.
 const NEEDS: &[(&str, &str)] = &[
     ("/usr/bin/python3", "python3"),
@@ -60,6 +62,11 @@ pub(crate) fn run() -> Result<(), String> {
     step("build", Command::new("cargo").arg("build").args(PROFILE))?;
     step("fuzz", cargo_test().args(["-p", "cofferdam", "--test", "fuzz"]))?;
     first_command()?;
+    println!("== runsc");
+    // Without them, the tests that need one say so by name.
+    if let Err(why) = runsc::run(runsc::PLACE) {
+        println!("not run: {why}");
+    }
     step(
         "the example",
         Command::new("cargo")

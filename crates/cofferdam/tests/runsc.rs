@@ -1,6 +1,11 @@
 //! gVisor's `runsc`, found and tried: Debian's builds, and programs that only look like one.
 
-#![expect(clippy::unwrap_used, reason = "panics are how tests fail")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "panics are how tests fail, and what was not run is told"
+)]
 
 mod support;
 
@@ -53,10 +58,9 @@ impl Here {
 
     #[track_caller]
     fn build(&self, named: &Path, depth: Depth) -> Build {
-        match self.find(named, depth) {
-            Runsc::Ready(build) => build,
-            other => panic!("{}: {other:?}", named.display()),
-        }
+        let found = self.find(named, depth);
+        let Runsc::Ready(build) = found else { panic!("{}: {found:?}", named.display()) };
+        build
     }
 
     fn state(&self) -> PathBuf {

@@ -85,9 +85,9 @@ fn a_trial_ends_with_its_namespaces_and_has_nothing() {
     assert!(first < inside && inside.is_some(), "root is given up first");
     assert_eq!(plan.setup.last(), Some(&Step::DropCapabilities));
     assert_eq!((plan.bounds.wall_time, plan.bounds.grace), (Some(4), 0));
-    let opened = plan.setup.iter().filter_map(|step| match step {
-        Step::Open(opening) if opening.access != Access::Device => Some(opening),
-        _ => None,
+    let opened = plan.setup.iter().filter_map(|step| {
+        let Step::Open(opening) = step else { return None };
+        (opening.access != Access::Device).then_some(opening)
     });
     let opened: Vec<_> = opened.map(|opening| (&opening.path, opening.access)).collect();
     assert_eq!(opened, [(&program.path, Access::ReadOnly)], "nothing else of the host's");

@@ -143,13 +143,10 @@ impl<'a> Trier<'a> {
         let ended = ended.map_err(system("wait for runsc"))?;
         let (output, error) = (output.end(), error.end());
         let hung = ended.hits().iter().any(|hit| hit.limit == Name::WallTime.as_str());
-        let status = match ended {
-            outcome::Outcome::Failed { doing, errno } => {
-                return Err(StartRefusal::Step { step: u32::MAX, doing, errno, said: None });
-            }
-            _ if hung => None,
-            ended => Some(ended.status()),
-        };
+        if let outcome::Outcome::Failed { doing, errno } = ended {
+            return Err(StartRefusal::Step { step: u32::MAX, doing, errno, said: None });
+        }
+        let status = (!hung).then(|| ended.status());
         Ok(Ran { status, output, error })
     }
 }
@@ -193,8 +190,7 @@ fn device(path: &str) -> Option<(u32, u32)> {
 fn last_words(ran: &Ran) -> String {
     let line = |bytes: &[u8]| {
         let text = String::from_utf8_lossy(bytes);
-        let line = text.lines().map(one_line).rfind(|line| !line.is_empty());
-        line
+        text.lines().map(one_line).rfind(|line| !line.is_empty())
     };
     let said = line(&ran.error).or_else(|| line(&ran.output)).unwrap_or_else(|| "no word".into());
     match ran.status {

@@ -30,7 +30,7 @@ impl Evidence {
 
     pub(super) fn on_platform(&self, platform: Platform) -> Row {
         let Some(Runsc::Ready(build)) = &self.runsc else {
-            return not_needed("there is no runsc to be tried".into(), None);
+            return without("there is no runsc to be tried".into());
         };
         let outcome = build.platforms.iter().find(|(of, _)| *of == platform);
         match outcome.map(|(_, outcome)| outcome) {
@@ -40,10 +40,8 @@ impl Evidence {
             Some(Outcome::Works) => {
                 Row::enforced("a program ran on it, on a kernel that is not the host's")
             }
-            Some(Outcome::Fails { why }) => not_needed(format!("it does not run: {why}"), None),
-            Some(Outcome::Hangs { after }) => {
-                not_needed(format!("it hangs: ended after {after} s"), None)
-            }
+            Some(Outcome::Fails { why }) => without(format!("it does not run: {why}")),
+            Some(Outcome::Hangs { after }) => without(format!("it hangs: ended after {after} s")),
             Some(Outcome::Untried) | None => Row::unknown("it was not tried"),
         }
     }
@@ -66,4 +64,9 @@ fn not_needed(why: String, remedy: Option<String>) -> Row {
         found: format!("isolation = \"gvisor\" cannot be had: {why}"),
         remedy,
     }
+}
+
+/// One of three, of which one is enough.
+const fn without(found: String) -> Row {
+    Row { state: State::NotNeeded, found, remedy: None }
 }
