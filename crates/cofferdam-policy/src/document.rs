@@ -123,6 +123,8 @@ pub struct Document {
     pub isolation: Located<Isolation>,
     /// `jail`, then `--jail`; `auto` where it is not written.
     pub jail: Located<Jail>,
+    /// `rootfs`, then `--rootfs`: a directory or an image; the host's own system where it is not written.
+    pub rootfs: Option<Located<String>>,
     /// `best_effort`, then those of `--best-effort`.
     pub best_effort: Vec<Located<Promise>>,
     /// `filesystem.workspace`; `.` read-write where it is not written.
@@ -189,6 +191,7 @@ impl Document {
             ceiling: None,
             isolation: Located::built_in(Isolation::Process, default("isolation")),
             jail: Located::built_in(Jail::Auto, default("jail")),
+            rootfs: None,
             best_effort: Vec::new(),
             workspace: Located::built_in(workspace, default("filesystem.workspace")),
             grants: Vec::new(),
@@ -249,6 +252,16 @@ impl Document {
         let flag = Flag::new("--jail", word);
         let jail = read::jail(word).map_err(|fault| flag.fault(fault))?;
         self.jail = flag.located(jail);
+        Ok(())
+    }
+
+    /// `--rootfs PATH`, in place of the text's.
+    ///
+    /// # Errors
+    /// The words are no path.
+    pub fn set_rootfs(&mut self, words: &str) -> Result<(), PolicyError> {
+        let flag = Flag::new("--rootfs", words);
+        self.rootfs = Some(flag.located(flag.path(words)?));
         Ok(())
     }
 

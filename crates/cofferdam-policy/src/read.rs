@@ -52,6 +52,7 @@ const TOP: Table = Table {
         "extends",
         "isolation",
         "jail",
+        "rootfs",
         "best_effort",
         "filesystem",
         "environment",
@@ -144,6 +145,7 @@ pub(crate) fn into(
         document.isolation = reader.located(reader.isolation(value)?, value, clause);
     }
     reader.jail(top, document)?;
+    reader.rootfs(top, document)?;
     if let Some(value) = top.get("filesystem") {
         reader.filesystem(reader.table(value, &FILESYSTEM)?, document)?;
     }

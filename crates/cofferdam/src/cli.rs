@@ -121,6 +121,7 @@ fn options(what: &What) -> Result<Options, Refused> {
         policy: what.policy.clone().map_or(PolicyFrom::User, PolicyFrom::File),
         project: if what.around.no_project { ProjectFrom::None } else { ProjectFrom::Trusted },
         jail: what.jail.clone(),
+        rootfs: what.rootfs.clone(),
         best_effort: what.best_effort.clone(),
         workspace: what.workspace.clone(),
         grants: what.grants.clone(),

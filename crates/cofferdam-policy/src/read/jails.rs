@@ -1,8 +1,8 @@
-//! `jail`, and what it need not hold.
+//! `jail`, what it need not hold, and whose system is in it.
 
 use toml::de::DeTable;
 
-use super::{Reader, nearest};
+use super::{Reader, check_path, nearest};
 use crate::document::Document;
 use crate::error::{Fault, PolicyError};
 use crate::model::Jail;
@@ -23,6 +23,21 @@ pub(crate) fn promise(word: &str) -> Result<Promise, Fault> {
 }
 
 impl Reader<'_> {
+    /// `rootfs`.
+    pub(super) fn rootfs(
+        &self,
+        top: &DeTable<'_>,
+        document: &mut Document,
+    ) -> Result<(), PolicyError> {
+        if let Some(value) = top.get("rootfs") {
+            let clause = self.clause("rootfs", value);
+            let text = self.text("rootfs", value)?;
+            let path = check_path(text).map_err(|fault| self.fault(fault, value.span()))?;
+            document.rootfs = Some(self.located(path, value, clause));
+        }
+        Ok(())
+    }
+
     /// `jail` and `best_effort`.
     pub(super) fn jail(
         &self,
