@@ -5,7 +5,7 @@
 #
 # As root everything runs twice: as root, and as an ordinary user made for it and removed afterwards. What
 # cannot run says so by name. Exit status 0 only when every line holds.
-suites="conformance why bubblewrap landlock_jail runsc layers containment"
+suites="conformance why bubblewrap landlock_jail runsc rootfs layers containment"
 . "$(dirname "$0")/common.sh"
 
 # conformance_and_why WHO
@@ -30,6 +30,8 @@ jails() {
     say "deliver 2, K39 K40" "$who" $? "the jail landlock: what it holds holds, what it does not is refused by name, with each older Landlock too ($ran tests)"
     tests "$who" runsc
     say "runsc" "$who" $? "gVisor's runsc: Debian's builds of 2022 and 2024 are found, judged and tried on each platform; one that hangs, lies or could be another's is not chosen ($ran tests)"
+    tests "$who" rootfs
+    say "rootfs, F36" "$who" $? "another system in place of the host's: a directory, an image, under both jails of namespaces; what is none is refused ($ran tests)"
     for jail in bubblewrap landlock; do
         export COFFERDAM_WALL=process/$jail
         tests "$who" conformance the_table_is

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use cofferdam_policy::Rules;
 use cofferdam_policy::credentials::KNOWN_HOSTS;
 use cofferdam_policy::facts::{Ids, Seen};
-use cofferdam_policy::model::{Clause, Grant, Mode, Origin, Policy, Shown, Variable};
+use cofferdam_policy::model::{Clause, Grant, Mode, Origin, Policy, Replaced, Shown, Variable};
 
 use crate::egress::{Egress, PROXY_PORT};
 use crate::host::{DEVICES, Host, Listening, PROC_MASKED};
@@ -251,10 +251,15 @@ fn skeleton(policy: &Policy, uid: u32, gid: u32, held: &limits::Held) -> Vec<Ste
         tmpfs("/dev/shm".into(), 0o1777, held.private),
     ]);
     // An entry that leads into /run (resolv.conf, mostly) is written there: /run is ours.
-    for ours in policy.replaced.iter().filter(|ours| ours.at.starts_with("/run")) {
+    for ours in policy.replaced.iter().filter(|ours| is_made(policy, ours)) {
         let text = own.iter().find(|(name, _)| ours.path.ends_with(name));
-        let content = text.map(|(_, text)| text.clone()).unwrap_or_default().into();
-        steps.push(Step::File { path: ours.at.clone(), content, mode: 0o644 });
+        steps.push(match (text, trust::source(ours)) {
+            (None, Some(to)) => Step::Link { path: ours.at.clone(), to },
+            (text, _) => {
+                let content = text.map(|(_, text)| text.clone()).unwrap_or_default().into();
+                Step::File { path: ours.at.clone(), content, mode: 0o644 }
+            }
+        });
     }
     steps.extend(
         policy
@@ -263,6 +268,12 @@ fn skeleton(policy: &Policy, uid: u32, gid: u32, held: &limits::Held) -> Vec<Ste
             .map(|(path, to)| Step::Link { path: path.clone(), to: to.clone() }),
     );
     steps
+}
+
+/// Whether it stands in the sandbox's own root, and not over a file of some tree.
+fn is_made(policy: &Policy, ours: &Replaced) -> bool {
+    let mut trees = policy.grants.iter().chain([&policy.workspace]);
+    !trees.any(|tree| ours.at.starts_with(&tree.path))
 }
 
 fn tmpfs(path: PathBuf, mode: u32, private: limits::Private) -> Step {
@@ -420,7 +431,7 @@ fn etc(policy: &Policy) -> Vec<(PathBuf, u8, Step)> {
         let guard = if is_shut(policy, path, seen) { Guard::Note } else { Guard::Kill };
         (path, PathBuf::from(from), guard)
     });
-    let ours = policy.replaced.iter().filter(|ours| !ours.at.starts_with("/run"));
+    let ours = policy.replaced.iter().filter(|ours| !is_made(policy, ours));
     let ours = ours.filter_map(|ours| Some((&ours.at, trust::source(ours)?, Guard::Note)));
     hidden
         .chain(ours)

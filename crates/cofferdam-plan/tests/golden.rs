@@ -162,6 +162,7 @@ fn facts(caller: &Caller, rows: &[Row]) -> Facts {
         git_directories: Vec::new(),
         enclosing: None,
         kept_home: None,
+        rootfs: None,
         environment: Values(variables.map(|(name, value)| (name.into(), value.into())).into()),
         environment_names: ["AWS_SECRET_ACCESS_KEY", "LANG", "TERM"].map(String::from).into(),
         path: ["/home/u/.cargo/bin", "/home/u/bin", "bin", "/usr/bin", "/home/u/.cargo/bin"]

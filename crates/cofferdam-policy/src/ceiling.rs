@@ -106,6 +106,14 @@ impl Ceiling<'_> {
                 let jail = unless(same, &document.jail.clause);
                 [jail, clauses(self.newly_given_up(&Promise::ALL))].concat()
             }
+            Only::Rootfs => {
+                let of = |document: &Document| {
+                    document.rootfs.as_ref().map(|rootfs| rootfs.value.clone())
+                };
+                let said = document.rootfs.iter();
+                let other = said.filter(|_| of(document) != of(self.managed));
+                clauses(other)
+            }
             Only::Workspace => unless(
                 document.workspace.value == self.managed.workspace.value,
                 &document.workspace.clause,

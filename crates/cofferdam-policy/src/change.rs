@@ -138,6 +138,7 @@ fn beside(old: &Policy, new: &Policy) -> Vec<Restart> {
         oversight,
         jail,
         jail_clause: _,
+        rootfs,
         best_effort,
         etc,
         workspace,
@@ -199,6 +200,7 @@ fn beside(old: &Policy, new: &Policy) -> Vec<Restart> {
     let rows = [
         (walls, "isolation", &new.isolation_clause),
         (*jail == before.jail, "jail", &new.jail_clause),
+        (*rootfs == before.rootfs, "rootfs", rootfs_clause(old, new)),
         (given(old) == given(new), "best_effort", best_effort_clause(best_effort, new)),
         (trees, "filesystem", first(old, new)),
         (held, "what is hidden, masked or protected", first(old, new)),
@@ -222,6 +224,11 @@ fn given(policy: &Policy) -> BTreeSet<Promise> {
 fn best_effort_clause<'p>(rules: &[BestEffort], new: &'p Policy) -> &'p Clause {
     let last = rules.last().and_then(|_| new.best_effort.last());
     last.map_or(&new.jail_clause, |rule| &rule.clause)
+}
+
+fn rootfs_clause<'p>(old: &'p Policy, new: &'p Policy) -> &'p Clause {
+    let rootfs = new.rootfs.as_ref().or(old.rootfs.as_ref());
+    rootfs.map_or(&new.jail_clause, |rootfs| &rootfs.clause)
 }
 
 /// What the gateway reads once.
@@ -305,6 +312,7 @@ fn bare(policy: &Policy) -> Policy {
     grants.for_each(|Grant { clause, asked, .. }| (*clause, *asked) = (nowhere(), nowhere()));
     let guarded = bare.guarded.iter_mut().chain(&mut bare.concealed).chain(&mut bare.own);
     guarded.for_each(|Guarded { clause, .. }| *clause = nowhere());
+    bare.rootfs.iter_mut().for_each(|rootfs| rootfs.clause = nowhere());
     bare.names.iter_mut().for_each(|rule| rule.clause = nowhere());
     bare.sockets.iter_mut().for_each(|(_, clause)| *clause = nowhere());
     bare.idle.iter_mut().for_each(|Idle { clause, .. }| *clause = nowhere());

@@ -126,6 +126,8 @@ pub struct Document {
     pub oversight: Located<Oversight>,
     /// `jail`, then `--jail`; `auto` where it is not written.
     pub jail: Located<Jail>,
+    /// `rootfs`, then `--rootfs`: a directory or an image; the host's own system where it is not written.
+    pub rootfs: Option<Located<String>>,
     /// `best_effort`, then those of `--best-effort`.
     pub best_effort: Vec<Located<Promise>>,
     /// `filesystem.workspace`; `.` read-write where it is not written.
@@ -193,6 +195,7 @@ impl Document {
             isolation: Located::built_in(Isolation::Auto, default("isolation")),
             oversight: Located::built_in(Oversight::Developer, default("oversight")),
             jail: Located::built_in(Jail::Auto, default("jail")),
+            rootfs: None,
             best_effort: Vec::new(),
             workspace: Located::built_in(workspace, default("filesystem.workspace")),
             grants: Vec::new(),
@@ -294,6 +297,16 @@ impl Document {
         let flag = Flag::new("--jail", word);
         let jail = read::jail(word).map_err(|fault| flag.fault(fault))?;
         self.jail = flag.located(jail);
+        Ok(())
+    }
+
+    /// `--rootfs PATH`, in place of the text's.
+    ///
+    /// # Errors
+    /// The words are no path.
+    pub fn set_rootfs(&mut self, words: &str) -> Result<(), PolicyError> {
+        let flag = Flag::new("--rootfs", words);
+        self.rootfs = Some(flag.located(flag.path(words)?));
         Ok(())
     }
 

@@ -5,6 +5,7 @@ mod layers;
 mod network;
 mod output;
 mod requests;
+mod rootfs;
 
 use std::fmt;
 use std::ops::Range;
@@ -22,6 +23,7 @@ pub(crate) use layers::LayerFault;
 pub(crate) use network::NetworkFault;
 pub(crate) use output::OutputFault;
 pub(crate) use requests::RequestFault;
+pub(crate) use rootfs::RootfsFault;
 
 /// One situation.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -113,6 +115,8 @@ pub(crate) enum Fault {
     Output(#[from] OutputFault),
     #[error(transparent)]
     Layer(#[from] LayerFault),
+    #[error(transparent)]
+    Rootfs(#[from] RootfsFault),
     // Limits.
     #[error("`{}` is no value of `{}`", got, name.as_str())]
     LimitValue { name: Name, got: String },
@@ -242,6 +246,7 @@ impl Fault {
             Self::Credential(fault) => fault.code(),
             Self::Output(fault) => fault.code(),
             Self::Layer(fault) => fault.code(),
+            Self::Rootfs(fault) => fault.code(),
             Self::LimitValue { .. } => "limit-value",
             Self::LimitRange { .. } => "limit-range",
             Self::LimitMax { .. } => "limit-max",
@@ -377,6 +382,7 @@ impl Fault {
             Self::Credential(fault) => fault.hint(),
             Self::Output(fault) => fault.hint(),
             Self::Layer(fault) => fault.hint(),
+            Self::Rootfs(fault) => fault.hint(),
             Self::LimitValue { name, .. } => format!("write {}", limit_form(name.unit())),
             Self::LimitRange { name, .. } => name.bounds().2.to_owned(),
             Self::LimitMax { .. } => "write { max = …, hold = \"best-effort\" }".into(),

@@ -177,6 +177,20 @@ pub enum Enclosing {
     },
 }
 
+/// The root file system that a policy names in place of the host's system, as it was seen: what is at
+/// its own names, which begin at its root.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
+pub struct Rootfs {
+    /// Its root on the host, without symbolic links.
+    pub root: PathBuf,
+    /// The digest of the manifest, where it is an image that was unpacked.
+    pub digest: Option<String>,
+    /// What is at its root, and what else was looked at; `None` where nothing is. Links lead to other
+    /// names of the same root, also to some where nothing is.
+    pub paths: BTreeMap<PathBuf, Option<Seen>>,
+}
+
 /// Everything that the resolution of a policy may depend on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize))]
@@ -203,6 +217,8 @@ pub struct Facts {
     pub enclosing: Option<Enclosing>,
     /// The kept home of this workspace, where the policy asks for one.
     pub kept_home: Option<PathBuf>,
+    /// The system that is seen in place of the host's, where the policy names one that is there.
+    pub rootfs: Option<Rootfs>,
     /// Variables that some clause passes, with their values.
     #[cfg_attr(feature = "json", serde(skip))]
     pub environment: Values,
@@ -226,6 +242,15 @@ impl Facts {
             (None, _) | (_, None) => false,
         };
         inner.starts_with(outer) || inner.ancestors().any(same)
+    }
+
+    /// What the workload's system has at `path`: the host's, or the root file system's that stands for it.
+    #[must_use]
+    pub fn of_system(&self, path: &Path) -> Option<&Seen> {
+        match &self.rootfs {
+            Some(rootfs) => rootfs.paths.get(path).and_then(Option::as_ref),
+            None => self.seen(path),
+        }
     }
 
     /// What was seen at `path`; `None` where nothing is, or nobody looked.

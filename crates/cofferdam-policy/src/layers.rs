@@ -200,6 +200,12 @@ impl Document {
         if *base == Base::AsWritten {
             return Ok(());
         }
+        let last = self.layers.last().map(|(_, last)| last.name.clone());
+        if let Some(rootfs) = &mut self.rootfs
+            && last.is_some_and(|last| last == rootfs.clause.file)
+        {
+            rootfs.value = based(&rootfs.value, base)?;
+        }
         let workspace = &mut self.workspace;
         let own = self.layers.last().is_some_and(|(_, last)| last.name == workspace.clause.file);
         if own {

@@ -25,6 +25,8 @@ pub enum Only {
     Isolation,
     /// `jail` and `--jail`.
     Jail,
+    /// `rootfs` and `--rootfs`.
+    Rootfs,
     /// `extends` and `--preset`.
     Extends,
     /// `filesystem.workspace`.
@@ -55,9 +57,10 @@ pub enum Only {
 
 impl Only {
     /// Each of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Isolation,
         Self::Jail,
+        Self::Rootfs,
         Self::Extends,
         Self::Workspace,
         Self::Grant,
@@ -79,6 +82,7 @@ impl Only {
         match self {
             Self::Isolation => "isolation",
             Self::Jail => "jail",
+            Self::Rootfs => "rootfs",
             Self::Extends => "extends",
             Self::Workspace => "filesystem.workspace",
             Self::Grant => "filesystem.grant",

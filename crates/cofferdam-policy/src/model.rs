@@ -234,6 +234,20 @@ pub struct Grant {
     pub asked: Clause,
 }
 
+/// A root file system that is in the view in place of the host's system directories.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
+pub struct Rootfs {
+    /// The directory or the archive that the rule names.
+    pub path: PathBuf,
+    /// The digest of the image's manifest, where the rule names an archive.
+    pub digest: Option<String>,
+    /// Names at its root that are not in the view, with the reason, sorted by name.
+    pub left_out: Vec<(PathBuf, String)>,
+    /// The rule that names it.
+    pub clause: Clause,
+}
+
 /// An entry of `/etc` that is our own file inside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize))]
@@ -432,6 +446,8 @@ pub struct Policy {
     pub jail: Jail,
     /// The clause that chose the cage.
     pub jail_clause: Clause,
+    /// Whose system the workload sees; `None` for the host's own.
+    pub rootfs: Option<Rootfs>,
     /// What need not be held where that jail cannot.
     pub best_effort: Vec<BestEffort>,
     /// The tree that the workload works in.

@@ -34,6 +34,7 @@ fn clauses(policy: &Policy) -> Vec<&Clause> {
         oversight: _,
         jail: _,
         jail_clause,
+        rootfs,
         best_effort,
         workspace,
         grants,
@@ -74,6 +75,7 @@ fn clauses(policy: &Policy) -> Vec<&Clause> {
     } = policy;
     let mut all =
         vec![isolation_clause, jail_clause, &workspace.clause, home_clause, network_clause];
+    all.extend(rootfs.iter().map(|rootfs| &rootfs.clause));
     all.extend(best_effort.iter().map(|BestEffort { clause, .. }| clause));
     all.extend(grants.iter().map(|Grant { clause, .. }| clause));
     all.extend(guarded.iter().chain(concealed).chain(own).map(|Guarded { clause, .. }| clause));

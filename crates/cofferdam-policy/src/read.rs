@@ -53,6 +53,7 @@ const TOP: Table = Table {
         "isolation",
         "oversight",
         "jail",
+        "rootfs",
         "best_effort",
         "filesystem",
         "environment",
@@ -148,6 +149,7 @@ pub(crate) fn into(
     }
     reader.isolation(top, document)?;
     reader.jail(top, document)?;
+    reader.rootfs(top, document)?;
     if let Some(value) = top.get("filesystem") {
         reader.filesystem(reader.table(value, &FILESYSTEM)?, document)?;
     }

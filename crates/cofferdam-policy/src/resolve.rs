@@ -20,6 +20,9 @@ mod network;
 mod page_tests;
 mod preset;
 mod repository;
+mod rootfs;
+#[cfg(test)]
+mod rootfs_tests;
 mod shared;
 mod trust;
 mod width;
@@ -38,6 +41,7 @@ use crate::model::{
 };
 use crate::view;
 pub use network::trusted_files;
+pub use rootfs::{rootfs_path, wanted_in_rootfs};
 pub use shared::listed;
 use shared::moved;
 pub(crate) use written::paths as written_paths;
@@ -79,6 +83,7 @@ pub fn wanted_paths(document: &Document, home: &Path, cwd: &Path) -> BTreeSet<Pa
         .collect();
     paths.extend(written::wanted(document, home, cwd));
     paths.extend(trust::wanted(document));
+    paths.extend(rootfs::wanted(document, home, cwd));
     paths.extend(ceiling::wanted(document, home, cwd));
     paths.extend(trusted_files(document, home, cwd).into_iter().map(|file| file.path));
     paths.extend(credentials::wanted(document, home, cwd));
@@ -138,7 +143,7 @@ fn resolved(document: &Document, facts: &Facts) -> Result<Policy, PolicyError> {
     let mut workspace = resolver.workspace()?;
     let (mut grants, mut missing) = resolver.grants(&workspace)?;
     narrow(&mut workspace, &mut grants);
-    let (system, root_links) = resolver.system();
+    let (system, root_links, rootfs) = resolver.shown_system(&grants, &workspace)?;
     let (toolchains, left_out) = resolver.toolchains();
     let built_in: Vec<Grant> = system
         .into_iter()
@@ -158,6 +163,7 @@ fn resolved(document: &Document, facts: &Facts) -> Result<Policy, PolicyError> {
     let kept = resolver.held(&named, (&grants, &workspace), &repository)?;
     let kept_home = resolver.kept_home()?;
     let home = resolver.inner_home(kept_home.as_ref());
+    resolver.has_places(&grants, &workspace, &home)?;
     let mut environment = resolver.environment(&grants, &workspace, &home);
     repository.variables(&mut environment);
     let dangers = [resolver.dangers(&environment), document.output.dangers()].concat();
@@ -173,6 +179,7 @@ fn resolved(document: &Document, facts: &Facts) -> Result<Policy, PolicyError> {
         oversight: document.oversight.value,
         jail: document.jail.value,
         jail_clause: document.jail.clause.clone(),
+        rootfs,
         best_effort: shared::best_effort(document),
         workspace,
         grants,
@@ -225,10 +232,13 @@ fn narrow(workspace: &mut Grant, grants: &mut Vec<Grant>) {
 
 /// An entry of `/etc` by its real path, since that is what a mount is put on.
 fn entry_of_etc(facts: &Facts, path: &Path) -> Option<(PathBuf, Seen)> {
-    let seen = facts.seen(path)?;
-    let real = seen.real.clone().unwrap_or_else(|| path.to_owned());
-    let seen = facts.seen(&real)?.clone();
-    Some((real, seen))
+    entry_by(|path| facts.of_system(path), path)
+}
+
+fn entry_by<'s>(seen: impl Fn(&Path) -> Option<&'s Seen>, path: &Path) -> Option<(PathBuf, Seen)> {
+    let real = seen(path)?.real.clone().unwrap_or_else(|| path.to_owned());
+    let there = seen(&real)?.clone();
+    Some((real, there))
 }
 
 fn in_view(grants: &[Grant], path: &Path) -> bool {
@@ -244,6 +254,9 @@ fn hidden(facts: &Facts, grants: &[Grant]) -> Vec<(PathBuf, Seen)> {
 /// What stands in `/etc` as our own file: over the host's, or in `/run`, which is ours, where the
 /// host's is a link into it.
 fn replaced(facts: &Facts, grants: &[Grant]) -> Vec<Replaced> {
+    if let Some(rootfs) = &facts.rootfs {
+        return rootfs::replaced(rootfs, grants);
+    }
     let entries = view::ETC_OURS.iter().filter_map(|name| {
         let path = PathBuf::from(name);
         let (at, seen) = entry_of_etc(facts, &path)?;
@@ -498,7 +511,8 @@ impl Resolver<'_> {
     /// The caller's `PATH` without what the workload cannot see, relative entries and repetitions.
     fn visible_path(&self, grants: &[Grant], workspace: &Grant) -> String {
         let visible = |entry: &&PathBuf| {
-            let linked = view::SYSTEM.iter().any(|tree| entry.starts_with(tree));
+            let linked = self.facts.rootfs.is_none()
+                && view::SYSTEM.iter().any(|tree| entry.starts_with(tree));
             let granted = grants.iter().chain([workspace]).any(|g| entry.starts_with(&g.path));
             entry.is_absolute() && (linked || granted)
         };
@@ -513,6 +527,13 @@ impl Resolver<'_> {
             .filter(first)
             .map(|entry| entry.display().to_string())
             .collect();
-        if kept.is_empty() { view::FALLBACK_PATH.join(":") } else { kept.join(":") }
+        let mut kept = kept;
+        // Of another system's directories the caller's shell need not know.
+        let usual = view::FALLBACK_PATH.iter().map(|entry| (*entry).to_owned());
+        if kept.is_empty() || self.facts.rootfs.is_some() {
+            let missing: Vec<String> = usual.filter(|entry| !kept.contains(entry)).collect();
+            kept.extend(missing);
+        }
+        kept.join(":")
     }
 }

@@ -9,7 +9,7 @@ use crate::judge::hosts::Pattern;
 use crate::judge::names;
 use crate::limits::Hold;
 use crate::line::in_line;
-use crate::model::{Jail, Oversight, Policy};
+use crate::model::{Jail, Oversight, Policy, Rootfs};
 use crate::network::Network;
 use crate::output::{Most, Output, Redaction};
 use crate::promise::BestEffort;
@@ -97,6 +97,13 @@ fn jail(out: &mut String, policy: &Policy) -> std::fmt::Result {
         writeln!(out, "oversight   {}", policy.oversight.as_str())?;
     }
     writeln!(out, "jail        {}   {}", policy.jail.as_str(), policy.jail_clause)?;
+    if let Some(Rootfs { path, digest, left_out, clause }) = &policy.rootfs {
+        let digest = digest.as_ref().map(|digest| format!(", image {digest}")).unwrap_or_default();
+        writeln!(out, "rootfs      {}{digest}   {clause}", in_line(path.display()))?;
+        for (path, why) in left_out {
+            writeln!(out, "  left out  {}: {}", in_line(path.display()), in_line(why))?;
+        }
+    }
     for BestEffort { promise, clause } in &policy.best_effort {
         let held = match policy.jail {
             Jail::Landlock => "",

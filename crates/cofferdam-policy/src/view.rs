@@ -9,6 +9,25 @@
 pub const SYSTEM: &[&str] =
     &["/usr", "/opt", "/nix", "/etc", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"];
 
+/// Names at the root of a root file system that stands in for the host's: what the sandbox makes itself,
+/// what is nobody's inside, and what a program may have left there.
+pub const NOT_OF_A_ROOTFS: &[&str] = &[
+    "/.cofferdam",
+    "/boot",
+    "/dev",
+    "/home",
+    "/lost+found",
+    "/media",
+    "/mnt",
+    "/proc",
+    "/root",
+    "/run",
+    "/srv",
+    "/sys",
+    "/tmp",
+    "/var",
+];
+
 /// Toolchains in the home, read-only, those that exist. Whole trees only where none of their
 /// files holds a token: `~/.cargo` itself has `credentials.toml`, so only three of its children.
 pub const TOOLCHAINS: &[&str] = &[

@@ -3,23 +3,23 @@
 
 mod git;
 mod lent;
+mod look;
 mod repository;
+pub mod rootfs;
 mod variables;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use cofferdam_plan::facts::{
-    Facts, Ids, Kind, Person, STAND_IN_ID, STAND_IN_ID_SMALL, Seen, Values, workload_ids,
+    Facts, Ids, Kind, Person, Rootfs, STAND_IN_ID, STAND_IN_ID_SMALL, Seen, Values, workload_ids,
 };
 use cofferdam_plan::view;
-use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat2, readlinkat};
-use rustix::io::Errno;
 
 use crate::refusal::errno_text;
+use look::look_at;
 use variables::Variables;
 
 /// Why the caller's side could not be read.
@@ -235,6 +235,7 @@ impl Caller {
         let mut git_directories = looked.git(&own.writable)?;
         let enclosing = looked.enclosing(&own.workspace, &home, &mut git_directories)?;
         own.kept_home.clone().map_or(Ok(()), |kept| looked.look(kept))?;
+        let rootfs = own.rootfs.take().and_then(|asked| looked.rootfs(asked));
         let mut environment = BTreeMap::new();
         let mut environment_names = Vec::new();
         for (name, value) in &self.variables.0 {
@@ -264,6 +265,7 @@ impl Caller {
             git_directories,
             enclosing,
             kept_home: own.kept_home,
+            rootfs,
             environment: Values(environment),
             environment_names,
             path: path.collect(),
@@ -299,6 +301,8 @@ pub struct Own {
     pub workspace: PathBuf,
     /// The workspace's kept home, where the policy asks for one.
     pub kept_home: Option<PathBuf>,
+    /// The root file system, where the policy asks for one.
+    pub rootfs: Option<rootfs::Asked>,
 }
 
 /// `path` without symbolic links, also where its last parts do not exist yet: those stay as they
@@ -354,6 +358,15 @@ impl Looked {
         }
     }
 
+    /// Looks into a root file system; where it cannot, that is told of its path.
+    fn rootfs(&mut self, asked: rootfs::Asked) -> Option<Rootfs> {
+        let named = asked.named.clone();
+        rootfs::look(asked, self.paths.keys()).unwrap_or_else(|why| {
+            self.unseen.insert(named, why);
+            None
+        })
+    }
+
     /// Looks at the names in the git directories of `tops` that must stay, and at what is above them.
     fn git(&mut self, tops: &[PathBuf]) -> Result<Vec<PathBuf>, FactsError> {
         let mut all = Vec::new();
@@ -404,70 +417,6 @@ fn utf8(path: PathBuf, what: &str) -> Result<PathBuf, FactsError> {
         Some(_) => Ok(path),
         None => Err(FactsError::NotUtf8 { what: format!("{what} {path:?}") }),
     }
-}
-
-/// Looks at one path without following its last symbolic link. `None` where nothing is there, an
-/// error where that cannot be known.
-fn look_at(path: &Path) -> Result<Result<Option<Seen>, Errno>, FactsError> {
-    let flags = OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let open = |resolve| openat2(CWD, path, flags, Mode::empty(), resolve);
-    let (fd, direct) = match open(ResolveFlags::NO_SYMLINKS) {
-        Ok(fd) => (fd, true),
-        Err(Errno::LOOP) => match open(ResolveFlags::empty()) {
-            Ok(fd) => (fd, false),
-            Err(Errno::NOENT | Errno::NOTDIR) => return Ok(Ok(None)),
-            Err(errno) => return Ok(Err(errno)),
-        },
-        Err(Errno::NOSYS) => return Err(FactsError::NoOpenat2),
-        Err(Errno::NOENT | Errno::NOTDIR) => return Ok(Ok(None)),
-        Err(errno) => return Ok(Err(errno)),
-    };
-    let stat = match fstat(&fd) {
-        Ok(stat) => stat,
-        Err(errno) => return Ok(Err(errno)),
-    };
-    let kind = match FileType::from_raw_mode(stat.st_mode) {
-        FileType::RegularFile => Kind::File,
-        FileType::Directory => Kind::Directory,
-        FileType::Symlink => Kind::Link,
-        FileType::Fifo
-        | FileType::Socket
-        | FileType::CharacterDevice
-        | FileType::BlockDevice
-        | FileType::Unknown => Kind::Other,
-    };
-    let link = (kind == Kind::Link)
-        .then(|| readlinkat(&fd, "", Vec::new()).ok()?.into_string().ok())
-        .flatten()
-        .map(PathBuf::from);
-    let real = (kind == Kind::Link || !direct).then(|| fs::canonicalize(path).ok()).flatten();
-    Ok(Ok(Some(Seen {
-        kind,
-        real,
-        link,
-        dev: stat.st_dev,
-        ino: stat.st_ino,
-        uid: stat.st_uid,
-        gid: stat.st_gid,
-        mode: stat.st_mode & 0o7777,
-        links: stat.st_nlink,
-        acl: path.starts_with("/etc") && is_for_a_group(stat.st_mode) && may_have_acl(&fd),
-    })))
-}
-
-/// Whether owner and group alone have rights. Only there does an access list matter: with one, these
-/// bits are the most that it gives to anybody it names (`acl(5)`).
-const fn is_for_a_group(mode: u32) -> bool {
-    mode & 0o007 == 0 && mode & 0o070 != 0
-}
-
-/// Whether there is an access list, or that cannot be known. The descriptor is one of `O_PATH`, of
-/// which no attribute can be asked but by its name.
-fn may_have_acl(fd: &OwnedFd) -> bool {
-    let name = format!("/proc/self/fd/{}", fd.as_raw_fd());
-    let mut none = [0_u8; 0];
-    let asked = rustix::fs::getxattr(name, "system.posix_acl_access", &mut none[..]);
-    !matches!(asked, Err(Errno::NODATA | Errno::OPNOTSUPP))
 }
 
 /// A line of `/etc/passwd` (`passwd(5)`).

@@ -13,6 +13,7 @@ pub mod escapes;
 pub mod facts;
 mod gateway;
 pub mod gitconfig;
+pub mod image;
 pub mod launch;
 mod limits;
 pub mod machine;

@@ -124,6 +124,7 @@ fn options(what: &What) -> Result<Options, Refused> {
         oversight: what.oversight.clone(),
         runsc: what.runsc.clone(),
         jail: what.jail.clone(),
+        rootfs: what.rootfs.clone(),
         best_effort: what.best_effort.clone(),
         workspace: what.workspace.clone(),
         grants: what.grants.clone(),

@@ -5,6 +5,7 @@ mod events;
 pub(crate) mod keeper;
 mod names;
 mod prepared;
+mod rootfs;
 mod session;
 mod turned;
 mod watched;
@@ -388,6 +389,7 @@ impl Engine {
             let ours = self.programs.paths.iter().chain(&policy_files).chain([&audit]);
             homes::holds_none_of(home, ours)?;
         }
+        let rootfs = rootfs::asked(&document, &person, &home, (&places, &caller))?;
         let own = Own {
             places: places.and_of(&home),
             programs: self.programs.paths.clone(),
@@ -397,6 +399,7 @@ impl Engine {
             writable: resolve::writable_trees(&document, &home, &caller.cwd),
             workspace,
             kept_home,
+            rootfs,
         };
         let passes =
             |name: &str| document.passed().any(|pattern| document::matches(&pattern.value, name));

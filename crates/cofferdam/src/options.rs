@@ -75,6 +75,8 @@ pub struct Options {
     pub runsc: Option<PathBuf>,
     /// `auto`, `native`, `bubblewrap` or `landlock`, in place of the policy's jail.
     pub jail: Option<String>,
+    /// A root file system or the tar of an image, in place of the policy's.
+    pub rootfs: Option<String>,
     /// `NAME[,NAME...]`: clauses that a jail need not hold which cannot, in addition to the policy's.
     pub best_effort: Vec<String>,
     /// `PATH[:MODE]` in place of the policy's workspace.
@@ -122,6 +124,7 @@ impl std::fmt::Debug for Options {
             .field("oversight", &self.oversight)
             .field("runsc", &self.runsc)
             .field("jail", &self.jail)
+            .field("rootfs", &self.rootfs)
             .field("best_effort", &self.best_effort)
             .field("workspace", &self.workspace)
             .field("grants", &self.grants)
@@ -158,6 +161,9 @@ impl Options {
         }
         if let Some(jail) = &self.jail {
             document.set_jail(jail)?;
+        }
+        if let Some(rootfs) = &self.rootfs {
+            document.set_rootfs(rootfs)?;
         }
         for names in &self.best_effort {
             document.add_best_effort(names)?;

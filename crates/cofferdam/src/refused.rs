@@ -7,6 +7,7 @@ use cofferdam_audit::{LogError, system_words};
 use cofferdam_gateway::vault::VaultError;
 use cofferdam_policy::{Clause, Message, PolicyError};
 use cofferdam_sandbox::facts::FactsError;
+use cofferdam_sandbox::image::ImageError;
 use cofferdam_sandbox::{StartRefusal, TrustError};
 
 use crate::control::SessionError;
@@ -28,6 +29,22 @@ pub enum Refused {
     /// A file of authorities cannot be used.
     #[error(transparent)]
     Trust(#[from] TrustError),
+    /// The archive of an image cannot be used.
+    #[error("{source}   {clause}")]
+    Image {
+        /// What is wrong with it.
+        source: ImageError,
+        /// The rule that names it.
+        clause: Clause,
+    },
+    /// Root unpacks where only root may go, and the workload is another user.
+    #[error("root unpacks images for itself, and the workload would be user {uid}   {clause}")]
+    ImageForAnother {
+        /// The workspace's owner.
+        uid: u32,
+        /// The rule that names the archive.
+        clause: Clause,
+    },
     /// This machine cannot hold the policy.
     #[error(transparent)]
     Host(#[from] cofferdam_plan::Refusal),
@@ -227,6 +244,8 @@ impl Refused {
             Self::Policy(error) => error.code(),
             Self::Facts(error) => error.code(),
             Self::Trust(error) => error.code(),
+            Self::Image { source, .. } => source.code(),
+            Self::ImageForAnother { .. } => "image-for-another",
             Self::Host(refusal) => refusal.code(),
             Self::Start(refusal) => refusal.code(),
             Self::Audit(error) => error.code(),
@@ -294,6 +313,11 @@ impl Refused {
             Self::Policy(error) => error.hint(),
             Self::Facts(error) => error.hint(),
             Self::Trust(error) => error.hint(),
+            Self::Image { source, .. } => source.hint(),
+            Self::ImageForAnother { .. } => {
+                "run as that user (sudo -u NAME cofferdam ...), or unpack it and name the directory"
+                    .into()
+            }
             Self::Host(refusal) => refusal.hint(),
             Self::Start(refusal) => refusal.hint(),
             Self::Audit(error) => error.hint(),

@@ -5,6 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use cofferdam_policy::{Act, Request, Verdict, decide};
+use cofferdam_sandbox::facts::rootfs::is_program;
 
 use crate::engine::{Engine, Prepared};
 use crate::options::Options;
@@ -47,9 +48,13 @@ impl Engine {
             Options { command, ..options.clone() }
         };
         for shell in BASH {
-            let Some(real) = program(shell) else { continue };
+            let on_host = program(shell);
             let prepared = self.prepare_with(&with(shell), &BASH_PROMPT)?;
-            if runs(&prepared, &real) {
+            let real = match &prepared.facts.rootfs {
+                Some(rootfs) => is_program(&rootfs.root, Path::new(shell)).then(|| shell.into()),
+                None => on_host,
+            };
+            if real.is_some_and(|real: PathBuf| runs(&prepared, &real)) {
                 return Ok(prepared);
             }
         }

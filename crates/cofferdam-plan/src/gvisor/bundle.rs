@@ -94,7 +94,8 @@ pub(super) fn of(policy: &Policy, build: &Build, plan: &Plan) -> Bundle {
     let words = plan.workload.command.iter();
     let first = words.clone().next().is_some_and(|word| !word.0.contains(&b'='));
     // It says by its status that a command is not there, or is none: `runsc` has one for everything.
-    let env = if first { ENV } else { &[] };
+    // An image need not have one.
+    let env = if first && policy.rootfs.is_none() { ENV } else { &[] };
     Bundle {
         command: env
             .iter()

@@ -56,6 +56,12 @@ fn never(policy: &Policy) -> Vec<String> {
     if let Some(first) = policy.credentials.first() {
         never.push(format!("{}: credentials are borne by the gateway alone", first.clause));
     }
+    if let Some(rootfs) = &policy.rootfs {
+        never.push(format!(
+            "{}: another system is seen by mounts, and there are none",
+            rootfs.clause
+        ));
+    }
     if matches!(policy.person.ids, Ids::StandIn { .. }) {
         never.push(
             "identity: root's own workspace is shown to another user by idmapped mounts; work in a \

@@ -2,7 +2,7 @@
 
 use cofferdam_policy::Rules;
 use cofferdam_policy::facts::Ids;
-use cofferdam_policy::model::{Clause, Grant, Mode, Origin, Ours, Policy};
+use cofferdam_policy::model::{Clause, Grant, Mode, Origin, Ours, Policy, Rootfs};
 
 pub(crate) mod broker;
 mod names;
@@ -141,6 +141,10 @@ fn built_in_trees(policy: &Policy, walls: &Walls) -> Vec<Coverage> {
         (Origin::System, "filesystem.system", "the system's trees are read-only"),
         (Origin::Toolchain, "filesystem.toolchains", "toolchains of the home are read-only"),
     ] {
+        if let Some(rootfs) = policy.rootfs.as_ref().filter(|_| origin == Origin::System) {
+            rows.push(of_rootfs(rootfs, policy, walls));
+            continue;
+        }
         let trees = policy.grants.iter().filter(|grant| grant.origin == origin);
         let mechanisms = walls.read_only(trees.clone().map(|grant| grant.path.as_path()));
         let trees: Vec<String> = trees.map(|grant| grant.path.display().to_string()).collect();
@@ -170,7 +174,8 @@ fn built_in_trees(policy: &Policy, walls: &Walls) -> Vec<Coverage> {
     let shut = policy.hidden.iter().filter(|(path, seen)| super::is_shut(policy, path, seen));
     let shut = paths(&mut shut.map(|(path, _)| path));
     let mut mechanisms = vec!["mounts over them, watched".to_owned()];
-    let mut open = "the host's other files of /etc can be read".to_owned();
+    let whose = if policy.rootfs.is_some() { "root file system" } else { "host" };
+    let mut open = format!("the {whose}'s other files of /etc can be read");
     if !shut.is_empty() {
         mechanisms.push(format!("the host's own permissions on {shut}"));
         open += "; when the host replaces what its permissions shut, that is an event, and these \
@@ -180,6 +185,33 @@ fn built_in_trees(policy: &Policy, walls: &Walls) -> Vec<Coverage> {
     let (clause, extent) = (Clause::built_in("filesystem.etc"), Extent::Partly { open });
     rows.push(Coverage { clause, says, mechanisms, extent });
     rows
+}
+
+/// The root file system that is seen in place of the host's system.
+fn of_rootfs(rootfs: &Rootfs, policy: &Policy, walls: &Walls) -> Coverage {
+    let trees = policy.grants.iter().filter(|grant| grant.origin == Origin::System);
+    let mut mechanisms = walls.read_only(trees.clone().map(|grant| grant.path.as_path()));
+    mechanisms.push("each directory of it opened once, and compared".into());
+    let trees: Vec<String> = trees.map(|grant| grant.path.display().to_string()).collect();
+    let digest = rootfs.digest.as_ref().map(|digest| format!(" ({digest})")).unwrap_or_default();
+    let mut says = format!(
+        "the system is that of {}{digest}, read-only, and nothing of the host's: {}",
+        rootfs.path.display(),
+        trees.join(", ")
+    );
+    let left_out: Vec<String> =
+        rootfs.left_out.iter().map(|(path, why)| format!("{} ({why})", path.display())).collect();
+    if !left_out.is_empty() {
+        says += &format!("; left out: {}", left_out.join(", "));
+    }
+    let extent = match rootfs.digest {
+        Some(_) => Extent::Partly {
+            open: "what was unpacked is not read again: it is kept where only the caller writes"
+                .into(),
+        },
+        None => Extent::Enforced,
+    };
+    Coverage { clause: rootfs.clause.clone(), says, mechanisms, extent }
 }
 
 fn identity(policy: &Policy) -> Coverage {

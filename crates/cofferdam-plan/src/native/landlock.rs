@@ -96,6 +96,9 @@ pub(super) fn rules(policy: &Policy, abi: u32) -> Vec<(PathBuf, u64)> {
     let everything = handled & !MAKE_CHAR & !(1 << 11);
     let tree = |grant: &Grant| (grant.path.clone(), rights(abi, grant.mode, grant.seen.kind));
     let device = handled & (READ_FILE | WRITE_FILE | READ_DIR | TRUNCATE | IOCTL_DEV);
+    let made = policy.replaced.iter();
+    let mut made = made.filter(|ours| ours.at.starts_with("/etc"));
+    let made = made.any(|ours| super::is_made(policy, ours));
     let private = ["/tmp", "/var/tmp", "/dev/shm"].map(PathBuf::from);
     [
         (PathBuf::from("/"), READ_DIR),
@@ -104,6 +107,8 @@ pub(super) fn rules(policy: &Policy, abi: u32) -> Vec<(PathBuf, u64)> {
     ]
     .into_iter()
     .chain([("/.cofferdam".into(), READ_FILE), ("/run".into(), READ_FILE)])
+    // Where the workload's system has none, our files are all that is in it.
+    .chain(made.then(|| ("/etc".into(), READ_FILE | READ_DIR)))
     .chain(private.into_iter().chain([policy.home.clone()]).map(|path| {
         let rights = everything & !IOCTL_DEV;
         (path, rights)

@@ -31,6 +31,10 @@ pub(super) fn check(policy: &Policy, rules: &Rules) -> Result<(), Refusal> {
     let unheld = |what: String, clause: &Clause, instead| {
         Err(Refusal::SeatbeltUnheld { what, clause: clause.clone(), instead })
     };
+    if let Some(rootfs) = &policy.rootfs {
+        let what = format!("show another system: rootfs is {}", rootfs.path.display());
+        return unheld(what, &rootfs.clause, "leave it out");
+    }
     for tree in policy.grants.iter().chain([&policy.workspace]) {
         match tree.mode {
             Mode::ReadOnly | Mode::ReadWrite => {}

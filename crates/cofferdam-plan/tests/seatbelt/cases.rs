@@ -71,6 +71,7 @@ pub(crate) fn facts() -> Facts {
         git_directories: Vec::new(),
         enclosing: None,
         kept_home: None,
+        rootfs: None,
         environment: Values(BTreeMap::new()),
         environment_names: Vec::new(),
         path: vec!["/usr/bin".into()],

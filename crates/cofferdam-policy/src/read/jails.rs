@@ -1,8 +1,8 @@
-//! `isolation`, `oversight`, `jail`, and what that need not hold.
+//! `isolation`, `oversight`, `jail`, what that need not hold, and whose system is in it.
 
 use toml::de::DeTable;
 
-use super::{Reader, nearest};
+use super::{Reader, check_path, nearest};
 use crate::document::Document;
 use crate::error::{Fault, LayerFault, PolicyError};
 use crate::layers::Layer;
@@ -83,6 +83,21 @@ impl Reader<'_> {
                     return Err(self.fault(fault.into(), at.span()));
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// `rootfs`.
+    pub(super) fn rootfs(
+        &self,
+        top: &DeTable<'_>,
+        document: &mut Document,
+    ) -> Result<(), PolicyError> {
+        if let Some(value) = top.get("rootfs") {
+            let clause = self.clause("rootfs", value);
+            let text = self.text("rootfs", value)?;
+            let path = check_path(text).map_err(|fault| self.fault(fault, value.span()))?;
+            document.rootfs = Some(self.located(path, value, clause));
         }
         Ok(())
     }

@@ -18,6 +18,7 @@ pub(super) const MOUNT: Table =
 /// believes, who carries what it sends, and what takes a piece out of the wall.
 const NOT_A_PROJECTS: &[&[&str]] = &[
     &["jail"],
+    &["rootfs"],
     &["best_effort"],
     &["credentials"],
     &["environment", "dangerous_allow"],

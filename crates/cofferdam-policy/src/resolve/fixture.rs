@@ -40,6 +40,7 @@ pub(super) fn facts(rows: &[(&str, Kind)]) -> Facts {
         git_directories: Vec::new(),
         enclosing: None,
         kept_home: None,
+        rootfs: None,
         environment: Values::default(),
         environment_names: Vec::new(),
         path: vec!["/usr/bin".into()],

@@ -446,6 +446,7 @@ fn what_a_project_may_say() {
         ("[output]\nredact = false", 3, "nobody looks"),
         ("best_effort = ['absent']", 2, "a clause is given up"),
         ("jail = 'landlock'", 2, "one that holds less"),
+        ("rootfs = 'image'", 2, "programs of its own in the place of the system's"),
         ("[output]\nescape_sequences = 'raw'", 3, "acts on the terminal"),
     ] {
         let error = Document::stack(vec![text(Layer::Project, rules)]).unwrap_err();

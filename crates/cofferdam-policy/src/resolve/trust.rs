@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Resolver, entry_of_etc, in_view};
+use super::{Resolver, entry_by, entry_of_etc, in_view};
 use crate::document::Document;
 use crate::facts::Kind;
 use crate::judge::requests::is_inspected;
@@ -40,7 +40,8 @@ impl Resolver<'_> {
         workspace: &Grant,
     ) -> Option<PathBuf> {
         let found = |(path, by): (PathBuf, Ours)| {
-            let (at, seen) = entry_of_etc(self.facts, &path)?;
+            // The host's own, whatever the workload sees: it is the gateway that believes them.
+            let (at, seen) = entry_by(|path| self.facts.seen(path), &path)?;
             let fits = by == Ours::Authorities && seen.kind == Kind::File;
             (fits && !is_written(grants, workspace, &at)).then_some(at)
         };
@@ -61,6 +62,10 @@ impl Resolver<'_> {
             if seen.kind == Kind::File && in_view(grants, &at) && !own && once {
                 found.push(Replaced { path, at, by });
             }
+        }
+        // Where nothing of /etc is anybody's, it is made.
+        if found.is_empty() && self.facts.rootfs.is_some() && !in_view(grants, Path::new("/etc")) {
+            found.extend(lists().take(1).map(|(path, by)| Replaced { at: path.clone(), path, by }));
         }
         found
     }

@@ -102,6 +102,18 @@ pub(super) fn wanted(document: &Document, home: &Path, cwd: &Path) -> BTreeSet<P
     paths.flat_map(|path| path.ancestors().map(Path::to_owned).collect::<Vec<_>>()).collect()
 }
 
+/// Where `name` stands, or begins to; `None` where it may stand in any of a person's trees.
+pub(super) fn place(
+    name: &Located<String>,
+    document: &Document,
+    facts: &crate::Facts,
+) -> Option<PathBuf> {
+    match written(name, document, &facts.home, &facts.cwd) {
+        Written::At(path) | Written::Below(path, _) => Some(path),
+        Written::Everywhere(_) => None,
+    }
+}
+
 /// Those of `names` that stand at one path, with where and whose rule.
 pub(crate) fn paths<'d>(
     names: impl Iterator<Item = &'d Located<String>>,

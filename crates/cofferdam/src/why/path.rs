@@ -70,7 +70,7 @@ impl Considered<'_> {
                 if mask.is_some() {
                     answer.notes.push("what is read is a placeholder of the same shape".into());
                 }
-                answer.notes.extend(there(act, &way.path));
+                answer.notes.extend(there(act, &self.on_host(&way.path)));
                 answer
             }
             Verdict::Deny(clause, because) => {
@@ -139,10 +139,22 @@ impl Considered<'_> {
         way
     }
 
+    /// Where on the host is what the view has at `path`: of another system it is elsewhere.
+    fn on_host(&self, path: &Path) -> PathBuf {
+        let holding = self.policy.grants.iter().filter(|tree| path.starts_with(&tree.path));
+        let tree = holding.max_by_key(|tree| tree.path.components().count());
+        let below = tree.and_then(|tree| Some((tree, path.strip_prefix(&tree.path).ok()?)));
+        match below {
+            Some((tree, below)) if !below.as_os_str().is_empty() => tree.source.join(below),
+            Some((tree, _)) => tree.source.clone(),
+            None => path.to_owned(),
+        }
+    }
+
     /// Where the link at `at` leads, of the view or of the host.
     fn link(&self, at: &Path) -> Option<PathBuf> {
         let root = self.policy.root_links.iter().find(|(link, _)| link == at);
-        root.map(|(_, target)| target.clone()).or_else(|| fs::read_link(at).ok())
+        root.map(|(_, target)| target.clone()).or_else(|| fs::read_link(self.on_host(at)).ok())
     }
 
     /// Tries what might help, and tells the first that does; else why there is none.

@@ -128,6 +128,7 @@ pub(crate) const PROGRAMS: &[&str] = &[
     "policies",
     "presets",
     "records",
+    "rootfs",
     "sessions",
     "streams",
     "terminal",

@@ -75,6 +75,10 @@ pub(in crate::cli) struct What {
     /// The cage around the command: auto, native, bubblewrap or landlock
     #[arg(long, value_name = "NAME")]
     pub(in crate::cli) jail: Option<String>,
+    /// The system that is seen in place of the host's: a directory that holds a root file system, or the tar
+    /// of an OCI image layout
+    #[arg(long, value_name = "DIR|TAR")]
+    pub(in crate::cli) rootfs: Option<String>,
     /// Clauses that need not be held where a jail without namespaces cannot. May be given more than once
     #[arg(long, value_name = "NAME[,NAME]")]
     pub(in crate::cli) best_effort: Vec<String>,
