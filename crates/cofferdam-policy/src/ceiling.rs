@@ -89,18 +89,22 @@ impl Ceiling<'_> {
         }
     }
 
+    /// What is said of the kernel, otherwise than the managed text does.
+    fn isolated(&self) -> Vec<Clause> {
+        let document = self.document;
+        let kernel = |of: &Document| of.kernel().ok().map(|(kernel, _)| kernel);
+        let same = document.isolation.value == self.managed.isolation.value
+            || kernel(document).is_some_and(|one| Some(one) == kernel(self.managed));
+        let watched = document.oversight.value == self.managed.oversight.value;
+        let isolation = unless(same, &document.isolation.clause);
+        [isolation, unless(watched, &document.oversight.clause)].concat()
+    }
+
     /// Every rule that says something of `only`. One that says what holds anyway is none.
     fn said(&self, only: Only) -> Vec<Clause> {
         let document = self.document;
         match only {
-            Only::Isolation => {
-                let kernel = |of: &Document| of.kernel().ok().map(|(kernel, _)| kernel);
-                let same = document.isolation.value == self.managed.isolation.value
-                    || kernel(document).is_some_and(|one| Some(one) == kernel(self.managed));
-                let watched = document.oversight.value == self.managed.oversight.value;
-                let isolation = unless(same, &document.isolation.clause);
-                [isolation, unless(watched, &document.oversight.clause)].concat()
-            }
+            Only::Isolation => self.isolated(),
             Only::Jail => {
                 let same = document.jail.value == self.managed.jail.value;
                 let jail = unless(same, &document.jail.clause);

@@ -61,7 +61,7 @@ impl Reader<'_> {
                 let fault = CredentialFault::Name { got: name.into() };
                 return Err(self.fault(fault.into(), key.span()));
             }
-            let clause = self.clause_at(&format!("credentials.{name}"), key.span());
+            let clause = self.clause_at(format!("credentials.{name}"), key.span());
             let found = self.one_credential(name, entry, clause)?;
             let clause = found.clause.clone();
             document.credentials.push(self.located(found, entry, clause));

@@ -122,6 +122,7 @@ fn at_image(facts: &mut Facts) -> &mut Seen {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table: one row a situation")]
 fn what_is_refused() {
     let grant = "[filesystem]\ngrant = [{ path = '/opt/t', mode = 'read-only' }]";
     let hide = "[filesystem]\nhide = ['/usr/share/x']";
