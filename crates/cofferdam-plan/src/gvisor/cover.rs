@@ -33,7 +33,7 @@ pub(super) fn rows(policy: &Policy, plan: &Plan, build: &Build) -> Vec<Coverage>
     }
     let mut first = row(
         &policy.isolation_clause,
-        &format!(
+        format!(
             "the workload meets gVisor's kernel ({}, {}), and that one the host's through a jail",
             build.version.name,
             build.platform.name()
@@ -53,7 +53,7 @@ pub(super) fn rows(policy: &Policy, plan: &Plan, build: &Build) -> Vec<Coverage>
     if is_ephemeral(policy) {
         rows.push(row(
             &policy.workspace.clause,
-            &format!(
+            format!(
                 "what is written in {} stays in memory and ends with the run",
                 policy.workspace.path.display()
             ),

@@ -165,7 +165,7 @@ fn own(policy: &Policy) -> Option<Coverage> {
     (!own.is_empty()).then(|| {
         row(
             &Clause::built_in("filesystem.own-files"),
-            &format!("own programs and the policy stay: {}", own.join(", ")),
+            format!("own programs and the policy stay: {}", own.join(", ")),
             &[BROKER],
             partly("another hard link to a program, when it does not run"),
         )

@@ -57,9 +57,9 @@ fn an_old_build() {
 }
 
 fn bundle(plan: &Plan) -> Bundle {
-    let found = plan.setup.iter().find_map(|step| match step {
-        Step::File { content: Content::Bundle(bundle), .. } => Some(bundle),
-        _ => None,
+    let found = plan.setup.iter().find_map(|step| {
+        let Step::File { content: Content::Bundle(bundle), .. } = step else { return None };
+        Some(bundle)
     });
     (**found.unwrap()).clone()
 }
@@ -100,13 +100,9 @@ fn a_bundle_is_json() {
         ["sh", "-c", "echo \"a\\b\"\t$A"].map(|word| Argument(word.into())).into();
     let plan = compile(&policy, &new(), command).unwrap();
     let whole = plan.completed(|_| Vec::new(), &[]);
-    let found = whole.setup.iter().find_map(|step| match step {
-        Step::File { path, content: Content::Bytes(bytes), .. }
-            if path.ends_with("config.json") =>
-        {
-            Some(bytes.clone())
-        }
-        _ => None,
+    let found = whole.setup.iter().find_map(|step| {
+        let Step::File { path, content: Content::Bytes(bytes), .. } = step else { return None };
+        path.ends_with("config.json").then(|| bytes.clone())
     });
     let json: serde_json::Value = serde_json::from_slice(&found.unwrap()).unwrap();
     let args = &json["process"]["args"];

@@ -63,7 +63,7 @@ pub(crate) fn protected(rules: &Rules, covered: &[&Path]) -> Vec<Coverage> {
     let mut rows = vec![
         row(
             &clause,
-            &format!(
+            format!(
                 "in {tops}, nothing is made, changed, removed or moved by these names, there or not: \
                  {names}"
             ),

@@ -23,7 +23,7 @@ pub(super) fn own(policy: &Policy) -> Option<Coverage> {
     (!own.is_empty()).then(|| {
         row(
             &Clause::built_in("filesystem.own-files"),
-            &format!("own programs and the policy stay: {}", own.join(", ")),
+            format!("own programs and the policy stay: {}", own.join(", ")),
             &[BROKER, "read-only mounts", "ETXTBSY while programs run"],
             Extent::Partly { open: "another hard link to a program, when it does not run".into() },
         )
@@ -109,7 +109,7 @@ pub(super) fn repository(policy: &Policy) -> Vec<Coverage> {
     }
     rows.push(row(
         &clause,
-        &format!("the workspace's repository is in view: {}", shown.join("; ")),
+        format!("the workspace's repository is in view: {}", shown.join("; ")),
         &["it names this work tree itself and has its owner", "guards as in a workspace's .git"],
         Extent::Partly { open },
     ));
@@ -127,7 +127,7 @@ pub(super) fn home(policy: &Policy) -> Coverage {
         ),
         Some(kept) => row(
             &policy.home_clause,
-            &format!("the home is private and kept for this workspace: {}", kept.source.display()),
+            format!("the home is private and kept for this workspace: {}", kept.source.display()),
             &["mount view", "Landlock"],
             Extent::Partly {
                 open: "what one run leaves in it, the next one in this workspace finds".into(),
