@@ -129,11 +129,13 @@ fn image(layers: &[(&str, Vec<u8>)], config: &str) -> (Vec<Vec<u8>>, String) {
         all.join(",")
     );
     blobs.extend([blob(config.as_bytes()), blob(manifest.as_bytes())]);
-    blobs.dedup();
     (blobs, descriptor(MANIFEST, manifest.as_bytes(), ""))
 }
 
-fn layout_of(blobs: Vec<Vec<u8>>, manifests: &[String]) -> Vec<u8> {
+fn layout_of(mut blobs: Vec<Vec<u8>>, manifests: &[String]) -> Vec<u8> {
+    // Two images may have one configuration.
+    blobs.sort();
+    blobs.dedup();
     let index = format!(r#"{{"schemaVersion":2,"manifests":[{}]}}"#, manifests.join(","));
     let marker = r#"{"imageLayoutVersion":"1.0.0"}"#;
     let mut all = vec![directory("blobs/"), directory("blobs/sha256/"), file("oci-layout", marker)];
@@ -236,7 +238,6 @@ fn what_leads_out_is_refused() {
     std::fs::write(&outside, "untouched").unwrap();
     let target = outside.to_str().unwrap();
     let above = folder.0.to_str().unwrap();
-    let long = "n".repeat(256);
     let long = |name: &str| {
         let name = entry("././@LongLink", b'L', "", 0, name.as_bytes());
         [name, file("short", "")].concat()
@@ -284,7 +285,6 @@ fn what_leads_out_is_refused() {
         ("a whiteout upwards", vec![file("usr/.wh...", "")], "it takes away what is no name"),
         ("a whiteout through a link", vec![file("out/.wh.outside", "")], NO_DIRECTORY),
     ];
-    assert_eq!(long.len(), 256);
     for (what, entries, why) in cases {
         let archive = if what == "a whiteout through a link" {
             archive(&[(TAR, tar(&[directory("usr"), link("out", above)])), (TAR, tar(&entries))])
@@ -372,7 +372,8 @@ fn what_is_not_what_it_says() {
     let folder = Folder::new("broken");
     let layer = tar(&[directory("usr"), file("usr/x", "text")]);
     let good = archive(&[(TAR, layer.clone())]);
-    folder.unpack(&good).unwrap();
+    // Elsewhere: where it is unpacked already, no layer of it is read again.
+    Folder::new("whole").unpack(&good).unwrap();
     let changed = |from: &[u8], to: &[u8]| {
         let at = good.windows(from.len()).position(|bytes| bytes == from).unwrap();
         let mut bad = good.clone();
