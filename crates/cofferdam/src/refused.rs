@@ -33,7 +33,7 @@ pub enum Refused {
     #[error("{source}   {clause}")]
     Image {
         /// What is wrong with it.
-        source: ImageError,
+        source: Box<ImageError>,
         /// The rule that names it.
         clause: Clause,
     },

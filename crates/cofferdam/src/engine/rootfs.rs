@@ -34,6 +34,6 @@ pub(super) fn asked(
     }
     places.state_is_the_persons(caller)?;
     let unpacked = image::unpacked(&named, &places.state.join(IMAGES), &Bounds::default());
-    let image = unpacked.map_err(|source| Refused::Image { source, clause })?;
+    let image = unpacked.map_err(|source| Refused::Image { source: Box::new(source), clause })?;
     Ok(Some(Asked { root: image.root, named, digest: Some(image.digest), wanted }))
 }
