@@ -142,13 +142,12 @@ impl Running {
             }
         }
         self.reap();
-        // Nobody is left who holds the other end.
-        while self.said.is_some() && self.hear(&mut outcome, witness, &mut carry)? {}
         if let Some(gateway) = self.gateway.take() {
             gateway.finish(witness);
         }
+        let outcome = outcome.unwrap_or(Outcome::Lost);
         let used = self.group.as_ref().map(Group::used).unwrap_or_default();
-        let outcome = limits::judged(outcome.unwrap_or(Outcome::Lost), &self.bounds, &clock, &used);
+        let outcome = limits::judged(outcome, &self.bounds, &clock, &used);
         let outcome = carry.finish(outcome, late, clock.patience(Instant::now()));
         carry.tell_all(witness);
         outcome
@@ -163,8 +162,7 @@ impl Running {
         }
     }
 
-    /// One report. `false` when there will be no more, or when pid 1 has told of the end and what waits for
-    /// it outside holds the socket too, which nobody waits for: what is still told is heard after.
+    /// One report. `false` when there will be no more.
     fn hear(
         &mut self,
         outcome: &mut Option<Outcome>,
@@ -172,7 +170,6 @@ impl Running {
         carry: &mut Carry<'_>,
     ) -> io::Result<bool> {
         let Some(report) = self.receive()? else { return Ok(false) };
-        let last = self.said.is_some() && matches!(report, Report::Exited { .. });
         match report {
             Report::Fell { path, kills } => {
                 witness.fell(&path, kills);
@@ -195,7 +192,7 @@ impl Running {
             Report::Terminal => carry.hears = true,
             Report::Ready { .. } | Report::Forked { .. } | Report::Sockets | Report::Agent => {}
         }
-        Ok(!last)
+        Ok(true)
     }
 
     /// Ties the streams together.
