@@ -11,6 +11,7 @@ use cofferdam_policy::model::Clause;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{sleep, timeout};
 
+mod cleaned;
 mod flow;
 mod tokens;
 
@@ -19,15 +20,14 @@ use super::{Up, websocket};
 use crate::answer::{self, Answer, Follows};
 use crate::bearing::Bearing;
 use crate::body::{Body, Framing, Side as Sender};
-use crate::coding::CodingFault;
 use crate::credentials::TOKENS_WITHIN;
 use crate::denial::{Again, Denial, Side};
 use crate::fields::{Field, HEAD_BYTES_MAX, elements};
 use crate::frames::Deflate;
 use crate::gate::{Entry, Granted, Tally, add};
-use crate::head::{After, Head, Version};
+use crate::head::{After, Head};
 use crate::inside::Inside;
-use crate::reply::{self, Reply};
+use crate::reply;
 use crate::scrub::Pairs;
 use crate::stream::Half;
 use crate::tunnel::HALF_OPEN;
@@ -40,8 +40,6 @@ const PIECE_BYTES: usize = 16 << 10;
 /// What is passed on at a time, where so much is there: the fewer calls, and the fewer times somebody is
 /// woken. Bytes.
 const GATHERED_BYTES: usize = 4 * PIECE_BYTES;
-/// Room for the head of a chunk: sixteen digits and the line's end.
-const CHUNK_HEAD_BYTES: usize = 18;
 
 pub(super) enum Exchanged {
     Answered(After),
@@ -335,63 +333,6 @@ impl Direction<'_, '_> {
         }
     }
 
-    /// The answer of a host that knows secrets: its body goes on plain, in chunks, or to the end of the
-    /// connection for who reads no chunks. Fields behind it do not go on.
-    async fn cleaned(
-        &mut self,
-        (head, pairs): (&Head, &Pairs),
-        (mut answer, status, after): (Answer, &Cell<Option<u16>>, After),
-        (tally, most): (&Tally, Option<u64>),
-    ) -> Result<Exchanged, Broken> {
-        let broken = |fault: CodingFault| Fault::Answer(fault.code(), fault.to_string());
-        let reply = Reply::new(pairs, &answer.headers);
-        let mut reply = reply.map_err(|fault| Broken::Before(broken(fault)))?;
-        let mut body = Body::new(answer.framing, Sender::Answer);
-        let chunks = head.version == Version::Http11;
-        let after = if chunks { after } else { After::Close };
-        answer.headers.retain(|field| !reply::is_of_body(field));
-        if chunks {
-            answer.headers.push(Field::new("Transfer-Encoding", "chunked"));
-        }
-        status.set(Some(answer.status));
-        let gone = |_| Broken::Quiet;
-        self.give(&answer.downstream(after), &tally.received).await.map_err(gone)?;
-        let (mut taken, most) = (0_u64, most.unwrap_or(u64::MAX));
-        let (mut content, mut out) = (Vec::new(), Vec::new());
-        loop {
-            content.clear();
-            let fed = body.feed_with(self.ahead, &mut |part| content.extend_from_slice(part));
-            let fed =
-                fed.map_err(|fault| Broken::After(Fault::Answer(fault.code(), fault.to_string())))?;
-            self.taken(fed.taken);
-            taken = taken.saturating_add(u64::try_from(fed.taken).unwrap_or(u64::MAX));
-            if taken > most {
-                return Err(Broken::After(Fault::TooLarge("response-too-large", most)));
-            }
-            let mut rest = content.as_slice();
-            loop {
-                begin_chunk(&mut out);
-                let step = reply.step(rest, &mut out);
-                let step = step.map_err(|fault| Broken::After(broken(fault)))?;
-                self.chunk(&mut out, chunks, &tally.received).await.map_err(gone)?;
-                rest = rest.get(step.taken..).unwrap_or_default();
-                if rest.is_empty() && !step.more {
-                    break;
-                }
-            }
-            let ends = body.is_done() || (self.ahead.is_empty() && self.ends(&body).await?);
-            if ends {
-                begin_chunk(&mut out);
-                reply.finish(&mut out).map_err(|fault| Broken::After(broken(fault)))?;
-                self.chunk(&mut out, chunks, &tally.received).await.map_err(gone)?;
-                if chunks {
-                    self.give(b"0\r\n\r\n", &tally.received).await.map_err(gone)?;
-                }
-                return Ok(Exchanged::Answered(after));
-            }
-        }
-    }
-
     /// Waits for more of a body; whether it has ended instead.
     async fn ends(&mut self, body: &Body<'_>) -> Result<bool, Broken> {
         match self.more().await {
@@ -399,34 +340,6 @@ impl Direction<'_, '_> {
             Ok(0) if body.may_end() => Ok(true),
             Ok(_) | Err(_) => Err(Broken::Quiet),
         }
-    }
-
-    /// Passes bytes of a body on, as a chunk where it has chunks.
-    /// Passes on what stands behind the room of [`begin_chunk`].
-    async fn chunk(
-        &mut self,
-        out: &mut Vec<u8>,
-        chunks: bool,
-        count: &Cell<u64>,
-    ) -> io::Result<()> {
-        let length = out.len().saturating_sub(CHUNK_HEAD_BYTES);
-        if length == 0 {
-            return Ok(());
-        }
-        if !chunks {
-            return self.give(out.get(CHUNK_HEAD_BYTES..).unwrap_or_default(), count).await;
-        }
-        // In one piece: each write is a record of TLS at least, and a call of the system.
-        let head = format!("{length:x}\r\n");
-        let from = CHUNK_HEAD_BYTES.saturating_sub(head.len());
-        if let Some(place) = out.get_mut(from..CHUNK_HEAD_BYTES) {
-            place.copy_from_slice(head.as_bytes());
-        }
-        out.extend_from_slice(b"\r\n");
-        self.to.write_all(out.get(from..).unwrap_or_default()).await?;
-        self.to.flush().await?;
-        add(count, length);
-        Ok(())
     }
 
     async fn answer_head(&mut self, asked: answer::Asked) -> Result<Answer, Broken> {
@@ -500,10 +413,4 @@ pub(super) async fn tunnel(
         add(&tally.sent, early.len());
         drop(crate::tunnel::carry(&mut inside.stream, &mut up.stream, tally).await);
     }
-}
-
-/// Leaves room for what stands before a chunk.
-fn begin_chunk(out: &mut Vec<u8>) {
-    out.clear();
-    out.resize(CHUNK_HEAD_BYTES, 0);
 }
