@@ -400,9 +400,12 @@ const USER_BYTES_MAX: usize = 24;
 
 /// Whether a list of protocols for a WebSocket has a key in it, as some interfaces for browsers want it.
 fn is_key_in_protocols(field: &Field) -> bool {
+    if !field.is_like("sec-websocket-protocol") {
+        return false;
+    }
     let text = String::from_utf8_lossy(&field.value).to_ascii_lowercase();
     let words = ["key", "token", "auth", "secret", "bearer", "jwt", "password"];
-    field.is_like("sec-websocket-protocol") && words.iter().any(|word| text.contains(word))
+    words.iter().any(|word| text.contains(word))
 }
 
 /// `ID:SECRET[:TOKEN]`.
