@@ -15,10 +15,10 @@ use rcgen::{
     ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer as Signs, KeyPair, KeyUsagePurpose,
     NameConstraints, SanType,
 };
-use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ServerSessionMemoryCache, StoresServerSessions};
+use rustls::{CipherSuite, ServerConfig};
 use time::OffsetDateTime;
 
 /// Certificates begin so long ago: clocks inside and outside are the same, those of programs that were
@@ -103,12 +103,38 @@ impl From<rustls::Error> for NoCertificate {
     }
 }
 
+/// Whether the processor has instructions for AES and for the sums of GCM. Without them the client's order
+/// holds, which then begins with another cipher.
+fn has_aes() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return is_x86_feature_detected!("aes") && is_x86_feature_detected!("pclmulqdq");
+    #[cfg(target_arch = "aarch64")]
+    return std::arch::is_aarch64_feature_detected!("aes")
+        && std::arch::is_aarch64_feature_detected!("pmull");
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    return false;
+}
+
+/// The same ciphers; first those with keys of 128 bits, which cost the least: ten rounds for fourteen.
+fn fastest_first(provider: &CryptoProvider) -> CryptoProvider {
+    let mut provider = provider.clone();
+    provider.cipher_suites.sort_by_key(|suite| {
+        !matches!(
+            suite.suite(),
+            CipherSuite::TLS13_AES_128_GCM_SHA256
+                | CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256
+        )
+    });
+    provider
+}
+
 impl Issuer {
     /// A new authority for the hosts of `patterns`.
     pub(crate) fn new(
         patterns: &[&Pattern],
         provider: Arc<CryptoProvider>,
     ) -> Result<Self, NoCertificate> {
+        let provider = if has_aes() { Arc::new(fastest_first(&provider)) } else { provider };
         let key = KeyPair::generate()?;
         let mut params = lasting(AUTHORITY_FOR);
         params.distinguished_name = named("cofferdam: the authority of this sandbox alone");
@@ -173,6 +199,11 @@ impl Issuer {
         let mut config = config.with_single_cert(vec![certificate], key)?;
         config.session_storage = Arc::clone(&self.sessions) as Arc<dyn StoresServerSessions>;
         config.alpn_protocols = vec![speaks.alpn().to_vec()];
+        if has_aes() {
+            // Both ends are on this machine, so what is fast for one is so for the other: of the ciphers that
+            // the client offers the one is taken that costs the least.
+            config.ignore_client_order = true;
+        }
         Ok(config)
     }
 }
@@ -305,6 +336,49 @@ mod tests {
             assert_eq!(issuer.ending(&host, Speaks::Http1).is_ok(), want, "{leaf}: nor is it made");
         }
         assert!(!believes(&exact, "good.test", "evil.test"), "a leaf is for its name");
+    }
+
+    /// The cipher that a client gets which offers these, in this order.
+    fn cipher(offered: &[rustls::SupportedCipherSuite]) -> CipherSuite {
+        let issuer = issuer(&[Pattern::Exact(name("good.test"))]);
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from(issuer.certificate().to_vec())).unwrap();
+        let mut provider = rustls::crypto::ring::default_provider();
+        provider.cipher_suites = offered.to_vec();
+        let client = rustls::ClientConfig::builder_with_provider(Arc::new(provider));
+        let client = client.with_safe_default_protocol_versions().unwrap();
+        let mut client = client.with_root_certificates(roots).with_no_client_auth();
+        client.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let asked = ServerName::try_from("good.test").unwrap();
+        let mut client = rustls::ClientConnection::new(Arc::new(client), asked).unwrap();
+        let ending = issuer.ending(&Host::Name(name("good.test")), Speaks::Http1).unwrap();
+        let mut server = rustls::ServerConnection::new(ending).unwrap();
+        while client.is_handshaking() || server.is_handshaking() {
+            let (mut up, mut down) = (Vec::new(), Vec::new());
+            client.write_tls(&mut up).unwrap();
+            server.read_tls(&mut up.as_slice()).unwrap();
+            server.process_new_packets().unwrap();
+            server.write_tls(&mut down).unwrap();
+            client.read_tls(&mut down.as_slice()).unwrap();
+            client.process_new_packets().unwrap();
+        }
+        server.negotiated_cipher_suite().unwrap().suite()
+    }
+
+    #[test]
+    fn the_cheapest_cipher_of_those_that_the_client_offers() {
+        use rustls::crypto::ring::cipher_suite as suite;
+        let long = suite::TLS13_AES_256_GCM_SHA384;
+        let (short, other) =
+            (suite::TLS13_AES_128_GCM_SHA256, suite::TLS13_CHACHA20_POLY1305_SHA256);
+        let fast = |first: rustls::SupportedCipherSuite| {
+            if has_aes() { CipherSuite::TLS13_AES_128_GCM_SHA256 } else { first.suite() }
+        };
+        assert_eq!(cipher(&[long, short, other]), fast(long));
+        assert_eq!(cipher(&[other, long, short]), fast(other));
+        for only in [long, short, other] {
+            assert_eq!(cipher(&[only]), only.suite(), "nothing else is offered");
+        }
     }
 
     #[test]
