@@ -47,9 +47,7 @@ pub(super) fn of_entry(name: &[u8]) -> Result<Name, Fault> {
     }
     match last.strip_prefix(WHITEOUT) {
         None => Ok(Name::At(path)),
-        Some(gone) if matches!(gone, b"" | b"." | b"..") => {
-            Err(Fault::unsafe_name(name, "it takes away what is no name"))
-        }
+        Some(b"" | b"." | b"..") => Err(Fault::unsafe_name(name, "it takes away what is no name")),
         Some(gone) => Ok(Name::Gone(above.join(OsString::from_vec(gone.to_vec())))),
     }
 }

@@ -400,17 +400,22 @@ fn what_is_not_what_it_says() {
         ("one byte of the layer", changed(b"text", b"tEXt"), "image-broken", "is another"),
         (
             "a missing blob",
-            layout_of(lacking.clone(), &[manifest.clone()]),
+            layout_of(lacking.clone(), std::slice::from_ref(&manifest)),
             "image-broken",
             "is missing",
         ),
         (
             "an exchanged blob",
-            layout_of(exchanged, &[manifest.clone()]),
+            layout_of(exchanged, std::slice::from_ref(&manifest)),
             "image-broken",
             "is another",
         ),
-        ("a longer blob", layout_of(longer, &[manifest.clone()]), "image-broken", "bytes, not"),
+        (
+            "a longer blob",
+            layout_of(longer, std::slice::from_ref(&manifest)),
+            "image-broken",
+            "bytes, not",
+        ),
         ("the configuration", changed(b"amd64", b"arm64"), "image-broken", "is another"),
         (
             "a sum",
