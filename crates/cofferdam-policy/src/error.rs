@@ -289,7 +289,8 @@ impl Fault {
                 "this table has no keys in this release".into()
             }
             Self::UnknownKey { nearest: None, known, .. } => {
-                format!("keys: {}", known.join(", "))
+                // All that fits into two lines.
+                format!("keys: {}", known.join(if known.len() > 14 { " " } else { ", " }))
             }
             Self::LaterKey { .. } => {
                 "remove it: a rule that nobody enforces is refused, never ignored".into()

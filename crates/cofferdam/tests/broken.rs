@@ -35,6 +35,12 @@ const CASES: &[Case] = &[
     ("unknown-isolation", Some("version = 1\nisolation = \"docker\"\n"), &[]),
     ("unknown-best-effort", Some("version = 1\nbest_effort = [\"abscent\"]\n"), &[]),
     ("unknown-best-effort-flag", None, &["--best-effort", "absent,everything"]),
+    ("rootfs-of-another-type", Some("version = 1\nrootfs = true\n"), &[]),
+    ("rootfs-upwards", Some("version = 1\nrootfs = \"../image\"\n"), &[]),
+    ("rootfs-not-there", Some("version = 1\nrootfs = \"image\"\n"), &[]),
+    ("rootfs-no-system-flag", None, &["--rootfs", "$OUT"]),
+    ("rootfs-of-the-workload", None, &["--rootfs", "$W"]),
+    ("rootfs-no-archive", None, &["--rootfs", "$OUT/canary"]),
     ("best-effort-of-another-type", Some("version = 1\nbest_effort = \"absent\"\n"), &[]),
     ("wrong-type", Some("version = 1\n[filesystem]\ngrant = \"/opt\"\n"), &[]),
     (

@@ -42,7 +42,13 @@ fn rootfs() -> Rootfs {
 }
 
 fn machine() -> Facts {
+    machine_with(&[])
+}
+
+/// With more of the host's; each has a number of its own.
+fn machine_with(more: &[(&str, Kind)]) -> Facts {
     let rows = [("/img", Kind::Directory), ("/etc", Kind::Directory), ("/opt/t", Kind::Directory)];
+    let rows = [&rows, more].concat();
     Facts { rootfs: Some(rootfs()), ..fixture::facts(&rows) }
 }
 
@@ -209,20 +215,18 @@ fn what_is_refused() {
 /// A directory of it in which the workspace stands is left out, where it is none of the system's.
 #[test]
 fn the_workspace_has_its_place() {
-    let mut facts = machine();
+    let rows = [("/tree", Kind::Directory), ("/tree/app", Kind::Directory)];
+    let mut facts = machine_with(&rows);
     let there = || Some(seen(Kind::Directory, 9, None, None));
-    let rows = [("/work", Kind::Directory), ("/work/app", Kind::Directory)];
-    facts.paths.extend(fixture::facts(&rows).paths);
-    facts.paths.insert("/img".into(), there());
-    of_image(&mut facts).insert("/work".into(), there());
-    let text = "[filesystem]\nworkspace = { path = '/work/app' }";
+    of_image(&mut facts).insert("/tree".into(), there());
+    let text = "[filesystem]\nworkspace = { path = '/tree/app' }";
     let without = policy(text, &facts).unwrap();
-    assert!(!system(&without).iter().any(|tree| tree.path == Path::new("/work")));
+    assert!(!system(&without).iter().any(|tree| tree.path == Path::new("/tree")));
     let told = without.rootfs.unwrap().left_out;
-    assert!(told.contains(&("/work".into(), "/work/app stands there".into())), "{told:?}");
-    of_image(&mut facts).insert("/work/app".into(), there());
+    assert!(told.contains(&("/tree".into(), "/tree/app stands there".into())), "{told:?}");
+    of_image(&mut facts).insert("/tree/app".into(), there());
     let with = policy(text, &facts).unwrap();
-    assert!(system(&with).iter().any(|tree| tree.path == Path::new("/work")));
+    assert!(system(&with).iter().any(|tree| tree.path == Path::new("/tree")));
 }
 
 #[test]
