@@ -2,7 +2,7 @@
 
 use cofferdam_policy::model::{Clause, Policy};
 
-use super::is_ephemeral;
+use super::{differs, is_ephemeral};
 use crate::coverage::{Coverage, Extent};
 use crate::native::cover::broker::BROKER;
 use crate::native::cover::row;
@@ -53,19 +53,23 @@ pub(super) fn rows(policy: &Policy, plan: &Plan, build: &Build) -> Vec<Coverage>
             Extent::Partly { open: "its size is bounded by memory alone".into() },
         ));
     }
+    rows.extend(differs::rows(policy));
     rows
 }
 
 fn here(policy: &Policy, native: &Coverage) -> Coverage {
     let mut row = native.clone();
     let brokered = row.mechanisms.iter().any(|mechanism| mechanism == BROKER);
-    row.mechanisms = row.mechanisms.iter().filter_map(|mechanism| name(policy, mechanism)).collect();
+    row.mechanisms =
+        row.mechanisms.iter().filter_map(|mechanism| name(policy, mechanism)).collect();
     if row.mechanisms.is_empty() && !native.mechanisms.is_empty() {
         row.mechanisms.push("mount view".into());
     }
     if brokered && is_ephemeral(policy) {
         row.extent = Extent::Partly {
-            open: "in the workload's own layer, which ends with the run, these names can be written".into(),
+            open:
+                "in the workload's own layer, which ends with the run, these names can be written"
+                    .into(),
         };
     }
     row
@@ -73,7 +77,8 @@ fn here(policy: &Policy, native: &Coverage) -> Coverage {
 
 fn name(policy: &Policy, mechanism: &str) -> Option<String> {
     if mechanism == BROKER || mechanism.starts_with("the broker") {
-        let how = if is_ephemeral(policy) { "read-only outside" } else { "mounts over what is there" };
+        let how =
+            if is_ephemeral(policy) { "read-only outside" } else { "mounts over what is there" };
         return Some(how.into());
     }
     let found = HERE.iter().find(|(native, _)| *native == mechanism);
