@@ -125,6 +125,7 @@ impl Engine {
         let task = Task { command: vec![Argument(b"true".to_vec())], streams: options.streams };
         // What it would be started by is looked at, and not kept.
         drop(outer(&resolved.policy, &mut host));
+        self.application_kernel(options, &resolved.policy, (&resolved.state, &mut host));
         let plan = compile(&resolved.policy, &host, task)?;
         let (facts, policy) = (resolved.facts, resolved.policy);
         Ok(Considered { engine: self, options: options.clone(), facts, policy, plan })
