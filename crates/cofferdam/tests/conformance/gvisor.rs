@@ -87,3 +87,18 @@ pub(crate) fn changed(
     let changed = paths.filter(|path| before.get(*path) != after.get(*path));
     changed.map(|path| path.display().to_string()).collect()
 }
+
+#[test]
+fn a_change_of_the_hosts_is_found() {
+    let place = Place::new();
+    let before = host(&place);
+    assert_eq!(changed(&before, &host(&place)), Vec::<String>::new());
+    let made = place.write("home/src/app/made", "");
+    let written = place.write("out/canary", "out-canarx\n");
+    let gone = place.home.join("src/other/secret");
+    fs::remove_file(&gone).unwrap_or_else(|error| panic!("{gone:?}: {error}"));
+    let found = changed(&before, &host(&place));
+    for path in [made, written, gone] {
+        assert!(found.contains(&path.display().to_string()), "{path:?} went unnoticed: {found:?}");
+    }
+}
