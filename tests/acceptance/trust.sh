@@ -40,6 +40,26 @@ jails() {
         say "1, $jail" "$who" $status "the table of conformance under process/$jail, with what is different there in its plan; as root in a workspace of another's ($ran tests)"
         unset COFFERDAM_WALL
     done
+    gvisor "$who"
+}
+
+# gvisor WHO: the table under gVisor's kernel; everybody reads the program where programs are staged.
+gvisor() {
+    who=$1
+    runsc=${COFFERDAM_RUNSC:-target/runsc/2024/usr/bin/runsc}
+    if [ ! -f "$runsc" ] && [ -z "${CI:-}" ]; then
+        echo "not run: the table under gvisor/native ($who): there is no $runsc, which cargo xtask runsc target/runsc brings"
+        return
+    fi
+    [ -f "$stage/runsc" ] || { cp "$runsc" "$stage/runsc" && chmod 755 "$stage/runsc"; }
+    COFFERDAM_WALL=gvisor/native COFFERDAM_RUNSC=$stage/runsc
+    export COFFERDAM_WALL COFFERDAM_RUNSC
+    tests "$who" conformance the_table_is
+    status=$?
+    grep -E '^(gvisor/|[0-9]+ (rows|policies))' "$log" | sort -u | sed 's/^/    /'
+    say "gVisor's 2" "$who" $status "the table of conformance under gvisor/native, with what is different there in its plan ($ran tests)"
+    COFFERDAM_RUNSC=$runsc
+    unset COFFERDAM_WALL
 }
 
 person() {

@@ -9,6 +9,7 @@
 mod bundle;
 mod cannot;
 mod cover;
+mod differs;
 mod unheld;
 
 use std::path::{Path, PathBuf};
@@ -144,7 +145,7 @@ fn translate(policy: &Policy, (host, build): (&Host, &Build), step: &Step) -> Ve
             Step::Seccomp { program: seccomp::bytes(&seccomp::application_kernel()) }
         }
         Step::Limit { resource, soft, hard } => {
-            return limit(*resource, *soft, *hard).into_iter().collect();
+            return limit(host, *resource, (*soft, *hard)).into_iter().collect();
         }
         // As natively. A step that is new does not compile here without a decision.
         Step::Unshare { .. }
@@ -236,7 +237,7 @@ fn corner(bundle: Bundle) -> [Step; 4] {
 
 /// Limits of each process are the application kernel's to hold for the workload's; those of the host are
 /// for that kernel.
-fn limit(resource: Resource, soft: u64, hard: u64) -> Option<Step> {
+fn limit(host: &Host, resource: Resource, (soft, hard): (u64, u64)) -> Option<Step> {
     match resource {
         // Its memory file is one, larger than any of the workload's.
         Resource::FileSize => None,
@@ -246,15 +247,27 @@ fn limit(resource: Resource, soft: u64, hard: u64) -> Option<Step> {
             let more = |count: u64| count.saturating_add(OWN_THREADS);
             Some(Step::Limit { resource, soft: more(soft), hard: more(hard) })
         }
-        // One of its descriptors or more stands for each of the workload's.
-        Resource::OpenFiles => Some(Step::Limit { resource, soft: hard, hard }),
+        // One of its descriptors or more stands for each of all the workload's processes, and it does not
+        // start with as few as one of them may have.
+        Resource::OpenFiles => {
+            let most = host.ceilings.open_files.hard;
+            Some(Step::Limit { resource, soft: most, hard: most })
+        }
         Resource::Signals => Some(Step::Limit { resource, soft, hard }),
     }
 }
 
-/// Places in memory that the application kernel has for itself; the home lies in the jail's view, with
-/// the files that are made in it.
+/// Places in memory that an application kernel can have for itself.
+const PRIVATE: [&str; 3] = ["/tmp", "/var/tmp", "/dev/shm"];
+
+/// Those that it has. The home lies in the jail's view, with the files that are made in it; a place that
+/// has the workspace in it lies below the layer, which it would cover.
 pub(crate) fn private(policy: &Policy) -> Vec<PathBuf> {
-    let all = ["/tmp", "/var/tmp", "/dev/shm"].map(PathBuf::from);
-    all.into_iter().filter(|place| *place != policy.home).collect()
+    let own = |place: &&str| Path::new(place) != policy.home && !is_around(policy, place);
+    PRIVATE.into_iter().filter(own).map(PathBuf::from).collect()
+}
+
+/// Whether the workspace that the layer lies above is in a place that would be private.
+fn is_around(policy: &Policy, place: &str) -> bool {
+    is_ephemeral(policy) && policy.workspace.path.starts_with(place)
 }

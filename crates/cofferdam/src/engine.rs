@@ -103,7 +103,7 @@ pub struct Resolved {
     /// The text, without flags, and its files.
     read: Read,
     /// Where our own things are.
-    state: PathBuf,
+    pub(crate) state: PathBuf,
     /// The kept home, which nobody may remove while this is here.
     kept: Option<Kept>,
 }
@@ -301,7 +301,7 @@ impl Engine {
     }
 
     /// Looks for `runsc`, where the policy is for it; what the workload could have written is none.
-    fn application_kernel(
+    pub(crate) fn application_kernel(
         &self,
         options: &Options,
         policy: &Policy,

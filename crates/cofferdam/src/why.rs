@@ -126,6 +126,7 @@ impl Engine {
         let task = Task { command, streams: options.streams, rows: Rows::ButHosts };
         // What it would be started by is looked at, and not kept.
         drop(outer(&resolved.policy, &mut host));
+        self.application_kernel(options, &resolved.policy, (&resolved.state, &mut host));
         let plan = compile(&resolved.policy, &host, task)?;
         let (facts, policy) = (resolved.facts, resolved.policy);
         Ok(Considered { engine: self, options: options.clone(), facts, policy, plan })

@@ -2,7 +2,7 @@
 
 use cofferdam_policy::model::{Clause, Policy};
 
-use super::{is_ephemeral, is_old};
+use super::{differs, is_ephemeral, is_old};
 use crate::coverage::{Coverage, Extent};
 use crate::native::cover::broker::BROKER;
 use crate::native::cover::row;
@@ -13,6 +13,10 @@ use crate::runsc::Build;
 const HERE: &[(&str, Option<&str>)] = &[
     ("seccomp allow-list", Some("a system-call filter around gVisor's kernel")),
     ("no AF_UNIX datagrams", Some("gVisor passes no socket of the host's on")),
+    (
+        "private /tmp, /dev, /proc; empty /run, /sys",
+        Some("/tmp, /dev, /proc and /sys of gVisor's; empty /run"),
+    ),
     ("RLIMIT_FSIZE", Some("gVisor's kernel")),
     ("RLIMIT_DATA", None),
 ];
@@ -23,6 +27,8 @@ const OUTSIDE: &str = "read-only outside";
 /// The native plan's rows with who holds them here.
 pub(super) fn rows(policy: &Policy, plan: &Plan, build: &Build) -> Vec<Coverage> {
     let others = plan.coverage.iter().filter(|row| !is_brokers(row));
+    // Of a workspace below a layer there is another row.
+    let others = others.filter(|row| !is_ephemeral(policy) || row.clause != policy.workspace.clause);
     let mut rows: Vec<Coverage> = others.map(|native| here(policy, native)).collect();
     let mut open =
         "gVisor's kernel is a program of the host's: one that is taken over meets the jail, \
@@ -38,7 +44,13 @@ pub(super) fn rows(policy: &Policy, plan: &Plan, build: &Build) -> Vec<Coverage>
             build.version.name,
             build.platform.name()
         ),
-        &["gVisor's kernel", "namespaces", "system-call filter", "no capabilities outside"],
+        &[
+            "gVisor's kernel",
+            "namespaces",
+            "a system-call filter around it",
+            "no capabilities outside",
+            "no_new_privs",
+        ],
         Extent::Partly { open },
     );
     if let Some(native) = rows.iter_mut().find(|native| native.clause == policy.isolation_clause) {
@@ -61,6 +73,7 @@ pub(super) fn rows(policy: &Policy, plan: &Plan, build: &Build) -> Vec<Coverage>
             Extent::Partly { open: "its size is bounded by memory alone".into() },
         ));
     }
+    rows.extend(differs::rows(policy));
     rows
 }
 

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::gvisor;
 use crate::internet::Internet;
 use crate::side::{Outside, Side};
 use crate::support::{Ran, finish, variable};
@@ -30,6 +31,7 @@ fn chosen(wall: &str) -> Vec<String> {
             ["--jail", "landlock", "--best-effort", GIVEN_UP].map(str::to_owned).into()
         }
         Some(jail) => vec!["--jail".into(), jail.into()],
+        None if wall == gvisor::WALL => gvisor::chosen(),
         None => panic!("COFFERDAM_WALL={wall}"),
     }
 }
@@ -41,6 +43,11 @@ pub(crate) struct Report {
     pub(crate) denied: usize,
     pub(crate) judged: usize,
     pub(crate) faults: Vec<String>,
+    /// Rows of policies that are refused as a whole.
+    refused: usize,
+    policies_refused: usize,
+    /// Policies that can be had with the oversight of a tenant alone.
+    tenants: usize,
     /// Rows that are different here, and why.
     differ: Vec<String>,
     /// Rows whose act could not be shown to work without a wall, and why.
@@ -53,6 +60,9 @@ impl Report {
         self.ran += other.ran;
         self.denied += other.denied;
         self.judged += other.judged;
+        self.refused += other.refused;
+        self.policies_refused += other.policies_refused;
+        self.tenants += other.tenants;
         self.faults.extend(other.faults);
         self.differ.extend(other.differ);
         self.uncontrolled.extend(other.uncontrolled);
@@ -62,7 +72,14 @@ impl Report {
     pub(crate) fn print(&self, wall: &str, person: &str) {
         let Self { ran, denied, judged, .. } = self;
         println!("{wall} as {person}: {ran} rows, {denied} denied, {judged} put to the judge too");
-        println!("{} rows are different here", self.differ.len());
+        println!("{} rows are different here", self.differ.len() - self.policies_refused);
+        println!(
+            "{} rows are of {} policies that are refused",
+            self.refused, self.policies_refused
+        );
+        if self.tenants > 0 {
+            println!("{} policies are had with oversight = \"tenant\" alone", self.tenants);
+        }
         for (what, lines) in [
             ("differs", &self.differ),
             ("no control", &self.uncontrolled),
@@ -80,6 +97,8 @@ impl Report {
 pub(crate) struct Group<'t> {
     policy: &'t Policy,
     pub(crate) rows: Vec<Row>,
+    /// As they are where no wall is different.
+    written: Vec<Row>,
     /// Of those that are different here: id, whether a wall or a person makes it so, and why.
     because: Vec<(String, &'static str, String)>,
     wall: String,
@@ -89,11 +108,20 @@ pub(crate) struct Group<'t> {
 impl<'t> Group<'t> {
     pub(crate) fn of(policy: &'t Policy, rows: &[Row], here: (&str, &'static str)) -> Self {
         let (wall, person) = here;
-        let mut group = Self { policy, rows: vec![], because: vec![], wall: wall.into(), person };
+        let mut group = Self {
+            policy,
+            rows: vec![],
+            written: vec![],
+            because: vec![],
+            wall: wall.into(),
+            person,
+        };
         for row in rows.iter().filter(|row| row.policy == policy.name) {
+            let (written, _) = row.here("", person);
             let (row, why) = row.here(wall, person);
             let why = why.into_iter().map(|(of, why)| (row.id.clone(), of, why));
             group.because.extend(why);
+            group.written.push(written);
             group.rows.push(row);
         }
         group
@@ -123,7 +151,14 @@ impl<'t> Group<'t> {
 
     fn compared(&self, free: &Side<'_>, walled: &Side<'_>) -> Report {
         let mut report = Report::default();
-        let plan = self.plan(walled);
+        let mut words = chosen(&self.wall);
+        let mut plan = self.plan(walled, &words);
+        // What nobody holds in a tree of the host's is tried where nothing of it changes.
+        let is_tenant = self.wall == gvisor::WALL && gvisor::is_unheld(&plan);
+        if is_tenant {
+            words.extend(gvisor::TENANT.map(str::to_owned));
+            plan = self.plan(walled, &words);
+        }
         if let Some(refused) = self.policy.walls.get(&self.wall) {
             let code = format!("\"code\":\"{}\"", refused.refused);
             if plan.status != Some(125) || !format!("{}{}", plan.out, plan.err).contains(&code) {
@@ -132,6 +167,8 @@ impl<'t> Group<'t> {
                     .push(format!("{}: not refused with {code}: {plan:?}", self.policy.name));
             }
             report.differ.push(format!("{}: refused, {}", self.policy.name, refused.refused));
+            report.policies_refused += 1;
+            report.refused += self.rows.len();
             return report;
         }
         if plan.status != Some(0) {
@@ -139,19 +176,30 @@ impl<'t> Group<'t> {
             return report;
         }
         let coverage = coverage(&plan.out);
-        for row in &self.rows {
-            self.judge(row, walled, &mut report);
+        report.tenants += usize::from(is_tenant);
+        // A rule on a name is about the host's, whatever becomes of it in a layer above.
+        for row in if is_tenant { &self.written } else { &self.rows } {
+            self.judge(row, walled, &words, &mut report);
         }
-        let words = free.words(&self.rows, false);
-        let controls = finish(free.command("/usr/bin/python3").args(words.iter().skip(1)));
+        let acts = free.words(&self.rows, false);
+        let controls = finish(free.command("/usr/bin/python3").args(acts.iter().skip(1)));
         self.controls(&answers(&controls), &mut report);
-        let ran = self.inside(walled);
+        let before = is_tenant.then(|| gvisor::host(walled.place()));
+        let ran = self.inside(walled, &words);
+        if let Some(before) = before {
+            let changed = gvisor::changed(&before, &gvisor::host(walled.place()));
+            let fault =
+                |path: String| format!("{}: the host's {path} is another", self.policy.name);
+            report.faults.extend(changed.into_iter().map(fault));
+        }
         let found = answers(&ran);
-        let events = events(walled);
+        let (events, ended) = (events(walled), json!({ "ended": ran.status }));
         for row in &self.rows {
             report.ran += 1;
             report.denied += usize::from(row.verdict == Verdict::Deny);
-            let faults = match found.get(&row.id) {
+            // Whoever ended the whole sandbox has not said so inside.
+            let ends = row.shows.as_ref().is_some_and(|shows| shows.starts_with("ended "));
+            let faults = match found.get(&row.id).or_else(|| ends.then_some(&ended)) {
                 None => vec![format!("nothing was heard of it: {ran:?}")],
                 Some(answer) => compare(row, answer, walled, &events),
             };
@@ -168,14 +216,14 @@ impl<'t> Group<'t> {
     }
 
     /// Asks the judge, before anything is changed: `cofferdam why` says what the table says.
-    fn judge(&self, row: &Row, side: &Side<'_>, report: &mut Report) {
+    fn judge(&self, row: &Row, side: &Side<'_>, chosen: &[String], report: &mut Report) {
         let Some(words) = question(row, side) else { return };
         if row.unjudged.is_some() {
             return;
         }
         let mut command = side.cofferdam();
         command.args(["why", "--json", "--policy", &self.policy(side)]);
-        let ran = finish(command.args(chosen(&self.wall)).args(self.options(side)).args(words));
+        let ran = finish(command.args(chosen).args(self.options(side)).args(words));
         let answer: Value = serde_json::from_str(&ran.out).unwrap_or_default();
         report.judged += 1;
         let verdict = match row.verdict {
@@ -232,10 +280,10 @@ impl<'t> Group<'t> {
         side.place().write("policy.toml", &text).display().to_string()
     }
 
-    fn plan(&self, side: &Side<'_>) -> Ran {
+    fn plan(&self, side: &Side<'_>, chosen: &[String]) -> Ran {
         let mut command = side.cofferdam();
         command.args(["plan", "--json", "--policy", &self.policy(side)]);
-        command.args(chosen(&self.wall)).args(self.options(side));
+        command.args(chosen).args(self.options(side));
         finish(command.args(["--", "true"]))
     }
 
@@ -243,14 +291,14 @@ impl<'t> Group<'t> {
         self.policy.options.iter().map(|word| side.filled(word)).collect()
     }
 
-    fn inside(&self, side: &Side<'_>) -> Ran {
+    fn inside(&self, side: &Side<'_>, chosen: &[String]) -> Ran {
         let mut command = side.cofferdam();
         command.args(["run", "--quiet", "--policy", &self.policy(side)]);
         // In another's home root has its log elsewhere.
         if Side::is_anothers() {
             command.arg("--audit").arg(side.place().audit_log());
         }
-        command.args(chosen(&self.wall)).args(self.options(side));
+        command.args(chosen).args(self.options(side));
         finish(command.arg("--").args(side.words(&self.rows, true)))
     }
 }
@@ -331,7 +379,12 @@ fn shown(answer: &Value) -> String {
     let code = || [number("status")?, text("code")?].join(" ").into();
     let ok = answer.get("ok").map(|_| "ok".to_owned());
     let signal = || number("signal").map(|signal| format!("signal {signal}"));
-    ok.or_else(|| text("errno")).or_else(code).or_else(signal).unwrap_or_else(|| answer.to_string())
+    let ended = || number("ended").map(|status| format!("ended {status}"));
+    ok.or_else(|| text("errno"))
+        .or_else(code)
+        .or_else(signal)
+        .or_else(ended)
+        .unwrap_or_else(|| answer.to_string())
 }
 
 /// What is different from what the row says.
@@ -383,6 +436,9 @@ fn told(row: &Row, coverage: &str, wall: &str) -> Vec<String> {
     let word = match (wall, row.mechanism.as_str()) {
         ("process/landlock", "absence" | "mount") => "Landlock",
         ("process/landlock", "identity" | "namespace") => "in the host's own namespaces",
+        (gvisor::WALL, "landlock" | "seccomp") => "gVisor's kernel",
+        (gvisor::WALL, "broker") => "gVisor's layer in memory",
+        (gvisor::WALL, "privileges") => "no capabilities outside",
         _ => word,
     };
     if !coverage.contains(word) {

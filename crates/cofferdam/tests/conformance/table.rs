@@ -174,6 +174,7 @@ const WALLS: &[&str] = &[
     "process/landlock",
     "process/landlock as ordinary",
     "process/seatbelt",
+    "gvisor/native",
 ];
 const PERSONS: &[&str] = &["root", "ordinary"];
 
