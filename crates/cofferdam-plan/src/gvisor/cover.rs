@@ -28,7 +28,8 @@ const OUTSIDE: &str = "read-only outside";
 pub(super) fn rows(policy: &Policy, plan: &Plan, build: &Build) -> Vec<Coverage> {
     let others = plan.coverage.iter().filter(|row| !is_brokers(row));
     // Of a workspace below a layer there is another row.
-    let others = others.filter(|row| !is_ephemeral(policy) || row.clause != policy.workspace.clause);
+    let others =
+        others.filter(|row| !is_ephemeral(policy) || row.clause != policy.workspace.clause);
     let mut rows: Vec<Coverage> = others.map(|native| here(policy, native)).collect();
     let mut open =
         "gVisor's kernel is a program of the host's: one that is taken over meets the jail, \
