@@ -38,6 +38,8 @@ const STATE: &str = "/.cofferdam/gvisor/state";
 const STATE_ROOM: (u64, u64) = (16 << 20, 1 << 10);
 /// What `runsc` calls the sandbox.
 const NAME: &str = "cofferdam";
+/// Descriptors without which the application kernel does not start; every process may have so many.
+const OWN_FILES: u64 = 1024;
 /// Threads of the application kernel itself, which count as processes of the sandbox.
 const OWN_THREADS: u64 = 512;
 
@@ -214,15 +216,24 @@ fn limit(resource: Resource, soft: u64, hard: u64) -> Option<Step> {
             let more = |count: u64| count.saturating_add(OWN_THREADS);
             Some(Step::Limit { resource, soft: more(soft), hard: more(hard) })
         }
-        // One of its descriptors or more stands for each of the workload's.
-        Resource::OpenFiles => Some(Step::Limit { resource, soft: hard, hard }),
+        // One of its descriptors or more stands for each of the workload's, and it has some of its own.
+        Resource::OpenFiles => {
+            let most = hard.max(OWN_FILES);
+            Some(Step::Limit { resource, soft: most, hard: most })
+        }
         Resource::Signals => Some(Step::Limit { resource, soft, hard }),
     }
 }
 
 /// Places in memory that the application kernel has for itself; the home lies in the jail's view, with
-/// the files that are made in it.
+/// the files that are made in it, and so does a place that the layer above the workspace or the home
+/// reaches into.
 pub(crate) fn private(policy: &Policy) -> Vec<PathBuf> {
+    let layered = is_ephemeral(policy);
     let all = ["/tmp", "/var/tmp", "/dev/shm"].map(PathBuf::from);
-    all.into_iter().filter(|place| *place != policy.home).collect()
+    let below = |place: &PathBuf| {
+        layered
+            && [&policy.workspace.path, &policy.home].iter().any(|tree| tree.starts_with(place))
+    };
+    all.into_iter().filter(|place| *place != policy.home && !below(place)).collect()
 }

@@ -53,7 +53,7 @@ pub struct Scope {
     pub keeps: bool,
     /// There are no namespaces: what they keep apart elsewhere is refused.
     pub shared: bool,
-    /// An application kernel makes the calls, and no broker answers.
+    /// An application kernel makes the calls, and the broker answers for sockets alone.
     pub kernel: bool,
 }
 
@@ -83,6 +83,8 @@ enum Rule {
     Unsupported,
     /// The broker decides.
     Notify,
+    /// The broker decides, whoever calls: it meets sockets, which no mount holds.
+    Meet,
     /// The broker decides where something is hidden ([`Scope::looks`]); else allowed.
     Look,
     /// The broker decides where something is kept ([`Scope::keeps`]); else allowed.
@@ -112,6 +114,7 @@ impl Rule {
                 | Self::Missing
                 | Self::Unsupported
                 | Self::Notify
+                | Self::Meet
                 | Self::Judge(_)),
                 _,
             ) => rule,
@@ -279,7 +282,7 @@ fn fragment(rule: Rule, scope: Scope) -> Fragment {
         Rule::Refuse => emit::answer(Answer::Errno(EPERM)),
         Rule::Missing => emit::answer(Answer::Errno(ENOSYS)),
         Rule::Unsupported => emit::answer(Answer::Errno(EOPNOTSUPP)),
-        Rule::Notify => emit::answer(Answer::Notify),
+        Rule::Notify | Rule::Meet => emit::answer(Answer::Notify),
         Rule::Judge(check) => judge(check, scope),
         Rule::Allow | Rule::Look | Rule::Keep | Rule::MissingIfKept | Rule::Apart => {
             emit::answer(Answer::Allow)
@@ -518,7 +521,7 @@ pub fn rows() -> Vec<(u32, &'static str, &'static str)> {
         Rule::Refuse => "EPERM",
         Rule::Missing => "ENOSYS",
         Rule::Unsupported => "EOPNOTSUPP",
-        Rule::Notify => "the broker's",
+        Rule::Notify | Rule::Meet => "the broker's",
         Rule::Look => "the broker's where something is hidden",
         Rule::Keep => "the broker's where something is kept",
         Rule::MissingIfKept => "ENOSYS where something is kept",
