@@ -232,8 +232,7 @@ pub(crate) fn private(policy: &Policy) -> Vec<PathBuf> {
     let layered = is_ephemeral(policy);
     let all = ["/tmp", "/var/tmp", "/dev/shm"].map(PathBuf::from);
     let below = |place: &PathBuf| {
-        layered
-            && [&policy.workspace.path, &policy.home].iter().any(|tree| tree.starts_with(place))
+        layered && [&policy.workspace.path, &policy.home].iter().any(|tree| tree.starts_with(place))
     };
     all.into_iter().filter(|place| *place != policy.home && !below(place)).collect()
 }

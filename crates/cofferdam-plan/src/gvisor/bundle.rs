@@ -176,9 +176,7 @@ impl Mount {
                 ("bind", at.clone(), format!(r#""rbind","{how}""#))
             }
         };
-        format!(
-            r#"{{"destination":{at},"type":"{kind}","source":{source},"options":[{options}]}}"#
-        )
+        format!(r#"{{"destination":{at},"type":"{kind}","source":{source},"options":[{options}]}}"#)
     }
 }
 

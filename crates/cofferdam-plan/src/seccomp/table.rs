@@ -12,7 +12,8 @@ use super::Check::{
     OwnLimits, Personality, Priority, Rename, Socket, SocketOption, Unshare, WriteFlags,
 };
 use super::Rule::{
-    self, Allow, Apart, Judge, Keep, Look, Meet, Missing, MissingIfKept, Notify, Refuse, Unsupported,
+    self, Allow, Apart, Judge, Keep, Look, Meet, Missing, MissingIfKept, Notify, Refuse,
+    Unsupported,
 };
 
 /// What an application kernel (`runsc`) calls besides: `clone` with namespaces, `pivot_root`, `chroot`,

@@ -57,7 +57,10 @@ fn cargo_builds() {
         "home/src/app/Cargo.toml",
         "[package]\nname = \"small\"\nversion = \"0.1.0\"\nedition = \"2021\"\n",
     );
-    wall.place.write("home/src/app/Cargo.lock", "version = 3\n[[package]]\nname = \"small\"\nversion = \"0.1.0\"\n");
+    wall.place.write(
+        "home/src/app/Cargo.lock",
+        "version = 3\n[[package]]\nname = \"small\"\nversion = \"0.1.0\"\n",
+    );
     wall.place.write("home/src/app/src/main.rs", "fn main() { println!(\"built\"); }\n");
     let build = format!(
         "export PATH={root}/bin:$PATH CARGO_HOME=$TARGET/home; \
@@ -131,7 +134,8 @@ says(lambda: direct.open(urls[0], timeout=20).status)
 says(lambda: direct.open(urls[1], timeout=20).status)
 says(lambda: direct.open('http://127.0.0.1:{port}/simple/', timeout=20).status)"
     );
-    let outside = format!("import urllib.request\nurllib.request.urlopen('http://127.0.0.1:{port}/simple/')");
+    let outside =
+        format!("import urllib.request\nurllib.request.urlopen('http://127.0.0.1:{port}/simple/')");
     server_place.python_outside(&outside).works("the control");
     for wall in Wall::all() {
         let policy = format!(

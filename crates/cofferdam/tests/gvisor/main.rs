@@ -54,7 +54,9 @@ impl Wall {
             ("2024", READ, "read-only, 2024"),
             ("2022", READ, "read-only, 2022"),
         ];
-        ways.into_iter().filter_map(|(year, options, name)| Self::new(year, options, name)).collect()
+        ways.into_iter()
+            .filter_map(|(year, options, name)| Self::new(year, options, name))
+            .collect()
     }
 
     /// The one that servers use.

@@ -105,7 +105,9 @@ s.recv(1)";
 fn k31_no_sandbox_of_its_own_rules_inside() {
     let Some(wall) = Wall::reading() else { return };
     let bin = programs().display().to_string();
-    let nested = format!("{bin}/cofferdam run --quiet --env OUT --grant $OUT:rw -- sh -c 'echo nested > $OUT/made'");
+    let nested = format!(
+        "{bin}/cofferdam run --quiet --env OUT --grant $OUT:rw -- sh -c 'echo nested > $OUT/made'"
+    );
     wall.place.outside(&nested).works("the control");
     fs::remove_file(wall.place.out.join("made")).unwrap();
     let grant = format!("{bin}:ro");
@@ -150,7 +152,8 @@ fn k32_nothing_outlives_the_run() {
     for wall in Wall::all() {
         for kill in [false, true] {
             let mut command = wall.command(&[]);
-            let script = "setsid sh -c 'trap \"\" TERM HUP; sleep 300' >/dev/null 2>&1 & echo up; read word";
+            let script =
+                "setsid sh -c 'trap \"\" TERM HUP; sleep 300' >/dev/null 2>&1 & echo up; read word";
             command.args(["sh", "-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped());
             let mut engine = command.spawn().unwrap();
             let mut up = [0; 3];
@@ -200,7 +203,10 @@ print(f.tell() >> 20)";
     ] {
         let body = crate::support::python(body);
         let mut command = wall.command(options);
-        command.args(["/usr/bin/python3", "-c", &body]).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .args(["/usr/bin/python3", "-c", &body])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let bomb = command.spawn().unwrap();
         let begin = Instant::now();
         while begin.elapsed() < Duration::from_secs(2) {

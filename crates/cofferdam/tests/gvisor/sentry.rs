@@ -5,8 +5,8 @@
 //! Each act first works outside.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::os::linux::net::SocketAddrExt;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -106,10 +106,8 @@ impl Sentry {
     /// Each act, named and in Python, works outside and fails inside, before and in namespaces of its own.
     #[track_caller]
     fn attacks(&self, acts: &[(&str, &str)], prepare: &str) {
-        let tries: String = acts
-            .iter()
-            .map(|(name, act)| format!("tries({name:?}, lambda: {act})\n"))
-            .collect();
+        let tries: String =
+            acts.iter().map(|(name, act)| format!("tries({name:?}, lambda: {act})\n")).collect();
         let outside = self.outside(&tries).works("the control");
         for (name, _) in acts {
             assert!(outside.out.contains(&format!("DONE {name}\n")), "outside: {outside:?}");
@@ -256,7 +254,8 @@ fn it_sees_and_signals_no_process_of_the_hosts() {
     let pid = victim.id();
     let signal = format!("os.kill({pid}, 0)");
     let environment = format!("reads('/proc/{pid}/environ')");
-    let traced = format!("(call(101, 16, {pid}, 0, 0), os.waitpid({pid}, 0), call(101, 17, {pid}, 0, 0))");
+    let traced =
+        format!("(call(101, 16, {pid}, 0, 0), os.waitpid({pid}, 0), call(101, 17, {pid}, 0, 0))");
     let mut acts = vec![("signal", signal.as_str()), ("environment", environment.as_str())];
     if sentry.outside(&traced).status == Some(0) {
         acts.push(("trace", traced.as_str()));
@@ -286,12 +285,18 @@ fn it_writes_nothing_of_the_hosts() {
     let mut acts = vec![
         ("workspace", "writes(os.environ['W'] + '/written')"),
         ("somebody's", "writes(os.environ['OUT'] + '/written')"),
-        ("setuid file", "(writes(os.environ['W'] + '/set'), os.chmod(os.environ['W'] + '/set', 0o4755))"),
+        (
+            "setuid file",
+            "(writes(os.environ['W'] + '/set'), os.chmod(os.environ['W'] + '/set', 0o4755))",
+        ),
     ];
     if is_root() {
         acts.push(("system", "(writes('/usr/cofferdam-test'), os.unlink('/usr/cofferdam-test'))"));
         acts.push(("core pattern", "open('/proc/sys/kernel/core_pattern', 'r+').close()"));
-        acts.push(("device", "os.mknod(os.environ['W'] + '/null', stat.S_IFCHR | 0o666, os.makedev(1, 3))"));
+        acts.push((
+            "device",
+            "os.mknod(os.environ['W'] + '/null', stat.S_IFCHR | 0o666, os.makedev(1, 3))",
+        ));
         acts.push(("disk", "os.listdir('/sys/class/block') and os.mknod(os.environ['W'] + '/disk', stat.S_IFBLK | 0o600, os.makedev(254, 0))"));
     }
     let again = "for at in (os.environ['W'], '/usr', '/etc', '/proc/sys'):
