@@ -126,8 +126,9 @@ fn below(pid: u32) -> Vec<(u32, String)> {
         let stat = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
         let Some((_, rest)) = stat.rsplit_once(") ") else { continue };
         let words: Vec<&str> = rest.split(' ').collect();
+        let (Some(parent), Some(since)) = (words.get(1), words.get(19)) else { continue };
         if words.first() != Some(&"Z") {
-            all.push((number, words[1].parse::<u32>().unwrap(), words[19].to_owned()));
+            all.push((number, parent.parse::<u32>().unwrap(), (*since).to_owned()));
         }
     }
     let (mut found, mut parents) = (Vec::new(), vec![pid]);
