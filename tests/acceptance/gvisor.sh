@@ -38,7 +38,7 @@ person() {
     line "1, terminal" ends::a_terminal "a pty: its size, Ctrl-C, 130"
     line 3 sentry:: "a program in the place of runsc, with all that the jail leaves to runsc: no home, no way out, no process of the host's, no write, nothing outlives the session"
     for row in f17 f18 f27 k05 k31 k32 k33 l06; do
-        line "4, $(echo $row | tr a-z A-Z)" "rows::$row" "$(sed -n "s|^/// [A-Z].*$(echo $row | tr a-z A-Z)[^:]*: ||p" crates/cofferdam/tests/gvisor/rows.rs)"
+        line "4, $(echo $row | tr a-z A-Z)" "rows::$row" "$(sed -n "s|^/// $(echo $row | tr a-z A-Z)[^:]*: ||p" crates/cofferdam/tests/gvisor/rows.rs)"
     done
 }
 

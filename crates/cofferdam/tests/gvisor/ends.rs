@@ -36,7 +36,8 @@ fn streams_environment_and_directory() {
         ]);
         let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        let bytes: Vec<u8> = (0..1_u32 << 20).map(|n| n.to_le_bytes()[usize::from(n % 3 == 1)]).collect();
+        let bytes: Vec<u8> =
+            (0..1_u32 << 20).map(|n| n.to_le_bytes()[usize::from(n % 3 == 1)]).collect();
         let (mut to, sent) = (child.stdin.take().unwrap(), bytes.clone());
         let writer = std::thread::spawn(move || to.write_all(&sent));
         let ran = child.wait_with_output().unwrap();
