@@ -21,6 +21,7 @@ const NEEDS: &[(&str, &str)] = &[
     ("/usr/bin/ruby", "ruby"),
     ("/usr/bin/make", "make"),
     ("/usr/bin/gcc", "gcc"),
+    ("/usr/lib/x86_64-linux-gnu/libc.a", "libc6-dev"),
     ("/usr/bin/sqlite3", "sqlite3"),
     ("/usr/bin/rg", "ripgrep"),
     ("/usr/bin/script", "bsdutils"),
@@ -76,13 +77,14 @@ pub(crate) fn run() -> Result<(), String> {
     // Containment, kernel, crash, agreement and broken policies run from there, as the caller and
     // as an ordinary user.
     // Each says what it found even where another has failed: one run tells everything.
-    let failed: Vec<_> = ["wall", "daily", "names", "inspect", "vault", "trust", "broker"]
-        .into_iter()
-        .filter_map(|name| {
-            let mut script = Command::new(format!("tests/acceptance/{name}.sh"));
-            step(&format!("acceptance: {name}"), &mut script).err()
-        })
-        .collect();
+    let failed: Vec<_> =
+        ["wall", "daily", "names", "inspect", "vault", "trust", "broker", "gvisor"]
+            .into_iter()
+            .filter_map(|name| {
+                let mut script = Command::new(format!("tests/acceptance/{name}.sh"));
+                step(&format!("acceptance: {name}"), &mut script).err()
+            })
+            .collect();
     if failed.is_empty() { Ok(()) } else { Err(failed.join("; ")) }
 }
 

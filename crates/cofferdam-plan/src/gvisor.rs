@@ -41,6 +41,8 @@ const STATE: &str = "/.cofferdam/gvisor/state";
 const STATE_ROOM: (u64, u64) = (16 << 20, 1 << 10);
 /// What `runsc` calls the sandbox.
 const NAME: &str = "cofferdam";
+/// Descriptors without which the application kernel does not start; every process may have so many.
+const OWN_FILES: u64 = 1024;
 /// Threads of the application kernel itself, which count as processes of the sandbox.
 const OWN_THREADS: u64 = 512;
 
@@ -267,7 +269,8 @@ pub(crate) fn private(policy: &Policy) -> Vec<PathBuf> {
     PRIVATE.into_iter().filter(own).map(PathBuf::from).collect()
 }
 
-/// Whether the workspace that the layer lies above is in a place that would be private.
+/// Whether the workspace that the layer lies above, or the home, is in a place that would be private.
 fn is_around(policy: &Policy, place: &str) -> bool {
-    is_ephemeral(policy) && policy.workspace.path.starts_with(place)
+    let mut layered = [&policy.workspace.path, &policy.home].into_iter();
+    is_ephemeral(policy) && layered.any(|path| path.starts_with(place))
 }

@@ -24,7 +24,7 @@ pub(super) struct Made(Mutex<HashSet<Identity>>);
 pub(super) struct Found {
     pub(super) thing: Thing,
     pub(super) kind: FileType,
-    identity: Identity,
+    pub(super) identity: Identity,
     links: u32,
 }
 

@@ -3,6 +3,7 @@
 
 use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, Instant};
 
 use cofferdam_plan::judge::names::{Ask, Made};
@@ -60,6 +61,12 @@ pub(super) fn connect(caller: &Caller<'_>) -> Answered {
         let (thing, path) = caller.target_of(place)?.hold()?;
         let found = caller.broker.made.look(&thing, c"")?;
         if found.kind == FileType::Socket {
+            // With mounts of its own (an application kernel) a caller gives things other names.
+            let name = CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::INVAL)?;
+            let seen = || caller.broker.made.look(&caller.broker.root, &name);
+            if !found.thing.made && !seen().is_ok_and(|seen| seen.identity == found.identity) {
+                return Err(Errno::PERM);
+            }
             caller.ask(Operation::Connect, &path, Ask::Connect(&path, found.thing))?;
         } else {
             caller.ask(Operation::Look, &path, Ask::Look(&path))?;

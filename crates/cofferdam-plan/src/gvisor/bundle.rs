@@ -75,16 +75,19 @@ pub(super) fn of(policy: &Policy, build: &Build, plan: &Plan) -> Bundle {
     mounts.push(mount(Path::new(CORNER), Kind::Memory { bytes: None }));
     mounts.extend(private(policy).iter().map(|at| mount(at, Kind::Memory { bytes })));
     let layered = is_ephemeral(policy);
+    // What lies in a place that is covered with memory is seen by a mount of its own.
+    let covered = |path: &Path| private(policy).iter().any(|place| path.starts_with(place));
     for tree in &policy.grants {
-        match (tree.mode.is_written(), layered) {
+        match (tree.mode.is_written(), layered || covered(&tree.path)) {
             (true, _) => mounts.push(mount(&tree.path, Kind::Tree { written: true })),
             // Outside of the layer: what is read-only is so in the application kernel too.
             (false, true) => mounts.push(mount(&tree.path, Kind::Tree { written: false })),
             (false, false) => {}
         }
     }
-    if !layered && policy.workspace.mode.is_written() {
-        mounts.push(mount(&policy.workspace.path, Kind::Tree { written: true }));
+    let (workspace, written) = (&policy.workspace.path, policy.workspace.mode.is_written());
+    if !layered && (written || covered(workspace)) {
+        mounts.push(mount(workspace, Kind::Tree { written }));
     }
     // Below the layer it is of the root, with the workspace that may lie in it.
     if !layered {

@@ -59,7 +59,7 @@ pub(super) fn rows(policy: &Policy) -> Vec<Coverage> {
     rows.extend(PRIVATE.iter().filter(|place| is_around(policy, place)).map(|place| {
         row(
             &Clause::built_in("limits.private_size"),
-            format!("{place} has the workspace in it, and lies with it in the layer in memory"),
+            format!("{place} has the workspace or the home in it, and lies with it in the layer in memory"),
             &[KERNEL],
             Extent::Partly { open: format!("{place} is bounded by memory alone") },
         )

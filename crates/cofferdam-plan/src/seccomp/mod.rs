@@ -63,7 +63,7 @@ pub enum Caller {
     Apart,
     /// The workload without namespaces: what they keep apart elsewhere is refused.
     Shared,
-    /// An application kernel in the workload's place; no broker answers it.
+    /// An application kernel in the workload's place; the broker answers it for sockets alone.
     Kernel,
 }
 
@@ -99,6 +99,8 @@ enum Rule {
     Unsupported,
     /// The broker decides.
     Notify,
+    /// The broker decides, whoever calls: it meets sockets, which no mount holds.
+    Meet,
     /// The broker decides where something is hidden ([`Scope::looks`]); else allowed.
     Look,
     /// The broker decides where something is kept ([`Scope::keeps`]); else allowed.
@@ -128,6 +130,7 @@ impl Rule {
                 | Self::Missing
                 | Self::Unsupported
                 | Self::Notify
+                | Self::Meet
                 | Self::Judge(_)),
                 _,
             ) => rule,
@@ -295,7 +298,7 @@ fn fragment(rule: Rule, scope: Scope) -> Fragment {
         Rule::Refuse => emit::answer(Answer::Errno(EPERM)),
         Rule::Missing => emit::answer(Answer::Errno(ENOSYS)),
         Rule::Unsupported => emit::answer(Answer::Errno(EOPNOTSUPP)),
-        Rule::Notify => emit::answer(Answer::Notify),
+        Rule::Notify | Rule::Meet => emit::answer(Answer::Notify),
         Rule::Judge(check) => judge(check, scope),
         Rule::Allow | Rule::Look | Rule::Keep | Rule::MissingIfKept | Rule::Apart => {
             emit::answer(Answer::Allow)
@@ -536,7 +539,7 @@ pub fn rows() -> Vec<(u32, &'static str, &'static str)> {
         Rule::Refuse => "EPERM",
         Rule::Missing => "ENOSYS",
         Rule::Unsupported => "EOPNOTSUPP",
-        Rule::Notify => "the broker's",
+        Rule::Notify | Rule::Meet => "the broker's",
         Rule::Look => "the broker's where something is hidden",
         Rule::Keep => "the broker's where something is kept",
         Rule::MissingIfKept => "ENOSYS where something is kept",

@@ -3,7 +3,7 @@
 //!
 //! `Refuse` is for calls that programs expect to fail without privilege; `Missing` for those that
 //! every C library and runtime can do without, and whose older sibling is judged here. `Notify` is
-//! for calls that change names or meet sockets: the broker judges and performs them. What the set-up
+//! for calls that change names and `Meet` for those that meet sockets: the broker judges and performs them. What the set-up
 //! itself needs between the filter and the command (`sendmsg`, `write`, `close`, `execve`,
 //! `exit_group`) is never among them: nobody would answer yet.
 
@@ -12,13 +12,13 @@ use super::Check::{
     OwnLimits, Personality, Priority, Rename, Socket, SocketOption, Unshare, WriteFlags,
 };
 use super::Rule::{
-    self, Allow, Apart, Judge, Keep, Look, Missing, MissingIfKept, Notify, Refuse, Unsupported,
+    self, Allow, Apart, Judge, Keep, Look, Meet, Missing, MissingIfKept, Notify, Refuse,
+    Unsupported,
 };
 
-/// What an application kernel (`runsc`) calls besides: namespaces, mounts and roots of its own, and
-/// processes that it traces and that give themselves up to it.
-pub(super) const KERNEL: &[u32] =
-    &[56, 155, 161, 165, 166, 170, 272, 308, 101, 302, 160, 157, 135, 438];
+/// What an application kernel (`runsc`) calls besides: `clone` with namespaces, `pivot_root`, `chroot`,
+/// `mount` and `umount2`. No build of 2022 or 2024 needs another.
+pub(super) const KERNEL: &[u32] = &[56, 155, 161, 165, 166];
 
 /// Number, name, rule; sorted by number.
 pub(super) const WORKLOAD: &[(u32, &str, Rule)] = &[
@@ -64,14 +64,14 @@ pub(super) const WORKLOAD: &[(u32, &str, Rule)] = &[
     (39, "getpid", Allow),
     (40, "sendfile", Allow),
     (41, "socket", Judge(Socket)),
-    (42, "connect", Notify),
+    (42, "connect", Meet),
     (43, "accept", Allow),
     (44, "sendto", Allow),
     (45, "recvfrom", Allow),
     (46, "sendmsg", Allow),
     (47, "recvmsg", Allow),
     (48, "shutdown", Allow),
-    (49, "bind", Notify),
+    (49, "bind", Meet),
     (50, "listen", Allow),
     (51, "getsockname", Allow),
     (52, "getpeername", Allow),

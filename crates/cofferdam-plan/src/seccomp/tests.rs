@@ -73,7 +73,7 @@ fn every_number_in(scope: Scope) {
             Some(Rule::MissingIfKept) if scope.keeps => Some(MISSING),
             Some(Rule::MissingIfKept) => Some(Answer::Allow),
             Some(Rule::Unsupported) => Some(Answer::Errno(EOPNOTSUPP)),
-            Some(Rule::Notify) => broker(true),
+            Some(Rule::Notify | Rule::Meet) => broker(true),
             Some(Rule::Look) => broker(scope.looks),
             Some(Rule::Keep) => broker(scope.keeps),
             Some(Rule::Apart) => {
