@@ -41,8 +41,6 @@ const STATE: &str = "/.cofferdam/gvisor/state";
 const STATE_ROOM: (u64, u64) = (16 << 20, 1 << 10);
 /// What `runsc` calls the sandbox.
 const NAME: &str = "cofferdam";
-/// Descriptors without which the application kernel does not start; every process may have so many.
-const OWN_FILES: u64 = 1024;
 /// Threads of the application kernel itself, which count as processes of the sandbox.
 const OWN_THREADS: u64 = 512;
 
