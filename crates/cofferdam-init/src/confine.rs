@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use cofferdam_plan::plan;
 use cofferdam_sys::landlock;
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstat, openat, openat2};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstat, openat2};
 use rustix::process::{DumpableBehavior, Gid, Resource, Rlimit, Uid};
 use rustix::thread::CapabilitySet;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -15,18 +15,8 @@ use crate::view::compare;
 use crate::{Doing, Failed};
 
 /// Whether other processes of this user may trace this one (`PR_SET_DUMPABLE`).
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Dumpable {
-    Yes,
-    No,
-}
-
-pub(crate) fn set_dumpable(dumpable: Dumpable) -> io::Result<()> {
-    let behavior = match dumpable {
-        Dumpable::Yes => DumpableBehavior::Dumpable,
-        Dumpable::No => DumpableBehavior::NotDumpable,
-    };
-    Ok(rustix::process::set_dumpable_behavior(behavior)?)
+pub(crate) fn set_dumpable(dumpable: DumpableBehavior) -> io::Result<()> {
+    Ok(rustix::process::set_dumpable_behavior(dumpable)?)
 }
 
 /// Gives up every group, then all three user and group ids, for good.
@@ -85,10 +75,8 @@ pub(crate) fn drop_capabilities() -> Result<(), Failed> {
             Err(rustix::io::Errno::INVAL) => break,
             Err(error) => return Err(error).doing("look at the bounding set"),
         }
-        match rustix::thread::remove_capability_from_bounding_set(capability) {
-            Ok(()) => {}
-            Err(error) => return Err(error).doing("empty the bounding set"),
-        }
+        rustix::thread::remove_capability_from_bounding_set(capability)
+            .doing("empty the bounding set")?;
     }
     rustix::thread::clear_ambient_capability_set().doing("empty the ambient set")?;
     let none = rustix::thread::CapabilitySets {
@@ -101,18 +89,15 @@ pub(crate) fn drop_capabilities() -> Result<(), Failed> {
 
 /// Puts a Landlock layer on: what `handled` names is denied but where a rule allows it.
 pub(crate) fn restrict(handled: u64, scoped: u64, rules: &[(PathBuf, u64)]) -> Result<(), Failed> {
-    let ruleset = landlock::create_ruleset(handled, 0, scoped).doing("make a Landlock ruleset")?;
-    for (path, rights) in rules {
-        let flags = OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let at = openat(CWD, path, flags, Mode::empty())
-            .doing(format_args!("open {} for Landlock", path.display()))?;
-        landlock::allow_beneath(ruleset.as_fd(), at.as_fd(), *rights)
-            .doing(format_args!("allow {} in Landlock", path.display()))?;
-    }
-    landlock::restrict_self(ruleset.as_fd()).doing("put the Landlock layer on")
+    let one = |(path, rights): &(PathBuf, u64)| plan::Beneath {
+        path: path.clone(),
+        expect: None,
+        rights: *rights,
+    };
+    restrict_on_host((handled, 0, scoped), &rules.iter().map(one).collect::<Vec<_>>(), None)
 }
 
-/// The same on the host's own view: what a rule names is opened once, without following a link, and is
+/// The same, on the host's own view too: what a rule names is opened once, without following a link, and is
 /// what was there when the plan was made.
 pub(crate) fn restrict_on_host(
     (handled, network, scoped): (u64, u64, u64),

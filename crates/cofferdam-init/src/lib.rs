@@ -82,7 +82,8 @@ fn run(control: &Control, at: &mut u32) -> Result<(), Failed> {
     // It is in the caller's group, where Ctrl-C and a closed window are the engine's to hear.
     reap::block_callers_signals().doing("block signals")?;
     // From the first moment on: another process of this user must not trace the set-up.
-    confine::set_dumpable(confine::Dumpable::No).doing("switch core dumps and tracing off")?;
+    confine::set_dumpable(rustix::process::DumpableBehavior::NotDumpable)
+        .doing("switch core dumps and tracing off")?;
     // It was started in the caller's directory, which it has no business in.
     rustix::process::chdir("/").doing("leave the caller's directory")?;
     let umask = rustix::process::umask(rustix::fs::Mode::empty());

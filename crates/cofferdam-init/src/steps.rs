@@ -16,10 +16,10 @@ use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
 };
-use rustix::process::{Pid, WaitOptions, waitpid};
+use rustix::process::{DumpableBehavior, Pid, WaitOptions, waitpid};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-use crate::confine::{self, Dumpable};
+use crate::confine;
 use crate::control::Control;
 use crate::network;
 use crate::reap::Kin;
@@ -246,18 +246,18 @@ fn enter(spaces: Spaces) -> Result<(), Failed> {
 /// `/proc/self/uid_map` belongs to root while this process is not dumpable, so it is for the
 /// length of three writes; nothing of the workload exists yet.
 fn map_own_ids(uid: u32, gid: u32) -> Result<(), Failed> {
-    confine::set_dumpable(Dumpable::Yes).doing("open the id maps")?;
+    confine::set_dumpable(DumpableBehavior::Dumpable).doing("open the id maps")?;
     let mapped = confine::map_ids("self", (uid, gid), (uid, gid)).doing("map user and group");
-    confine::set_dumpable(Dumpable::No).doing("close the id maps")?;
+    confine::set_dumpable(DumpableBehavior::NotDumpable).doing("close the id maps")?;
     mapped
 }
 
 /// The same: `/proc/self/oom_score_adj` belongs to whom the process does.
 fn killed_first(score: u32) -> Result<(), Failed> {
     let doing = "be the first to be killed for memory";
-    confine::set_dumpable(Dumpable::Yes).doing(doing)?;
+    confine::set_dumpable(DumpableBehavior::Dumpable).doing(doing)?;
     let told = std::fs::write("/proc/self/oom_score_adj", score.to_string()).doing(doing);
-    confine::set_dumpable(Dumpable::No).doing(doing)?;
+    confine::set_dumpable(DumpableBehavior::NotDumpable).doing(doing)?;
     told
 }
 

@@ -289,7 +289,8 @@ impl Fault {
                 "this table has no keys in this release".into()
             }
             Self::UnknownKey { nearest: None, known, .. } => {
-                // All that fits into two lines.
+                // All that fits into two lines; `version` is there already, or asked for by itself.
+                let known: Vec<_> = known.iter().filter(|key| *key != "version").cloned().collect();
                 format!("keys: {}", known.join(if known.len() > 14 { " " } else { ", " }))
             }
             Self::LaterKey { .. } => {

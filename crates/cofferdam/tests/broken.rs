@@ -38,7 +38,7 @@ const CASES: &[Case] = &[
     ("rootfs-of-another-type", Some("version = 1\nrootfs = true\n"), &[]),
     ("rootfs-upwards", Some("version = 1\nrootfs = \"../image\"\n"), &[]),
     ("rootfs-not-there", Some("version = 1\nrootfs = \"image\"\n"), &[]),
-    ("rootfs-no-system-flag", None, &["--rootfs", "$OUT"]),
+    ("rootfs-no-system-flag", None, &["--rootfs", "/srv"]),
     ("rootfs-of-the-workload", None, &["--rootfs", "$W"]),
     ("rootfs-no-archive", None, &["--rootfs", "$OUT/canary"]),
     ("best-effort-of-another-type", Some("version = 1\nbest_effort = \"absent\"\n"), &[]),

@@ -42,7 +42,7 @@ impl RootfsFault {
     pub(super) fn hint(&self) -> String {
         match self {
             Self::NoSystem { .. } => {
-                "name the directory that holds usr and etc, or the tar of an OCI image layout"
+                "name a directory that holds usr and etc, or a tar of an OCI layout"
                     .into()
             }
             Self::Shared { path, .. } => {

@@ -2,7 +2,11 @@
 //!
 //! Each act first is shown outside; where a build is not there it says so, and fails in CI.
 
-#![expect(clippy::unwrap_used, reason = "panics are how tests fail")]
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "panics are how tests fail, and what is not run is told"
+)]
 
 #[path = "../support/mod.rs"]
 mod support;
