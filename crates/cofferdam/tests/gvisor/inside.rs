@@ -162,7 +162,7 @@ fn eight_at_once() {
     let Some(wall) = Wall::tenant() else { return };
     let children: Vec<_> = (0..8)
         .map(|number| {
-            let script = format!("echo {number} > /tmp/own; sleep 1; cat /tmp/own; ls /tmp");
+            let script = format!("cd /var/tmp; echo {number} > own; sleep 1; cat own; ls");
             let mut command = wall.command(&[]);
             let command = command.args(["sh", "-c", &script]);
             command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
