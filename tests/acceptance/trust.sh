@@ -51,8 +51,8 @@ gvisor() {
         echo "not run: the table under gvisor/native ($who): there is no $runsc, which cargo xtask runsc target/runsc brings"
         return
     fi
-    [ -f "$stage/runsc" ] || { cp "$runsc" "$stage/runsc" && chmod 755 "$stage/runsc"; }
-    COFFERDAM_WALL=gvisor/native COFFERDAM_RUNSC=$stage/runsc
+    [ -f "$stage/runsc-2024" ] || { cp "$runsc" "$stage/runsc-2024" && chmod 755 "$stage/runsc-2024"; }
+    COFFERDAM_WALL=gvisor/native COFFERDAM_RUNSC=$stage/runsc-2024
     export COFFERDAM_WALL COFFERDAM_RUNSC
     tests "$who" conformance the_table_is
     status=$?
