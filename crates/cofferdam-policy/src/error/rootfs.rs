@@ -42,8 +42,7 @@ impl RootfsFault {
     pub(super) fn hint(&self) -> String {
         match self {
             Self::NoSystem { .. } => {
-                "name a directory that holds usr and etc, or a tar of an OCI layout"
-                    .into()
+                "name a directory that holds usr and etc, or a tar of an OCI layout".into()
             }
             Self::Shared { path, .. } => {
                 let path = path.display();
