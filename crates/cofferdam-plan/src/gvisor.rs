@@ -50,7 +50,7 @@ pub(crate) fn compile(policy: &Policy, host: &Host, task: Task) -> Result<Plan, 
     unheld::check(policy, build, &task.command)?;
     let plan = native::compile(policy, host, task)?;
     let bundle = bundle::of(policy, build, &plan);
-    let setup = setup(policy, &plan, (host, build), bundle);
+    let setup = setup(policy, &plan, (host, build), &bundle);
     let mut bounds = plan.bounds.clone();
     bounds.processes = bounds.processes.map(|most| most + OWN_THREADS);
     bounds.own_processes += OWN_THREADS;
@@ -88,7 +88,7 @@ fn setup(
     policy: &Policy,
     plan: &Plan,
     (host, build): (&Host, &Build),
-    bundle: Bundle,
+    bundle: &Bundle,
 ) -> Vec<Step> {
     let opening = Opening {
         path: build.program.path.clone(),
@@ -97,16 +97,14 @@ fn setup(
         idmap: Idmap::None,
         target: RUNSC.into(),
     };
-    let mut bundle = Some(bundle);
-    let mut opening = Some(opening);
     let mut steps = Vec::new();
     for step in &plan.setup {
         // Before the first of the view's own, with every tree of the host in hand.
         if matches!(step, Step::Hostname { .. }) {
-            steps.extend(opening.take().map(Step::Open));
+            steps.push(Step::Open(opening.clone()));
         }
         if matches!(step, Step::Pivot) {
-            steps.extend(bundle.take().into_iter().flat_map(corner));
+            steps.extend(corner(bundle.clone()));
         }
         steps.extend(translate(policy, (host, build), step));
     }

@@ -11,7 +11,6 @@ use crate::runsc::Build;
 
 /// What holds a row natively, and what does here; nothing where it is not there.
 const HERE: &[(&str, Option<&str>)] = &[
-    ("seccomp allow-list", Some("a system-call filter around gVisor's kernel")),
     ("no AF_UNIX datagrams", Some("gVisor passes no socket of the host's on")),
     (
         "private /tmp, /dev, /proc; empty /run, /sys",
